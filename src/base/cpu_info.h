@@ -1,0 +1,22 @@
+// What the processor can do and how many of it there are.
+#pragma once
+
+#include <string>
+
+namespace linnet {
+
+struct CpuInfo {
+  bool avx2 = false;  // with FMA and F16C
+  bool avx_vnni = false;
+  bool avx512 = false;  // F, BW, DQ, VL
+  bool avx512_vnni = false;
+  bool neon_dotprod = false;
+  bool neon_i8mm = false;
+  int cores = 1;     // processors this process may run on
+  std::string name;  // as the system names it; may be empty
+};
+
+// Read once; the same reference every time.
+const CpuInfo& GetCpuInfo();
+
+}  // namespace linnet

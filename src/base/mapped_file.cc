@@ -1,0 +1,70 @@
+#include "base/mapped_file.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace linnet {
+namespace {
+
+constexpr size_t kPage = 4096;
+
+ErrorCode CodeOf(int error) { return error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kBadFile; }
+
+}  // namespace
+
+Result<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return Fail(CodeOf(errno), path.string() + ": cannot open: " + std::strerror(errno),
+                errno == ENOENT ? "check the spelling" : "check the permissions");
+  }
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd);
+    return Fail(ErrorCode::kBadFile, path.string() + ": is not a regular file", "give a file");
+  }
+  MappedFile file;
+  file.path_ = path;
+  file.size_ = static_cast<size_t>(info.st_size);
+  if (file.size_ > 0) {
+    void* address = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (address == MAP_FAILED) {
+      const int error = errno;
+      ::close(fd);
+      file.size_ = 0;
+      return Fail(ErrorCode::kBadFile, path.string() + ": cannot map: " + std::strerror(error));
+    }
+    file.data_ = static_cast<const uint8_t*>(address);
+  }
+  ::close(fd);
+  return file;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<uint8_t*>(data_), size_);
+}
+
+void MappedFile::Forget(size_t offset, size_t length) const {
+  if (data_ == nullptr || offset >= size_) return;
+  // Whole pages inside the range only: neighbours may still be wanted.
+  const size_t begin = (offset + kPage - 1) / kPage * kPage;
+  const size_t end = (offset + length) / kPage * kPage;
+  if (end > begin) ::madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
+}  // namespace linnet

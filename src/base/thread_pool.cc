@@ -1,0 +1,84 @@
+#include "base/thread_pool.h"
+
+#include <algorithm>
+#include <chrono>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace linnet {
+namespace {
+
+// Long enough to bridge the single-threaded stretches of a decode step and the sampler, short enough that a finished
+// answer does not keep a core busy.
+constexpr auto kSpin = std::chrono::milliseconds(2);
+constexpr int kPausesPerClockLook = 256;
+
+void Pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  const int workers = std::max(threads, 1) - 1;
+  workers_.reserve(static_cast<size_t>(workers));
+  for (int i = 0; i < workers; ++i) workers_.emplace_back([this, i] { Work(i + 1); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+    generation_.fetch_add(1);
+  }
+  wake_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::RunOnAll(Function function, const void* context) {
+  function_ = function;
+  context_ = context;
+  pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  generation_.fetch_add(1);  // sequentially consistent with the sleepers' count: no wake-up can be lost
+  if (sleepers_.load() > 0) {
+    std::lock_guard lock(mutex_);
+    wake_.notify_all();
+  }
+  function(context, 0);
+  int pauses = 0;
+  while (pending_.load(std::memory_order_acquire) > 0) {
+    Pause();
+    // With more threads than processors the others need ours.
+    if (++pauses % 4096 == 0) std::this_thread::yield();
+  }
+}
+
+void ThreadPool::Work(int thread) {
+  uint64_t seen = 0;
+  while (true) {
+    auto deadline = std::chrono::steady_clock::now() + kSpin;
+    int pauses = 0;
+    while (generation_.load(std::memory_order_acquire) == seen) {
+      Pause();
+      if (++pauses % kPausesPerClockLook != 0) continue;
+      if (std::chrono::steady_clock::now() < deadline) continue;
+      std::unique_lock lock(mutex_);
+      sleepers_.fetch_add(1);
+      wake_.wait(lock, [&] { return generation_.load() != seen; });
+      sleepers_.fetch_sub(1);
+      break;
+    }
+    seen = generation_.load(std::memory_order_acquire);
+    if (stop_) return;
+    function_(context_, thread);
+    pending_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+}  // namespace linnet

@@ -1,0 +1,68 @@
+// One pool of threads for the whole engine.
+//
+// Thread safety: one thread at a time may call Run(); the work itself runs on all of them.
+// Invariants:
+//  1. Run() hands out parts by index only; what a part computes may not depend on which thread takes it or on how
+//     many there are. Results are therefore the same for every thread count.
+//  2. Run() allocates nothing.
+//  3. Between calls workers spin for a short while and then sleep, so that a decode step (a few hundred calls) does
+//     not pay for wake-ups and an idle program costs nothing.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace linnet {
+
+class ThreadPool {
+ public:
+  // `threads` counts the calling thread; below 1 is taken as 1.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Calls body(thread) once on every thread, 0 ≤ thread < threads(), and returns when all have finished.
+  template <typename Body>
+  void Run(const Body& body) {
+    if (workers_.empty()) {
+      body(0);
+      return;
+    }
+    RunOnAll([](const void* context, int thread) { (*static_cast<const Body*>(context))(thread); }, &body);
+  }
+
+  // Splits [0, count) into contiguous ranges, one a thread: body(begin, end, thread). Empty ranges are not called.
+  template <typename Body>
+  void For(int64_t count, const Body& body) {
+    const int64_t n = threads();
+    Run([&](int thread) {
+      const int64_t begin = count * thread / n;
+      const int64_t end = count * (thread + 1) / n;
+      if (begin < end) body(begin, end, thread);
+    });
+  }
+
+ private:
+  using Function = void (*)(const void* context, int thread);
+  void RunOnAll(Function function, const void* context);
+  void Work(int thread);
+
+  std::vector<std::thread> workers_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  Function function_ = nullptr;
+  const void* context_ = nullptr;
+  std::atomic<uint64_t> generation_{0};
+  std::atomic<int> pending_{0};
+  std::atomic<int> sleepers_{0};
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace linnet

@@ -1,0 +1,55 @@
+// A prompt as the model takes it: token ids with one placeholder id per soft token, and the media that fill them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "linnet/error.h"
+#include "model/config.h"
+
+namespace linnet {
+
+class Tokenizer;
+
+// One picture or one video frame: raw cells and their places in the grid.
+struct ImageInput {
+  int64_t rows = 0;                // n soft tokens
+  std::vector<float> patches;      // (n, 6912), values in 0..1
+  std::vector<int32_t> positions;  // (n, 2): x, y
+};
+
+// One clip: 16 kHz mono samples; frames of 640, the last one padded with zeros.
+struct AudioInput {
+  std::vector<float> samples;
+};
+
+// Frames of one video in order, with the text that stands before each ("00:01").
+struct VideoInput {
+  std::vector<ImageInput> frames;
+  std::vector<std::string> timestamps;
+};
+
+using MediaInput = std::variant<ImageInput, AudioInput, VideoInput>;
+
+enum class TokenType : uint8_t { kText = 0, kImage = 1, kVideo = 2, kAudio = 3 };
+
+struct Prompt {
+  std::vector<int32_t> ids;      // placeholders expanded, markers included
+  std::vector<TokenType> types;  // same length
+  std::vector<ImageInput> images;  // pictures and video frames, in the order of their placeholder runs
+  std::vector<AudioInput> clips;   // in the order of their placeholder runs
+};
+
+// Replaces each `<|image|>`, `<|audio|>`, `<|video|>` of a rendered chat by markers and placeholders and tokenises it.
+// The i-th placeholder of a kind takes the i-th medium of that kind; a mismatch in number is an error.
+Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
+                           std::vector<MediaInput> media);
+
+// The text after expansion, before tokenisation: what the reference processor calls the expanded prompt.
+std::string ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
+                               const std::vector<MediaInput>& media);
+
+}  // namespace linnet

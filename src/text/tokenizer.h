@@ -1,0 +1,49 @@
+// Gemma's tokenizer: added tokens cut out first, then spaces become ▁ and BPE with byte fallback runs over the rest.
+// Immutable after construction and thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "linnet/error.h"
+
+namespace linnet {
+
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  // Ids of a text; special-token strings in it become those tokens. Adds no bos. Invalid UTF-8 is tokenised by bytes.
+  virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
+  // Ids of untrusted text: special-token strings are ordinary characters.
+  virtual std::vector<int32_t> EncodeOrdinary(std::string_view text) const = 0;
+  // The whole text of a sequence; a byte run that is not valid UTF-8 gives U+FFFD per byte.
+  virtual std::string Decode(const std::vector<int32_t>& ids, bool skip_special = false) const = 0;
+
+  virtual int32_t vocab_size() const = 0;
+  virtual std::optional<int32_t> TokenId(std::string_view token) const = 0;
+  virtual std::string_view TokenText(int32_t id) const = 0;  // as stored; empty for an id out of range
+  virtual bool IsSpecial(int32_t id) const = 0;              // an added token that skip_special removes
+};
+
+// Emits text as tokens arrive and never a broken UTF-8 sequence: bytes wait until their run is decided.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = false)
+      : tokenizer_(tokenizer), skip_special_(skip_special) {}
+  // The text that has become certain with this token; may be empty.
+  std::string Push(int32_t id);
+  // What is left at the end.
+  std::string Finish();
+
+ private:
+  const Tokenizer& tokenizer_;
+  bool skip_special_;
+  std::vector<int32_t> pending_;  // an open run of byte tokens
+};
+
+}  // namespace linnet
