@@ -1,0 +1,41 @@
+// A loaded model: weights, tokenizer and threads. Sessions hold the conversation state.
+//
+// Thread safety: an Engine may be used from one thread at a time; its sessions share its threads.
+#pragma once
+
+#include <memory>
+
+#include "linnet/error.h"
+#include "linnet/options.h"
+
+namespace linnet {
+
+struct ModelConfig;
+class Session;
+class Tokenizer;
+class ThreadPool;
+
+class Engine {
+ public:
+  // Reads, checks and repacks the weights. Errors: kNotFound, kBadFile, kUnsupported, kOutOfMemory.
+  static Result<std::unique_ptr<Engine>> Load(const LoadOptions& options, const Progress& progress = {});
+  ~Engine();
+
+  const ModelConfig& config() const;
+  const Tokenizer& tokenizer() const;
+  ThreadPool& pool();
+  uint64_t weight_bytes() const;  // resident bytes of all weights
+
+  // Errors: kInvalidArgument when the context is beyond the model's, kOutOfMemory.
+  // The engine must outlive the session.
+  Result<std::unique_ptr<Session>> NewSession(const SessionOptions& options);
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace linnet

@@ -1,0 +1,56 @@
+// What a program may choose when it loads a model, opens a session and generates. Every field has a usable default.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linnet {
+
+// Which keys an image or video-frame block sees beyond the causal ones.
+enum class MaskRule {
+  kA,  // the model's own: on sliding layers a block sees itself inside the window; full layers are causal
+  kB,  // what transformers 5.17 executes: a block sees itself in every layer, window or not. For parity tests.
+};
+
+enum class KvType { kF32, kBf16 };
+
+// Called with a fraction in 0..1 and what is being done. May be empty.
+using Progress = std::function<void(double fraction, std::string_view what)>;
+
+struct LoadOptions {
+  std::string model;    // Hugging Face directory, GGUF file or directory of GGUFs; empty = Chick, which is built in
+  std::string mmproj;   // multimodal GGUF; empty = found beside the model
+  std::string drafter;  // empty = found beside the model
+  int threads = 0;      // 0 = one per core
+  bool dequantise = false;  // hold every weight as float32: slow and large, for exact comparison
+};
+
+struct SessionOptions {
+  int64_t context = 0;       // tokens the session can hold; 0 = the model's maximum, at most 8192
+  int64_t rows_per_call = 512;  // prefill chunk; raised to the largest image block of a prompt
+  KvType kv = KvType::kF32;
+  MaskRule mask_rule = MaskRule::kA;
+};
+
+// Unset fields take the model's own defaults (generation_config.json, GGUF metadata).
+struct SamplingOptions {
+  std::optional<float> temperature;  // 0 = greedy
+  std::optional<int32_t> top_k;      // 0 = off
+  std::optional<float> top_p;        // 1 = off
+  float min_p = 0.0f;                // 0 = off: drops tokens below min_p times the most probable one
+  float repetition_penalty = 1.0f;   // 1 = off
+  uint64_t seed = 0;                 // same seed, same text, whatever the thread count
+};
+
+struct GenerateOptions {
+  SamplingOptions sampling;
+  int64_t max_tokens = 0;               // 0 = until the model stops or the context is full
+  std::vector<std::string> stop;        // texts that end generation; not part of the answer
+  std::vector<int32_t> stop_tokens;     // beside the model's own
+};
+
+}  // namespace linnet
