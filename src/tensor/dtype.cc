@@ -1,0 +1,57 @@
+#include "tensor/dtype.h"
+
+#include <array>
+
+namespace linnet {
+namespace {
+
+constexpr std::array<DtypeInfo, kDtypeCount> kDtypes = {{
+    {Dtype::kF32, "f32", 1, 4, 0, "F32"},
+    {Dtype::kF16, "f16", 1, 2, 1, "F16"},
+    {Dtype::kBf16, "bf16", 1, 2, 30, "BF16"},
+    {Dtype::kQ4_0, "q4_0", 32, 18, 2, ""},
+    {Dtype::kQ4_1, "q4_1", 32, 20, 3, ""},
+    {Dtype::kQ5_0, "q5_0", 32, 22, 6, ""},
+    {Dtype::kQ5_1, "q5_1", 32, 24, 7, ""},
+    {Dtype::kQ8_0, "q8_0", 32, 34, 8, ""},
+    {Dtype::kQ4K, "q4_k", 256, 144, 12, ""},
+    {Dtype::kQ5K, "q5_k", 256, 176, 13, ""},
+    {Dtype::kQ6K, "q6_k", 256, 210, 14, ""},
+    {Dtype::kI32, "i32", 1, 4, 26, "I32"},
+    {Dtype::kI64, "i64", 1, 8, 27, "I64"},
+}};
+
+constexpr bool TableIsInOrder() {
+  for (int i = 0; i < kDtypeCount; ++i) {
+    if (kDtypes[i].dtype != static_cast<Dtype>(i)) return false;
+  }
+  return true;
+}
+static_assert(TableIsInOrder());
+
+}  // namespace
+
+const DtypeInfo& GetDtypeInfo(Dtype dtype) { return kDtypes[static_cast<size_t>(dtype)]; }
+
+std::optional<Dtype> DtypeFromName(std::string_view name) {
+  for (const DtypeInfo& info : kDtypes) {
+    if (info.name == name) return info.dtype;
+  }
+  return std::nullopt;
+}
+
+std::optional<Dtype> DtypeFromGgml(uint32_t ggml_type) {
+  for (const DtypeInfo& info : kDtypes) {
+    if (info.ggml_type >= 0 && static_cast<uint32_t>(info.ggml_type) == ggml_type) return info.dtype;
+  }
+  return std::nullopt;
+}
+
+std::optional<Dtype> DtypeFromSafetensors(std::string_view name) {
+  for (const DtypeInfo& info : kDtypes) {
+    if (!info.safetensors.empty() && info.safetensors == name) return info.dtype;
+  }
+  return std::nullopt;
+}
+
+}  // namespace linnet
