@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,8 @@
 #include "linnet/error.h"
 
 namespace linnet {
+
+struct Vocabulary;
 
 class Tokenizer {
  public:
@@ -29,6 +32,13 @@ class Tokenizer {
   virtual std::string_view TokenText(int32_t id) const = 0;  // as stored; empty for an id out of range
   virtual bool IsSpecial(int32_t id) const = 0;              // an added token that skip_special removes
 };
+
+// Reads the bytes of a `tokenizer.json` with Gemma's pipeline (byte-fallback BPE, spaces to ▁, no prefix). Added tokens
+// with `single_word` and any other pipeline are refused by name. Errors: kBadFile, kUnsupported.
+Result<std::unique_ptr<Tokenizer>> TokenizerFromJson(std::string_view json);
+// From GGUF metadata, with merges (Gemma 4) or with scores (Gemma 3). Runs of spaces may be stored as spaces or as ▁;
+// of two equal strings the later id counts. Gemma's special tokens are special whatever their stored type.
+Result<std::unique_ptr<Tokenizer>> TokenizerFromVocabulary(const Vocabulary& vocabulary);
 
 // Emits text as tokens arrive and never a broken UTF-8 sequence: bytes wait until their run is decided.
 class StreamDecoder {
