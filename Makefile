@@ -1,0 +1,54 @@
+# What a person types. Each target says what it does, shows its progress and can be run again.
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+LAUNCHER := $(if $(shell command -v ccache 2>/dev/null),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+CONFIGURE = cmake -DLINNET_WERROR=ON $(LAUNCHER) --preset
+export CTEST_OUTPUT_ON_FAILURE = 1
+
+# Test programs that read files and texts of strangers: they also run under the sanitizers.
+ROBUST := base tensor io text media
+ROBUST_TARGETS := $(foreach name,$(ROBUST),linnet_$(name)_test)
+empty :=
+ROBUST_REGEX := ^($(subst $(empty) ,|,$(strip $(ROBUST))))$$
+
+.PHONY: help setup build demo test asan format clean
+
+help:
+	@echo "make demo    install the system packages, build, and show Chick at work"
+	@echo "make test    the same set-up, then every test"
+	@echo "make build   only build/release/linnet and the tests"
+	@echo "make asan    the tests of all file and text readers under the address and undefined-behaviour sanitizers"
+	@echo "make format  clang-format over src, include and tests"
+	@echo "make clean   remove build/"
+
+setup:
+	@tools/setup.sh
+
+build/release/build.ninja: CMakeLists.txt CMakePresets.json cmake/linnet.cmake | setup
+	@echo "configure: build/release"
+	@$(CONFIGURE) release > build-release.log 2>&1 || { cat build-release.log; rm -f build-release.log; exit 1; }
+	@rm -f build-release.log
+
+build: setup build/release/build.ninja
+	@echo "build: everything, $(JOBS) jobs"
+	@ninja -C build/release -j$(JOBS)
+
+demo: setup build/release/build.ninja
+	@echo "build: build/release/linnet, $(JOBS) jobs"
+	@ninja -C build/release -j$(JOBS) linnet
+	@tools/demo.sh build/release/linnet
+
+asan: setup
+	@echo "build: the readers of files and texts with sanitizers, $(JOBS) jobs"
+	@$(CONFIGURE) asan > /dev/null
+	@ninja -C build/asan -j$(JOBS) $(ROBUST_TARGETS)
+	@ctest --test-dir build/asan -R '$(ROBUST_REGEX)' -j$(JOBS)
+
+test: build asan
+	@echo "test: everything"
+	@ctest --test-dir build/release -j$(JOBS)
+
+format:
+	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf build
