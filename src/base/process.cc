@@ -1,0 +1,48 @@
+#include "base/process.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace linnet {
+namespace {
+
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may use it");
+
+struct sigaction earlier_action;
+
+void OnInterrupt(int) {
+  if (interrupted.exchange(true)) _exit(130);
+}
+
+}  // namespace
+
+uint64_t PeakResidentBytes() {
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+#ifdef __APPLE__
+  constexpr uint64_t kUnit = 1;
+#else
+  constexpr uint64_t kUnit = 1024;
+#endif
+  return static_cast<uint64_t>(usage.ru_maxrss) * kUnit;
+}
+
+bool IsTerminal(Stream stream) { return isatty(static_cast<int>(stream)) == 1; }
+
+InterruptGuard::InterruptGuard() {
+  interrupted = false;
+  struct sigaction action {};
+  action.sa_handler = OnInterrupt;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, &earlier_action);
+}
+
+InterruptGuard::~InterruptGuard() { sigaction(SIGINT, &earlier_action, nullptr); }
+
+const std::atomic<bool>& InterruptGuard::flag() const { return interrupted; }
+
+void InterruptGuard::Clear() { interrupted = false; }
+
+}  // namespace linnet

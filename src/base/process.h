@@ -1,0 +1,28 @@
+// What the operating system knows about this process and its terminal.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace linnet {
+
+// The largest amount of memory that was resident so far; 0 where the system does not say.
+uint64_t PeakResidentBytes();
+
+enum class Stream { kInput = 0, kOutput = 1, kError = 2 };
+bool IsTerminal(Stream stream);
+
+// While one of these exists, Ctrl-C sets a flag instead of ending the program; a second Ctrl-C before the flag was
+// cleared ends it. Only one at a time.
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+
+  const std::atomic<bool>& flag() const;
+  void Clear();
+};
+
+}  // namespace linnet

@@ -1,0 +1,192 @@
+#include "cli/args.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <numeric>
+
+namespace linnet {
+
+struct Args::Impl {
+  CLI::App& app;
+};
+
+namespace {
+
+// Insertions, deletions, replacements and exchanges of neighbours that turn one word into the other.
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  std::iota(last.begin(), last.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
+    }
+    before.swap(last);
+    last.swap(row);
+  }
+  return last[b.size()];
+}
+
+int WrongUse(const std::string& what, const std::string& command) {
+  std::fprintf(stderr, "linnet: %s; see 'linnet %s%s--help'\n", what.c_str(), command.c_str(),
+               command.empty() ? "" : " ");
+  return kExitWrongUse;
+}
+
+std::string Unknown(const std::string& kind, const std::string& word, const std::vector<std::string>& known) {
+  std::string text = "unknown " + kind + " '" + word + "'";
+  if (const auto nearest = Nearest(word, known)) text += ", did you mean '" + *nearest + "'?";
+  return text;
+}
+
+std::vector<std::string> LongNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+// The arguments that no option took. CLI11 gives them in order.
+int CheckRemaining(const CLI::App& app, const std::string& command) {
+  const std::vector<std::string> rest = app.remaining();
+  if (rest.empty()) return kExitDone;
+  const std::string word = rest.front().substr(0, rest.front().find('='));
+  if (word.size() > 1 && word[0] == '-') return WrongUse(Unknown("option", word, LongNames(app)), command);
+  return WrongUse("nothing takes the argument '" + rest.front() + "'", command);
+}
+
+// The first word that is not an option, if it names no subcommand.
+std::optional<std::string> UnknownCommand(int argc, char** argv, const std::vector<std::string>& names) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (!word.empty() && word[0] == '-') continue;
+    if (std::find(names.begin(), names.end(), word) != names.end()) return std::nullopt;
+    return word;
+  }
+  return std::nullopt;
+}
+
+int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
+                const std::function<std::string()>& version) {
+  CLI::App app("Linnet runs Gemma 4 12B Unified on this computer: text, pictures and sound in, text out.", "linnet");
+  bool show_version = false;
+  app.add_flag("--version", show_version, "print the version and the kernels in use");
+  app.footer("Examples:\n  linnet run -p \"Describe this.\" --image photo.jpg\n  linnet info model.gguf\n");
+  app.require_subcommand(0, 1);
+  app.allow_extras();
+  std::vector<std::function<int()>> actions;
+  std::vector<std::string> names;
+  for (const Command& command : commands) {
+    CLI::App* sub = app.add_subcommand(command.name, command.summary);
+    sub->allow_extras();
+    Args::Impl impl{*sub};
+    Args args(impl);
+    actions.push_back(command.declare(args));
+    names.push_back(command.name);
+  }
+  if (const auto word = UnknownCommand(argc, argv, names)) {
+    return WrongUse(Unknown("command", *word, names), "");
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    app.exit(help);
+    return kExitDone;
+  } catch (const CLI::ParseError& error) {
+    const auto chosen = app.get_subcommands();
+    return WrongUse(error.what(), chosen.empty() ? "" : chosen[0]->get_name());
+  }
+  if (show_version) {
+    std::printf("%s\n", version().c_str());
+    return kExitDone;
+  }
+  if (const int code = CheckRemaining(app, ""); code != kExitDone) return code;
+  for (size_t i = 0; i < commands.size(); ++i) {
+    const CLI::App* sub = app.get_subcommand(commands[i].name);
+    if (!sub->parsed()) continue;
+    if (const int code = CheckRemaining(*sub, commands[i].name); code != kExitDone) return code;
+    return actions[i]();
+  }
+  std::fprintf(stderr, "%s", app.help().c_str());
+  return WrongUse("no command given", "");
+}
+
+template <typename T>
+void AddOption(CLI::App& app, const std::string& names, T& value, const std::string& help) {
+  app.add_option(names, value, help);
+}
+
+}  // namespace
+
+std::optional<std::string> Nearest(std::string_view word, const std::vector<std::string>& names) {
+  const std::string* nearest = nullptr;
+  size_t smallest = std::max<size_t>(2, word.size() / 3) + 1;
+  for (const std::string& name : names) {
+    const size_t distance = EditDistance(word, name);
+    if (distance >= smallest || distance >= name.size()) continue;
+    smallest = distance;
+    nearest = &name;
+  }
+  if (nearest == nullptr) return std::nullopt;
+  return *nearest;
+}
+
+void Args::Flag(const std::string& names, bool& value, const std::string& help) {
+  impl_.app.add_flag(names, value, help);
+}
+void Args::Option(const std::string& names, std::string& value, const std::string& help) {
+  AddOption(impl_.app, names, value, help);
+}
+void Args::Option(const std::string& names, std::optional<std::string>& value, const std::string& help) {
+  AddOption(impl_.app, names, value, help);
+}
+void Args::Option(const std::string& names, int64_t& value, const std::string& help) {
+  AddOption(impl_.app, names, value, help);
+}
+void Args::Option(const std::string& names, uint64_t& value, const std::string& help) {
+  AddOption(impl_.app, names, value, help);
+}
+void Args::Option(const std::string& names, float& value, const std::string& help) {
+  AddOption(impl_.app, names, value, help);
+}
+void Args::Option(const std::string& names, double& value, const std::string& help) {
+  AddOption(impl_.app, names, value, help);
+}
+void Args::Option(const std::string& names, std::optional<float>& value, const std::string& help) {
+  AddOption(impl_.app, names, value, help);
+}
+void Args::Option(const std::string& names, std::optional<int32_t>& value, const std::string& help) {
+  AddOption(impl_.app, names, value, help);
+}
+void Args::Option(const std::string& names, std::vector<std::string>& value, const std::string& help) {
+  impl_.app.add_option(names, value, help)->allow_extra_args(false)->type_name("TEXT ...");
+}
+void Args::Choice(const std::string& names, std::string& value, const std::vector<std::string>& allowed,
+                  const std::string& help) {
+  impl_.app.add_option(names, value, help)->check(CLI::IsMember(allowed));
+}
+void Args::Positional(const std::string& name, std::string& value, const std::string& help, bool required) {
+  impl_.app.add_option(name, value, help)->required(required);
+}
+void Args::Positional(const std::string& name, std::vector<std::string>& value, const std::string& help) {
+  impl_.app.add_option(name, value, help)->required();
+}
+void Args::Footer(const std::string& text) { impl_.app.footer(text); }
+
+int RunCommandLine(int argc, char** argv, const std::vector<Command>& commands,
+                   const std::function<std::string()>& version) {
+  try {
+    return ParseAndRun(argc, argv, commands, version);
+  } catch (const CLI::Error& error) {  // a wrong declaration: a defect of ours
+    std::fprintf(stderr, "linnet: internal error in the command line: %s\n", error.what());
+    return kExitFailed;
+  }
+}
+
+}  // namespace linnet

@@ -1,0 +1,63 @@
+// The command line: what a subcommand declares and how it is parsed. The one inclusion of CLI11 is in args.cc.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linnet {
+
+// Exit codes of every subcommand.
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitWrongUse = 2;
+
+// Declares the arguments of one subcommand. `names` is as "-p,--prompt"; a positional argument has a name without
+// dashes. The values must outlive the parse; unset ones keep what they hold.
+class Args {
+ public:
+  struct Impl;
+  explicit Args(Impl& impl) : impl_(impl) {}
+
+  void Flag(const std::string& names, bool& value, const std::string& help);
+  void Option(const std::string& names, std::string& value, const std::string& help);
+  void Option(const std::string& names, std::optional<std::string>& value, const std::string& help);
+  void Option(const std::string& names, int64_t& value, const std::string& help);
+  void Option(const std::string& names, uint64_t& value, const std::string& help);
+  void Option(const std::string& names, float& value, const std::string& help);
+  void Option(const std::string& names, double& value, const std::string& help);
+  void Option(const std::string& names, std::optional<float>& value, const std::string& help);
+  void Option(const std::string& names, std::optional<int32_t>& value, const std::string& help);
+  // Given once for each element.
+  void Option(const std::string& names, std::vector<std::string>& value, const std::string& help);
+  // One of `allowed`.
+  void Choice(const std::string& names, std::string& value, const std::vector<std::string>& allowed,
+              const std::string& help);
+  void Positional(const std::string& name, std::string& value, const std::string& help, bool required = true);
+  void Positional(const std::string& name, std::vector<std::string>& value, const std::string& help);
+  // Text at the end of the help: examples.
+  void Footer(const std::string& text);
+
+ private:
+  Impl& impl_;
+};
+
+struct Command {
+  std::string name;
+  std::string summary;  // one line
+  // Declares the arguments and returns what to do when the subcommand was chosen: an exit code.
+  std::function<std::function<int()>(Args&)> declare;
+};
+
+// Parses, prints help and errors, and runs the chosen subcommand. `version` is printed by --version.
+int RunCommandLine(int argc, char** argv, const std::vector<Command>& commands,
+                   const std::function<std::string()>& version);
+
+// The most similar of `names`, if one is near enough to be meant.
+std::optional<std::string> Nearest(std::string_view word, const std::vector<std::string>& names);
+
+}  // namespace linnet

@@ -1,0 +1,10 @@
+// Every subcommand of `linnet`, one file each.
+#pragma once
+
+#include "cli/args.h"
+
+namespace linnet {
+
+Command ParityCommand();
+
+}  // namespace linnet
