@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +28,9 @@ class Tokenizer {
 
   virtual int32_t vocab_size() const = 0;
   virtual std::optional<int32_t> TokenId(std::string_view token) const = 0;
-  virtual std::string_view TokenText(int32_t id) const = 0;  // as stored; empty for an id out of range
-  virtual bool IsSpecial(int32_t id) const = 0;              // an added token that skip_special removes
+  // The token as the vocabulary spells it, with ▁ for a space; empty for an id out of range.
+  virtual std::string_view TokenText(int32_t id) const = 0;
+  virtual bool IsSpecial(int32_t id) const = 0;  // an added token that skip_special removes
 };
 
 // Reads the bytes of a `tokenizer.json` with Gemma's pipeline (byte-fallback BPE, spaces to ▁, no prefix). Added tokens
@@ -40,7 +40,8 @@ Result<std::unique_ptr<Tokenizer>> TokenizerFromJson(std::string_view json);
 // of two equal strings the later id counts. Gemma's special tokens are special whatever their stored type.
 Result<std::unique_ptr<Tokenizer>> TokenizerFromVocabulary(const Vocabulary& vocabulary);
 
-// Emits text as tokens arrive and never a broken UTF-8 sequence: bytes wait until their run is decided.
+// Emits text as tokens arrive, in sum exactly Decode() of them, and never a broken UTF-8 sequence. A run of byte tokens
+// waits until another token ends it: only then is it known whether the whole run is valid, which decides its text.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = false)
@@ -53,7 +54,7 @@ class StreamDecoder {
  private:
   const Tokenizer& tokenizer_;
   bool skip_special_;
-  std::vector<int32_t> pending_;  // an open run of byte tokens
+  std::string pending_;  // the bytes of an open run of byte tokens
 };
 
 }  // namespace linnet
