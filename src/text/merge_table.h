@@ -1,6 +1,7 @@
 // The merges of a BPE vocabulary: which two adjacent tokens become which one, and how early.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -29,6 +29,13 @@ struct MergeEntry {
   uint32_t offset = 0, left = 0, right = 0;  // lengths of the two parts, which lie one after the other
 };
 
+// A token for an error message, not longer than a line.
+std::string Quoted(std::string_view token) {
+  constexpr size_t kShown = 40;
+  if (token.size() <= kShown) return fmt::format("\"{}\"", token);
+  return fmt::format("\"{}…\"", token.substr(0, CompletePrefix(token.substr(0, kShown))));
+}
+
 // Calls of the streaming parser. Returns false, with `error` set, to stop it.
 class Reader final : public json::json_sax_t {
  public:
@@ -45,7 +52,7 @@ class Reader final : public json::json_sax_t {
   bool number_unsigned(number_unsigned_t value) override {
     if (place_ != Place::kVocabulary) return Scalar(value);
     if (value > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
-      return Stop(fmt::format("model.vocab: token \"{}\" has id {}", LastToken(), value));
+      return Stop(fmt::format("model.vocab: token {} has id {}", Quoted(LastToken()), value));
     }
     vocabulary.back().id = static_cast<int32_t>(value);
     return true;
@@ -163,7 +170,7 @@ class Reader final : public json::json_sax_t {
         Put(std::move(value));
         return true;
       case Place::kVocabulary:
-        return Stop(fmt::format("model.vocab: the id of token \"{}\" is not a whole number from 0", LastToken()));
+        return Stop(fmt::format("model.vocab: the id of token {} is not a whole number from 0", Quoted(LastToken())));
       default:
         return Stop(fmt::format("model.merges: merge {} holds something that is not a token", merges.size()));
     }
@@ -171,7 +178,7 @@ class Reader final : public json::json_sax_t {
 
   bool Open(json value) {
     if (place_ == Place::kVocabulary) {
-      return Stop(fmt::format("model.vocab: the id of token \"{}\" is not a number", LastToken()));
+      return Stop(fmt::format("model.vocab: the id of token {} is not a number", Quoted(LastToken())));
     }
     if (place_ != Place::kDocument) return Stop("model.merges holds something that is not a token");
     if (open_.size() >= kMaxDepth) return Stop(fmt::format("nested more than {} deep", kMaxDepth));
@@ -267,7 +274,7 @@ Status ReadUnknown(const json& model, BpeParts& bpe) {
   if (unknown.is_null()) return {};
   if (!unknown.is_string()) return Bad("model.unk_token is not a string");
   const std::optional<int32_t> id = bpe.tokens.Find(unknown.get_ref<const std::string&>());
-  if (!id) return Bad(fmt::format("model.unk_token \"{}\" is not in model.vocab", unknown.get<std::string>()));
+  if (!id) return Bad(fmt::format("model.unk_token {} is not in model.vocab", Quoted(unknown.get_ref<const std::string&>())));
   bpe.unknown = *id;
   return {};
 }
@@ -280,14 +287,14 @@ Status ReadVocabulary(const Reader& reader, BpeParts& bpe) {
   for (const VocabularyEntry& entry : reader.vocabulary) {
     const std::string_view text = std::string_view(reader.texts).substr(entry.offset, entry.length);
     if (static_cast<size_t>(entry.id) >= limit) {
-      return Bad(fmt::format("model.vocab: token \"{}\" has id {} in a vocabulary of {}", text, entry.id,
+      return Bad(fmt::format("model.vocab: token {} has id {} in a vocabulary of {}", Quoted(text), entry.id,
                              reader.vocabulary.size()));
     }
     if (bpe.tokens.Has(entry.id)) {
-      return Bad(fmt::format("model.vocab: id {} is given to \"{}\" and to \"{}\"", entry.id,
-                             bpe.tokens.Text(entry.id), text));
+      return Bad(fmt::format("model.vocab: id {} is given to {} and to {}", entry.id,
+                             Quoted(bpe.tokens.Text(entry.id)), Quoted(text)));
     }
-    if (bpe.tokens.Find(text)) return Bad(fmt::format("model.vocab: token \"{}\" is there twice", text));
+    if (bpe.tokens.Find(text)) return Bad(fmt::format("model.vocab: token {} is there twice", Quoted(text)));
     bpe.tokens.Set(entry.id, text);
   }
   return {};
@@ -303,8 +310,8 @@ Status ReadMerges(const Reader& reader, BpeParts& bpe) {
     const auto right = bpe.tokens.Find(texts.substr(entry.offset + entry.left, entry.right));
     const auto joined = bpe.tokens.Find(texts.substr(entry.offset, entry.left + entry.right));
     if (!left || !right || !joined) {
-      return Bad(fmt::format("model.merges: merge {} (\"{}\", \"{}\") {}", rank, texts.substr(entry.offset, entry.left),
-                             texts.substr(entry.offset + entry.left, entry.right),
+      return Bad(fmt::format("model.merges: merge {} ({}, {}) {}", rank, Quoted(texts.substr(entry.offset, entry.left)),
+                             Quoted(texts.substr(entry.offset + entry.left, entry.right)),
                              left && right ? "gives a text that is not a token" : "has a part that is not a token"));
     }
     bpe.merges.push_back({*left, *right, *joined, static_cast<uint32_t>(rank)});
@@ -326,7 +333,7 @@ Result<AddedToken> ReadAddedToken(const json& entry, const std::string& where) {
   LINNET_ASSIGN(token.strip_right, Flag(entry, "rstrip", where, false));
   LINNET_ASSIGN(const bool single_word, Flag(entry, "single_word", where, false));
   if (single_word) {
-    return Fail(ErrorCode::kUnsupported, fmt::format("{} (\"{}\") asks for single_word", where, token.content),
+    return Fail(ErrorCode::kUnsupported, fmt::format("{} ({}) asks for single_word", where, Quoted(token.content)),
                 "set single_word to false: Gemma's added tokens do not use it");
   }
   return token;
@@ -343,7 +350,8 @@ Status ReadAdded(const json& document, TokenizerParts& parts) {
     LINNET_ASSIGN(AddedToken token, ReadAddedToken(list[i], where));
     const std::optional<int32_t> known = tokens.Find(token.content);
     if (known ? *known != token.id : tokens.Has(token.id)) {
-      return Bad(fmt::format("{}: \"{}\" has id {}, but the vocabulary says otherwise", where, token.content, token.id));
+      return Bad(fmt::format("{}: {} has id {}, but the vocabulary says otherwise", where, Quoted(token.content),
+                             token.id));
     }
     if (static_cast<size_t>(token.id) >= limit) {
       return Bad(fmt::format("{}.id is {} in a vocabulary of {}", where, token.id, tokens.size()));
