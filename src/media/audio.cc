@@ -1,0 +1,162 @@
+#include "media/audio.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/mapped_file.h"
+#include "media/resample.h"
+#include "media/wav.h"
+
+namespace linnet {
+namespace {
+
+constexpr size_t kPiece = 1 << 14;
+constexpr size_t kForgetBytes = 1 << 24;  // pages of the file kept at most
+
+class WavSource : public MonoSource {
+ public:
+  static Result<std::unique_ptr<MonoSource>> Open(MappedFile file) {
+    LINNET_ASSIGN(WavReader reader, WavReader::Open(file.bytes()));
+    return std::unique_ptr<MonoSource>(new WavSource(std::move(file), std::move(reader)));
+  }
+
+  const AudioInfo& info() const override { return info_; }
+  Result<size_t> Read(std::span<float> out) override {
+    const size_t count = reader_.Read(out);
+    done_ += count;
+    // A long recording is read once from front to back; its pages need not pile up.
+    const size_t bytes = done_ * file_.bytes().size() / std::max<size_t>(1, static_cast<size_t>(reader_.frames()));
+    if (bytes > forgotten_ + kForgetBytes) {
+      file_.Forget(forgotten_, bytes - forgotten_);
+      forgotten_ = bytes;
+    }
+    return count;
+  }
+  int64_t replaced() const override { return reader_.replaced(); }
+
+ private:
+  WavSource(MappedFile file, WavReader reader) : file_(std::move(file)), reader_(std::move(reader)) {
+    info_ = {"WAV", reader_.rate(), reader_.channels(), reader_.frames(), {}};
+    if (reader_.truncated()) info_.note = "the file was cut off: the samples that are there are used";
+  }
+
+  MappedFile file_;
+  WavReader reader_;
+  AudioInfo info_;
+  size_t done_ = 0, forgotten_ = 0;
+};
+
+Result<std::unique_ptr<MonoSource>> OpenSource(MappedFile file) {
+  if (file.bytes().empty()) return Fail(ErrorCode::kBadFile, "is empty (0 bytes)", "copy or record it again");
+  return WavSource::Open(std::move(file));
+}
+
+}  // namespace
+
+struct AudioReader::Impl {
+  std::unique_ptr<MonoSource> source;
+  Resampler resampler;
+  std::vector<float> in;     // a piece at the file's rate
+  std::vector<float> ready;  // resampled, not yet given out from `next` on
+  size_t next = 0;
+  bool ended = false;
+
+  Status Refill() {
+    ready.clear();
+    next = 0;
+    LINNET_ASSIGN(const size_t count, source->Read(in));
+    LINNET_TRY(resampler.Push(std::span(in).first(count), ready));
+    if (count == in.size()) return {};
+    ended = true;
+    return resampler.Finish(ready);
+  }
+};
+
+AudioReader::AudioReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AudioReader::AudioReader(AudioReader&&) noexcept = default;
+AudioReader& AudioReader::operator=(AudioReader&&) noexcept = default;
+AudioReader::~AudioReader() = default;
+
+Result<AudioReader> AudioReader::FromSource(std::unique_ptr<MonoSource> source) {
+  LINNET_ASSIGN(Resampler resampler, Resampler::Create(source->info().rate, kSampleRate));
+  auto impl = std::make_unique<Impl>(std::move(source), std::move(resampler));
+  impl->in.resize(kPiece);
+  return AudioReader(std::move(impl));
+}
+
+Result<AudioReader> AudioReader::Open(const std::filesystem::path& path) {
+  LINNET_ASSIGN(MappedFile file, MappedFile::Open(path));  // its errors name the path already
+  auto source = OpenSource(std::move(file));
+  if (!source) return Prefixed(path.string(), std::move(source).error());
+  auto reader = FromSource(std::move(source).value());
+  if (!reader) return Prefixed(path.string(), std::move(reader).error());
+  return reader;
+}
+
+const AudioInfo& AudioReader::info() const { return impl_->source->info(); }
+int64_t AudioReader::replaced() const { return impl_->source->replaced(); }
+
+int64_t AudioReader::expected_samples() const {
+  const AudioInfo& info = impl_->source->info();
+  if (info.frames < 0) return -1;
+  return (info.frames * kSampleRate + info.rate - 1) / info.rate;
+}
+
+Result<size_t> AudioReader::Read(std::span<float> out) {
+  size_t filled = 0;
+  while (filled < out.size()) {
+    if (impl_->next == impl_->ready.size()) {
+      if (impl_->ended) break;
+      LINNET_TRY(impl_->Refill());
+      continue;
+    }
+    const size_t count = std::min(out.size() - filled, impl_->ready.size() - impl_->next);
+    std::copy_n(impl_->ready.begin() + static_cast<ptrdiff_t>(impl_->next), count,
+                out.begin() + static_cast<ptrdiff_t>(filled));
+    impl_->next += count;
+    filled += count;
+  }
+  return filled;
+}
+
+namespace {
+
+std::unexpected<Error> TooLong(const std::filesystem::path& path, double max_seconds) {
+  return Fail(ErrorCode::kUnsupported, fmt::format("{}: the sound is longer than {:.0f} s", path.string(), max_seconds),
+              "cut it, or write it down with `linnet transcribe`");
+}
+
+}  // namespace
+
+Result<AudioClip> LoadAudio(const std::filesystem::path& path, double max_seconds) {
+  LINNET_ASSIGN(AudioReader reader, AudioReader::Open(path));
+  const auto limit = static_cast<int64_t>(max_seconds * static_cast<double>(kSampleRate));
+  if (reader.expected_samples() > limit) return TooLong(path, max_seconds);
+  AudioClip clip;
+  clip.samples.reserve(static_cast<size_t>(std::max<int64_t>(reader.expected_samples(), 0)));
+  std::vector<float> piece(kPiece);
+  while (true) {
+    LINNET_ASSIGN(const size_t count, reader.Read(piece));
+    clip.samples.insert(clip.samples.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(count));
+    if (static_cast<int64_t>(clip.samples.size()) > limit) {
+      return TooLong(path, max_seconds);
+    }
+    if (count < piece.size()) break;
+  }
+  clip.info = reader.info();
+  if (reader.replaced() > 0) {
+    clip.info.note += fmt::format("{}{} samples were no numbers and became 0", clip.info.note.empty() ? "" : "; ",
+                                  reader.replaced());
+  }
+  return clip;
+}
+
+std::vector<float> CutFrames(std::span<const float> samples, int64_t frame_samples) {
+  std::vector<float> frames(samples.begin(), samples.end());
+  frames.resize(static_cast<size_t>(FrameCount(static_cast<int64_t>(samples.size()), frame_samples) * frame_samples));
+  return frames;
+}
+
+}  // namespace linnet

@@ -1,0 +1,76 @@
+// Sound from files as the model takes it: 16 kHz mono float32, cut into frames of 640 samples, one soft token each.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "linnet/error.h"
+
+namespace linnet {
+
+inline constexpr int64_t kSampleRate = 16000;
+inline constexpr int64_t kFrameSamples = 640;  // 40 ms
+
+struct AudioInfo {
+  std::string format;     // "WAV", "FLAC" …
+  int64_t rate = 0;       // Hz, of the file
+  int64_t channels = 0;   // of the file; they are averaged
+  int64_t frames = -1;    // at the file's rate; -1 = only known at the end
+  std::string note;       // what a person should know: the file is cut off …; usually empty
+};
+
+// One channel at the rate of the file. A seam: WAV files here, other formats in the optional media library.
+class MonoSource {
+ public:
+  virtual ~MonoSource() = default;
+  virtual const AudioInfo& info() const = 0;
+  // Fills `out` with the next samples; fewer than asked only at the end.
+  virtual Result<size_t> Read(std::span<float> out) = 0;
+  // Samples so far that were no finite numbers and were replaced by 0.
+  virtual int64_t replaced() const { return 0; }
+};
+
+// A sound read piece by piece at 16 kHz: memory does not grow with its length.
+class AudioReader {
+ public:
+  // Errors: kNotFound, kBadFile, kUnsupported.
+  static Result<AudioReader> Open(const std::filesystem::path& path);
+  static Result<AudioReader> FromSource(std::unique_ptr<MonoSource> source);
+  AudioReader(AudioReader&&) noexcept;
+  AudioReader& operator=(AudioReader&&) noexcept;
+  ~AudioReader();
+
+  const AudioInfo& info() const;
+  // Samples at 16 kHz that Read() will give altogether; -1 = unknown.
+  int64_t expected_samples() const;
+  int64_t replaced() const;
+  // Fills `out` with the next samples; fewer than asked only at the end.
+  Result<size_t> Read(std::span<float> out);
+
+ private:
+  struct Impl;
+  explicit AudioReader(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+struct AudioClip {
+  AudioInfo info;
+  std::vector<float> samples;  // 16 kHz mono
+};
+
+// The whole sound. Errors as above, and kUnsupported when it is longer than `max_seconds`.
+Result<AudioClip> LoadAudio(const std::filesystem::path& path, double max_seconds = 3600.0);
+
+// Soft tokens of a clip: the last, partly filled frame counts.
+constexpr int64_t FrameCount(int64_t samples, int64_t frame_samples = kFrameSamples) {
+  return (samples + frame_samples - 1) / frame_samples;
+}
+
+// (FrameCount, frame_samples): the samples as they are, zeros behind them.
+std::vector<float> CutFrames(std::span<const float> samples, int64_t frame_samples = kFrameSamples);
+
+}  // namespace linnet
