@@ -1,0 +1,57 @@
+#include "kernels/dispatch.h"
+
+#include <cstdlib>
+#include <string_view>
+
+#include "base/cpu_info.h"
+
+namespace linnet {
+namespace {
+
+struct Choice {
+  const KernelTable* table = nullptr;
+  std::string warning;
+};
+
+Choice Choose() {
+  const std::vector<const KernelTable*> supported = SupportedKernels();
+  const char* wanted = std::getenv("LINNET_ISA");
+  if (wanted == nullptr || *wanted == '\0') return {supported.front(), ""};
+  std::string names;
+  for (const KernelTable* table : supported) {
+    if (std::string_view(table->name) == wanted) return {table, ""};
+    names += names.empty() ? table->name : std::string(", ") + table->name;
+  }
+  return {supported.front(),
+          std::string("LINNET_ISA=") + wanted + " is not available on this processor; it can run " + names};
+}
+
+const Choice& TheChoice() {
+  static const Choice choice = Choose();
+  return choice;
+}
+
+}  // namespace
+
+std::vector<const KernelTable*> SupportedKernels() {
+  std::vector<const KernelTable*> tables;
+#if defined(__x86_64__)
+  const CpuInfo& cpu = GetCpuInfo();
+  if (cpu.avx512_vnni) tables.push_back(Avx512VnniKernels());
+  if (cpu.avx_vnni) tables.push_back(AvxVnniKernels());
+  if (cpu.avx512) tables.push_back(Avx512Kernels());
+  if (cpu.avx2) tables.push_back(Avx2Kernels());
+#elif defined(__aarch64__)
+  const CpuInfo& cpu = GetCpuInfo();
+  if (cpu.neon_i8mm) tables.push_back(NeonI8mmKernels());
+  if (cpu.neon_dotprod) tables.push_back(NeonDotprodKernels());
+#endif
+  tables.push_back(ScalarKernels());
+  return tables;
+}
+
+const KernelTable& Kernels() { return *TheChoice().table; }
+
+std::string IsaWarning() { return TheChoice().warning; }
+
+}  // namespace linnet

@@ -1,0 +1,141 @@
+// The hot loops, one table of function pointers per instruction set. Nothing here knows of tensors or threads.
+//
+// Invariants:
+//  1. Every instruction set gives the same bits: all arithmetic is IEEE float32 (with explicit fused multiply-adds) or
+//     exact int32, on sixteen lanes, in one written order. The scalar table is the definition.
+//  2. The result for one row does not depend on how many rows share a call: each output has one accumulator that runs
+//     along K in ascending order.
+//
+// A matrix (N, K) is stored as panels of 16 outputs. Inside a panel the data runs along K, so a product reads forward
+// only. Plain formats hold [k][16]; block formats hold [block][fields of 16 outputs], see panel_formats.inc.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace linnet {
+
+inline constexpr int kPanel = 16;   // outputs a panel, lanes a vector
+inline constexpr int kGroup = 4;    // bytes of one output that one integer product takes
+inline constexpr int kActBlock = 32;  // activations that share a scale
+
+enum class PanelFormat : uint8_t { kF32, kF16, kBf16, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ4K, kQ5K, kQ6K };
+inline constexpr int kPanelFormatCount = 11;
+// The formats from here on are products of bytes with quantised activations.
+inline constexpr PanelFormat kFirstBlockFormat = PanelFormat::kQ4_0;
+
+// y[r][16p + lane] (+)= sum over k of w[p * panel_stride + k * k_stride + lane] * x[r * x_stride + k].
+struct FloatProduct {
+  const void* w;         // float32, float16 or bfloat16 elements
+  int64_t panel_stride;  // in elements
+  int64_t k_stride;      // in elements
+  const float* x;
+  int64_t x_stride;
+  float* y;
+  int64_t y_stride;
+  int64_t k;
+  int64_t outputs;  // only this many of the last panel's lanes are written
+  int64_t rows;
+  bool accumulate;  // y holds the start values
+};
+
+// Activations in blocks of 32 with one scale each, x ≈ q * scale. All arrays are row-major.
+struct QuantisedRows {
+  const int8_t* q;         // (rows, K)
+  const float* scale;      // (rows, K / 32)
+  const int32_t* sum;      // (rows, K / 16): sums of q
+  const float* scaled_sum; // (rows, K / 32): scale * sum of q over the block
+  int64_t k;
+};
+
+// y[r][16p + lane] = the product of packed panels with few rows (1 to kFewRows), straight from the packed blocks.
+struct FewProduct {
+  const uint8_t* panels;
+  int64_t panel_bytes;
+  QuantisedRows x;
+  float* y;
+  int64_t y_stride;
+  int64_t outputs;
+  int64_t rows;
+};
+inline constexpr int64_t kFewRows = 8;
+
+// One panel's blocks [first, first + count) of kActBlock inputs expanded to a byte a weight:
+//   bytes (count, 8, 16, 4), scales (count, scales_per_block, 16), mins (count, 16) where the format has them.
+// weight = (byte - zero) * scale, or byte * scale + min.
+struct WideBlocks {
+  uint8_t* bytes;
+  float* scales;
+  float* mins;
+  // Distances, in elements, between blocks of one panel (several panels may be interleaved).
+  int64_t bytes_stride;
+  int64_t scales_stride;
+  int64_t mins_stride;
+};
+
+inline constexpr int kWidePanels = 3;  // panels that the wide product takes at once
+inline constexpr int kWideBytes = kActBlock * kPanel;
+
+// y[r][..] (+)= product of `blocks` expanded blocks of `kWidePanels` panels with any number of rows. Layout of the
+// expanded blocks: (block, panel, …) with the strides above.
+struct WideProduct {
+  const uint8_t* bytes;  // (blocks, kWidePanels, 8, 16, 4)
+  const float* scales;   // (blocks, kWidePanels, scales_per_block, 16)
+  const float* mins;     // (blocks, kWidePanels, 16)
+  int64_t blocks;
+  int64_t first_block;  // of the rows' blocks
+  QuantisedRows x;
+  float* y;
+  int64_t y_stride;
+  int64_t outputs;  // at most 16 * kWidePanels
+  int64_t rows;
+  bool accumulate;
+};
+
+struct FormatKernels {
+  int block_k;           // inputs a packed block covers; 1 for plain formats
+  int block_bytes;       // bytes of a packed block of 16 outputs
+  int zero;              // what is subtracted from the bytes
+  int scales_per_block;  // scales per 32 inputs: 1, or 2 where sixteen inputs share one
+  bool has_min;
+  void (*product)(const FloatProduct&);  // plain formats only
+  void (*few)(const FewProduct&);        // block formats only
+  void (*expand)(const uint8_t* panel, int64_t first_block, int64_t blocks, const WideBlocks& out);
+  void (*wide)(const WideProduct&);
+};
+
+struct KernelTable {
+  const char* name;  // "avx512vnni"
+  FormatKernels formats[kPanelFormatCount];
+
+  // Per block of 32: scale = max|x| / 127, q = x / scale rounded to nearest even; an all-zero block has scale 0.
+  // REQUIRES: n is a multiple of 32.
+  void (*quantise_row)(const float* x, int64_t n, int8_t* q, float* scale, int32_t* sum, float* scaled_sum);
+
+  // y = x * (mean(x²) + eps)^-0.5 [* w]. w may be null.
+  void (*rms_norm)(const float* x, const float* w, float eps, int64_t n, float* y);
+  // y = (x - mean) / sqrt(population variance + eps) * w + b.
+  void (*layer_norm)(const float* x, const float* w, const float* b, float eps, int64_t n, float* y);
+  // y = gelu_tanh(gate) * up.
+  void (*gelu_mul)(const float* gate, const float* up, int64_t n, float* y);
+  // x = cap * tanh(x / cap).
+  void (*softcap)(float* x, float cap, int64_t n);
+  // One block of an online softmax over n scores (a multiple of 16; masked ones are -infinity). On return s holds
+  // exp(s - m), *m the running maximum, *l the running sum; the result is the factor on everything summed before.
+  float (*softmax_block)(float* s, int64_t n, float* m, float* l);
+  // y = y * factor (+ x when x is not null).
+  void (*scale_add)(float* y, float factor, const float* x, int64_t n);
+  // 16-bit storage of caches.
+  void (*to_bf16)(const float* x, int64_t n, uint16_t* y);
+};
+
+// Tables in order of preference; nullptr where the build has none.
+const KernelTable* ScalarKernels();
+const KernelTable* Avx2Kernels();
+const KernelTable* AvxVnniKernels();
+const KernelTable* Avx512Kernels();
+const KernelTable* Avx512VnniKernels();
+const KernelTable* NeonDotprodKernels();
+const KernelTable* NeonI8mmKernels();
+
+}  // namespace linnet

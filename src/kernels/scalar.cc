@@ -1,0 +1,16 @@
+#include "kernels/kernels.h"
+
+namespace linnet {
+namespace {
+
+#include "kernels/isa_scalar.inc"
+
+#include "kernels/elementwise.inc"
+#include "kernels/panel_formats.inc"
+#include "kernels/products.inc"
+
+}  // namespace
+
+const KernelTable* ScalarKernels() { return &kTable; }
+
+}  // namespace linnet

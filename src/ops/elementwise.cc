@@ -1,0 +1,80 @@
+#include "ops/elementwise.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace linnet {
+namespace {
+
+// Below this many values waking the other threads costs more than it saves.
+constexpr int64_t kParallelFrom = 16384;
+
+template <typename Body>
+void ForRows(OpContext& context, Rows x, const Body& body) {
+  if (x.rows * x.width < kParallelFrom || x.rows == 1) {
+    for (int64_t r = 0; r < x.rows; ++r) body(r);
+    return;
+  }
+  context.pool().For(x.rows, [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) body(r);
+  });
+}
+
+}  // namespace
+
+void RmsNorm(OpContext& context, Rows x, std::span<const float> weight, float eps, Rows out) {
+  HeadNorm(context, x, 1, weight, eps, out);
+}
+
+void HeadNorm(OpContext& context, Rows x, int64_t heads, std::span<const float> weight, float eps, Rows out) {
+  const int64_t width = x.width / heads;
+  LINNET_CHECK(weight.empty() || static_cast<int64_t>(weight.size()) == width);
+  const float* w = weight.empty() ? nullptr : weight.data();
+  ForRows(context, x, [&](int64_t r) {
+    for (int64_t h = 0; h < heads; ++h) {
+      context.kernels().rms_norm(x.row(r) + h * width, w, eps, width, out.row(r) + h * width);
+    }
+  });
+}
+
+void LayerNorm(OpContext& context, Rows x, std::span<const float> weight, std::span<const float> bias, float eps,
+               Rows out) {
+  ForRows(context, x, [&](int64_t r) {
+    context.kernels().layer_norm(x.row(r), weight.data(), bias.data(), eps, x.width, out.row(r));
+  });
+}
+
+void GeluMul(OpContext& context, Rows gate, Rows up) {
+  ForRows(context, gate,
+          [&](int64_t r) { context.kernels().gelu_mul(gate.row(r), up.row(r), gate.width, gate.row(r)); });
+}
+
+void AddScaled(OpContext& context, Rows x, Rows y, float factor) {
+  ForRows(context, x, [&](int64_t r) {
+    float* a = x.row(r);
+    const float* b = y.row(r);
+    for (int64_t i = 0; i < x.width; ++i) a[i] = (a[i] + b[i]) * factor;
+  });
+}
+
+void AddBias(OpContext& context, Rows x, std::span<const float> bias) {
+  ForRows(context, x, [&](int64_t r) {
+    float* a = x.row(r);
+    for (int64_t i = 0; i < x.width; ++i) a[i] += bias[static_cast<size_t>(i)];
+  });
+}
+
+void Softcap(OpContext& context, Rows x, float cap) {
+  // A single row of a large vocabulary is long: share out pieces of it. Lanes are independent, so any cut is exact.
+  constexpr int64_t kPiece = 16384;
+  const int64_t pieces = (x.width + kPiece - 1) / kPiece;
+  context.pool().For(x.rows * pieces, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % pieces * kPiece;
+      context.kernels().softcap(x.row(i / pieces) + first, cap, std::min(kPiece, x.width - first));
+    }
+  });
+}
+
+}  // namespace linnet

@@ -1,0 +1,111 @@
+#include "ops/matmul.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace linnet {
+namespace {
+
+// Blocks of 32 inputs that are expanded at a time: 16 blocks of three panels are 24 KiB of bytes, so they stay in the
+// first-level cache while all rows pass over them.
+constexpr int64_t kChunkBlocks = 16;
+constexpr int64_t kBytesFloats = kChunkBlocks * kWidePanels * kWideBytes / static_cast<int64_t>(sizeof(float));
+constexpr int64_t kScaleFloats = kChunkBlocks * kWidePanels * 2 * kPanel;
+constexpr int64_t kMinFloats = kChunkBlocks * kWidePanels * kPanel;
+
+void QuantiseRows(OpContext& context, Rows x) {
+  const int64_t blocks = x.width / kActBlock;
+  const auto rows = [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      context.kernels().quantise_row(x.row(r), x.width, context.q() + r * x.width, context.scale() + r * blocks,
+                                     context.sum() + 2 * r * blocks, context.scaled_sum() + r * blocks);
+    }
+  };
+  if (x.rows == 1) return rows(0, 1, 0);
+  context.pool().For(x.rows, rows);
+}
+
+// A group of at most kWidePanels panels against all rows, a chunk of K at a time.
+void WideGroup(OpContext& context, const Projection& projection, Rows x, int64_t first_panel, float* scratch) {
+  const Matrix& w = *projection.weight;
+  const FormatKernels& format = context.kernels().formats[static_cast<int>(w.format)];
+  const int64_t panels = std::min<int64_t>(kWidePanels, PanelCount(w.n) - first_panel);
+  const int64_t panel_bytes = PanelBytes(w.format, w.k);
+  const int64_t scales = format.scales_per_block * kPanel;
+  uint8_t* bytes = reinterpret_cast<uint8_t*>(scratch);
+  float* scale = scratch + kBytesFloats;
+  float* min = scale + kScaleFloats;
+  const int64_t blocks = w.k / kActBlock;
+  for (int64_t first = 0; first < blocks; first += kChunkBlocks) {
+    const int64_t count = std::min(kChunkBlocks, blocks - first);
+    for (int64_t p = 0; p < panels; ++p) {
+      format.expand(w.panels.data() + (first_panel + p) * panel_bytes, first, count,
+                    {bytes + p * kWideBytes, scale + p * scales, min + p * kPanel, kWidePanels * kWideBytes,
+                     kWidePanels * scales, kWidePanels * kPanel});
+    }
+    format.wide({bytes, scale, min, count, first, context.Quantised(w.k),
+                 projection.out.data + first_panel * kPanel, projection.out.stride,
+                 std::min<int64_t>(w.n - first_panel * kPanel, kWidePanels * kPanel), x.rows, first > 0});
+  }
+}
+
+void BlockPanels(OpContext& context, const Projection& projection, Rows x, int64_t begin, int64_t end, int thread) {
+  const Matrix& w = *projection.weight;
+  const int64_t panel_bytes = PanelBytes(w.format, w.k);
+  if (x.rows > kFewRows) {
+    for (int64_t p = begin; p < end; p += kWidePanels) {
+      WideGroup(context, projection, x, p, context.thread_scratch(thread));
+    }
+    return;
+  }
+  context.kernels().formats[static_cast<int>(w.format)].few(
+      {w.panels.data() + begin * panel_bytes, panel_bytes, context.Quantised(w.k),
+       projection.out.data + begin * kPanel, projection.out.stride, std::min(w.n, end * kPanel) - begin * kPanel,
+       x.rows});
+}
+
+void PlainPanels(OpContext& context, const Projection& projection, Rows x, int64_t begin, int64_t end) {
+  const Matrix& w = *projection.weight;
+  context.kernels().formats[static_cast<int>(w.format)].product(
+      {w.panels.data() + begin * PanelBytes(w.format, w.k), w.k * kPanel, kPanel, x.data, x.stride,
+       projection.out.data + begin * kPanel, projection.out.stride, w.k,
+       std::min(w.n, end * kPanel) - begin * kPanel, x.rows, false});
+}
+
+}  // namespace
+
+int64_t MatMulScratchFloats() { return kBytesFloats + kScaleFloats + kMinFloats; }
+
+void Project(OpContext& context, Rows x, std::initializer_list<Projection> projections) {
+  if (x.rows == 0) return;
+  bool blocks = false;
+  for (const Projection& p : projections) {
+    LINNET_CHECK(p.weight->k == x.width && p.out.rows == x.rows && p.out.width == p.weight->n);
+    blocks = blocks || p.weight->blocks();
+  }
+  if (blocks) {
+    LINNET_CHECK(x.rows <= context.rows());
+    QuantiseRows(context, x);
+  }
+  const int threads = context.pool().threads();
+  context.pool().Run([&](int thread) {
+    for (const Projection& p : projections) {
+      // Whole groups of panels: a group cut in two would expand its neighbours' share twice.
+      const bool wide = p.weight->blocks() && x.rows > kFewRows;
+      const int64_t unit = wide ? kWidePanels : 1;
+      const int64_t panels = PanelCount(p.weight->n);
+      const int64_t units = (panels + unit - 1) / unit;
+      const int64_t begin = std::min(panels, units * thread / threads * unit);
+      const int64_t end = std::min(panels, units * (thread + 1) / threads * unit);
+      if (begin >= end) continue;
+      if (p.weight->blocks()) {
+        BlockPanels(context, p, x, begin, end, thread);
+      } else {
+        PlainPanels(context, p, x, begin, end);
+      }
+    }
+  });
+}
+
+}  // namespace linnet
