@@ -1,0 +1,136 @@
+#include "ops/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "kernels/dispatch.h"
+
+namespace linnet {
+namespace {
+
+struct Shape {
+  int64_t heads, kv_heads, dim, keys;
+};
+
+struct Case {
+  Shape shape;
+  std::vector<float> q, k, v;
+  std::vector<KeyRange> visible;
+  int64_t tokens;
+};
+
+// `tokens` rows at the end of `keys` positions with a window; the rows of a bidirectional block also see ahead.
+Case MakeCase(Shape shape, int64_t tokens, int64_t window, bool block) {
+  std::mt19937 rng(17);
+  std::normal_distribution<float> normal;
+  const auto fill = [&](int64_t n) {
+    std::vector<float> x(static_cast<size_t>(n));
+    for (float& value : x) value = normal(rng);
+    return x;
+  };
+  Case c{shape, fill(tokens * shape.heads * shape.dim), fill(shape.keys * shape.kv_heads * shape.dim),
+         fill(shape.keys * shape.kv_heads * shape.dim), {}, tokens};
+  for (int64_t t = 0; t < tokens; ++t) {
+    const int64_t position = shape.keys - tokens + t;
+    const int64_t last = block && t >= tokens / 2 ? shape.keys - 1 : position;
+    c.visible.push_back({std::max<int64_t>(0, position - window + 1), last});
+  }
+  return c;
+}
+
+KvStore Store(const Case& c, int64_t capacity) {
+  KvStore store(KvType::kF32, c.shape.kv_heads, c.shape.dim, capacity);
+  const int64_t width = c.shape.kv_heads * c.shape.dim;
+  for (int64_t p = 0; p < c.shape.keys; ++p) store.Write(p, &c.k[static_cast<size_t>(p * width)], &c.v[static_cast<size_t>(p * width)]);
+  return store;
+}
+
+std::vector<float> Attend(const Case& c, const KvStore& store, int64_t first, int64_t count, int threads) {
+  ThreadPool pool(threads);
+  OpContext context(pool, Kernels());
+  context.Reserve(1, 32, c.shape.heads, c.shape.dim);
+  const int64_t width = c.shape.heads * c.shape.dim;
+  std::vector<float> q(c.q.begin() + first * width, c.q.begin() + (first + count) * width), out(q.size());
+  Attention(context, MakeRows(q.data(), count, width), store,
+            std::span(c.visible).subspan(static_cast<size_t>(first), static_cast<size_t>(count)), 0.3f,
+            MakeRows(out.data(), count, width));
+  return out;
+}
+
+std::vector<double> Reference(const Case& c) {
+  const Shape& s = c.shape;
+  std::vector<double> out(static_cast<size_t>(c.tokens * s.heads * s.dim));
+  for (int64_t t = 0; t < c.tokens; ++t) {
+    for (int64_t h = 0; h < s.heads; ++h) {
+      const int64_t kv = h / (s.heads / s.kv_heads);
+      const float* q = &c.q[static_cast<size_t>((t * s.heads + h) * s.dim)];
+      double total = 0;
+      const KeyRange& range = c.visible[static_cast<size_t>(t)];
+      for (int64_t p = range.first; p <= range.last; ++p) {
+        double score = 0;
+        for (int64_t e = 0; e < s.dim; ++e) score += 0.3f * double{q[e]} * c.k[static_cast<size_t>((p * s.kv_heads + kv) * s.dim + e)];
+        const double weight = std::exp(score);
+        total += weight;
+        for (int64_t e = 0; e < s.dim; ++e) {
+          out[static_cast<size_t>((t * s.heads + h) * s.dim + e)] += weight * c.v[static_cast<size_t>((p * s.kv_heads + kv) * s.dim + e)];
+        }
+      }
+      for (int64_t e = 0; e < s.dim; ++e) out[static_cast<size_t>((t * s.heads + h) * s.dim + e)] /= total;
+    }
+  }
+  return out;
+}
+
+const Shape kShapes[] = {{4, 2, 24, 40}, {4, 1, 40, 130}, {16, 8, 64, 300}, {16, 1, 128, 2500}, {3, 3, 20, 1}};
+
+TEST(Attention, MatchesDoublePrecision) {
+  for (const Shape& shape : kShapes) {
+    for (const int64_t window : {int64_t{8}, int64_t{100}, int64_t{100000}}) {
+      const Case c = MakeCase(shape, std::min<int64_t>(shape.keys, 37), window, true);
+      const std::vector<float> out = Attend(c, Store(c, shape.keys), 0, c.tokens, 2);
+      const std::vector<double> expected = Reference(c);
+      for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], expected[i], 1e-5 * (1 + std::fabs(expected[i])));
+    }
+  }
+}
+
+TEST(Attention, ARowDoesNotKnowItsBatchNorThreads) {
+  for (const Shape& shape : kShapes) {
+    const Case c = MakeCase(shape, std::min<int64_t>(shape.keys, 37), 1500, true);
+    const KvStore store = Store(c, shape.keys + 77);
+    const std::vector<float> all = Attend(c, store, 0, c.tokens, 1);
+    const int64_t width = shape.heads * shape.dim;
+    EXPECT_EQ(Attend(c, store, 0, c.tokens, 4), all);
+    for (int64_t first = 0; first < c.tokens; first += 5) {
+      for (const int64_t count : {int64_t{1}, int64_t{3}, int64_t{12}}) {
+        if (first + count > c.tokens) continue;
+        const std::vector<float> part = Attend(c, store, first, count, 3);
+        EXPECT_EQ(0, std::memcmp(part.data(), &all[static_cast<size_t>(first * width)], part.size() * 4));
+      }
+    }
+  }
+}
+
+TEST(Attention, ARingGivesTheBitsOfAStoreThatHoldsEverything) {
+  const Case c = MakeCase({4, 2, 24, 700}, 20, 100, false);
+  const std::vector<float> whole = Attend(c, Store(c, 700), 0, 20, 1);
+  EXPECT_EQ(Attend(c, Store(c, 128), 0, 20, 1), whole);
+}
+
+TEST(KvStore, CopiesAndReadsBack) {
+  const Case c = MakeCase({4, 2, 24, 90}, 1, 90, false);
+  const KvStore store = Store(c, 90);
+  KvStore copy(KvType::kF32, 2, 24, 256);
+  copy.CopyFrom(store, 30, 90);
+  std::vector<float> key(24), value(24);
+  copy.Read(77, 1, key.data(), value.data());
+  EXPECT_EQ(0, std::memcmp(key.data(), &c.k[(77 * 2 + 1) * 24], 24 * 4));
+  EXPECT_EQ(0, std::memcmp(value.data(), &c.v[(77 * 2 + 1) * 24], 24 * 4));
+}
+
+}  // namespace
+}  // namespace linnet
