@@ -79,14 +79,29 @@ struct ModelConfig {
   bool norm_adds_one = false;            // RMSNorm multiplies by 1 + w
   bool v_norm = true;                    // V is normalised without weight
   bool layer_scalar = true;              // a stored factor on every layer's output
-  bool embed_scale_bf16 = false;         // sqrt(D) is rounded to bf16 because the table is bf16 or was made from bf16
+  // sqrt(D) is rounded to bf16 before it scales the embedding, as the reference does when the table is bf16. Set when
+  // the stored table is BF16 or the file says so (`linnet.embed_scale_bf16`); files quantised by others, which the
+  // reference turns into float32 first, keep the float32 factor.
+  bool embed_scale_bf16 = false;
   std::vector<LayerPlan> layers;
   VisionConfig vision;
   AudioConfig audio;
   TokenIds tokens;
   GenerationDefaults generation;
 
-  // Names the first field that makes no sense: what was found, what to do.
+  // Names the first field that makes no sense: what was found, what to do. Every size is bounded so that products of
+  // two or three of them stay far from overflow.
+  Status Validate() const;
+};
+
+// The MTP drafter: decoder layers that attend to the target's keys and values (spec: own K and V never).
+struct DrafterConfig {
+  ModelConfig text;                 // its own width and layers; kv_heads and head_dim are those of the target's layers
+  int64_t backbone_hidden_size = 0; // the target's D
+  bool use_ordered_embeddings = false;  // the centroid head
+  int64_t num_centroids = 2048;
+  int64_t centroid_top_k = 32;
+
   Status Validate() const;
 };
 
