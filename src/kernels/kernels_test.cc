@@ -95,7 +95,8 @@ TEST_P(KernelTables, SoftmaxBlocksAddUpToASoftmax) {
   for (size_t i = 0; i < 256; ++i) {
     if (i == 67) continue;
     const double expected = std::exp(double{scores[i]} - m);
-    EXPECT_NEAR(sums[i], expected, 1e-6 * expected + 1e-37);
+    // Rounding the difference of two scores costs its size times 2^-24.
+    EXPECT_NEAR(sums[i], expected, (1e-6 + 2e-7 * std::fabs(double{scores[i]} - m)) * expected + 1e-37);
   }
 }
 
