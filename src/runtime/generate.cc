@@ -1,0 +1,132 @@
+#include "runtime/generate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/process.h"
+#include "runtime/sampler.h"
+#include "runtime/stop_filter.h"
+#include "text/tokenizer.h"
+
+namespace linnet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Seconds(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+bool Contains(std::span<const int32_t> ids, int32_t id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
+
+// One answer in the making: everything that changes from token to token.
+class Writer {
+ public:
+  Writer(Engine& engine, const GenerateOptions& options, const GenerateHooks& hooks)
+      : engine_(engine), options_(options), hooks_(hooks), decoder_(engine.tokenizer()), filter_(options.stop) {}
+
+  // Takes a chosen token; the reason to end the answer, if it is one.
+  std::optional<FinishReason> Take(int32_t id) {
+    if (Contains(engine_.config().tokens.eos, id) || Contains(options_.stop_tokens, id)) return StopReason(id);
+    answer_.ids.push_back(id);
+    Emit(filter_.Push(decoder_.Push(id)));
+    if (filter_.matched()) return StopReason(id);
+    const int64_t count = static_cast<int64_t>(answer_.ids.size());
+    if (options_.max_tokens > 0 && count >= options_.max_tokens) return FinishReason::kLength;
+    return std::nullopt;
+  }
+
+  Generation Finish(FinishReason reason, GenerateStats stats) {
+    if (!filter_.matched()) {
+      Emit(filter_.Push(decoder_.Finish()));
+      Emit(filter_.Finish());
+    }
+    stats.generated_tokens = static_cast<int64_t>(answer_.ids.size());
+    stats.peak_memory = PeakResidentBytes();
+    answer_.finish = reason;
+    answer_.stats = stats;
+    return std::move(answer_);
+  }
+
+ private:
+  void Emit(const std::string& text) {
+    if (text.empty()) return;
+    answer_.text += text;
+    if (hooks_.on_text) hooks_.on_text(text);
+  }
+
+  FinishReason StopReason(int32_t last) const {
+    const auto call_end = engine_.tokenizer().TokenId("<tool_call|>");
+    const auto response = engine_.tokenizer().TokenId("<|tool_response>");
+    const bool called = call_end && Contains(answer_.ids, *call_end);
+    return called || (response && last == *response) ? FinishReason::kToolCall : FinishReason::kStop;
+  }
+
+  Engine& engine_;
+  const GenerateOptions& options_;
+  const GenerateHooks& hooks_;
+  StreamDecoder decoder_;
+  StopFilter filter_;
+  Generation answer_;
+};
+
+}  // namespace
+
+std::string_view FinishReasonName(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop: return "stop";
+    case FinishReason::kLength: return "length";
+    case FinishReason::kContext: return "context";
+    case FinishReason::kCancelled: return "cancelled";
+    case FinishReason::kToolCall: return "tool_call";
+  }
+  return "unknown";
+}
+
+Result<Generation> Generate(Engine& engine, Session& session, const GenerateInput& input,
+                            const GenerateOptions& options, const GenerateHooks& hooks) {
+  LINNET_ASSIGN(const SamplingPlan plan, ResolveSampling(options.sampling, engine.config().generation));
+  Sampler sampler(plan, engine.config().vocab_size);
+  sampler.Accept(input.earlier);
+  sampler.Accept(input.prompt.ids);
+  Writer writer(engine, options, hooks);
+
+  GenerateStats stats;
+  const Clock::time_point start = Clock::now();
+  LINNET_TRY(session.Feed(input.prompt, hooks.on_prompt));
+  const Clock::time_point prompt_end = Clock::now();
+  stats.prompt_tokens = static_cast<int64_t>(input.prompt.ids.size());
+  stats.prompt_seconds = Seconds(start, prompt_end);
+
+  std::optional<FinishReason> reason;
+  Clock::time_point first_token = prompt_end;
+  while (!reason) {
+    if (hooks.cancel != nullptr && *hooks.cancel) {
+      reason = FinishReason::kCancelled;
+      break;
+    }
+    const int32_t id = sampler.Sample(session.logits());
+    if (id < 0) {
+      return Fail(ErrorCode::kBadFile, "the model computes no usable number for any token",
+                  "its weights are damaged or not for this architecture; check the file with 'linnet info'");
+    }
+    if (stats.decode_steps == 0) {
+      first_token = Clock::now();
+      stats.first_token_seconds = Seconds(start, first_token);
+    }
+    reason = writer.Take(id);
+    if (reason) break;
+    if (session.length() >= session.context()) {
+      reason = FinishReason::kContext;
+      break;
+    }
+    sampler.Accept(id);
+    LINNET_TRY(session.Feed(std::span<const int32_t>(&id, 1)));
+    ++stats.decode_steps;
+  }
+  stats.decode_seconds = stats.decode_steps > 0 ? Seconds(first_token, Clock::now()) : 0;
+  return writer.Finish(*reason, stats);
+}
+
+}  // namespace linnet
