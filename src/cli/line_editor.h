@@ -1,0 +1,29 @@
+// Reads lines from a person at a terminal: editing keys, history across runs (libedit).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace linnet {
+
+class LineEditor {
+ public:
+  // `history` is read now and kept up to date; empty = no file. A file that cannot be written is no error.
+  explicit LineEditor(const std::string& history);
+  ~LineEditor();
+  LineEditor(const LineEditor&) = delete;
+  LineEditor& operator=(const LineEditor&) = delete;
+
+  // Without the line end; nullopt at the end of input (Ctrl-D). Ctrl-C drops the line and gives an empty one.
+  std::optional<std::string> ReadLine(const std::string& prompt);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// $XDG_STATE_HOME/linnet/history or ~/.local/state/linnet/history, its folder made; empty when there is no home.
+std::string DefaultHistoryFile();
+
+}  // namespace linnet

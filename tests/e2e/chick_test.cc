@@ -1,0 +1,96 @@
+// Chick through the program: the recorded answers, and the same text from the same seed whatever the threads.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "program.h"
+
+namespace linnet {
+namespace {
+
+using nlohmann::json;
+
+json RunJson(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "run");
+  arguments.push_back("--json");
+  const ProgramResult result = RunLinnet(arguments);
+  EXPECT_EQ(result.code, 0) << result.errors;
+  json answer = json::parse(result.output, nullptr, false);
+  EXPECT_TRUE(answer.is_object()) << result.output;
+  return answer;
+}
+
+TEST(Chick, GivesEveryRecordedAnswer) {
+  std::ifstream file(InSource("models/chick/expected.jsonl"));
+  std::string line;
+  int count = 0;
+  while (std::getline(file, line)) {
+    const json expected = json::parse(line);
+    std::vector<std::string> arguments = {"-p", expected["prompt"], "--image-tokens", "70", "--temperature", "0"};
+    for (const char* kind : {"image", "audio"}) {
+      if (!expected.contains(kind)) continue;
+      arguments.push_back(std::string("--") + kind);
+      arguments.push_back(InSource("models/chick/" + expected[kind].get<std::string>()));
+    }
+    const json answer = RunJson(arguments);
+    EXPECT_EQ(answer.value("raw", ""), expected["answer"]) << expected["id"];
+    ++count;
+  }
+  EXPECT_EQ(count, 60);
+}
+
+TEST(Chick, TheSameSeedGivesTheSameTextWithAnyNumberOfThreads) {
+  std::set<std::string> texts;
+  for (const char* seed : {"1", "2", "3"}) {
+    std::set<std::string> of_seed;
+    for (const char* threads : {"1", "2", "4"}) {
+      const json answer = RunJson({"-p", "what is in the picture", "--image", InSource("examples/shapes.png"),
+                                   "--temperature", "3", "--top-k", "0", "--top-p", "1", "--seed", seed, "-t", threads,
+                                   "--max-tokens", "24"});
+      of_seed.insert(answer.value("raw", ""));
+    }
+    EXPECT_EQ(of_seed.size(), 1u) << "seed " << seed;
+    texts.insert(of_seed.begin(), of_seed.end());
+  }
+  EXPECT_EQ(texts.size(), 3u) << "at temperature 3 other seeds give other texts";
+}
+
+TEST(Chick, AToolCallIsStructuredAndTheReasonToStopIsGiven) {
+  const json answer = RunJson({"-p", "Use a tool. call tom"});
+  EXPECT_EQ(answer["finish"], "tool_call");
+  ASSERT_EQ(answer["tool_calls"].size(), 1u);
+  EXPECT_EQ(answer["tool_calls"][0]["name"], "phone");
+  EXPECT_EQ(answer["tool_calls"][0]["arguments"], json({{"name", "tom"}}));
+  EXPECT_EQ(answer["text"], "");
+}
+
+TEST(Chick, StopsWhereItIsTold) {
+  EXPECT_EQ(RunJson({"-p", "Translate to French: turn off the garden lamp"})["text"],
+            "éteins la lampe dans le jardin");
+  const json stopped = RunJson({"-p", "Translate to French: turn off the garden lamp", "--stop", "pe da"});
+  EXPECT_EQ(stopped["text"], "éteins la lam");
+  EXPECT_EQ(stopped["finish"], "stop");
+  const json cut = RunJson({"-p", "Translate to French: turn off the garden lamp", "--max-tokens", "2"});
+  EXPECT_EQ(cut["finish"], "length");
+  EXPECT_EQ(cut["usage"]["generated_tokens"], 2);
+  const json full = RunJson({"-p", "Translate to French: turn off the garden lamp", "--context",
+                             std::to_string(cut["usage"]["prompt_tokens"].get<int>() + 1)});
+  EXPECT_EQ(full["finish"], "context");
+}
+
+TEST(Chick, ReadsThePromptFromStandardInputAndStreamsPlainText) {
+  const ProgramResult result = RunLinnet({"run"}, "5 + 10\n");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.output, "15\n");
+  EXPECT_NE(result.errors.find("Chick"), std::string::npos);
+  const std::string last = result.errors.substr(result.errors.rfind('\n', result.errors.size() - 2) + 1);
+  for (const char* word : {"tokens/s", "first token", "peak memory"}) {
+    EXPECT_NE(last.find(word), std::string::npos) << last;
+  }
+}
+
+}  // namespace
+}  // namespace linnet

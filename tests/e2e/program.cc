@@ -1,0 +1,59 @@
+#include "program.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace linnet {
+namespace {
+
+std::string Quoted(const std::string& word) {
+  std::string out = "'";
+  for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+const std::filesystem::path& ScratchFolder() {
+  static const std::filesystem::path folder = [] {
+    const auto path = std::filesystem::temp_directory_path() / ("linnet_e2e_" + std::to_string(getpid()));
+    std::filesystem::create_directories(path);
+    std::atexit([] { std::filesystem::remove_all(ScratchFolder()); });
+    return path;
+  }();
+  return folder;
+}
+
+}  // namespace
+
+std::string InSource(const std::string& path) { return std::string(LINNET_SOURCE_DIR) + "/" + path; }
+
+std::string Scratch(const std::string& name) { return (ScratchFolder() / name).string(); }
+
+void WriteFile(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ostringstream bytes;
+  bytes << std::ifstream(path, std::ios::binary).rdbuf();
+  return bytes.str();
+}
+
+ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input) {
+  std::string command = Quoted(LINNET_PROGRAM);
+  for (const std::string& word : arguments) command += " " + Quoted(word);
+  WriteFile(Scratch("stdin"), input);
+  command += " <" + Quoted(Scratch("stdin")) + " >" + Quoted(Scratch("stdout")) + " 2>" + Quoted(Scratch("stderr"));
+  const int status = std::system(command.c_str());
+  ProgramResult result;
+  result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  result.output = ReadFile(Scratch("stdout"));
+  result.errors = ReadFile(Scratch("stderr"));
+  return result;
+}
+
+}  // namespace linnet

@@ -1,0 +1,25 @@
+// Runs the built program as a user would and gives back everything it said.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace linnet {
+
+struct ProgramResult {
+  int code = -1;  // exit code; 128 + signal when it died
+  std::string output;
+  std::string errors;
+};
+
+// `arguments` are passed as they are (quoted for the shell); `input` becomes standard input.
+ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input = "");
+
+// A path in this repository.
+std::string InSource(const std::string& path);
+// A folder of this test run that is empty when the program starts.
+std::string Scratch(const std::string& name);
+void WriteFile(const std::string& path, const std::string& bytes);
+std::string ReadFile(const std::string& path);
+
+}  // namespace linnet
