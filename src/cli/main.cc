@@ -1,23 +1,32 @@
 #include <fmt/core.h>
 
+#include <clocale>
 #include <string>
 
 #include "base/cpu_info.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "kernels/dispatch.h"
 
 namespace linnet {
 namespace {
 
 std::string Version() {
   const CpuInfo& cpu = GetCpuInfo();
-  return fmt::format("linnet {}\nprocessor: {}, {} cores", LINNET_VERSION, cpu.name.empty() ? "unknown" : cpu.name,
-                     cpu.cores);
+  std::string supported;
+  for (const KernelTable* table : SupportedKernels()) supported += std::string(supported.empty() ? "" : ", ") + table->name;
+  std::string text = fmt::format("linnet {}\nkernels: {} (this processor runs {}; LINNET_ISA=NAME chooses)\n"
+                                 "processor: {}, {} cores",
+                                 LINNET_VERSION, Kernels().name, supported,
+                                 cpu.name.empty() ? "unknown" : cpu.name, cpu.cores);
+  if (const std::string warning = IsaWarning(); !warning.empty()) text += "\nwarning: " + warning;
+  return text;
 }
 
 }  // namespace
 }  // namespace linnet
 
 int main(int argc, char** argv) {
+  std::setlocale(LC_CTYPE, "");  // the line editor counts characters; numbers stay as in C
   return linnet::RunCommandLine(argc, argv, {}, linnet::Version);
 }

@@ -28,7 +28,7 @@ below() {
 upward() {
   folder=$1
   allowed=" $(below "$folder") $folder "
-  grep -noE '^#include "[a-z_]+/' "$folder"/*.h "$folder"/*.cc 2>/dev/null | sed 's/#include "\(.*\)\//\1/' |
+  grep -noE '^#include "[a-z_]+/' "$folder"/*.h "$folder"/*.cc "$folder"/*.inc 2>/dev/null | sed 's/#include "\(.*\)\//\1/' |
     while IFS=: read -r file line used; do
       case "$allowed linnet " in *" $used "*) ;; *) echo "src/$file:$line uses $used" ;; esac
     done
@@ -48,7 +48,7 @@ case "$check" in
     ;;
   length)
     cd "$1"
-    found=$(find src include tests tools bench -name '*.cc' -o -name '*.h' -o -name '*.py' -o -name '*.sh' 2>/dev/null |
+    found=$(find src include tests tools bench -name '*.cc' -o -name '*.h' -o -name '*.inc' -o -name '*.py' -o -name '*.sh' 2>/dev/null |
       xargs wc -l | awk '$2 != "total" && $1 > 600 {print $2 ": " $1 " lines"}')
     ;;
   marks)

@@ -13,8 +13,15 @@ namespace {
 
 std::string Quoted(const std::string& word) {
   std::string out = "'";
-  for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
+  for (char c : word) {
+    if (c == '\'') {
+      out.append("'\\''");
+    } else {
+      out.push_back(c);
+    }
+  }
+  out.push_back('\'');
+  return out;
 }
 
 const std::filesystem::path& ScratchFolder() {
