@@ -40,16 +40,19 @@ struct Prompt {
   std::vector<int32_t> ids;      // placeholders expanded, markers included
   std::vector<TokenType> types;  // same length
   std::vector<ImageInput> images;  // pictures and video frames, in the order of their placeholder runs
-  std::vector<AudioInput> clips;   // in the order of their placeholder runs
+  std::vector<AudioInput> clips;   // in the order of their placeholder runs; one without samples has no run
 };
 
 // Replaces each `<|image|>`, `<|audio|>`, `<|video|>` of a rendered chat by markers and placeholders and tokenises it.
-// The i-th placeholder of a kind takes the i-th medium of that kind; a mismatch in number is an error.
+// The i-th placeholder of a kind takes the i-th medium of that kind. Placeholder ids come from media alone: text cannot
+// smuggle one in. Errors, all kInvalidArgument: places and media differ in number, a medium does not have the model's
+// shape, the model has no such sense.
 Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
                            std::vector<MediaInput> media);
 
 // The text after expansion, before tokenisation: what the reference processor calls the expanded prompt.
-std::string ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
-                               const std::vector<MediaInput>& media);
+// Errors as above.
+Result<std::string> ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
+                                       const std::vector<MediaInput>& media);
 
 }  // namespace linnet

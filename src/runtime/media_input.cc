@@ -1,0 +1,43 @@
+#include "runtime/media_input.h"
+
+#include <utility>
+
+#include "media/patches.h"
+#include "media/video.h"
+
+namespace linnet {
+namespace {
+
+Result<ImageInput> Prepare(const Picture& picture, int64_t budget, PixelScale scale, const ModelConfig& config) {
+  LINNET_ASSIGN(PatchRows rows, PreparePicture(picture, budget, scale, config.vision.cell()));
+  return ImageInput{rows.rows, std::move(rows.patches), std::move(rows.positions)};
+}
+
+}  // namespace
+
+Result<ImageInput> MakeImageInput(const Picture& picture, int64_t budget, const ModelConfig& config) {
+  return Prepare(picture, budget, PixelScale::kProduct, config);
+}
+
+Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double fps, bool sampled, int64_t budget,
+                                  const ModelConfig& config) {
+  VideoInput video;
+  for (const VideoFrame& frame : frames) {
+    LINNET_ASSIGN(ImageInput image, Prepare(frame.picture, budget, PixelScale::kDivision, config));
+    video.frames.push_back(std::move(image));
+    video.timestamps.push_back(FrameTimestamp(frame.index, fps, sampled));
+  }
+  return video;
+}
+
+int64_t AutoBudget(int64_t height, int64_t width, int64_t least, int64_t cell) {
+  for (const int64_t budget : kImageBudgets) {
+    if (budget < least) continue;
+    const auto target = TargetSize(height, width, budget, cell);
+    if (!target) return budget;
+    if (target->height >= height && target->width >= width) return budget;
+  }
+  return kImageBudgets.back();
+}
+
+}  // namespace linnet

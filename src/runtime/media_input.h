@@ -1,0 +1,31 @@
+// From decoded media to what a prompt takes, in the shape the model asks for.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "linnet/error.h"
+#include "media/picture.h"
+#include "model/config.h"
+#include "runtime/prompt.h"
+
+namespace linnet {
+
+// `budget`: soft tokens at most, one of kImageBudgets (media/patches.h). Errors: kInvalidArgument.
+Result<ImageInput> MakeImageInput(const Picture& picture, int64_t budget, const ModelConfig& config);
+
+// A frame of a video: its index in the source, and the source's frames a second (0 = unknown).
+struct VideoFrame {
+  Picture picture;
+  int64_t index = 0;
+};
+
+// `sampled`: the frames were chosen out of more, which decides how the reference rounds the times.
+Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double fps, bool sampled, int64_t budget,
+                                  const ModelConfig& config);
+
+// The smallest budget that does not shrink the picture, at least `least` (the model's own default), at most 1120. A
+// picture that even 1120 shrinks takes 1120. Other values of `least` count as the next larger budget.
+int64_t AutoBudget(int64_t height, int64_t width, int64_t least, int64_t cell);
+
+}  // namespace linnet
