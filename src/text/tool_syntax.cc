@@ -1,0 +1,258 @@
+#include "text/tool_syntax.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "text/utf8.h"
+
+namespace linnet {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string Quote(std::string_view text) { return std::string(kToolQuote) + std::string(text) + std::string(kToolQuote); }
+
+// The member, or nullptr where there is none or `object` is no map.
+const Json* Find(const Json& object, const char* name) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(name);
+  return found == object.end() ? nullptr : &*found;
+}
+
+// Jinja's idea of a true value.
+bool Truthy(const Json* value) {
+  if (value == nullptr || value->is_null()) return false;
+  if (value->is_boolean()) return value->get<bool>();
+  if (value->is_number()) return value->get<double>() != 0;
+  if (value->is_string()) return !value->get_ref<const std::string&>().empty();
+  return !value->empty();
+}
+
+// Python's str() of a value, which the reference prints where a schema holds something odd.
+std::string PythonText(const Json& value, bool inside = false) {
+  if (value.is_string()) {
+    const std::string& text = value.get_ref<const std::string&>();
+    return inside ? "'" + text + "'" : text;
+  }
+  if (value.is_null()) return "None";
+  if (value.is_boolean()) return value.get<bool>() ? "True" : "False";
+  if (value.is_number()) return PythonNumber(value);
+  std::string text;
+  for (const auto& [key, item] : value.items()) {
+    if (!text.empty()) text += ", ";
+    if (value.is_object()) text += "'" + key + "': ";
+    text += PythonText(item, true);
+  }
+  return value.is_object() ? "{" + text + "}" : "[" + text + "]";
+}
+
+std::string TextOrEmpty(const Json* value) { return value == nullptr ? std::string() : PythonText(*value); }
+
+// The entries in Jinja's dictsort order: by key without case, otherwise as they came.
+std::vector<std::pair<std::string, const Json*>> Sorted(const Json& map) {
+  struct Entry {
+    std::string folded;
+    std::pair<std::string, const Json*> entry;
+  };
+  std::vector<Entry> entries;
+  for (const auto& [key, value] : map.items()) entries.push_back({ToLower(key), {key, &value}});
+  std::ranges::stable_sort(entries, {}, &Entry::folded);
+  std::vector<std::pair<std::string, const Json*>> sorted;
+  for (Entry& entry : entries) sorted.push_back(std::move(entry.entry));
+  return sorted;
+}
+
+class Joined {
+ public:
+  void Add(std::string_view part) {
+    if (!text_.empty()) text_ += ',';
+    text_ += part;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+std::unexpected<Error> Wrong(const std::string& where, std::string_view problem) {
+  return Fail(ErrorCode::kInvalidArgument, where + " " + std::string(problem),
+              "give tools as {\"type\": \"function\", \"function\": {\"name\": …, \"parameters\": {…}}}");
+}
+
+Result<std::string> RenderRequired(const Json& required, const std::string& where) {
+  if (!required.is_array()) return Wrong(where + ".required", "is not a list");
+  Joined names;
+  for (const Json& name : required) names.Add(Quote(PythonText(name)));
+  return "required:[" + names.text() + "]";
+}
+
+Result<std::string> RenderProperties(const Json& properties, const std::string& where, bool skip_keywords);
+
+Result<std::string> RenderItems(const Json& items, const std::string& where) {
+  Joined parts;
+  for (const auto& [key, value] : Sorted(items)) {
+    if (value->is_null()) continue;
+    if (key == "properties") {
+      std::string inner;
+      if (value->is_object()) {
+        LINNET_ASSIGN(inner, RenderProperties(*value, where + ".properties", false));
+      }
+      parts.Add("properties:{" + inner + "}");
+    } else if (key == "required") {
+      LINNET_ASSIGN(const std::string required, RenderRequired(*value, where));
+      parts.Add(required);
+    } else if (key == "type" && value->is_array()) {
+      Joined types;
+      for (const Json& type : *value) types.Add(Quote(ToUpperAscii(PythonText(type))));
+      parts.Add("type:[" + types.text() + "]");
+    } else if (key == "type" && value->is_string()) {
+      parts.Add("type:" + Quote(ToUpperAscii(PythonText(*value))));
+    } else if (key == "type") {
+      return Wrong(where + ".type", "is neither a string nor a list");
+    } else {
+      parts.Add(key + ":" + RenderToolValue(*value, true));
+    }
+  }
+  return "items:{" + parts.text() + "}";
+}
+
+// What a property of type OBJECT adds.
+Status AddObject(const Json& schema, const std::string& where, Joined& parts) {
+  const Json* properties = Find(schema, "properties");
+  const bool own = properties != nullptr && properties->is_object();
+  // Without a map of properties the schema's own entries are taken for them.
+  LINNET_ASSIGN(const std::string inner, RenderProperties(own ? *properties : schema, where + ".properties", !own));
+  parts.Add("properties:{" + inner + "}");
+  if (const Json* required = Find(schema, "required"); Truthy(required)) {
+    LINNET_ASSIGN(const std::string names, RenderRequired(*required, where));
+    parts.Add(names);
+  }
+  return {};
+}
+
+Result<std::string> RenderProperty(const Json& schema, const std::string& where) {
+  Joined parts;
+  if (const Json* description = Find(schema, "description"); Truthy(description)) {
+    parts.Add("description:" + Quote(PythonText(*description)));
+  }
+  const std::string type = ToUpperAscii(TextOrEmpty(Find(schema, "type")));
+  const Json* items = Find(schema, "items");
+  if (const Json* values = Find(schema, "enum"); type == "STRING" && Truthy(values)) {
+    parts.Add("enum:" + RenderToolValue(*values, true));
+  } else if (type == "ARRAY" && items != nullptr && items->is_object() && !items->empty()) {
+    LINNET_ASSIGN(const std::string rendered, RenderItems(*items, where + ".items"));
+    parts.Add(rendered);
+  }
+  if (Truthy(Find(schema, "nullable"))) parts.Add("nullable:true");
+  if (type == "OBJECT") LINNET_TRY(AddObject(schema, where, parts));
+  parts.Add("type:" + Quote(type));
+  return parts.text();
+}
+
+Result<std::string> RenderProperties(const Json& properties, const std::string& where, bool skip_keywords) {
+  constexpr std::string_view kKeywords[] = {"description", "type", "properties", "required", "nullable"};
+  Joined parts;
+  for (const auto& [key, schema] : Sorted(properties)) {
+    if (skip_keywords && std::ranges::find(kKeywords, key) != std::end(kKeywords)) continue;
+    LINNET_ASSIGN(const std::string property, RenderProperty(*schema, where + "." + key));
+    parts.Add(key + ":{" + property + "}");
+  }
+  return parts.text();
+}
+
+Result<std::string> RenderParameters(const Json& parameters, const std::string& where) {
+  if (!parameters.is_object()) return Wrong(where, "is not a map");
+  std::string text = ",parameters:{";
+  if (const Json* properties = Find(parameters, "properties"); Truthy(properties)) {
+    if (!properties->is_object()) return Wrong(where + ".properties", "is not a map");
+    LINNET_ASSIGN(const std::string inner, RenderProperties(*properties, where + ".properties", false));
+    text += "properties:{" + inner + "},";
+  }
+  if (const Json* required = Find(parameters, "required"); Truthy(required)) {
+    LINNET_ASSIGN(const std::string names, RenderRequired(*required, where));
+    text += names + ",";
+  }
+  // The reference writes the closing brace only together with the type.
+  if (const Json* type = Find(parameters, "type"); Truthy(type)) {
+    text += "type:" + Quote(ToUpperAscii(PythonText(*type))) + "}";
+  }
+  return text;
+}
+
+std::string RenderResponseSchema(const Json& response) {
+  std::string text = ",response:{";
+  if (const Json* description = Find(response, "description"); Truthy(description)) {
+    text += "description:" + Quote(PythonText(*description)) + ",";
+  }
+  if (ToUpperAscii(TextOrEmpty(Find(response, "type"))) == "OBJECT") text += "type:" + Quote("OBJECT") + "}";
+  return text;
+}
+
+}  // namespace
+
+bool DeeperThan(const Json& value, int depth) {
+  if (!value.is_structured()) return false;
+  if (depth == 0) return true;
+  return std::ranges::any_of(value, [&](const Json& item) { return DeeperThan(item, depth - 1); });
+}
+
+std::string PythonNumber(const Json& number) {
+  if (number.is_number_unsigned()) return std::to_string(number.get<uint64_t>());
+  if (number.is_number_integer()) return std::to_string(number.get<int64_t>());
+  const double value = number.get<double>();
+  char buffer[64];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
+  const std::string_view shortest(buffer, static_cast<size_t>(end - buffer));  // d.ddde+dd, fewest digits
+  const size_t e = shortest.find('e');
+  if (e == shortest.npos) return std::string(shortest);  // inf, nan
+  int exponent = 0;
+  std::from_chars(shortest.data() + e + (shortest[e + 1] == '+' ? 2 : 1), end, exponent);
+  if (exponent < -4 || exponent >= 16) return std::string(shortest);
+  const auto fixed = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed).ptr;
+  std::string text(buffer, static_cast<size_t>(fixed - buffer));
+  if (text.find('.') == text.npos) text += ".0";
+  return text;
+}
+
+std::string RenderToolValue(const Json& value, bool quoted_keys) {
+  if (value.is_string()) return Quote(value.get_ref<const std::string&>());
+  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
+  if (value.is_null()) return "null";
+  if (value.is_number()) return PythonNumber(value);
+  Joined parts;
+  if (value.is_object()) {
+    for (const auto& [key, item] : Sorted(value)) {
+      parts.Add((quoted_keys ? Quote(key) : key) + ":" + RenderToolValue(*item, quoted_keys));
+    }
+    return "{" + parts.text() + "}";
+  }
+  for (const Json& item : value) parts.Add(RenderToolValue(item, quoted_keys));
+  return "[" + parts.text() + "]";
+}
+
+std::string RenderToolCall(std::string_view name, const Json& arguments) {
+  return fmt::format("call:{}{}", name, arguments.is_object() ? RenderToolValue(arguments, false) : "{}");
+}
+
+Result<std::string> RenderToolDeclaration(const Json& tool) {
+  const Json* function = Find(tool, "function");
+  if (function == nullptr || !function->is_object()) return Wrong("tool", "has no \"function\" map");
+  const Json* name = Find(*function, "name");
+  if (name == nullptr || !name->is_string()) return Wrong("tool: function.name", "is missing or not a string");
+  std::string text = "declaration:" + name->get<std::string>();
+  text += "{description:" + Quote(TextOrEmpty(Find(*function, "description")));
+  if (const Json* parameters = Find(*function, "parameters"); Truthy(parameters)) {
+    const std::string where = fmt::format("tool {}: parameters", name->get<std::string>());
+    LINNET_ASSIGN(const std::string rendered, RenderParameters(*parameters, where));
+    text += rendered;
+  }
+  if (const Json* response = Find(*function, "response")) text += RenderResponseSchema(*response);
+  return text + "}";
+}
+
+}  // namespace linnet

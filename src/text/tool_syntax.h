@@ -1,0 +1,45 @@
+// Gemma's notation of tools: declarations, calls, responses and their values, written and read.
+//
+// Values look like JSON with the token `<|"|>` as quote, without escapes and without spaces: {city:<|"|>Oslo<|"|>,n:2}.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "linnet/error.h"
+
+namespace linnet {
+
+inline constexpr std::string_view kToolQuote = "<|\"|>";
+
+// Deeper JSON is refused: rendering is recursive.
+inline constexpr int kMaxToolDepth = 64;
+bool DeeperThan(const nlohmann::ordered_json& value, int depth);
+
+// A value; maps in case-insensitive order of their keys, which are quoted inside schemas and bare elsewhere.
+// REQUIRES: not deeper than kMaxToolDepth.
+std::string RenderToolValue(const nlohmann::ordered_json& value, bool quoted_keys);
+
+// `declaration:NAME{…}` of an OpenAI-shaped tool {"type": "function", "function": {…}}. kInvalidArgument: the shape is
+// wrong. REQUIRES: not deeper than kMaxToolDepth.
+Result<std::string> RenderToolDeclaration(const nlohmann::ordered_json& tool);
+
+// `call:NAME{…}` of a map of arguments. REQUIRES: not deeper than kMaxToolDepth.
+std::string RenderToolCall(std::string_view name, const nlohmann::ordered_json& arguments);
+
+// As Python prints it: 3, 2.5, 1e-05, 1e+22.
+std::string PythonNumber(const nlohmann::ordered_json& number);
+
+struct ToolCall {
+  std::string name;
+  std::string arguments;  // JSON text of an object
+  bool complete = true;   // false: cut off or not well-formed, and read as far as possible
+};
+
+// Reads what stands between `<|tool_call>` and `<tool_call|>`. Never fails: missing closers, bare words, JSON's own
+// quotes and quotes inside strings are read as they were most likely meant. A text without a name has an empty name.
+ToolCall ParseToolCall(std::string_view text);
+
+}  // namespace linnet
