@@ -27,7 +27,8 @@ class WavSource : public MonoSource {
     const size_t count = reader_.Read(out);
     done_ += count;
     // A long recording is read once from front to back; its pages need not pile up.
-    const size_t bytes = done_ * file_.bytes().size() / std::max<size_t>(1, static_cast<size_t>(reader_.frames()));
+    const size_t bytes =
+        done_ * file_.bytes().size() / std::max<size_t>(1, static_cast<size_t>(reader_.frames()));
     if (bytes > forgotten_ + kForgetBytes) {
       file_.Forget(forgotten_, bytes - forgotten_);
       forgotten_ = bytes;
@@ -54,6 +55,8 @@ Result<std::unique_ptr<MonoSource>> OpenSource(MappedFile file) {
 }
 
 }  // namespace
+
+bool CanDecodeOtherAudio() { return false; }
 
 struct AudioReader::Impl {
   std::unique_ptr<MonoSource> source;
@@ -124,7 +127,8 @@ Result<size_t> AudioReader::Read(std::span<float> out) {
 namespace {
 
 std::unexpected<Error> TooLong(const std::filesystem::path& path, double max_seconds) {
-  return Fail(ErrorCode::kUnsupported, fmt::format("{}: the sound is longer than {:.0f} s", path.string(), max_seconds),
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("{}: the sound is longer than {:.0f} s", path.string(), max_seconds),
               "cut it, or write it down with `linnet transcribe`");
 }
 
@@ -147,15 +151,16 @@ Result<AudioClip> LoadAudio(const std::filesystem::path& path, double max_second
   }
   clip.info = reader.info();
   if (reader.replaced() > 0) {
-    clip.info.note += fmt::format("{}{} samples were no numbers and became 0", clip.info.note.empty() ? "" : "; ",
-                                  reader.replaced());
+    clip.info.note += fmt::format("{}{} samples were no numbers and became 0",
+                                  clip.info.note.empty() ? "" : "; ", reader.replaced());
   }
   return clip;
 }
 
 std::vector<float> CutFrames(std::span<const float> samples, int64_t frame_samples) {
   std::vector<float> frames(samples.begin(), samples.end());
-  frames.resize(static_cast<size_t>(FrameCount(static_cast<int64_t>(samples.size()), frame_samples) * frame_samples));
+  frames.resize(
+      static_cast<size_t>(FrameCount(static_cast<int64_t>(samples.size()), frame_samples) * frame_samples));
   return frames;
 }
 

@@ -1,4 +1,5 @@
-// Sound from files as the model takes it: 16 kHz mono float32, cut into frames of 640 samples, one soft token each.
+// Sound from files as the model takes it: 16 kHz mono float32, cut into frames of 640 samples, one soft token
+// each.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +17,11 @@ inline constexpr int64_t kSampleRate = 16000;
 inline constexpr int64_t kFrameSamples = 640;  // 40 ms
 
 struct AudioInfo {
-  std::string format;     // "WAV", "FLAC" …
-  int64_t rate = 0;       // Hz, of the file
-  int64_t channels = 0;   // of the file; they are averaged
-  int64_t frames = -1;    // at the file's rate; -1 = only known at the end
-  std::string note;       // what a person should know: the file is cut off …; usually empty
+  std::string format;    // "WAV", "FLAC" …
+  int64_t rate = 0;      // Hz, of the file
+  int64_t channels = 0;  // of the file; they are averaged
+  int64_t frames = -1;   // at the file's rate; -1 = only known at the end
+  std::string note;      // what a person should know: the file is cut off …; usually empty
 };
 
 // One channel at the rate of the file. A seam: WAV files here, other formats in the optional media library.
@@ -33,6 +34,9 @@ class MonoSource {
   // Samples so far that were no finite numbers and were replaced by 0.
   virtual int64_t replaced() const { return 0; }
 };
+
+// Whether this build reads formats other than WAV (the optional media library).
+bool CanDecodeOtherAudio();
 
 // A sound read piece by piece at 16 kHz: memory does not grow with its length.
 class AudioReader {

@@ -17,7 +17,8 @@ std::vector<float> GoldenTensor(const std::string& file, const std::string& name
   const std::vector<uint8_t> bytes = ReadFile(GoldenPath(file));
   uint64_t header = 0;
   std::memcpy(&header, bytes.data(), 8);
-  const auto json = nlohmann::json::parse(bytes.begin() + 8, bytes.begin() + 8 + static_cast<ptrdiff_t>(header));
+  const auto json =
+      nlohmann::json::parse(bytes.begin() + 8, bytes.begin() + 8 + static_cast<ptrdiff_t>(header));
   const auto& offsets = json.at(name).at("data_offsets");
   std::vector<float> values((offsets[1].get<size_t>() - offsets[0].get<size_t>()) / 4);
   std::memcpy(values.data(), bytes.data() + 8 + header + offsets[0].get<size_t>(), 4 * values.size());
@@ -43,7 +44,8 @@ TEST(Audio, WavFilesEqualTheReference) {
     const std::vector<float> wanted = GoldenTensor("wav.safetensors", file.substr(4));
     ASSERT_EQ(clip->samples.size(), wanted.size());
     float largest = 0;
-    for (size_t i = 0; i < wanted.size(); ++i) largest = std::max(largest, std::fabs(clip->samples[i] - wanted[i]));
+    for (size_t i = 0; i < wanted.size(); ++i)
+      largest = std::max(largest, std::fabs(clip->samples[i] - wanted[i]));
     if (row["exact"].get<bool>()) {
       EXPECT_EQ(largest, 0.0f) << file;
     } else {
@@ -64,7 +66,8 @@ TEST(Audio, FramesArePaddedWithZeros) {
 
 TEST(Audio, FramesEqualTheGoldenOnes) {
   for (const std::string n : {"1", "639", "641", "1281"}) {
-    EXPECT_EQ(CutFrames(GoldenTensor("audio.safetensors", "in-" + n)), GoldenTensor("audio.safetensors", "frames-" + n));
+    EXPECT_EQ(CutFrames(GoldenTensor("audio.safetensors", "in-" + n)),
+              GoldenTensor("audio.safetensors", "frames-" + n));
   }
 }
 
@@ -99,7 +102,8 @@ std::vector<uint8_t> MakeWav(const WavParts& parts, const std::vector<uint8_t>& 
     for (int i = 0; i < bytes; ++i) wav.push_back(static_cast<uint8_t>(value >> (8 * i)));
   };
   const uint32_t frame = parts.channels * parts.bits / 8u;
-  text("RIFF"), put(parts.riff_size, 4), text("WAVE"), text("LIST"), put(3, 4), put(0, 4);  // odd chunk, padded
+  text("RIFF"), put(parts.riff_size, 4), text("WAVE"), text("LIST"), put(3, 4),
+      put(0, 4);  // odd chunk, padded
   text("fmt "), put(16, 4), put(parts.tag, 2), put(parts.channels, 2), put(parts.rate, 4);
   put(parts.rate * frame, 4), put(frame, 2), put(parts.bits, 2), text("data"), put(parts.data_size, 4);
   wav.insert(wav.end(), data.begin(), data.end());
@@ -124,7 +128,8 @@ TEST(Wav, AnUnfinishedRecordingIsReadToItsEnd) {
 
 TEST(Wav, ValuesThatAreNoNumbersBecomeZeroAndAreCounted) {
   std::vector<uint8_t> data(12);
-  const float values[3] = {std::numeric_limits<float>::quiet_NaN(), 0.25f, std::numeric_limits<float>::infinity()};
+  const float values[3] = {std::numeric_limits<float>::quiet_NaN(), 0.25f,
+                           std::numeric_limits<float>::infinity()};
   std::memcpy(data.data(), values, 12);
   auto reader = WavReader::Open(data = MakeWav({.tag = 3, .bits = 32, .data_size = 12}, data));
   ASSERT_TRUE(reader.has_value());

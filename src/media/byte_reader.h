@@ -1,5 +1,5 @@
-// Private to src/media: little-endian reading that cannot leave the file. Past the end everything reads as 0 and
-// `ended()` stays true, so a parser checks once per step instead of once per byte.
+// Private to src/media: little-endian reading that cannot leave the file. Past the end everything reads as 0
+// and `ended()` stays true, so a parser checks once per step instead of once per byte.
 #pragma once
 
 #include <algorithm>

@@ -15,11 +15,13 @@ Result<ImageTarget> TargetSize(int64_t height, int64_t width, int64_t budget, in
     return Fail(ErrorCode::kInvalidArgument, fmt::format("an image budget of {} tokens", budget),
                 fmt::format("choose one of {}", fmt::join(kImageBudgets, ", ")));
   }
-  if (height < 1 || width < 1 || height > kMaxPictureSide || width > kMaxPictureSide || cell < 1 || cell > 1024) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("a picture of {} x {} pixels in cells of {}", width, height, cell));
+  if (height < 1 || width < 1 || height > kMaxPictureSide || width > kMaxPictureSide || cell < 1 ||
+      cell > 1024) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a picture of {} x {} pixels in cells of {}", width, height, cell));
   }
-  // The order of these float64 operations is the reference's: an exact square root may come out just below the
-  // integer, and then a row or column is lost there too.
+  // The order of these float64 operations is the reference's: an exact square root may come out just below
+  // the integer, and then a row or column is lost there too.
   const double target = static_cast<double>(budget * cell * cell);
   const double factor = std::sqrt(target / static_cast<double>(height * width));
   const double side = static_cast<double>(cell);
@@ -45,7 +47,8 @@ PatchRows CutPatches(const Picture& picture, PixelScale scale, int64_t cell) {
   std::array<float, 256> value;
   for (int i = 0; i < 256; ++i) {
     const float byte = static_cast<float>(i);
-    value[static_cast<size_t>(i)] = scale == PixelScale::kProduct ? byte * static_cast<float>(1.0 / 255.0) : byte / 255.0f;
+    value[static_cast<size_t>(i)] =
+        scale == PixelScale::kProduct ? byte * static_cast<float>(1.0 / 255.0) : byte / 255.0f;
   }
   const int64_t rows = picture.height / cell, columns = picture.width / cell;
   PatchRows result;
@@ -68,7 +71,8 @@ PatchRows CutPatches(const Picture& picture, PixelScale scale, int64_t cell) {
 
 Result<PatchRows> PreparePicture(const Picture& picture, int64_t budget, PixelScale scale, int64_t cell) {
   LINNET_ASSIGN(const ImageTarget target, TargetSize(picture.height, picture.width, budget, cell));
-  if (target.height == picture.height && target.width == picture.width) return CutPatches(picture, scale, cell);
+  if (target.height == picture.height && target.width == picture.width)
+    return CutPatches(picture, scale, cell);
   return CutPatches(Resize(picture, target.height, target.width), scale, cell);
 }
 

@@ -1,4 +1,5 @@
-// From a picture to what the model's image embedder takes: the size rule, cells of raw pixels, their positions.
+// From a picture to what the model's image embedder takes: the size rule, cells of raw pixels, their
+// positions.
 #pragma once
 
 #include <array>
@@ -14,16 +15,18 @@ inline constexpr int64_t kCell = 48;  // pixels a side of one soft token: patche
 inline constexpr std::array<int64_t, 5> kImageBudgets = {70, 140, 280, 560, 1120};
 
 struct ImageTarget {
-  int64_t height = 0, width = 0;    // multiples of the cell
-  int64_t rows = 0, columns = 0;    // of the grid
-  int64_t soft_tokens = 0;          // rows * columns <= budget
+  int64_t height = 0, width = 0;  // multiples of the cell
+  int64_t rows = 0, columns = 0;  // of the grid
+  int64_t soft_tokens = 0;        // rows * columns <= budget
 };
 
-// The size a picture of height x width is resized to: as large as the budget of soft tokens allows, up or down.
-// Errors: kInvalidArgument for a budget that is not one of kImageBudgets, a side of 0, or a cell below 1.
+// The size a picture of height x width is resized to: as large as the budget of soft tokens allows, up or
+// down. Errors: kInvalidArgument for a budget that is not one of kImageBudgets, a side of 0, or a cell
+// below 1.
 Result<ImageTarget> TargetSize(int64_t height, int64_t width, int64_t budget, int64_t cell = kCell);
 
-// Pictures multiply by float32(1/255), video frames divide by 255: the last bit differs for half of the values.
+// Pictures multiply by float32(1/255), video frames divide by 255: the last bit differs for half of the
+// values.
 enum class PixelScale { kProduct, kDivision };
 
 struct PatchRows {
@@ -36,6 +39,7 @@ struct PatchRows {
 PatchRows CutPatches(const Picture& picture, PixelScale scale, int64_t cell = kCell);
 
 // Resize and cut in one.
-Result<PatchRows> PreparePicture(const Picture& picture, int64_t budget, PixelScale scale, int64_t cell = kCell);
+Result<PatchRows> PreparePicture(const Picture& picture, int64_t budget, PixelScale scale,
+                                 int64_t cell = kCell);
 
 }  // namespace linnet

@@ -22,7 +22,8 @@ TEST(TargetSize, EqualsTheReferenceForEverySizeAndBudget) {
 }
 
 TEST(TargetSize, RefusesOtherBudgetsAndEmptyPictures) {
-  for (const int64_t budget : {0, 1, 69, 71, 256, 1121, -70}) EXPECT_FALSE(TargetSize(10, 10, budget).has_value());
+  for (const int64_t budget : {0, 1, 69, 71, 256, 1121, -70})
+    EXPECT_FALSE(TargetSize(10, 10, budget).has_value());
   EXPECT_NE(TargetSize(10, 10, 256).error().Message().find("70, 140, 280, 560, 1120"), std::string::npos);
   EXPECT_FALSE(TargetSize(0, 5, 280).has_value());
   EXPECT_FALSE(TargetSize(5, 0, 280).has_value());
@@ -32,7 +33,8 @@ Picture Pattern(int64_t height, int64_t width) {
   Picture picture;
   picture.height = height;
   picture.width = width;
-  for (int64_t i = 0; i < 3 * height * width; ++i) picture.rgb.push_back(static_cast<uint8_t>(i * i * 7 + 3 * i));
+  for (int64_t i = 0; i < 3 * height * width; ++i)
+    picture.rgb.push_back(static_cast<uint8_t>(i * i * 7 + 3 * i));
   return picture;
 }
 
@@ -63,14 +65,16 @@ TEST(Resize, RowsAndColumnsAreTreatedAlike) {
   turned.height = picture.width;
   turned.width = picture.height;
   for (int64_t y = 0; y < 37; ++y) {
-    for (int64_t x = 0; x < 53; ++x) std::copy_n(&picture.rgb[3 * (y * 53 + x)], 3, &turned.rgb[3 * (x * 37 + y)]);
+    for (int64_t x = 0; x < 53; ++x)
+      std::copy_n(&picture.rgb[3 * (y * 53 + x)], 3, &turned.rgb[3 * (x * 37 + y)]);
   }
   // One axis only: the passes of the two axes must agree, tails of blocks and lanes included.
   for (const int64_t size : {1, 2, 19, 36, 48, 100, 211}) {
     const Picture tall = Resize(picture, size, 53), wide = Resize(turned, 53, size);
     for (int64_t y = 0; y < size; ++y) {
       for (int64_t x = 0; x < 53; ++x) {
-        for (int64_t c = 0; c < 3; ++c) ASSERT_EQ(tall.rgb[3 * (y * 53 + x) + c], wide.rgb[3 * (x * size + y) + c]);
+        for (int64_t c = 0; c < 3; ++c)
+          ASSERT_EQ(tall.rgb[3 * (y * 53 + x) + c], wide.rgb[3 * (x * size + y) + c]);
       }
     }
   }
@@ -94,7 +98,8 @@ TEST(CutPatches, FramesDivideInsteadOfMultiplying) {
   Picture picture;
   picture.height = picture.width = 48;
   for (int i = 0; i < 6912; ++i) picture.rgb.push_back(static_cast<uint8_t>(i));
-  const PatchRows product = CutPatches(picture, PixelScale::kProduct), division = CutPatches(picture, PixelScale::kDivision);
+  const PatchRows product = CutPatches(picture, PixelScale::kProduct),
+                  division = CutPatches(picture, PixelScale::kDivision);
   int different = 0;
   for (size_t i = 0; i < 256; ++i) {
     EXPECT_EQ(division.patches[i], static_cast<float>(i) / 255.0f);

@@ -63,7 +63,8 @@ void ApplyOrientation(int orientation, Picture& picture) {
   const int64_t row_step = from_bottom ? -w : w, column_step = from_right ? -1 : 1;
   const int64_t down = swap ? column_step : row_step, right = swap ? row_step : column_step;
   std::vector<uint8_t> turned(picture.rgb.size());
-  constexpr int64_t kTile = 32;  // keeps a tile of both pictures in the first-level cache when sides are swapped
+  constexpr int64_t kTile =
+      32;  // keeps a tile of both pictures in the first-level cache when sides are swapped
   for (int64_t y0 = 0; y0 < out_h; y0 += kTile) {
     for (int64_t x0 = 0; x0 < out_w; x0 += kTile) {
       for (int64_t y = y0; y < std::min(y0 + kTile, out_h); ++y) {
@@ -145,8 +146,8 @@ std::unexpected<Error> NotAPicture(Bytes bytes) {
                 std::string(kReadable));
   }
   return Fail(ErrorCode::kBadFile,
-              fmt::format("is not a picture (first bytes {:02x})", fmt::join(bytes.first(std::min<size_t>(
-                                                                                bytes.size(), 4)), " ")),
+              fmt::format("is not a picture (first bytes {:02x})",
+                          fmt::join(bytes.first(std::min<size_t>(bytes.size(), 4)), " ")),
               std::string(kReadable));
 }
 

@@ -3,8 +3,10 @@
 //
 //  1. The format is told by the content, never by the name.
 //  2. Alpha is dropped, not blended; transparent colour keys, gAMA and colour profiles are ignored.
-//  3. 16-bit samples keep their high byte, grey ones too. (The reference clips grey at 255: nearly all white.)
-//  4. Sizes are checked against the limit, and where a format bounds its compression also against the length of the
+//  3. 16-bit samples keep their high byte, grey ones too. (The reference clips grey at 255: nearly all
+//  white.)
+//  4. Sizes are checked against the limit, and where a format bounds its compression also against the length
+//  of the
 //     file, before memory is taken.
 #pragma once
 
@@ -28,8 +30,8 @@ struct Picture {
 };
 
 struct PictureOptions {
-  // Turns and mirrors the picture as its EXIF orientation says, as a photograph needs. Off: pixels as stored, what the
-  // reference does with a path.
+  // Turns and mirrors the picture as its EXIF orientation says, as a photograph needs. Off: pixels as stored,
+  // what the reference does with a path.
   bool apply_orientation = true;
   // 200 million pixels are the largest phone sensors; 3 bytes each are held while decoding.
   int64_t max_pixels = 200'000'000;
@@ -38,8 +40,8 @@ struct PictureOptions {
 // No side may be longer, whatever the number of pixels.
 inline constexpr int64_t kMaxPictureSide = 1'000'000;
 
-// `name` is for messages only. Errors: kBadFile (not a picture, damaged, ends early), kUnsupported (a kind of picture
-// that Linnet cannot read, or too large), kOutOfMemory.
+// `name` is for messages only. Errors: kBadFile (not a picture, damaged, ends early), kUnsupported (a kind of
+// picture that Linnet cannot read, or too large), kOutOfMemory.
 Result<Picture> DecodePicture(std::span<const uint8_t> bytes, std::string_view name,
                               const PictureOptions& options = {});
 

@@ -119,7 +119,8 @@ void PlainRow(const Header& header, Bytes row, uint8_t* rgb) {
 }
 
 Status ReadPlain(const Header& header, Bytes bytes, Picture& picture) {
-  const uint64_t row_bytes = (static_cast<uint64_t>(header.width) * static_cast<uint64_t>(header.bits) + 31) / 32 * 4;
+  const uint64_t row_bytes =
+      (static_cast<uint64_t>(header.width) * static_cast<uint64_t>(header.bits) + 31) / 32 * 4;
   const auto total = CheckedMul(row_bytes, static_cast<uint64_t>(header.height));
   const auto end = total ? CheckedAdd(*total, header.pixels_at) : std::nullopt;
   if (!end || *end > bytes.size()) return EndsEarly("BMP", bytes.size());
@@ -138,7 +139,8 @@ Status ReadRuns(const Header& header, Bytes bytes, Picture& picture) {
   ByteReader in(bytes, header.pixels_at);
   int64_t x = 0, y = 0;
   const auto put = [&](int index) {
-    if (x < header.width && y < header.height) indices[static_cast<size_t>(y * header.width + x)] = static_cast<uint8_t>(index);
+    if (x < header.width && y < header.height)
+      indices[static_cast<size_t>(y * header.width + x)] = static_cast<uint8_t>(index);
     ++x;
   };
   const bool nibbles = header.bits == 4;
@@ -169,7 +171,8 @@ Status ReadRuns(const Header& header, Bytes bytes, Picture& picture) {
   for (int64_t row = 0; row < header.height; ++row) {
     const uint8_t* from = &indices[static_cast<size_t>((header.height - 1 - row) * header.width)];
     uint8_t* to = &picture.rgb[static_cast<size_t>(3 * row * header.width)];
-    for (int64_t i = 0; i < header.width; ++i) std::copy_n(&header.palette[3 * size_t{from[i]}], 3, to + 3 * i);
+    for (int64_t i = 0; i < header.width; ++i)
+      std::copy_n(&header.palette[3 * size_t{from[i]}], 3, to + 3 * i);
   }
   return {};
 }
@@ -179,7 +182,8 @@ Status ReadRuns(const Header& header, Bytes bytes, Picture& picture) {
 Result<Decoded> DecodeBmp(Bytes bytes, const PictureOptions& options) {
   LINNET_ASSIGN(Header header, ReadHeader(bytes));
   if (header.width < 0) return Damaged("BMP", "negative width");
-  LINNET_TRY(CheckPictureSize(static_cast<uint64_t>(header.width), static_cast<uint64_t>(header.height), options));
+  LINNET_TRY(
+      CheckPictureSize(static_cast<uint64_t>(header.width), static_cast<uint64_t>(header.height), options));
   LINNET_TRY(CheckKind(header));
   Decoded decoded;
   decoded.picture.format = "BMP";

@@ -191,7 +191,8 @@ Result<Decoded> DecodeGif(Bytes bytes, const PictureOptions& options) {
   frame.indices.resize(pixels);
   CodeReader codes(in);
   if (!DecodeLzw(codes, literal_bits, frame.indices)) {
-    return in.left() == 0 ? EndsEarly("GIF", bytes.size()) : Damaged("GIF", "the compressed pixels make no sense");
+    return in.left() == 0 ? EndsEarly("GIF", bytes.size())
+                          : Damaged("GIF", "the compressed pixels make no sense");
   }
   codes.SkipRest();
   Decoded decoded{Draw(frame, width, height), 1};

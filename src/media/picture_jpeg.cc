@@ -1,5 +1,6 @@
-// JPEG through libjpeg-turbo with its defaults (accurate integer DCT, fancy upsampling), which give the reference's
-// bytes. libjpeg leaves by longjmp: everything with a destructor lives in JpegJob, outside the frames jumped over.
+// JPEG through libjpeg-turbo with its defaults (accurate integer DCT, fancy upsampling), which give the
+// reference's bytes. libjpeg leaves by longjmp: everything with a destructor lives in JpegJob, outside the
+// frames jumped over.
 #include <csetjmp>
 #include <cstdio>
 #include <string>
@@ -17,7 +18,8 @@ namespace {
 
 // A Huffman-coded block of 8 x 8 takes at least one bit.
 constexpr uint64_t kMaxPixelsPerByte = 8 * 64;
-// Real progressive files have about ten scans; thousands of empty ones would keep the decoder busy for minutes.
+// Real progressive files have about ten scans; thousands of empty ones would keep the decoder busy for
+// minutes.
 constexpr int kMaxScans = 500;
 constexpr unsigned kMaxMarkerBytes = 0xffff;
 
@@ -28,8 +30,8 @@ struct JpegJob {
   std::jmp_buf jump;
   const PictureOptions* options = nullptr;
   Bytes bytes;
-  bool ran_out = false;        // libjpeg asked for bytes beyond the end of the file
-  bool lacks_data = false;     // entropy-coded data was missing and made up
+  bool ran_out = false;     // libjpeg asked for bytes beyond the end of the file
+  bool lacks_data = false;  // entropy-coded data was missing and made up
   bool corrupt = false;
   bool too_many_scans = false;
   int orientation = 1;
@@ -152,7 +154,8 @@ bool ReadAll(jpeg_decompress_struct* info, JpegJob* job) {
     for (uint8_t& ink : job->cmyk_row) ink = static_cast<uint8_t>(255 - ink);
     CmykToRgb(job->cmyk_row.data(), width, rgb);
   }
-  // In a progressive file the end of the data may lie between two scans, which loses detail but misses no block.
+  // In a progressive file the end of the data may lie between two scans, which loses detail but misses no
+  // block.
   if (job->ran_out && info->progressive_mode != FALSE) job->lacks_data = true;
   return true;
 }
@@ -172,7 +175,8 @@ Result<Decoded> DecodeJpeg(Bytes bytes, const PictureOptions& options) {
   if (job.ran_out && (job.lacks_data || !done)) return EndsEarly("JPEG", bytes.size());
   if (!done) return Damaged("JPEG", job.message);
   job.picture.format = "JPEG";
-  if (job.lacks_data || job.corrupt) job.picture.note = "the JPEG data is damaged: parts of the picture may be wrong";
+  if (job.lacks_data || job.corrupt)
+    job.picture.note = "the JPEG data is damaged: parts of the picture may be wrong";
   return Decoded{std::move(job.picture), job.orientation};
 }
 

@@ -1,5 +1,5 @@
-// PNG through libpng. libpng leaves by longjmp: everything with a destructor lives in PngJob, outside the frames that
-// are jumped over.
+// PNG through libpng. libpng leaves by longjmp: everything with a destructor lives in PngJob, outside the
+// frames that are jumped over.
 #include <algorithm>
 #include <csetjmp>
 #include <cstring>
@@ -14,8 +14,8 @@ namespace linnet::media_internal {
 namespace {
 
 constexpr size_t kSignatureBytes = 8;
-constexpr size_t kChunkOverhead = 12;      // length, type, CRC
-constexpr uint64_t kMaxInflation = 1032;   // deflate cannot expand further
+constexpr size_t kChunkOverhead = 12;                  // length, type, CRC
+constexpr uint64_t kMaxInflation = 1032;               // deflate cannot expand further
 constexpr png_alloc_size_t kMaxChunkBytes = 8u << 20;  // of text and profiles, which are not kept
 
 struct PngJob {
@@ -57,7 +57,8 @@ void AskForRgb(png_structp png, png_infop info) {
 }
 
 bool Plausible(const PngJob& job, png_structp png, png_infop info) {
-  const uint64_t raw = (static_cast<uint64_t>(png_get_rowbytes(png, info)) + 1) * png_get_image_height(png, info);
+  const uint64_t raw =
+      (static_cast<uint64_t>(png_get_rowbytes(png, info)) + 1) * png_get_image_height(png, info);
   return raw / kMaxInflation <= job.bytes.size();
 }
 
@@ -65,7 +66,8 @@ bool Plausible(const PngJob& job, png_structp png, png_infop info) {
 bool ReadAll(png_structp png, png_infop info, PngJob* job) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_set_read_fn(png, job, ReadBytes);
-  png_set_user_limits(png, static_cast<png_uint_32>(kMaxPictureSide), static_cast<png_uint_32>(kMaxPictureSide));
+  png_set_user_limits(png, static_cast<png_uint_32>(kMaxPictureSide),
+                      static_cast<png_uint_32>(kMaxPictureSide));
   png_set_chunk_malloc_max(png, kMaxChunkBytes);
   png_read_info(png, info);
   const int64_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
@@ -88,8 +90,8 @@ bool ReadAll(png_structp png, png_infop info, PngJob* job) {
   return true;
 }
 
-// libpng may set limits on the size of the header itself; those are asked before it sees the file so that the answer
-// names the real size.
+// libpng may set limits on the size of the header itself; those are asked before it sees the file so that the
+// answer names the real size.
 Status CheckHeader(Bytes bytes, const PictureOptions& options) {
   if (bytes.size() < kSignatureBytes + kChunkOverhead + 13) return EndsEarly("PNG", bytes.size());
   const auto u32 = [&](size_t at) {

@@ -28,7 +28,8 @@ TEST(Picture, EveryFormatEqualsTheReference) {
     if (file == "grey16.png") continue;  // below
     EXPECT_EQ(Load("formats/" + file, true).rgb, Load(row["rgb"].get<std::string>(), true).rgb) << file;
     if (row.contains("rgb_path_string")) {
-      EXPECT_EQ(Load("formats/" + file, false).rgb, Load(row["rgb_path_string"].get<std::string>(), true).rgb) << file;
+      EXPECT_EQ(Load("formats/" + file, false).rgb, Load(row["rgb_path_string"].get<std::string>(), true).rgb)
+          << file;
     }
     ++compared;
   }
@@ -60,7 +61,8 @@ std::string ErrorOf(const std::string& bytes, const std::string& name) {
 TEST(Picture, ErrorsSayWhatWasFoundAndWhatToDo) {
   EXPECT_EQ(ErrorOf("", "a.png"), "a.png: is empty (0 bytes); copy or download it again");
   EXPECT_EQ(ErrorOf("shopping list: eggs, milk and bread", "a.png"),
-            "a.png: is not a picture but text: \"shopping list: eggs, mil\"; give a PNG, JPEG, WebP, GIF, BMP or TIFF file");
+            "a.png: is not a picture but text: \"shopping list: eggs, mil\"; give a PNG, JPEG, WebP, GIF, "
+            "BMP or TIFF file");
   EXPECT_NE(ErrorOf("%PDF-1.7", "a.png").find("a PDF document"), std::string::npos);
   EXPECT_NE(ErrorOf(std::string("\1\2\3\4", 4), "a.png").find("first bytes 01 02 03 04"), std::string::npos);
   const auto missing = LoadPicture("/nowhere/a.png");
@@ -69,11 +71,12 @@ TEST(Picture, ErrorsSayWhatWasFoundAndWhatToDo) {
 }
 
 TEST(Picture, TruncatedFilesSaySo) {
-  for (const std::string file : {"rgb.png", "q90-420.jpg", "q75-420-progressive.jpg", "lossless.webp", "q80.webp",
-                                 "still.gif", "rgb.bmp"}) {
+  for (const std::string file : {"rgb.png", "q90-420.jpg", "q75-420-progressive.jpg", "lossless.webp",
+                                 "q80.webp", "still.gif", "rgb.bmp"}) {
     auto bytes = ReadFile(GoldenPath("formats/" + file));
     bytes.resize(bytes.size() * 6 / 10);
-    EXPECT_NE(ErrorOf(bytes, file).find("ends before the picture does"), std::string::npos) << ErrorOf(bytes, file);
+    EXPECT_NE(ErrorOf(bytes, file).find("ends before the picture does"), std::string::npos)
+        << ErrorOf(bytes, file);
   }
 }
 
@@ -104,7 +107,8 @@ TEST(Picture, LargeHeadersAreRefusedBeforeMemoryIsTaken) {
   };
   set_size(50'000);
   EXPECT_EQ(ErrorOf(png, "big.png"),
-            "big.png: the picture is 50000 x 50000 pixels, more than 200 million; scale it down or cut it into parts");
+            "big.png: the picture is 50000 x 50000 pixels, more than 200 million; scale it down or cut it "
+            "into parts");
   set_size(14'000);
   EXPECT_NE(ErrorOf(png, "big.png").find("ends before"), std::string::npos);
 
@@ -134,7 +138,8 @@ TEST(Picture, BmpVariants) {
   ASSERT_TRUE(picture.has_value()) << picture.error().Message();
   EXPECT_EQ(picture->rgb, (std::vector<uint8_t>{255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255}));
   put(22, static_cast<uint32_t>(-2), 4);  // top row first
-  EXPECT_EQ(DecodePicture(bmp, "top.bmp")->rgb, (std::vector<uint8_t>{0, 0, 255, 255, 255, 255, 255, 0, 0, 0, 255, 0}));
+  EXPECT_EQ(DecodePicture(bmp, "top.bmp")->rgb,
+            (std::vector<uint8_t>{0, 0, 255, 255, 255, 255, 255, 0, 0, 0, 255, 0}));
 }
 
 TEST(Picture, BmpRunLengths) {
@@ -151,7 +156,8 @@ TEST(Picture, BmpRunLengths) {
 }
 
 TEST(Exif, OrientationOfBothByteOrders) {
-  const std::vector<uint8_t> little = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0};
+  const std::vector<uint8_t> little = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12,
+                                       1,   3,   0,  1, 0, 0, 0, 6, 0, 0, 0};
   const std::vector<uint8_t> big = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 8, 0, 0};
   EXPECT_EQ(ExifOrientation(little), 6);
   EXPECT_EQ(ExifOrientation(big), 8);

@@ -1,6 +1,6 @@
-// TIFF through libtiff, first page. Grey, palette and RGB samples of up to 16 bits are read as stored (alpha dropped,
-// 16-bit values keep their high byte); other kinds (YCbCr, CMYK, planar, tiles) go through libtiff's own RGBA
-// conversion.
+// TIFF through libtiff, first page. Grey, palette and RGB samples of up to 16 bits are read as stored (alpha
+// dropped, 16-bit values keep their high byte); other kinds (YCbCr, CMYK, planar, tiles) go through libtiff's
+// own RGBA conversion.
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -65,7 +65,8 @@ TiffHandle Open(Source& source) {
   TIFFOpenOptionsSetErrorHandlerExtR(options, OnError, &source);
   TIFFOpenOptionsSetWarningHandlerExtR(options, OnWarning, &source);
   // "m": no memory mapping, every read is checked by Read().
-  TIFF* tiff = TIFFClientOpenExt("picture", "rm", &source, Read, Write, Seek, Close, Size, nullptr, nullptr, options);
+  TIFF* tiff =
+      TIFFClientOpenExt("picture", "rm", &source, Read, Write, Seek, Close, Size, nullptr, nullptr, options);
   TIFFOpenOptionsFree(options);
   return {tiff, TIFFClose};
 }
@@ -92,14 +93,18 @@ Layout GetLayout(TIFF* tiff) {
 }
 
 bool CanReadDirectly(TIFF* tiff, const Layout& layout) {
-  if (TIFFIsTiled(tiff) != 0 || layout.planar != PLANARCONFIG_CONTIG || layout.format != SAMPLEFORMAT_UINT) return false;
+  if (TIFFIsTiled(tiff) != 0 || layout.planar != PLANARCONFIG_CONTIG || layout.format != SAMPLEFORMAT_UINT)
+    return false;
   switch (layout.photometric) {
-    case PHOTOMETRIC_RGB: return layout.samples >= 3 && (layout.bits == 8 || layout.bits == 16);
+    case PHOTOMETRIC_RGB:
+      return layout.samples >= 3 && (layout.bits == 8 || layout.bits == 16);
     case PHOTOMETRIC_MINISBLACK:
     case PHOTOMETRIC_MINISWHITE:
       return layout.bits == 16 || layout.bits == 8 || (layout.bits < 8 && layout.samples == 1);
-    case PHOTOMETRIC_PALETTE: return layout.red != nullptr && layout.bits <= 8 && layout.samples == 1;
-    default: return false;
+    case PHOTOMETRIC_PALETTE:
+      return layout.red != nullptr && layout.bits <= 8 && layout.samples == 1;
+    default:
+      return false;
   }
 }
 
@@ -113,7 +118,8 @@ unsigned Sample(const uint8_t* row, size_t i, int bits) {
   if (bits == 8) return row[i];
   const size_t bit = i * static_cast<size_t>(bits);
   unsigned value = 0;
-  for (size_t b = bit; b < bit + static_cast<size_t>(bits); ++b) value = value << 1 | ((row[b / 8] >> (7 - b % 8)) & 1u);
+  for (size_t b = bit; b < bit + static_cast<size_t>(bits); ++b)
+    value = value << 1 | ((row[b / 8] >> (7 - b % 8)) & 1u);
   return value;
 }
 
@@ -153,7 +159,8 @@ bool ReadRows(TIFF* tiff, const Layout& layout, Picture& picture) {
 bool ReadConverted(TIFF* tiff, const Layout& layout, Picture& picture) {
   const size_t pixels = size_t{layout.width} * layout.height;
   std::vector<uint32_t> rgba(pixels);
-  if (TIFFReadRGBAImageOriented(tiff, layout.width, layout.height, rgba.data(), layout.orientation, 1) != 1) return false;
+  if (TIFFReadRGBAImageOriented(tiff, layout.width, layout.height, rgba.data(), layout.orientation, 1) != 1)
+    return false;
   for (size_t i = 0; i < pixels; ++i) {
     picture.rgb[3 * i] = static_cast<uint8_t>(TIFFGetR(rgba[i]));
     picture.rgb[3 * i + 1] = static_cast<uint8_t>(TIFFGetG(rgba[i]));

@@ -26,8 +26,8 @@ int FindOrientation(Bytes bytes) {
 
 // The RIFF header says how long the file is meant to be.
 bool CutOff(Bytes bytes) {
-  const uint64_t riff = bytes[4] | static_cast<uint64_t>(bytes[5]) << 8 | static_cast<uint64_t>(bytes[6]) << 16 |
-                        static_cast<uint64_t>(bytes[7]) << 24;
+  const uint64_t riff = bytes[4] | static_cast<uint64_t>(bytes[5]) << 8 |
+                        static_cast<uint64_t>(bytes[6]) << 16 | static_cast<uint64_t>(bytes[7]) << 24;
   return riff + 8 > bytes.size();
 }
 
@@ -38,7 +38,8 @@ std::unexpected<Error> DecodingFailed(Bytes bytes) {
 
 Status DecodeAnimation(Bytes bytes, Picture& picture) {
   WebPAnimDecoderOptions options;
-  if (WebPAnimDecoderOptionsInit(&options) == 0) return Fail(ErrorCode::kInternal, "libwebp has another version");
+  if (WebPAnimDecoderOptionsInit(&options) == 0)
+    return Fail(ErrorCode::kInternal, "libwebp has another version");
   options.color_mode = MODE_RGBA;
   const WebPData data = {bytes.data(), bytes.size()};
   const std::unique_ptr<WebPAnimDecoder, decltype(&WebPAnimDecoderDelete)> decoder(
@@ -48,7 +49,8 @@ Status DecodeAnimation(Bytes bytes, Picture& picture) {
   if (decoder == nullptr || WebPAnimDecoderGetNext(decoder.get(), &rgba, &timestamp) == 0) {
     return DecodingFailed(bytes);
   }
-  for (int64_t i = 0; i < picture.width * picture.height; ++i) std::memcpy(&picture.rgb[3 * i], rgba + 4 * i, 3);
+  for (int64_t i = 0; i < picture.width * picture.height; ++i)
+    std::memcpy(&picture.rgb[3 * i], rgba + 4 * i, 3);
   picture.note = "an animation: only its first frame is used";
   return {};
 }

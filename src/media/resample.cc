@@ -23,8 +23,8 @@ struct Resampler::Impl {
   // Runs soxr once; `in` may be empty: the end of the input. Returns the samples it took.
   Result<size_t> Step(std::span<const float> in, std::vector<float>& out) {
     size_t used = 0, made = 0;
-    const soxr_error_t error = soxr_process(soxr, in.empty() ? nullptr : in.data(), in.size(), &used, piece.data(),
-                                            piece.size(), &made);
+    const soxr_error_t error = soxr_process(soxr, in.empty() ? nullptr : in.data(), in.size(), &used,
+                                            piece.data(), piece.size(), &made);
     if (error != nullptr) return Fail(ErrorCode::kInternal, std::string("resampling failed: ") + error);
     out.insert(out.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(made));
     given += static_cast<int64_t>(made);
@@ -49,10 +49,11 @@ Result<Resampler> Resampler::Create(int64_t from_rate, int64_t to_rate) {
     soxr_error_t error = nullptr;
     const soxr_io_spec_t io = soxr_io_spec(SOXR_FLOAT32_I, SOXR_FLOAT32_I);
     const soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, 0);
-    impl->soxr = soxr_create(static_cast<double>(from_rate), static_cast<double>(to_rate), 1, &error, &io, &quality,
-                             nullptr);
+    impl->soxr = soxr_create(static_cast<double>(from_rate), static_cast<double>(to_rate), 1, &error, &io,
+                             &quality, nullptr);
     if (impl->soxr == nullptr) {
-      return Fail(ErrorCode::kInternal, std::string("no resampler: ") + (error == nullptr ? "unknown" : error));
+      return Fail(ErrorCode::kInternal,
+                  std::string("no resampler: ") + (error == nullptr ? "unknown" : error));
     }
     impl->piece.resize(kPiece);
   }

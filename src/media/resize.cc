@@ -68,14 +68,16 @@ Taps MakeTaps(int64_t in, int64_t out) {
   taps.weights.resize(exact.size());
   for (size_t i = 0; i < exact.size(); ++i) {
     const double scaled = exact[i] * (1 << taps.bits);
-    taps.weights[i] = static_cast<int16_t>(exact[i] < 0 ? static_cast<int>(-0.5 + scaled) : static_cast<int>(0.5 + scaled));
+    taps.weights[i] =
+        static_cast<int16_t>(exact[i] < 0 ? static_cast<int>(-0.5 + scaled) : static_cast<int>(0.5 + scaled));
   }
   return taps;
 }
 
-// out[l] = clamp((half + sum_j weights[j] * in[j * stride + l]) >> bits), l = 0..kLanes-1. The products are written
-// as 16 x 16 -> 32 bits, which compilers turn into the short multiplications every vector unit has.
-inline void WeightedSum(const uint8_t* in, int64_t stride, const int16_t* weights, int count, int bits, uint8_t* out) {
+// out[l] = clamp((half + sum_j weights[j] * in[j * stride + l]) >> bits), l = 0..kLanes-1. The products are
+// written as 16 x 16 -> 32 bits, which compilers turn into the short multiplications every vector unit has.
+inline void WeightedSum(const uint8_t* in, int64_t stride, const int16_t* weights, int count, int bits,
+                        uint8_t* out) {
   int32_t sum[kLanes];
   for (int64_t l = 0; l < kLanes; ++l) sum[l] = 1 << (bits - 1);
   for (int j = 0; j < count; ++j) {
@@ -88,8 +90,8 @@ inline void WeightedSum(const uint8_t* in, int64_t stride, const int16_t* weight
   for (int64_t l = 0; l < kLanes; ++l) out[l] = static_cast<uint8_t>(std::clamp(sum[l] >> bits, 0, 255));
 }
 
-// Rows `rows` x `in_width` of RGB become `out_width` wide. Sixteen rows at a time are turned so that one column of
-// them is contiguous; the same weight then applies to all lanes.
+// Rows `rows` x `in_width` of RGB become `out_width` wide. Sixteen rows at a time are turned so that one
+// column of them is contiguous; the same weight then applies to all lanes.
 void HorizontalPass(const uint8_t* in, int64_t rows, int64_t in_width, int64_t out_width, uint8_t* out) {
   const Taps taps = MakeTaps(in_width, out_width);
   std::vector<uint8_t> turned(static_cast<size_t>(in_width * kBlockLanes));
@@ -98,13 +100,15 @@ void HorizontalPass(const uint8_t* in, int64_t rows, int64_t in_width, int64_t o
     const int64_t block = std::min(kBlockRows, rows - y);
     for (int64_t r = 0; r < block; ++r) {
       const uint8_t* row = in + 3 * (y + r) * in_width;
-      for (int64_t x = 0; x < in_width; ++x) std::memcpy(&turned[static_cast<size_t>(x * kBlockLanes + 3 * r)], row + 3 * x, 3);
+      for (int64_t x = 0; x < in_width; ++x)
+        std::memcpy(&turned[static_cast<size_t>(x * kBlockLanes + 3 * r)], row + 3 * x, 3);
     }
     for (int64_t x = 0; x < out_width; ++x) {
       const uint8_t* columns = &turned[static_cast<size_t>(taps.first[static_cast<size_t>(x)] * kBlockLanes)];
       const int16_t* weights = &taps.weights[static_cast<size_t>(x * taps.stride)];
       for (int64_t l = 0; l < kBlockLanes; l += kLanes) {
-        WeightedSum(columns + l, kBlockLanes, weights, taps.count[static_cast<size_t>(x)], taps.bits, result + l);
+        WeightedSum(columns + l, kBlockLanes, weights, taps.count[static_cast<size_t>(x)], taps.bits,
+                    result + l);
       }
       for (int64_t r = 0; r < block; ++r) std::memcpy(out + 3 * ((y + r) * out_width + x), result + 3 * r, 3);
     }
@@ -119,7 +123,8 @@ void VerticalPass(const uint8_t* in, int64_t in_height, int64_t out_height, int6
     const int count = taps.count[static_cast<size_t>(y)];
     uint8_t* row = out + y * row_bytes;
     int64_t l = 0;
-    for (; l + kLanes <= row_bytes; l += kLanes) WeightedSum(rows + l, row_bytes, weights, count, taps.bits, row + l);
+    for (; l + kLanes <= row_bytes; l += kLanes)
+      WeightedSum(rows + l, row_bytes, weights, count, taps.bits, row + l);
     for (; l < row_bytes; ++l) {
       int32_t sum = 1 << (taps.bits - 1);
       for (int j = 0; j < count; ++j) sum += rows[j * row_bytes + l] * weights[j];

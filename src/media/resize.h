@@ -1,4 +1,5 @@
-// Antialiased bicubic resize of 8-bit RGB, bit for bit what torchvision's functional resize gives on a uint8 tensor.
+// Antialiased bicubic resize of 8-bit RGB, bit for bit what torchvision's functional resize gives on a uint8
+// tensor.
 #pragma once
 
 #include <cstdint>

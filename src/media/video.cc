@@ -14,12 +14,14 @@ constexpr int64_t kMaxFrames = int64_t{1} << 31;
 
 Result<std::vector<int64_t>> SampleFrames(int64_t total, int64_t num_frames) {
   if (num_frames < 1 || total < 1 || total > kMaxFrames) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} frames asked of a video of {}", num_frames, total),
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} frames asked of a video of {}", num_frames, total),
                 "ask for at least one frame of a video that has one");
   }
   if (num_frames > total) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} frames asked of a video that has only {}", num_frames, total), "ask for fewer frames");
+                fmt::format("{} frames asked of a video that has only {}", num_frames, total),
+                "ask for fewer frames");
   }
   const double step = static_cast<double>(total) / static_cast<double>(num_frames);
   const auto count = static_cast<int64_t>(std::ceil(static_cast<double>(total) / step));
@@ -53,7 +55,8 @@ std::string FrameTimestamp(int64_t index, double fps, bool sampled) {
   const double seconds = sampled ? static_cast<double>(static_cast<float>(index) / static_cast<float>(fps))
                                  : static_cast<double>(index) / fps;
   const double rest = std::fmod(seconds, 60.0);
-  return fmt::format("{:02}:{:02}", static_cast<int64_t>(std::round((seconds - rest) / 60.0)), static_cast<int64_t>(rest));
+  return fmt::format("{:02}:{:02}", static_cast<int64_t>(std::round((seconds - rest) / 60.0)),
+                     static_cast<int64_t>(rest));
 }
 
 }  // namespace linnet

@@ -10,11 +10,12 @@ TEST(SampleFrames, EqualsTheReference) {
   for (const auto& row : ReadJsonLines("video_sampling.jsonl")) {
     const int64_t total = row["total"];
     const bool by_rate = row.contains("fps");
-    const auto& wanted = by_rate ? row["processor_built_with_num_frames_none"]
-                                 : row.contains("indices") ? row["indices"] : row;
+    const auto& wanted = by_rate                   ? row["processor_built_with_num_frames_none"]
+                         : row.contains("indices") ? row["indices"]
+                                                   : row;
     const double video_fps = by_rate && !row["video_fps"].is_null() ? row["video_fps"].get<double>() : 0.0;
-    const auto indices = by_rate ? SampleFramesAtRate(total, video_fps, row["fps"])
-                                 : SampleFrames(total, row["num_frames"]);
+    const auto indices =
+        by_rate ? SampleFramesAtRate(total, video_fps, row["fps"]) : SampleFrames(total, row["num_frames"]);
     if (wanted.is_object() && row.value("error", "") != "IndexError") {
       EXPECT_FALSE(indices.has_value()) << row;
       continue;

@@ -39,8 +39,8 @@ float ALaw(uint8_t code) {
   return static_cast<float>((code & 0x80) != 0 ? magnitude : -magnitude) / 32768.0f;
 }
 
-// numpy's order of a float32 sum: left to right below 8 values, else eight running sums. It decides the last bit of the
-// mean of many channels.
+// numpy's order of a float32 sum: left to right below 8 values, else eight running sums. It decides the last
+// bit of the mean of many channels.
 float Sum(std::span<const float> values) {
   float rest = 0.0f;
   size_t i = 0;
@@ -79,7 +79,8 @@ Status WavReader::ReadFormat(std::span<const uint8_t> chunk) {
   sample_bytes_ = (bits + 7) / 8;
   std::optional<Kind> kind;
   constexpr std::array<Kind, 4> kPcmKinds = {Kind::kU8, Kind::kS16, Kind::kS24, Kind::kS32};
-  if (tag == kPcm && sample_bytes_ >= 1 && sample_bytes_ <= 4) kind = kPcmKinds[static_cast<size_t>(sample_bytes_ - 1)];
+  if (tag == kPcm && sample_bytes_ >= 1 && sample_bytes_ <= 4)
+    kind = kPcmKinds[static_cast<size_t>(sample_bytes_ - 1)];
   if (tag == kFloat && bits == 32) kind = Kind::kF32;
   if (tag == kFloat && bits == 64) kind = Kind::kF64;
   if (tag == kALawTag && bits == 8) kind = Kind::kALaw;
@@ -110,10 +111,13 @@ Result<WavReader> WavReader::Open(std::span<const uint8_t> bytes) {
     const auto tag = in.Take(4);
     uint64_t size = in.U32();
     if (Is(tag, "data")) {
-      if (reader.sample_bytes_ == 0) return NoSamples("has samples but no format (\"fmt \" chunk) before them");
+      if (reader.sample_bytes_ == 0)
+        return NoSamples("has samples but no format (\"fmt \" chunk) before them");
       if (large && size == kUnknownSize) size = large_size;
-      // A recorder that was stopped before it could write the sizes leaves 0 or the largest number: all is data.
-      const bool unfinished = size == kUnknownSize || (size == 0 && (riff_size == 0 || riff_size == kUnknownSize));
+      // A recorder that was stopped before it could write the sizes leaves 0 or the largest number: all is
+      // data.
+      const bool unfinished =
+          size == kUnknownSize || (size == 0 && (riff_size == 0 || riff_size == kUnknownSize));
       const uint64_t there = unfinished ? in.left() : std::min<uint64_t>(size, in.left());
       const uint64_t frame = static_cast<uint64_t>(reader.channels_ * reader.sample_bytes_);
       reader.truncated_ = !unfinished && size > in.left();
@@ -132,7 +136,8 @@ Result<WavReader> WavReader::Open(std::span<const uint8_t> bytes) {
     if (chunk.size() < size) break;
     in.Seek(start + size + (size & 1));
   }
-  return NoSamples(reader.sample_bytes_ == 0 ? "ends before its format (\"fmt \" chunk)" : "has no \"data\" chunk");
+  return NoSamples(reader.sample_bytes_ == 0 ? "ends before its format (\"fmt \" chunk)"
+                                             : "has no \"data\" chunk");
 }
 
 float WavReader::Sample(const uint8_t* at) const {
@@ -142,18 +147,25 @@ float WavReader::Sample(const uint8_t* at) const {
     return value;
   };
   switch (kind_) {
-    case Kind::kU8: return static_cast<float>(at[0] - 128) / 128.0f;
-    case Kind::kS16: return static_cast<float>(static_cast<int16_t>(u32(2))) / 32768.0f;
-    case Kind::kS24: return static_cast<float>(static_cast<int32_t>(u32(3) << 8) >> 8) / 8388608.0f;
-    case Kind::kS32: return static_cast<float>(static_cast<int32_t>(u32(4))) / 2147483648.0f;
-    case Kind::kF32: return std::bit_cast<float>(u32(4));
+    case Kind::kU8:
+      return static_cast<float>(at[0] - 128) / 128.0f;
+    case Kind::kS16:
+      return static_cast<float>(static_cast<int16_t>(u32(2))) / 32768.0f;
+    case Kind::kS24:
+      return static_cast<float>(static_cast<int32_t>(u32(3) << 8) >> 8) / 8388608.0f;
+    case Kind::kS32:
+      return static_cast<float>(static_cast<int32_t>(u32(4))) / 2147483648.0f;
+    case Kind::kF32:
+      return std::bit_cast<float>(u32(4));
     case Kind::kF64: {
       double value;
       std::memcpy(&value, at, sizeof(value));
       return static_cast<float>(value);
     }
-    case Kind::kALaw: return ALaw(at[0]);
-    case Kind::kMuLaw: return MuLaw(at[0]);
+    case Kind::kALaw:
+      return ALaw(at[0]);
+    case Kind::kMuLaw:
+      return MuLaw(at[0]);
   }
   return 0.0f;
 }

@@ -1,5 +1,6 @@
-// WAV files (RIFF and RF64): PCM of 8 to 32 bits, float of 32 and 64 bits, A-law and mu-law, plain or extensible, any
-// number of channels. The samples are read from the bytes given, piece by piece, so memory does not grow with them.
+// WAV files (RIFF and RF64): PCM of 8 to 32 bits, float of 32 and 64 bits, A-law and mu-law, plain or
+// extensible, any number of channels. The samples are read from the bytes given, piece by piece, so memory
+// does not grow with them.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +12,17 @@ namespace linnet {
 
 class WavReader {
  public:
-  // `bytes` must outlive the reader. Errors name no file. kBadFile: not a WAV file, or it ends before its samples
-  // begin; kUnsupported: a compressed WAV.
+  // `bytes` must outlive the reader. Errors name no file. kBadFile: not a WAV file, or it ends before its
+  // samples begin; kUnsupported: a compressed WAV.
   static Result<WavReader> Open(std::span<const uint8_t> bytes);
 
   int64_t rate() const { return rate_; }
   int64_t channels() const { return channels_; }
   int64_t frames() const { return frames_; }
   bool truncated() const { return truncated_; }  // fewer frames are there than the header promises
-  int64_t replaced() const { return replaced_; }  // samples read so far that were no finite numbers and became 0
+  int64_t replaced() const {
+    return replaced_;
+  }  // samples read so far that were no finite numbers and became 0
 
   // The next frames as the mean over the channels in float32; fewer than asked only at the end.
   size_t Read(std::span<float> out);

@@ -8,7 +8,8 @@
 namespace linnet {
 namespace {
 
-Result<ImageInput> Prepare(const Picture& picture, int64_t budget, PixelScale scale, const ModelConfig& config) {
+Result<ImageInput> Prepare(const Picture& picture, int64_t budget, PixelScale scale,
+                           const ModelConfig& config) {
   LINNET_ASSIGN(PatchRows rows, PreparePicture(picture, budget, scale, config.vision.cell()));
   return ImageInput{rows.rows, std::move(rows.patches), std::move(rows.positions)};
 }
@@ -19,8 +20,8 @@ Result<ImageInput> MakeImageInput(const Picture& picture, int64_t budget, const 
   return Prepare(picture, budget, PixelScale::kProduct, config);
 }
 
-Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double fps, bool sampled, int64_t budget,
-                                  const ModelConfig& config) {
+Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double fps, bool sampled,
+                                  int64_t budget, const ModelConfig& config) {
   VideoInput video;
   for (const VideoFrame& frame : frames) {
     LINNET_ASSIGN(ImageInput image, Prepare(frame.picture, budget, PixelScale::kDivision, config));

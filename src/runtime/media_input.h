@@ -21,11 +21,11 @@ struct VideoFrame {
 };
 
 // `sampled`: the frames were chosen out of more, which decides how the reference rounds the times.
-Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double fps, bool sampled, int64_t budget,
-                                  const ModelConfig& config);
+Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double fps, bool sampled,
+                                  int64_t budget, const ModelConfig& config);
 
-// The smallest budget that does not shrink the picture, at least `least` (the model's own default), at most 1120. A
-// picture that even 1120 shrinks takes 1120. Other values of `least` count as the next larger budget.
+// The smallest budget that does not shrink the picture, at least `least` (the model's own default), at most
+// 1120. A picture that even 1120 shrinks takes 1120. Other values of `least` count as the next larger budget.
 int64_t AutoBudget(int64_t height, int64_t width, int64_t least, int64_t cell);
 
 }  // namespace linnet

@@ -16,16 +16,19 @@ namespace {
 struct Kind {
   std::string_view singular, plural;
   std::string_view spelling;  // of the place in a rendered chat, should the vocabulary not know it
-  int32_t TokenIds::*placeholder;
-  int32_t TokenIds::*begin;
-  int32_t TokenIds::*end;
+  int32_t TokenIds::* placeholder;
+  int32_t TokenIds::* begin;
+  int32_t TokenIds::* end;
   TokenType type;
 };
 
 constexpr std::array<Kind, 3> kKinds = {{
-    {"picture", "pictures", "<|image|>", &TokenIds::image, &TokenIds::begin_image, &TokenIds::end_image, TokenType::kImage},
-    {"sound", "sounds", "<|audio|>", &TokenIds::audio, &TokenIds::begin_audio, &TokenIds::end_audio, TokenType::kAudio},
-    {"video", "videos", "<|video|>", &TokenIds::video, &TokenIds::begin_image, &TokenIds::end_image, TokenType::kVideo},
+    {"picture", "pictures", "<|image|>", &TokenIds::image, &TokenIds::begin_image, &TokenIds::end_image,
+     TokenType::kImage},
+    {"sound", "sounds", "<|audio|>", &TokenIds::audio, &TokenIds::begin_audio, &TokenIds::end_audio,
+     TokenType::kAudio},
+    {"video", "videos", "<|video|>", &TokenIds::video, &TokenIds::begin_image, &TokenIds::end_image,
+     TokenType::kVideo},
 }};
 
 // Text, then a medium (none at the end).
@@ -43,14 +46,15 @@ std::string Spelling(const Tokenizer& tokenizer, const ModelConfig& config, cons
 
 std::unexpected<Error> WrongCount(const Kind& kind, std::string_view spelling, size_t places, size_t given) {
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("the text has {} places for {} ({}), but {} were given", places, kind.plural, spelling, given),
+              fmt::format("the text has {} places for {} ({}), but {} were given", places, kind.plural,
+                          spelling, given),
               fmt::format("give one {} for each place; a text that only speaks of {} must spell it otherwise",
                           kind.singular, spelling));
 }
 
 // The rendered text cut at its placeholders, each with the medium that fills it.
-Result<std::vector<Segment>> Split(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
-                                   const std::vector<MediaInput>& media) {
+Result<std::vector<Segment>> Split(const Tokenizer& tokenizer, const ModelConfig& config,
+                                   std::string_view rendered, const std::vector<MediaInput>& media) {
   std::array<std::string, kKinds.size()> spellings;
   std::array<std::vector<size_t>, kKinds.size()> given;
   std::array<size_t, kKinds.size()> used = {};
@@ -92,14 +96,16 @@ Status CheckImage(const ImageInput& image, const ModelConfig& config, std::strin
   if (image.rows < 1 || image.positions.size() != 2 * static_cast<uint64_t>(image.rows)) {
     return fail(fmt::format("{} rows with {} coordinates", image.rows, image.positions.size()));
   }
-  if (image.patches.size() / static_cast<uint64_t>(image.rows) != static_cast<uint64_t>(vision.patch_values()) ||
+  if (image.patches.size() / static_cast<uint64_t>(image.rows) !=
+          static_cast<uint64_t>(vision.patch_values()) ||
       image.patches.size() % static_cast<uint64_t>(image.rows) != 0) {
-    return fail(fmt::format("{} values in {} rows, the model takes {} a row", image.patches.size(), image.rows,
-                            vision.patch_values()));
+    return fail(fmt::format("{} values in {} rows, the model takes {} a row", image.patches.size(),
+                            image.rows, vision.patch_values()));
   }
   for (const int32_t position : image.positions) {
     if (position < 0 || position >= vision.mm_posemb_size) {
-      return fail(fmt::format("a grid coordinate of {}, the model knows 0 to {}", position, vision.mm_posemb_size - 1));
+      return fail(fmt::format("a grid coordinate of {}, the model knows 0 to {}", position,
+                              vision.mm_posemb_size - 1));
     }
   }
   return {};
@@ -110,8 +116,8 @@ Status CheckMedium(const MediaInput& medium, const ModelConfig& config) {
   const auto* video = std::get_if<VideoInput>(&medium);
   if (video == nullptr) return {};
   if (video->frames.empty() || video->timestamps.size() != video->frames.size()) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("a video of {} frames with {} times", video->frames.size(),
-                                                         video->timestamps.size()));
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("a video of {} frames with {} times",
+                                                         video->frames.size(), video->timestamps.size()));
   }
   for (const ImageInput& frame : video->frames) LINNET_TRY(CheckImage(frame, config, "video frame"));
   return {};
@@ -130,8 +136,8 @@ int64_t ClipRows(const AudioInput& clip, const ModelConfig& config) {
   return (static_cast<int64_t>(clip.samples.size()) + frame - 1) / frame;
 }
 
-void Write(const std::vector<Segment>& segments, const std::vector<MediaInput>& media, const ModelConfig& config,
-           Sink& sink) {
+void Write(const std::vector<Segment>& segments, const std::vector<MediaInput>& media,
+           const ModelConfig& config, Sink& sink) {
   for (const Segment& segment : segments) {
     sink.Text(segment.text);
     if (!segment.medium) continue;
@@ -196,8 +202,8 @@ class TokenSink : public Sink {
   std::string pending_;
 };
 
-Result<std::vector<Segment>> Plan(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
-                                  const std::vector<MediaInput>& media) {
+Result<std::vector<Segment>> Plan(const Tokenizer& tokenizer, const ModelConfig& config,
+                                  std::string_view rendered, const std::vector<MediaInput>& media) {
   for (const MediaInput& medium : media) LINNET_TRY(CheckMedium(medium, config));
   return Split(tokenizer, config, rendered, media);
 }
@@ -211,8 +217,8 @@ Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config
   Write(segments, media, config, sink);
   sink.Flush();
   if (sink.smuggled) {
-    return Fail(ErrorCode::kInvalidArgument, "the text contains the token of a media place that no medium fills",
-                "spell it otherwise");
+    return Fail(ErrorCode::kInvalidArgument,
+                "the text contains the token of a media place that no medium fills", "spell it otherwise");
   }
   for (const Segment& segment : segments) {
     if (!segment.medium) continue;
@@ -228,8 +234,8 @@ Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config
   return std::move(sink.prompt);
 }
 
-Result<std::string> ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
-                                       const std::vector<MediaInput>& media) {
+Result<std::string> ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config,
+                                       std::string_view rendered, const std::vector<MediaInput>& media) {
   LINNET_ASSIGN(const std::vector<Segment> segments, Plan(tokenizer, config, rendered, media));
   TextSink sink(tokenizer, config.tokens);
   Write(segments, media, config, sink);

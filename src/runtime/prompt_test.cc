@@ -52,8 +52,10 @@ Picture Grey(int64_t height, int64_t width) {
 
 std::vector<MediaInput> MediaOf(const json& row, const ModelConfig& config) {
   std::vector<MediaInput> media;
-  for (const auto& size : row["images_hw"]) media.emplace_back(MakeImageInput(Grey(size[0], size[1]), 280, config).value());
-  for (const auto& samples : row["audio_samples"]) media.emplace_back(AudioInput{std::vector<float>(samples.get<size_t>())});
+  for (const auto& size : row["images_hw"])
+    media.emplace_back(MakeImageInput(Grey(size[0], size[1]), 280, config).value());
+  for (const auto& samples : row["audio_samples"])
+    media.emplace_back(AudioInput{std::vector<float>(samples.get<size_t>())});
   for (const auto& video : row["videos"]) {
     std::vector<VideoFrame> frames;
     const std::vector<int64_t> indices = SampleFrames(video["frames"], video["num_frames"]).value();
@@ -70,7 +72,8 @@ template <typename T>
 json RunLengths(const std::vector<T>& values) {
   json runs = json::array();
   for (const T value : values) {
-    if (runs.empty() || runs.back()[0] != static_cast<int>(value)) runs.push_back({static_cast<int>(value), 0});
+    if (runs.empty() || runs.back()[0] != static_cast<int>(value))
+      runs.push_back({static_cast<int>(value), 0});
     runs.back()[1] = runs.back()[1].template get<int>() + 1;
   }
   return runs;
@@ -86,8 +89,10 @@ TEST(BuildPrompt, EqualsTheReferenceProcessor) {
     if (name.starts_with("timestamps")) continue;
     auto media = MediaOf(row, config);
     const auto expanded = ExpandPlaceholders(SmallTokenizer(), config, row["text"].get<std::string>(), media);
-    const auto prompt = BuildPrompt(SmallTokenizer(), config, row["text"].get<std::string>(), std::move(media));
-    // The reference lets a place for a sound or video stand empty, and drops a sound without a place: here an error.
+    const auto prompt =
+        BuildPrompt(SmallTokenizer(), config, row["text"].get<std::string>(), std::move(media));
+    // The reference lets a place for a sound or video stand empty, and drops a sound without a place: here an
+    // error.
     const bool lenient = name == "placeholder without audio" || name == "placeholder without video" ||
                          name == "audio without placeholder";
     if (row.contains("error") || lenient) {
@@ -130,7 +135,8 @@ TEST(BuildPrompt, ErrorsCountPlacesAndMedia) {
   const auto prompt = BuildPrompt(SmallTokenizer(), SmallConfig(), "write <|image|> twice: <|image|>", {});
   ASSERT_FALSE(prompt.has_value());
   EXPECT_EQ(prompt.error().Message(),
-            "the text has 2 places for pictures (<|image|>), but 0 were given; give one picture for each place; a text "
+            "the text has 2 places for pictures (<|image|>), but 0 were given; give one picture for each "
+            "place; a text "
             "that only speaks of <|image|> must spell it otherwise");
 }
 
