@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <zlib.h>
+#include <nlohmann/json.hpp>
 
 #include "eval/case_recorder.h"
 #include "eval/parity.h"
@@ -55,7 +55,8 @@ bool Exists(const Path& path) {
 std::vector<Path> Sorted(const Path& directory) {
   std::error_code ignored;
   std::vector<Path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) paths.push_back(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
+    paths.push_back(entry.path());
   std::ranges::sort(paths);
   return paths;
 }
@@ -69,7 +70,8 @@ Result<std::unique_ptr<Tokenizer>> LoadTokenizer(const Path& directory) {
   return tokenizer;
 }
 
-// Calls `row` with every JSON line; what it throws at missing or odd fields becomes an error with the line's number.
+// Calls `row` with every JSON line; what it throws at missing or odd fields becomes an error with the line's
+// number.
 template <typename Row>
 Status ForEachOrderedRow(const Path& path, const Row& row) {
   LINNET_ASSIGN(const std::string bytes, ReadFile(path));
@@ -88,13 +90,15 @@ Status ForEachOrderedRow(const Path& path, const Row& row) {
   return {};
 }
 
-std::string Shown(const std::string& text) { return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string Shown(const std::string& text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 // Where two sequences part, for a person.
 std::string FirstDifference(const Ids& found, const Ids& expected) {
   const auto [f, e] = std::ranges::mismatch(found, expected);
-  return fmt::format("{} ids instead of {}, first different at {}: {} instead of {}", found.size(), expected.size(),
-                     f - found.begin(), f == found.end() ? "nothing" : fmt::format("{}", *f),
+  return fmt::format("{} ids instead of {}, first different at {}: {} instead of {}", found.size(),
+                     expected.size(), f - found.begin(), f == found.end() ? "nothing" : fmt::format("{}", *f),
                      e == expected.end() ? "nothing" : fmt::format("{}", *e));
 }
 
@@ -177,8 +181,8 @@ size_t CodePoints(std::string_view text) {
   return static_cast<size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-// Words in pseudo-random order, a space after each until they reach `count` characters; the last space is dropped and
-// the rest cut to `count`.
+// Words in pseudo-random order, a space after each until they reach `count` characters; the last space is
+// dropped and the rest cut to `count`.
 std::string RandomWords(const std::vector<std::string>& words, int64_t count) {
   std::string text;
   int64_t characters = 0;
@@ -200,7 +204,8 @@ std::string RandomWords(const std::vector<std::string>& words, int64_t count) {
 int64_t NumberAfter(std::string_view rule, std::string_view name) {
   const size_t at = rule.find(name);
   if (at == rule.npos) return 0;
-  return std::min<int64_t>(std::strtoll(std::string(rule.substr(at + name.size())).c_str(), nullptr, 10), kMaxLine);
+  return std::min<int64_t>(std::strtoll(std::string(rule.substr(at + name.size())).c_str(), nullptr, 10),
+                           kMaxLine);
 }
 
 // The line that a rule describes (docs/parity.md); empty if the rule is of another kind.
@@ -233,7 +238,8 @@ void RunLongLine(const Json& row, const Tokenizer& tokenizer, Items& items) {
     const auto expected = row.at(key).get<Ids>();
     const size_t count = std::min(expected.size(), ids.size());
     const auto begin = first ? ids.begin() : ids.end() - static_cast<ptrdiff_t>(count);
-    items.Compare(fmt::format("{} {}", name, key), Ids(begin, begin + static_cast<ptrdiff_t>(count)), expected);
+    items.Compare(fmt::format("{} {}", name, key), Ids(begin, begin + static_cast<ptrdiff_t>(count)),
+                  expected);
   };
   ends("first_ids", true);
   ends("last_ids", false);
@@ -249,7 +255,8 @@ Status RunLongLines(const Path& path, const Tokenizer& tokenizer, Items& items) 
   try {
     for (const Json& row : Json::parse(bytes)) RunLongLine(row, tokenizer, items);
   } catch (const Json::exception& error) {
-    return Fail(ErrorCode::kBadFile, path.string() + ": " + error.what(), "see docs/parity.md for the fields");
+    return Fail(ErrorCode::kBadFile, path.string() + ": " + error.what(),
+                "see docs/parity.md for the fields");
   }
   return {};
 }
@@ -267,15 +274,16 @@ ChatOptions OptionsOf(const Json& row) {
   return read;
 }
 
-// The lenient reference text copies arguments given as JSON text into the call; Linnet writes the object they spell.
-// This is the reference text with such calls in Linnet's form.
+// The lenient reference text copies arguments given as JSON text into the call; Linnet writes the object they
+// spell. This is the reference text with such calls in Linnet's form.
 std::string WithParsedArguments(const Json& row) {
   std::string text = row.at("rendered_lenient").get<std::string>();
   for (const Json& message : row.at("messages")) {
     for (const Json& call : message.value("tool_calls", Json::array())) {
       const Json& function = call.at("function");
       if (!function.at("arguments").is_string()) continue;
-      const std::string raw = function["arguments"].get<std::string>(), name = function.at("name").get<std::string>();
+      const std::string raw = function["arguments"].get<std::string>(),
+                        name = function.at("name").get<std::string>();
       std::string_view inner = Strip(raw);
       if (inner.starts_with('{') && inner.ends_with('}')) inner = inner.substr(1, inner.size() - 2);
       const std::string copied = fmt::format("call:{}{{{}}}", name, inner);
@@ -303,7 +311,8 @@ class ChatCase {
   CaseResult Finish() {
     if (parsed_ > 0) {
       items_.recorder().Note(fmt::format(
-          "deliberately different: {} conversations with arguments as JSON text are read, not refused", parsed_));
+          "deliberately different: {} conversations with arguments as JSON text are read, not refused",
+          parsed_));
     }
     return items_.Finish("comparisons");
   }

@@ -30,7 +30,8 @@ TEST(TextParity, EveryCasePasses) {
                            "tokenizer/big/id_sequences", "tokenizer/big/long_lines", "chat/conversations"}) {
     ASSERT_TRUE(results.contains(name)) << name;
   }
-  for (const auto& [name, result] : results) EXPECT_EQ(result.state, CaseState::kPass) << name << ": " << result.note;
+  for (const auto& [name, result] : results)
+    EXPECT_EQ(result.state, CaseState::kPass) << name << ": " << result.note;
   EXPECT_NE(results.at("chat/conversations").note.find("deliberately different"), std::string::npos);
 }
 

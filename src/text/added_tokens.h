@@ -28,7 +28,7 @@ class AddedTokenMatcher {
   explicit AddedTokenMatcher(std::vector<AddedToken> tokens);
 
   struct Match {
-    size_t begin = 0, end = 0;           // end == begin: none
+    size_t begin = 0, end = 0;  // end == begin: none
     const AddedToken* token = nullptr;
   };
   // The first match that begins at or after `from`.
@@ -38,15 +38,15 @@ class AddedTokenMatcher {
 
  private:
   struct Node {
-    int32_t token = -1;                              // index of the token that ends here
-    std::vector<std::pair<char, uint32_t>> next;     // few children each
+    int32_t token = -1;                           // index of the token that ends here
+    std::vector<std::pair<char, uint32_t>> next;  // few children each
   };
 
-  uint32_t Child(uint32_t node, char c) const;       // 0 = none: the root is nobody's child
+  uint32_t Child(uint32_t node, char c) const;  // 0 = none: the root is nobody's child
 
   std::vector<AddedToken> tokens_;
   std::vector<Node> nodes_ = std::vector<Node>(1);
-  std::array<uint32_t, 256> first_{};                // the root's children by byte
+  std::array<uint32_t, 256> first_{};  // the root's children by byte
 };
 
 }  // namespace linnet

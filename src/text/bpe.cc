@@ -13,7 +13,8 @@ namespace {
 constexpr uint32_t kNone = UINT32_MAX;
 constexpr char32_t kBasicCodePoints = 0x10000;
 constexpr int kPairBits = 20;  // 128 kB: stays in the second-level cache
-// Positions and ranks share one 64-bit heap entry; a longer stretch without a cut is cut anyway (1 G characters).
+// Positions and ranks share one 64-bit heap entry; a longer stretch without a cut is cut anyway (1 G
+// characters).
 constexpr size_t kMaxSymbols = size_t{1} << 30;
 
 int HexDigit(char c) {
@@ -47,7 +48,7 @@ struct Bpe::Work {
   };
   std::vector<Symbol> symbols;
   std::vector<uint64_t> heap;
-  char32_t last = 0;          // last character of the last symbol
+  char32_t last = 0;  // last character of the last symbol
   bool last_unknown = false;
   std::vector<int32_t>* ids = nullptr;
 };
@@ -77,12 +78,14 @@ Bpe::Bpe(BpeParts parts)
     if (id && !Reserved(*id)) basic_ids_[c] = *id;
   }
   for (int byte = 0; byte < 256; ++byte) {
-    byte_ids_[static_cast<size_t>(byte)] = parts.byte_fallback ? tokens_.Find(ByteToken(byte)).value_or(-1) : -1;
+    byte_ids_[static_cast<size_t>(byte)] =
+        parts.byte_fallback ? tokens_.Find(ByteToken(byte)).value_or(-1) : -1;
   }
 }
 
 uint32_t Bpe::PairBit(char32_t a, char32_t b) {
-  return static_cast<uint32_t>((static_cast<uint64_t>(a) << 21 | b) * 0x9E3779B97F4A7C15u >> (64 - kPairBits));
+  return static_cast<uint32_t>((static_cast<uint64_t>(a) << 21 | b) * 0x9E3779B97F4A7C15u >>
+                               (64 - kPairBits));
 }
 
 void Bpe::AllowJoinsInside(std::string_view token) {
@@ -146,7 +149,8 @@ bool Bpe::EncodeBytes(std::string_view bytes, Work& work) const {
 
 // `first` and `last` are the outer characters of the token's text: `<` and `>` for `<0xE2>`.
 void Bpe::Add(int32_t id, char32_t first, char32_t last, Work& work) const {
-  if (!work.symbols.empty() && (!MayJoin(work.last, first) || work.symbols.size() >= kMaxSymbols)) Flush(work);
+  if (!work.symbols.empty() && (!MayJoin(work.last, first) || work.symbols.size() >= kMaxSymbols))
+    Flush(work);
   work.symbols.push_back({.id = id, .prev = kNone, .next = kNone});
   work.last = last;
   work.last_unknown = false;
@@ -193,7 +197,8 @@ void Bpe::Flush(Work& work) const {
     update(at);
     if (symbol.prev != kNone) update(symbol.prev);
   }
-  for (uint32_t at = count == 0 ? kNone : 0; at != kNone; at = symbols[at].next) work.ids->push_back(symbols[at].id);
+  for (uint32_t at = count == 0 ? kNone : 0; at != kNone; at = symbols[at].next)
+    work.ids->push_back(symbols[at].id);
   symbols.clear();
 }
 

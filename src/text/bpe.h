@@ -1,11 +1,11 @@
 // Byte-pair encoding with byte fallback over a piece of text that holds no added tokens.
 //
-//  1. Each code point is a token; one without a token becomes the tokens of its UTF-8 bytes, or the unknown token.
+//  1. Each code point is a token; one without a token becomes its UTF-8 bytes' tokens, or the unknown one.
 //  2. The adjacent pair of lowest rank merges first, the leftmost of equal ones, until none is left.
 //
-// A heap finds the next merge, so a line costs O(n log n). The text is first cut at every place that no merge can
-// cross, because no token of the vocabulary holds these two characters side by side; that changes no result and keeps
-// the heap to a word. Immutable after construction and thread-safe.
+// A heap finds the next merge, so a line costs O(n log n). The text is first cut at every place that no merge
+// can cross, because no token of the vocabulary holds these two characters side by side; that changes no
+// result and keeps the heap to a word. Immutable after construction and thread-safe.
 #pragma once
 
 #include <array>
@@ -20,12 +20,12 @@ namespace linnet {
 
 struct BpeParts {
   TokenTable tokens;
-  std::vector<Merge> merges;     // ids within the table
-  std::vector<bool> reserved;    // by id, may be shorter: never the result of encoding (special tokens)
-  int32_t unknown = -1;          // what stands for a code point with neither token nor bytes; -1: it is dropped
+  std::vector<Merge> merges;   // ids within the table
+  std::vector<bool> reserved;  // by id, may be shorter: never the result of encoding (special tokens)
+  int32_t unknown = -1;        // what stands for a code point with neither token nor bytes; -1: it is dropped
   bool byte_fallback = true;
-  bool fuse_unknown = true;      // a run of unknown code points gives one token
-  bool ignore_merges = false;    // a piece that is a token stays whole
+  bool fuse_unknown = true;    // a run of unknown code points gives one token
+  bool ignore_merges = false;  // a piece that is a token stays whole
 };
 
 class Bpe {
@@ -59,9 +59,9 @@ class Bpe {
   TokenTable tokens_;
   std::vector<bool> reserved_;
   MergeTable merges_;
-  std::vector<int32_t> basic_ids_;        // by code point below 65536; -1 = no token
-  std::array<int32_t, 256> byte_ids_{};   // -1 = no token
-  std::vector<uint64_t> may_join_;        // a set of character pairs by hash: a false "yes" only costs time
+  std::vector<int32_t> basic_ids_;       // by code point below 65536; -1 = no token
+  std::array<int32_t, 256> byte_ids_{};  // -1 = no token
+  std::vector<uint64_t> may_join_;       // a set of character pairs by hash: a false "yes" only costs time
   int32_t unknown_ = -1;
   bool fuse_unknown_ = true;
   bool ignore_merges_ = false;

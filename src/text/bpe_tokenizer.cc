@@ -13,10 +13,30 @@ namespace linnet {
 namespace {
 
 constexpr std::array<std::string_view, 24> kGemmaSpecialTokens = {
-    "<pad>",       "<eos>",        "<bos>",          "<unk>",           "<mask>",           "<|tool>",
-    "<tool|>",     "<|tool_call>", "<tool_call|>",   "<|tool_response>", "<tool_response|>", "<|\"|>",
-    "<|think|>",   "<|channel>",   "<channel|>",     "<|turn>",         "<turn|>",          "<|image>",
-    "<|audio>",    "<|image|>",    "<|audio|>",      "<image|>",        "<audio|>",         "<|video|>",
+    "<pad>",
+    "<eos>",
+    "<bos>",
+    "<unk>",
+    "<mask>",
+    "<|tool>",
+    "<tool|>",
+    "<|tool_call>",
+    "<tool_call|>",
+    "<|tool_response>",
+    "<tool_response|>",
+    "<|\"|>",
+    "<|think|>",
+    "<|channel>",
+    "<channel|>",
+    "<|turn>",
+    "<turn|>",
+    "<|image>",
+    "<|audio>",
+    "<|image|>",
+    "<|audio|>",
+    "<image|>",
+    "<audio|>",
+    "<|video|>",
 };
 
 size_t WhiteSpaceAfter(std::string_view text, size_t at) {
@@ -45,10 +65,15 @@ class BpeTokenizer final : public Tokenizer {
  public:
   BpeTokenizer(BpeParts bpe, std::vector<AddedToken> raw, std::vector<AddedToken> normalized,
                std::vector<bool> special)
-      : bpe_(std::move(bpe)), raw_(std::move(raw)), normalized_(std::move(normalized)), special_(std::move(special)) {}
+      : bpe_(std::move(bpe)),
+        raw_(std::move(raw)),
+        normalized_(std::move(normalized)),
+        special_(std::move(special)) {}
 
   std::vector<int32_t> Encode(std::string_view text) const override { return EncodeText(text, true); }
-  std::vector<int32_t> EncodeOrdinary(std::string_view text) const override { return EncodeText(text, false); }
+  std::vector<int32_t> EncodeOrdinary(std::string_view text) const override {
+    return EncodeText(text, false);
+  }
 
   std::string Decode(const std::vector<int32_t>& ids, bool skip_special) const override {
     StreamDecoder decoder(*this, skip_special);
@@ -85,8 +110,8 @@ class BpeTokenizer final : public Tokenizer {
 
   // Appends the ids of the added tokens in `text` and gives what lies between them to `ordinary`, in order.
   template <typename Ordinary>
-  static void Cut(const AddedTokenMatcher& matcher, std::string_view text, bool specials, std::vector<int32_t>& ids,
-                  const Ordinary& ordinary) {
+  static void Cut(const AddedTokenMatcher& matcher, std::string_view text, bool specials,
+                  std::vector<int32_t>& ids, const Ordinary& ordinary) {
     size_t start = 0;  // of what is not yet encoded
     for (size_t from = 0;;) {
       const AddedTokenMatcher::Match match = matcher.Next(text, from);
@@ -109,16 +134,18 @@ class BpeTokenizer final : public Tokenizer {
 
 Status CheckAdded(const AddedToken& token) {
   if (token.content.empty()) {
-    return Fail(ErrorCode::kBadFile, fmt::format("added token {} is empty", token.id), "use an undamaged file");
+    return Fail(ErrorCode::kBadFile, fmt::format("added token {} is empty", token.id),
+                "use an undamaged file");
   }
   if (token.content.size() > AddedTokenMatcher::kMaxLength) {
     return Fail(ErrorCode::kBadFile,
-                fmt::format("added token {} has {} bytes, at most {} are allowed", token.id, token.content.size(),
-                            AddedTokenMatcher::kMaxLength),
+                fmt::format("added token {} has {} bytes, at most {} are allowed", token.id,
+                            token.content.size(), AddedTokenMatcher::kMaxLength),
                 "use an undamaged file");
   }
   if (!IsValidUtf8(token.content)) {
-    return Fail(ErrorCode::kBadFile, fmt::format("added token {} is not UTF-8", token.id), "use an undamaged file");
+    return Fail(ErrorCode::kBadFile, fmt::format("added token {} is not UTF-8", token.id),
+                "use an undamaged file");
   }
   return {};
 }
@@ -128,16 +155,19 @@ Status CheckFallback(const BpeParts& bpe) {
   if (bpe.unknown >= 0) return {};
   for (int byte = 0; byte < 256; ++byte) {
     if (bpe.byte_fallback && bpe.tokens.Find(fmt::format("<0x{:02X}>", byte))) continue;
-    return Fail(ErrorCode::kBadFile,
-                fmt::format("the vocabulary has neither an unknown token nor the byte token <0x{:02X}>", byte),
-                "text could not be encoded with it; use a complete tokenizer");
+    return Fail(
+        ErrorCode::kBadFile,
+        fmt::format("the vocabulary has neither an unknown token nor the byte token <0x{:02X}>", byte),
+        "text could not be encoded with it; use a complete tokenizer");
   }
   return {};
 }
 
 }  // namespace
 
-bool IsGemmaSpecialToken(std::string_view token) { return std::ranges::find(kGemmaSpecialTokens, token) != kGemmaSpecialTokens.end(); }
+bool IsGemmaSpecialToken(std::string_view token) {
+  return std::ranges::find(kGemmaSpecialTokens, token) != kGemmaSpecialTokens.end();
+}
 
 Result<std::unique_ptr<Tokenizer>> MakeTokenizer(TokenizerParts parts) {
   LINNET_TRY(CheckFallback(parts.bpe));

@@ -12,8 +12,8 @@
 
 namespace linnet {
 
-// Whether this is one of Gemma's own special tokens, whatever a file says of it. `<|video|>` is an ordinary entry of
-// GGUF files and becomes special in the reference only because its processor registers it.
+// Whether this is one of Gemma's own special tokens, whatever a file says of it. `<|video|>` is an ordinary
+// entry of GGUF files and becomes special in the reference only because its processor registers it.
 bool IsGemmaSpecialToken(std::string_view token);
 
 struct TokenizerParts {
@@ -21,9 +21,9 @@ struct TokenizerParts {
   std::vector<AddedToken> added;  // ids within the table
 };
 
-// Gemma's special tokens that are in the table but not among `added` become added and special; those among `added`
-// keep their flag, but never come out of untrusted text. kBadFile: an added token is too long or not UTF-8, or ordinary
-// text could not be encoded at all (neither byte tokens nor an unknown token).
+// Gemma's special tokens that are in the table but not among `added` become added and special; those among
+// `added` keep their flag, but never come out of untrusted text. kBadFile: an added token is too long or not
+// UTF-8, or ordinary text could not be encoded at all (neither byte tokens nor an unknown token).
 Result<std::unique_ptr<Tokenizer>> MakeTokenizer(TokenizerParts parts);
 
 }  // namespace linnet

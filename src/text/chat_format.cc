@@ -90,7 +90,8 @@ struct Message {
 
 Result<std::vector<Message>> ReadMessages(const Json& messages) {
   if (!messages.is_array()) return Wrong("messages is not a list");
-  if (DeeperThan(messages, kMaxToolDepth)) return Wrong(fmt::format("messages are nested more than {} deep", kMaxToolDepth));
+  if (DeeperThan(messages, kMaxToolDepth))
+    return Wrong(fmt::format("messages are nested more than {} deep", kMaxToolDepth));
   std::vector<Message> read;
   for (size_t i = 0; i < messages.size(); ++i) {
     Message message{.json = &messages[i], .where = fmt::format("messages[{}]", i)};
@@ -144,7 +145,8 @@ class Renderer {
       messages.erase(messages.begin());
     }
     for (const Json& tool : tools) {
-      if (DeeperThan(tool, kMaxToolDepth)) return Wrong(fmt::format("a tool is nested more than {} deep", kMaxToolDepth));
+      if (DeeperThan(tool, kMaxToolDepth))
+        return Wrong(fmt::format("a tool is nested more than {} deep", kMaxToolDepth));
       LINNET_ASSIGN(const std::string declaration, RenderToolDeclaration(tool));
       out_ += "<|tool>";
       out_ += Strip(declaration);
@@ -154,7 +156,8 @@ class Renderer {
     return {};
   }
 
-  Status Turn(const std::vector<Message>& messages, size_t index, bool after_last_user, std::string_view previous) {
+  Status Turn(const std::vector<Message>& messages, size_t index, bool after_last_user,
+              std::string_view previous) {
     const Message& message = messages[index];
     const bool model = message.role == "assistant" || message.role == "model";
     LINNET_ASSIGN(const std::vector<const Json*> calls, List(*message.json, "tool_calls", message.where));
@@ -210,23 +213,28 @@ class Renderer {
       out_ += fmt::format("<|tool_call>{}<tool_call|>", RenderToolCall(name.get<std::string>(), parsed));
       return {};
     }
-    if (!arguments.is_null() && !arguments.is_object()) return Wrong(where + ".function.arguments is not an object");
+    if (!arguments.is_null() && !arguments.is_object())
+      return Wrong(where + ".function.arguments is not an object");
     out_ += fmt::format("<|tool_call>{}<tool_call|>", RenderToolCall(name.get<std::string>(), arguments));
     return {};
   }
 
   void Response(std::string_view name, const Json& response) {
-    const std::string value =
-        response.is_object() ? RenderToolValue(response, false) : "{value:" + RenderToolValue(response, false) + "}";
-    out_ += fmt::format("<|tool_response>response:{}{}<tool_response|>", name.empty() ? "unknown" : name, value);
+    const std::string value = response.is_object() ? RenderToolValue(response, false)
+                                                   : "{value:" + RenderToolValue(response, false) + "}";
+    out_ +=
+        fmt::format("<|tool_response>response:{}{}<tool_response|>", name.empty() ? "unknown" : name, value);
   }
 
-  // The results that belong to a message: its own `tool_responses`, else the tool messages that follow its calls.
-  Result<bool> Responses(const std::vector<Message>& messages, size_t index, const std::vector<const Json*>& calls) {
+  // The results that belong to a message: its own `tool_responses`, else the tool messages that follow its
+  // calls.
+  Result<bool> Responses(const std::vector<Message>& messages, size_t index,
+                         const std::vector<const Json*>& calls) {
     const Message& message = messages[index];
     LINNET_ASSIGN(const std::vector<const Json*> own, List(*message.json, "tool_responses", message.where));
     for (size_t i = 0; i < own.size(); ++i) {
-      LINNET_ASSIGN(const std::string name, Text(*own[i], "name", fmt::format("{}.tool_responses[{}]", message.where, i)));
+      LINNET_ASSIGN(const std::string name,
+                    Text(*own[i], "name", fmt::format("{}.tool_responses[{}]", message.where, i)));
       Response(name, Member(*own[i], "response"));
     }
     if (!own.empty() || calls.empty()) return !own.empty();
@@ -246,7 +254,8 @@ class Renderer {
     }
     const Json& content = Member(*message.json, "content");
     if (content.is_object()) {
-      return Wrong(message.where + ".content is a map", "give a tool's result as text, or as a map in tool_responses");
+      return Wrong(message.where + ".content is a map",
+                   "give a tool's result as text, or as a map in tool_responses");
     }
     if (!content.is_array()) {
       Response(name, content);
@@ -283,7 +292,8 @@ class Renderer {
       return;
     }
     out_ += "<|turn>model\n";
-    if (!options_.enable_thinking && options_.style == ChatStyle::kGemma4) out_ += "<|channel>thought\n<channel|>";
+    if (!options_.enable_thinking && options_.style == ChatStyle::kGemma4)
+      out_ += "<|channel>thought\n<channel|>";
   }
 
   const ChatOptions& options_;
@@ -292,9 +302,12 @@ class Renderer {
 };
 
 // Gemma 3 knows user and model turns only; a system text opens the first user turn.
-Result<std::string> RenderGemma3(const std::vector<Message>& messages, const Json& tools, const ChatOptions& options) {
-  if (!tools.empty()) return Fail(ErrorCode::kUnsupported, "this model does not know tools", "leave them out");
-  if (options.enable_thinking) return Fail(ErrorCode::kUnsupported, "this model does not think", "switch thinking off");
+Result<std::string> RenderGemma3(const std::vector<Message>& messages, const Json& tools,
+                                 const ChatOptions& options) {
+  if (!tools.empty())
+    return Fail(ErrorCode::kUnsupported, "this model does not know tools", "leave them out");
+  if (options.enable_thinking)
+    return Fail(ErrorCode::kUnsupported, "this model does not think", "switch thinking off");
   std::string out = "<bos>", prefix;
   bool user_next = true;
   for (const Message& message : messages) {
@@ -314,12 +327,14 @@ Result<std::string> RenderGemma3(const std::vector<Message>& messages, const Jso
     }
     const bool user = message.role == "user";
     if ((!user && message.role != "assistant") || user != user_next) {
-      return Fail(ErrorCode::kUnsupported,
-                  fmt::format("{} has role \"{}\", but for this model roles must alternate user, assistant, user, …",
-                              message.where, message.role),
-                  "join neighbouring messages of one role");
+      return Fail(
+          ErrorCode::kUnsupported,
+          fmt::format("{} has role \"{}\", but for this model roles must alternate user, assistant, user, …",
+                      message.where, message.role),
+          "join neighbouring messages of one role");
     }
-    out += fmt::format("<start_of_turn>{}\n{}{}<end_of_turn>\n", user ? "user" : "model", std::exchange(prefix, {}), text);
+    out += fmt::format("<start_of_turn>{}\n{}{}<end_of_turn>\n", user ? "user" : "model",
+                       std::exchange(prefix, {}), text);
     user_next = !user_next;
   }
   if (options.add_generation_prompt) out += "<start_of_turn>model\n";

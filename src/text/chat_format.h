@@ -1,4 +1,5 @@
-// Turns a conversation into the text the model was trained on: Gemma 4's canonical chat template, or Gemma 3's turns.
+// Turns a conversation into the text the model was trained on: Gemma 4's canonical chat template, or Gemma
+// 3's turns.
 #pragma once
 
 #include <string>
@@ -23,13 +24,13 @@ struct ChatOptions {
   bool preserve_thinking = false;  // keep the thoughts of earlier turns that called tools
 };
 
-// The rendered prompt, with its `<bos>`. `messages` is a list of OpenAI-shaped messages: `role` (system, developer,
-// user, assistant, tool or any other name), `content` (text, a list of parts, or null), and where they apply
-// `reasoning` or `reasoning_content`, `tool_calls`, `tool_call_id`, `name`, `tool_responses`. A call's arguments may be
-// a map or its JSON text. `tools`: a list of OpenAI-shaped tools, or null.
+// The rendered prompt, with its `<bos>`. `messages` is a list of OpenAI-shaped messages: `role` (system,
+// developer, user, assistant, tool or any other name), `content` (text, a list of parts, or null), and where
+// they apply `reasoning` or `reasoning_content`, `tool_calls`, `tool_call_id`, `name`, `tool_responses`. A
+// call's arguments may be a map or its JSON text. `tools`: a list of OpenAI-shaped tools, or null.
 //
-// Nothing is escaped: special-token strings inside a message become special tokens when the result is encoded.
-// kInvalidArgument names the message and the field; kUnsupported: the style cannot express it.
+// Nothing is escaped: special-token strings inside a message become special tokens when the result is
+// encoded. kInvalidArgument names the message and the field; kUnsupported: the style cannot express it.
 Result<std::string> RenderChat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
                                const ChatOptions& options);
 

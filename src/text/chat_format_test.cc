@@ -24,12 +24,15 @@ TEST(ChatFormat, GoldenConversations) {
     if (line.contains("rendered")) {
       ASSERT_TRUE(text) << line["case"] << text.error().Message();
       EXPECT_EQ(*text, line["rendered"].get<std::string>()) << line["case"];
-      EXPECT_EQ(SmallTokenizer().Encode(*text), line["ids_small"].get<std::vector<int32_t>>()) << line["case"];
+      EXPECT_EQ(SmallTokenizer().Encode(*text), line["ids_small"].get<std::vector<int32_t>>())
+          << line["case"];
       ++rendered;
     } else if (line["case"] == "arguments as JSON string") {
       // The reference refuses text; read as the object it spells, it renders as that object does.
       ASSERT_TRUE(text);
-      EXPECT_NE(text->find("<|tool_call>call:lookup{limit:2,query:<|\"|>a<|\"|>}<tool_call|>"), std::string::npos) << *text;
+      EXPECT_NE(text->find("<|tool_call>call:lookup{limit:2,query:<|\"|>a<|\"|>}<tool_call|>"),
+                std::string::npos)
+          << *text;
     } else {
       EXPECT_FALSE(text) << line["case"];
       ++refused;
@@ -52,13 +55,16 @@ TEST(ChatFormat, CompactStyleOpensNoThought) {
 
 TEST(ChatFormat, Gemma3Turns) {
   const ChatOptions options{.style = ChatStyle::kGemma3, .add_generation_prompt = true};
-  EXPECT_EQ(Render(R"([{"role":"system","content":"Be brief."},{"role":"user","content":" Hi "},
-                      {"role":"assistant","content":"Yes."},{"role":"user","content":[{"type":"text","text":"Go"}]}])",
-                   options),
-            "<bos><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\nYes.<end_of_turn>\n"
-            "<start_of_turn>user\nGo<end_of_turn>\n<start_of_turn>model\n");
-  for (const char* refused : {R"([{"role":"assistant","content":"a"}])", R"([{"role":"user","content":[{"type":"image"}]}])",
-                              R"([{"role":"user","content":"a"},{"role":"user","content":"b"}])"}) {
+  EXPECT_EQ(
+      Render(R"([{"role":"system","content":"Be brief."},{"role":"user","content":" Hi "},
+                      {"role":"assistant","content":"Yes."},
+                      {"role":"user","content":[{"type":"text","text":"Go"}]}])",
+             options),
+      "<bos><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\nYes.<end_of_turn>\n"
+      "<start_of_turn>user\nGo<end_of_turn>\n<start_of_turn>model\n");
+  for (const char* refused :
+       {R"([{"role":"assistant","content":"a"}])", R"([{"role":"user","content":[{"type":"image"}]}])",
+        R"([{"role":"user","content":"a"},{"role":"user","content":"b"}])"}) {
     EXPECT_TRUE(Render(refused, options).starts_with("error: messages[")) << refused;
   }
   EXPECT_TRUE(Render("[]", options, R"([{"function":{"name":"f"}}])").starts_with("error: "));
@@ -70,17 +76,29 @@ TEST(ChatFormat, KeysSortWithoutCaseBeyondAscii) {
 }
 
 TEST(ChatFormat, NumbersAsPythonPrintsThem) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"0", "0"},          {"-3", "-3"},         {"2.5", "2.5"},       {"3.0", "3.0"},         {"1e-5", "1e-05"},
-      {"0.0001", "0.0001"}, {"1e15", "1000000000000000.0"}, {"1e16", "1e+16"}, {"1e22", "1e+22"}, {"-0.0", "-0.0"},
-      {"0.1", "0.1"},      {"1.5e300", "1.5e+300"}, {"123456789.125", "123456789.125"},
-      {"18446744073709551615", "18446744073709551615"}, {"5e-324", "5e-324"}};
+  const std::pair<const char*, const char*> cases[] = {{"0", "0"},
+                                                       {"-3", "-3"},
+                                                       {"2.5", "2.5"},
+                                                       {"3.0", "3.0"},
+                                                       {"1e-5", "1e-05"},
+                                                       {"0.0001", "0.0001"},
+                                                       {"1e15", "1000000000000000.0"},
+                                                       {"1e16", "1e+16"},
+                                                       {"1e22", "1e+22"},
+                                                       {"-0.0", "-0.0"},
+                                                       {"0.1", "0.1"},
+                                                       {"1.5e300", "1.5e+300"},
+                                                       {"123456789.125", "123456789.125"},
+                                                       {"18446744073709551615", "18446744073709551615"},
+                                                       {"5e-324", "5e-324"}};
   for (const auto& [json, python] : cases) EXPECT_EQ(PythonNumber(Json::parse(json)), python);
 }
 
 TEST(ChatFormat, OddSchemasFollowTheReference) {
   const auto declare = [](const char* properties) {
-    const Json tool = {{"function", {{"name", "f"}, {"parameters", {{"properties", Json::parse(properties)}, {"type", "object"}}}}}};
+    const Json tool = {
+        {"function",
+         {{"name", "f"}, {"parameters", {{"properties", Json::parse(properties)}, {"type", "object"}}}}}};
     const auto text = RenderToolDeclaration(tool);
     return text ? *text : "error: " + text.error().Message();
   };
@@ -89,12 +107,14 @@ TEST(ChatFormat, OddSchemasFollowTheReference) {
            "},type:<|\"|>OBJECT<|\"|>}}";
   };
   EXPECT_EQ(declare(R"({"a":true})"), expected("a:{type:<|\"|><|\"|>}"));
-  EXPECT_EQ(declare(R"({"a":{"type":["string","null"]}})"), expected("a:{type:<|\"|>['STRING', 'NULL']<|\"|>}"));
+  EXPECT_EQ(declare(R"({"a":{"type":["string","null"]}})"),
+            expected("a:{type:<|\"|>['STRING', 'NULL']<|\"|>}"));
   EXPECT_EQ(declare(R"({"a":{"type":"object","properties":null,"minProperties":1}})"),
             expected("a:{properties:{minProperties:{type:<|\"|><|\"|>}},type:<|\"|>OBJECT<|\"|>}"));
   EXPECT_EQ(declare(R"({"a":{"type":"array","items":{"enum":[{"b":null}],"properties":3}}})"),
             expected("a:{items:{enum:[{<|\"|>b<|\"|>:null}],properties:{}},type:<|\"|>ARRAY<|\"|>}"));
-  EXPECT_TRUE(declare(R"({"a":{"type":"object","required":"b"}})").starts_with("error: tool f: parameters.properties.a"));
+  EXPECT_TRUE(declare(R"({"a":{"type":"object","required":"b"}})")
+                  .starts_with("error: tool f: parameters.properties.a"));
 }
 
 TEST(ChatFormat, ErrorsNameTheMessage) {

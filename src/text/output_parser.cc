@@ -12,9 +12,12 @@ namespace linnet {
 namespace {
 
 constexpr std::pair<std::string_view, OutputMarker> kMarkers[] = {
-    {"<|channel>", OutputMarker::kChannelOpen},         {"<channel|>", OutputMarker::kChannelClose},
-    {"<|tool_call>", OutputMarker::kCallOpen},          {"<tool_call|>", OutputMarker::kCallClose},
-    {"<|tool_response>", OutputMarker::kResponseOpen},  {"<tool_response|>", OutputMarker::kResponseClose},
+    {"<|channel>", OutputMarker::kChannelOpen},
+    {"<channel|>", OutputMarker::kChannelClose},
+    {"<|tool_call>", OutputMarker::kCallOpen},
+    {"<tool_call|>", OutputMarker::kCallClose},
+    {"<|tool_response>", OutputMarker::kResponseOpen},
+    {"<tool_response|>", OutputMarker::kResponseClose},
     {kToolQuote, OutputMarker::kQuote},
 };
 constexpr std::string_view kEnds[] = {"<turn|>", "<eos>", "<end_of_turn>"};
@@ -58,7 +61,8 @@ void OutputGrammar::Text(std::string_view text, std::vector<OutputEvent>& events
       return;
     case State::kChannelName:
       buffer_ += text;
-      if (buffer_.size() > kMaxChannelName || !std::ranges::all_of(buffer_, IsNameCharacter)) EndChannelName(events);
+      if (buffer_.size() > kMaxChannelName || !std::ranges::all_of(buffer_, IsNameCharacter))
+        EndChannelName(events);
       return;
   }
 }
@@ -69,8 +73,10 @@ void OutputGrammar::EndChannelName(std::vector<OutputEvent>& events) {
   const std::string line = std::exchange(buffer_, {});
   const std::string_view name(line.begin(), std::ranges::find_if_not(line, IsNameCharacter));
   const std::string_view after = std::string_view(line).substr(name.size());
-  const bool named = name == "thought" || (name.size() <= kMaxChannelName && (after.empty() || after[0] == '\n'));
-  const std::string_view rest = named ? after.substr(after.starts_with('\n') ? 1 : 0) : std::string_view(line);
+  const bool named =
+      name == "thought" || (name.size() <= kMaxChannelName && (after.empty() || after[0] == '\n'));
+  const std::string_view rest =
+      named ? after.substr(after.starts_with('\n') ? 1 : 0) : std::string_view(line);
   if (!rest.empty()) Emit(OutputEvent::Kind::kThought, rest, events);
 }
 
@@ -123,7 +129,8 @@ void OutputGrammar::Marker(OutputMarker marker, std::vector<OutputEvent>& events
 void OutputGrammar::Finish(std::vector<OutputEvent>& events) {
   if (finished_) return;
   if (state_ == State::kText) {
-    if (!held_.empty()) events.push_back({.kind = OutputEvent::Kind::kText, .text = std::exchange(held_, {})});
+    if (!held_.empty())
+      events.push_back({.kind = OutputEvent::Kind::kText, .text = std::exchange(held_, {})});
   } else {
     EndBlock(events);
   }
@@ -181,7 +188,8 @@ ParsedOutput ParseOutput(std::string_view text, bool inside_thought) {
   for (size_t at = text.find('<'); at < text.size(); at = text.find('<', std::max(begin, at + 1))) {
     const std::string_view rest = text.substr(at);
     const auto starts = [&](const auto& marker) { return rest.starts_with(marker.first); };
-    const bool end = std::ranges::any_of(kEnds, [&](std::string_view name) { return rest.starts_with(name); });
+    const bool end =
+        std::ranges::any_of(kEnds, [&](std::string_view name) { return rest.starts_with(name); });
     const auto marker = std::ranges::find_if(kMarkers, starts);
     if (marker == std::end(kMarkers) && !end) continue;
     grammar.Text(text.substr(begin, at - begin), events);

@@ -1,7 +1,7 @@
 // Takes the model's output apart as it is generated: thought, tool calls, answer.
 //
-// A turn is [thought] {tool call} [text] end, but models leave closers out, repeat them, and stop in the middle; every
-// sequence of tokens has a meaning here, and no text of the answer is lost.
+// A turn is [thought] {tool call} [text] end, but models leave closers out, repeat them, and stop in the
+// middle; every sequence of tokens has a meaning here, and no text of the answer is lost.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +34,13 @@ enum class OutputMarker {
   kQuote,          // <|"|>
 };
 
-// The grammar by itself, over text and markers. White space directly before and after a thought or a call belongs to
-// neither and is dropped; elsewhere text stays as it is.
+// The grammar by itself, over text and markers. White space directly before and after a thought or a call
+// belongs to neither and is dropped; elsewhere text stays as it is.
 class OutputGrammar {
  public:
   // `inside_thought`: the prompt ended in an open thought.
-  explicit OutputGrammar(bool inside_thought = false) : state_(inside_thought ? State::kThought : State::kText) {}
+  explicit OutputGrammar(bool inside_thought = false)
+      : state_(inside_thought ? State::kThought : State::kText) {}
 
   void Text(std::string_view text, std::vector<OutputEvent>& events);
   void Marker(OutputMarker marker, std::vector<OutputEvent>& events);
@@ -67,7 +68,8 @@ class OutputParser {
  public:
   explicit OutputParser(const Tokenizer& tokenizer, bool inside_thought = false);
 
-  // Special tokens without a meaning inside a turn are passed over; `<turn|>`, `<eos>`, Gemma 3's `<end_of_turn>` and
+  // Special tokens without a meaning inside a turn are passed over; `<turn|>`, `<eos>`, Gemma 3's
+  // `<end_of_turn>` and
   // `<|tool_response>` end it.
   std::vector<OutputEvent> Push(int32_t id);
   std::vector<OutputEvent> Finish();

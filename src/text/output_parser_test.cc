@@ -22,7 +22,8 @@ struct Case {
 
 std::vector<std::string> Shown(const std::vector<ToolCall>& calls) {
   std::vector<std::string> shown;
-  for (const ToolCall& call : calls) shown.push_back((call.complete ? "" : "!") + call.name + " " + call.arguments);
+  for (const ToolCall& call : calls)
+    shown.push_back((call.complete ? "" : "!") + call.name + " " + call.arguments);
   return shown;
 }
 
@@ -41,13 +42,22 @@ const Case kCases[] = {
     {"<|channel>thought\na<|channel>thought\nb<channel|>c", "ab", "c", {}},
     {"Yes.<turn|>\n<|turn>user\nmore", "", "Yes.", {}},
     {"<|tool_call>call:f{}<tool_call|><|tool_response>ignored", "", "", {"f {}"}},
-    {"<|tool_call>call:get_weather{city:<|\"|>Oslo<|\"|>,n:2}<tool_call|>", "", "",
+    {"<|tool_call>call:get_weather{city:<|\"|>Oslo<|\"|>,n:2}<tool_call|>",
+     "",
+     "",
      {R"(get_weather {"city":"Oslo","n":2})"}},
     {"<|channel>thought\nx<|tool_call>call:f{a:true}<tool_call|>", "x", "", {R"(f {"a":true})"}},
-    {"Wait. <|tool_call>call:f{}<tool_call|>\n<|tool_call>call:g{}<tool_call|> Done. ", "", "Wait.Done. ", {"f {}", "g {}"}},
-    {"<|tool_call>call:f{a:1}<|tool_call>call:g{b:[1,2.5,{c:null}]}<tool_call|>", "", "",
+    {"Wait. <|tool_call>call:f{}<tool_call|>\n<|tool_call>call:g{}<tool_call|> Done. ",
+     "",
+     "Wait.Done. ",
+     {"f {}", "g {}"}},
+    {"<|tool_call>call:f{a:1}<|tool_call>call:g{b:[1,2.5,{c:null}]}<tool_call|>",
+     "",
+     "",
      {R"(f {"a":1})", R"(g {"b":[1,2.5,{"c":null}]})"}},
-    {"<|tool_call>call:f{s:<|\"|>x \"y\" <|\"|> z<|\"|>,z:null}<tool_call|>", "", "",
+    {"<|tool_call>call:f{s:<|\"|>x \"y\" <|\"|> z<|\"|>,z:null}<tool_call|>",
+     "",
+     "",
      {R"(f {"s":"x \"y\" <|\"|> z","z":null})"}},
     {"<|tool_call>call:f{a:<|\"|>{b:[<|\"|>}<tool_call|>", "", "", {R"(f {"a":"{b:["})"}},
     {"<|tool_call>call:f{a:<|\"|>cut", "", "", {R"(!f {"a":"cut"})"}},
@@ -56,7 +66,10 @@ const Case kCases[] = {
     {"<|tool_call>call:f{a:1,b", "", "", {R"(!f {"a":1,"b":null})"}},
     {"<|tool_call>call:f{a:[1,2}<tool_call|>", "", "", {R"(!f {"a":[1,2]})"}},
     {"<|tool_call>call:f{\"a\": \"x\\n\", \"b\": 3}<tool_call|>", "", "", {R"(f {"a":"x\n","b":3})"}},
-    {"<|tool_call>call:f{city:Oslo town,b:None}<tool_call|>", "", "", {R"(!f {"city":"Oslo town","b":null})"}},
+    {"<|tool_call>call:f{city:Oslo town,b:None}<tool_call|>",
+     "",
+     "",
+     {R"(!f {"city":"Oslo town","b":null})"}},
     {"<|tool_call>f{a:1}<tool_call|>", "", "", {R"(!f {"a":1})"}},
     {"<|tool_call>call:f<tool_call|>", "", "", {"!f {}"}},
     {"<|tool_call>call:f{a:1}}}<tool_call|>", "", "", {R"(!f {"a":1})"}},
@@ -120,8 +133,8 @@ TEST(OutputParser, GoesOnInsideAnOpenThought) {
 
 std::string RandomText(std::mt19937& random) {
   static const std::vector<std::string> kPieces = {
-      "a", "b ", "\n", " ", "{", "}", "[", "]", ":", ",", "1", "-2.5", "true", "null", "call:", "f", "thought", "\"", "\\",
-      "é", "😀", "<", "|>", "=", "'", "\u3000"};
+      "a",    "b ",    "\n", " ",       "{",  "}",  "[", "]",  ":", ",",  "1", "-2.5", "true",
+      "null", "call:", "f",  "thought", "\"", "\\", "é", "😀", "<", "|>", "=", "'",    "\u3000"};
   std::string text;
   for (size_t n = random() % 12; n-- > 0;) text += kPieces[random() % kPieces.size()];
   return text;
@@ -161,17 +174,23 @@ TEST(OutputParser, RandomOutputs) {
     EXPECT_EQ(a.thought, b.thought);
     EXPECT_EQ(a.text, b.text);
     EXPECT_EQ(Shown(a.calls), Shown(b.calls));
-    for (const ToolCall& call : a.calls) EXPECT_TRUE(Json::parse(call.arguments).is_object()) << call.arguments;
+    for (const ToolCall& call : a.calls)
+      EXPECT_TRUE(Json::parse(call.arguments).is_object()) << call.arguments;
   }
 }
 
 Json RandomValue(std::mt19937& random, int depth) {
   switch (random() % (depth > 0 ? 7u : 5u)) {
-    case 0: return RandomText(random);
-    case 1: return static_cast<int64_t>(random()) - INT32_MAX;
-    case 2: return static_cast<double>(random()) / 1024;
-    case 3: return random() % 2 == 0;
-    case 4: return nullptr;
+    case 0:
+      return RandomText(random);
+    case 1:
+      return static_cast<int64_t>(random()) - INT32_MAX;
+    case 2:
+      return static_cast<double>(random()) / 1024;
+    case 3:
+      return random() % 2 == 0;
+    case 4:
+      return nullptr;
     case 5: {
       Json list = Json::array();
       for (size_t n = random() % 4; n-- > 0;) list.push_back(RandomValue(random, depth - 1));
@@ -207,7 +226,9 @@ TEST(OutputParser, RoundTrip) {
     for (size_t i = 0; i < read.calls.size(); ++i) {
       EXPECT_TRUE(read.calls[i].complete) << text;
       // Rendering sorts keys, so compare as unordered maps.
-      EXPECT_EQ(nlohmann::json::parse(read.calls[i].arguments), nlohmann::json::parse(output.calls[i].arguments)) << text;
+      EXPECT_EQ(nlohmann::json::parse(read.calls[i].arguments),
+                nlohmann::json::parse(output.calls[i].arguments))
+          << text;
     }
   }
 }

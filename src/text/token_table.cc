@@ -19,7 +19,8 @@ void TokenTable::Set(int32_t id, std::string_view text) {
   LINNET_CHECK(texts_.size() + text.size() <= std::numeric_limits<uint32_t>::max());
   if (id >= size()) spans_.resize(static_cast<size_t>(id) + 1);
   if (text.empty()) return;
-  spans_[static_cast<size_t>(id)] = {static_cast<uint32_t>(texts_.size()), static_cast<uint32_t>(text.size())};
+  spans_[static_cast<size_t>(id)] = {static_cast<uint32_t>(texts_.size()),
+                                     static_cast<uint32_t>(text.size())};
   texts_ += text;
   if (2 * (used_ + 1) > slots_.size()) Grow(std::bit_ceil(4 * (used_ + 8)));
   int32_t& slot = slots_[SlotOf(text)];
@@ -43,7 +44,7 @@ std::string_view TokenTable::Text(int32_t id) const {
 // The slot that holds `text`, or the free one where it belongs.
 size_t TokenTable::SlotOf(std::string_view text) const {
   const size_t mask = slots_.size() - 1;
-  size_t slot = std::hash<std::string_view>{}(text) & mask;
+  size_t slot = std::hash<std::string_view>{}(text)&mask;
   while (slots_[slot] >= 0 && Text(slots_[slot]) != text) slot = (slot + 1) & mask;
   return slot;
 }

@@ -15,7 +15,8 @@ class TokenTable {
   void Reserve(size_t size, size_t bytes);
 
   // Gives an id its text; the id becomes the one found by this text, also if an earlier id has the same text.
-  // An empty text only makes room. REQUIRES: the id is not negative, has no text yet, and all texts together stay under 4 GiB.
+  // An empty text only makes room. REQUIRES: the id is not negative, has no text yet, and all texts together
+  // stay under 4 GiB.
   void Set(int32_t id, std::string_view text);
 
   std::optional<int32_t> Find(std::string_view text) const;
@@ -32,8 +33,8 @@ class TokenTable {
   void Grow(size_t slots);
 
   std::string texts_;
-  std::vector<Span> spans_;      // by id
-  std::vector<int32_t> slots_;   // open addressing, a power of two; -1 = free
+  std::vector<Span> spans_;     // by id
+  std::vector<int32_t> slots_;  // open addressing, a power of two; -1 = free
   size_t used_ = 0;
 };
 

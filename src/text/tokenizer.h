@@ -1,5 +1,5 @@
-// Gemma's tokenizer: added tokens cut out first, then spaces become ▁ and BPE with byte fallback runs over the rest.
-// Immutable after construction and thread-safe.
+// Gemma's tokenizer: added tokens cut out first, then spaces become ▁ and BPE with byte fallback runs over
+// the rest. Immutable after construction and thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // Ids of a text; special-token strings in it become those tokens. Adds no bos. Invalid UTF-8 is tokenised by bytes.
+  // Ids of a text; special-token strings in it become those tokens. Adds no bos. Invalid UTF-8 is tokenised
+  // by bytes.
   virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
   // Ids of untrusted text: special-token strings are ordinary characters.
   virtual std::vector<int32_t> EncodeOrdinary(std::string_view text) const = 0;
@@ -33,15 +34,17 @@ class Tokenizer {
   virtual bool IsSpecial(int32_t id) const = 0;  // an added token that skip_special removes
 };
 
-// Reads the bytes of a `tokenizer.json` with Gemma's pipeline (byte-fallback BPE, spaces to ▁, no prefix). Added tokens
-// with `single_word` and any other pipeline are refused by name. Errors: kBadFile, kUnsupported.
+// Reads the bytes of a `tokenizer.json` with Gemma's pipeline (byte-fallback BPE, spaces to ▁, no prefix).
+// Added tokens with `single_word` and any other pipeline are refused by name. Errors: kBadFile, kUnsupported.
 Result<std::unique_ptr<Tokenizer>> TokenizerFromJson(std::string_view json);
-// From GGUF metadata, with merges (Gemma 4) or with scores (Gemma 3). Runs of spaces may be stored as spaces or as ▁;
-// of two equal strings the later id counts. Gemma's special tokens are special whatever their stored type.
+// From GGUF metadata, with merges (Gemma 4) or with scores (Gemma 3). Runs of spaces may be stored as spaces
+// or as ▁; of two equal strings the later id counts. Gemma's special tokens are special whatever their stored
+// type.
 Result<std::unique_ptr<Tokenizer>> TokenizerFromVocabulary(const Vocabulary& vocabulary);
 
-// Emits text as tokens arrive, in sum exactly Decode() of them, and never a broken UTF-8 sequence. A run of byte tokens
-// waits until another token ends it: only then is it known whether the whole run is valid, which decides its text.
+// Emits text as tokens arrive, in sum exactly Decode() of them, and never a broken UTF-8 sequence. A run of
+// byte tokens waits until another token ends it: only then is it known whether the whole run is valid, which
+// decides its text.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = false)

@@ -1,5 +1,5 @@
-// Reads a Hugging Face `tokenizer.json` with Gemma's pipeline. The vocabulary and the merges (hundreds of thousands of
-// entries) are taken as they stream by; only the small rest becomes a document.
+// Reads a Hugging Face `tokenizer.json` with Gemma's pipeline. The vocabulary and the merges (hundreds of
+// thousands of entries) are taken as they stream by; only the small rest becomes a document.
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -39,8 +39,8 @@ std::string Quoted(std::string_view token) {
 // Calls of the streaming parser. Returns false, with `error` set, to stop it.
 class Reader final : public json::json_sax_t {
  public:
-  json document;                          // without model.vocab and model.merges
-  std::string texts;                      // token texts of both
+  json document;      // without model.vocab and model.merges
+  std::string texts;  // token texts of both
   std::vector<VocabularyEntry> vocabulary;
   std::vector<MergeEntry> merges;
   bool has_vocabulary = false, has_merges = false;
@@ -65,7 +65,8 @@ class Reader final : public json::json_sax_t {
     if (place_ == Place::kMergePair) return MergePart(value);
     const size_t space = value.find(' ', 1);
     if (space == value.npos) {
-      return Stop(fmt::format("model.merges: merge {} is not two tokens with a space between them", merges.size()));
+      return Stop(
+          fmt::format("model.merges: merge {} is not two tokens with a space between them", merges.size()));
     }
     merges.push_back({Keep(std::string_view(value).substr(0, space)), static_cast<uint32_t>(space),
                       static_cast<uint32_t>(value.size() - space - 1)});
@@ -135,11 +136,13 @@ class Reader final : public json::json_sax_t {
     return offset;
   }
   std::string LastToken() const {
-    return vocabulary.empty() ? std::string() : texts.substr(vocabulary.back().offset, vocabulary.back().length);
+    return vocabulary.empty() ? std::string()
+                              : texts.substr(vocabulary.back().offset, vocabulary.back().length);
   }
 
   bool MergePart(const std::string& value) {
-    if (parts_ < 2) (parts_ == 0 ? merges.back().left : merges.back().right) = static_cast<uint32_t>(value.size());
+    if (parts_ < 2)
+      (parts_ == 0 ? merges.back().left : merges.back().right) = static_cast<uint32_t>(value.size());
     ++parts_;
     Keep(value);
     return true;
@@ -170,7 +173,8 @@ class Reader final : public json::json_sax_t {
         Put(std::move(value));
         return true;
       case Place::kVocabulary:
-        return Stop(fmt::format("model.vocab: the id of token {} is not a whole number from 0", Quoted(LastToken())));
+        return Stop(
+            fmt::format("model.vocab: the id of token {} is not a whole number from 0", Quoted(LastToken())));
       default:
         return Stop(fmt::format("model.merges: merge {} holds something that is not a token", merges.size()));
     }
@@ -202,7 +206,8 @@ std::unexpected<Error> Bad(std::string what) { return Fail(ErrorCode::kBadFile, 
 
 std::unexpected<Error> Unsupported(std::string field, const json& found) {
   std::string shown = found.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (shown.size() > 100) shown = shown.substr(0, CompletePrefix(std::string_view(shown).substr(0, 100))) + "…";
+  if (shown.size() > 100)
+    shown = shown.substr(0, CompletePrefix(std::string_view(shown).substr(0, 100))) + "…";
   return Fail(ErrorCode::kUnsupported, fmt::format("{} is {}, not that of Gemma", field, shown),
               "use the tokenizer.json of a Gemma model");
 }
@@ -222,7 +227,9 @@ Result<bool> Flag(const json& object, const char* name, const std::string& where
   return value.get<bool>();
 }
 
-bool Is(const json& value, std::string_view text) { return value.is_string() && value.get_ref<const std::string&>() == text; }
+bool Is(const json& value, std::string_view text) {
+  return value.is_string() && value.get_ref<const std::string&>() == text;
+}
 
 bool Replaces(const json& step, std::string_view from, std::string_view to) {
   return Is(Member(step, "type"), "Replace") && Is(Member(Member(step, "pattern"), "String"), from) &&
@@ -274,13 +281,15 @@ Status ReadUnknown(const json& model, BpeParts& bpe) {
   if (unknown.is_null()) return {};
   if (!unknown.is_string()) return Bad("model.unk_token is not a string");
   const std::optional<int32_t> id = bpe.tokens.Find(unknown.get_ref<const std::string&>());
-  if (!id) return Bad(fmt::format("model.unk_token {} is not in model.vocab", Quoted(unknown.get_ref<const std::string&>())));
+  if (!id)
+    return Bad(fmt::format("model.unk_token {} is not in model.vocab",
+                           Quoted(unknown.get_ref<const std::string&>())));
   bpe.unknown = *id;
   return {};
 }
 
 Status ReadVocabulary(const Reader& reader, BpeParts& bpe) {
-  if (!reader.has_vocabulary || reader.vocabulary.empty()) return Bad("model.vocab is missing or empty");
+  if (!reader.has_vocabulary || reader.vocabulary.empty()) return Bad("model.vocab is missing, empty or not a map");
   // Gaps are possible, but a table must not grow far beyond what the file holds.
   const size_t limit = 2 * reader.vocabulary.size() + 1024;
   bpe.tokens.Reserve(reader.vocabulary.size(), reader.texts.size());
@@ -301,7 +310,7 @@ Status ReadVocabulary(const Reader& reader, BpeParts& bpe) {
 }
 
 Status ReadMerges(const Reader& reader, BpeParts& bpe) {
-  if (!reader.has_merges) return Bad("model.merges is missing");
+  if (!reader.has_merges) return Bad("model.merges is missing or not a list");
   bpe.merges.reserve(reader.merges.size());
   const std::string_view texts = reader.texts;
   for (size_t rank = 0; rank < reader.merges.size(); ++rank) {
@@ -310,9 +319,10 @@ Status ReadMerges(const Reader& reader, BpeParts& bpe) {
     const auto right = bpe.tokens.Find(texts.substr(entry.offset + entry.left, entry.right));
     const auto joined = bpe.tokens.Find(texts.substr(entry.offset, entry.left + entry.right));
     if (!left || !right || !joined) {
-      return Bad(fmt::format("model.merges: merge {} ({}, {}) {}", rank, Quoted(texts.substr(entry.offset, entry.left)),
-                             Quoted(texts.substr(entry.offset + entry.left, entry.right)),
-                             left && right ? "gives a text that is not a token" : "has a part that is not a token"));
+      return Bad(fmt::format(
+          "model.merges: merge {} ({}, {}) {}", rank, Quoted(texts.substr(entry.offset, entry.left)),
+          Quoted(texts.substr(entry.offset + entry.left, entry.right)),
+          left && right ? "gives a text that is not a token" : "has a part that is not a token"));
     }
     bpe.merges.push_back({*left, *right, *joined, static_cast<uint32_t>(rank)});
   }
@@ -322,7 +332,8 @@ Status ReadMerges(const Reader& reader, BpeParts& bpe) {
 Result<AddedToken> ReadAddedToken(const json& entry, const std::string& where) {
   const json& id = Member(entry, "id");
   const json& content = Member(entry, "content");
-  if (!id.is_number_unsigned() || id.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
+  if (!id.is_number_unsigned() ||
+      id.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
     return Bad(where + ".id is missing or not a whole number from 0");
   }
   if (!content.is_string()) return Bad(where + ".content is missing or not a string");
@@ -333,7 +344,8 @@ Result<AddedToken> ReadAddedToken(const json& entry, const std::string& where) {
   LINNET_ASSIGN(token.strip_right, Flag(entry, "rstrip", where, false));
   LINNET_ASSIGN(const bool single_word, Flag(entry, "single_word", where, false));
   if (single_word) {
-    return Fail(ErrorCode::kUnsupported, fmt::format("{} ({}) asks for single_word", where, Quoted(token.content)),
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("{} ({}) asks for single_word", where, Quoted(token.content)),
                 "set single_word to false: Gemma's added tokens do not use it");
   }
   return token;
@@ -350,8 +362,8 @@ Status ReadAdded(const json& document, TokenizerParts& parts) {
     LINNET_ASSIGN(AddedToken token, ReadAddedToken(list[i], where));
     const std::optional<int32_t> known = tokens.Find(token.content);
     if (known ? *known != token.id : tokens.Has(token.id)) {
-      return Bad(fmt::format("{}: {} has id {}, but the vocabulary says otherwise", where, Quoted(token.content),
-                             token.id));
+      return Bad(fmt::format("{}: {} has id {}, but the vocabulary says otherwise", where,
+                             Quoted(token.content), token.id));
     }
     if (static_cast<size_t>(token.id) >= limit) {
       return Bad(fmt::format("{}.id is {} in a vocabulary of {}", where, token.id, tokens.size()));
@@ -365,7 +377,8 @@ Status ReadAdded(const json& document, TokenizerParts& parts) {
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> TokenizerFromJson(std::string_view text) {
-  if (text.size() > kMaxFile) return Bad(fmt::format("has {} bytes, at most {} are allowed", text.size(), kMaxFile));
+  if (text.size() > kMaxFile)
+    return Bad(fmt::format("has {} bytes, at most {} are allowed", text.size(), kMaxFile));
   Reader reader;
   if (!json::sax_parse(text.begin(), text.end(), &reader)) return Bad(reader.error);
   TokenizerParts parts;

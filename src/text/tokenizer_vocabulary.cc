@@ -19,31 +19,39 @@ constexpr char kRepair[] = "the file is damaged or of another kind; download or 
 constexpr uint64_t kMaxBytes = uint64_t{1} << 31;
 
 VocabularyType TypeOf(const Vocabulary& vocabulary, size_t id) {
-  return vocabulary.types.empty() ? VocabularyType::kNormal : static_cast<VocabularyType>(vocabulary.types[id]);
+  return vocabulary.types.empty() ? VocabularyType::kNormal
+                                  : static_cast<VocabularyType>(vocabulary.types[id]);
 }
 
 Status Check(const Vocabulary& vocabulary) {
   if (!vocabulary.model.empty() && vocabulary.model != "gemma4" && vocabulary.model != "llama") {
     return Fail(ErrorCode::kUnsupported,
-                fmt::format("tokenizer.ggml.model is \"{}\", supported are \"gemma4\" and \"llama\"", vocabulary.model),
+                fmt::format("tokenizer.ggml.model is \"{}\", supported are \"gemma4\" and \"llama\"",
+                            vocabulary.model),
                 "use a Gemma model");
   }
   const size_t count = vocabulary.tokens.size();
   if (count == 0) return Fail(ErrorCode::kBadFile, "tokenizer.ggml.tokens is missing or empty", kRepair);
   if (!vocabulary.types.empty() && vocabulary.types.size() != count) {
-    return Fail(ErrorCode::kBadFile,
-                fmt::format("tokenizer.ggml.token_type has {} entries for {} tokens", vocabulary.types.size(), count),
-                kRepair);
+    return Fail(
+        ErrorCode::kBadFile,
+        fmt::format("tokenizer.ggml.token_type has {} entries for {} tokens", vocabulary.types.size(), count),
+        kRepair);
   }
   if (vocabulary.merges.empty() && vocabulary.scores.size() != count) {
-    return Fail(ErrorCode::kBadFile,
-                fmt::format("there is no tokenizer.ggml.merges, and tokenizer.ggml.scores has {} entries for {} tokens",
-                            vocabulary.scores.size(), count),
-                kRepair);
+    return Fail(
+        ErrorCode::kBadFile,
+        fmt::format(
+            "there is no tokenizer.ggml.merges, and tokenizer.ggml.scores has {} entries for {} tokens",
+            vocabulary.scores.size(), count),
+        kRepair);
   }
-  if (vocabulary.unknown_id < -1 || (vocabulary.unknown_id >= 0 && static_cast<size_t>(vocabulary.unknown_id) >= count)) {
-    return Fail(ErrorCode::kBadFile,
-                fmt::format("tokenizer.ggml.unknown_token_id is {} of {} tokens", vocabulary.unknown_id, count), kRepair);
+  if (vocabulary.unknown_id < -1 ||
+      (vocabulary.unknown_id >= 0 && static_cast<size_t>(vocabulary.unknown_id) >= count)) {
+    return Fail(
+        ErrorCode::kBadFile,
+        fmt::format("tokenizer.ggml.unknown_token_id is {} of {} tokens", vocabulary.unknown_id, count),
+        kRepair);
   }
   return {};
 }
@@ -57,14 +65,17 @@ Result<TokenTable> ReadTokens(const Vocabulary& vocabulary) {
   uint64_t bytes = 0;
   for (const std::string& token : vocabulary.tokens) bytes += 3 * static_cast<uint64_t>(token.size());
   if (bytes > kMaxBytes || vocabulary.tokens.size() > kMaxBytes / 16) {
-    return Fail(ErrorCode::kBadFile, fmt::format("tokenizer.ggml.tokens has {} entries, too many or too long",
-                                                 vocabulary.tokens.size()), kRepair);
+    return Fail(
+        ErrorCode::kBadFile,
+        fmt::format("tokenizer.ggml.tokens has {} entries, too many or too long", vocabulary.tokens.size()),
+        kRepair);
   }
   TokenTable table;
   table.Reserve(vocabulary.tokens.size(), bytes / 2);
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     if (!IsValidUtf8(vocabulary.tokens[id])) {
-      return Fail(ErrorCode::kBadFile, fmt::format("tokenizer.ggml.tokens: token {} is not UTF-8", id), kRepair);
+      return Fail(ErrorCode::kBadFile, fmt::format("tokenizer.ggml.tokens: token {} is not UTF-8", id),
+                  kRepair);
     }
     table.Set(static_cast<int32_t>(id), Canonical(vocabulary.tokens[id]));
   }
@@ -78,7 +89,8 @@ Result<std::vector<Merge>> ReadMerges(const Vocabulary& vocabulary, const TokenT
     const std::string_view text = vocabulary.merges[rank];
     const size_t space = text.find(' ', 1);
     const auto fail = [&](std::string_view problem) {
-      return Fail(ErrorCode::kBadFile, fmt::format("tokenizer.ggml.merges: merge {} {}", rank, problem), kRepair);
+      return Fail(ErrorCode::kBadFile, fmt::format("tokenizer.ggml.merges: merge {} {}", rank, problem),
+                  kRepair);
     };
     if (space == text.npos) return fail("is not two tokens with a space between them");
     const std::string left = Canonical(text.substr(0, space)), right = Canonical(text.substr(space + 1));
@@ -90,13 +102,15 @@ Result<std::vector<Merge>> ReadMerges(const Vocabulary& vocabulary, const TokenT
   return merges;
 }
 
-// With scores, two adjacent tokens merge if their texts together are a token, the highest score first: the same as one
-// merge for every split of every token, ranked by its score. Equal scores share a rank, so the leftmost goes first.
+// With scores, two adjacent tokens merge if their texts together are a token, the highest score first: the
+// same as one merge for every split of every token, ranked by its score. Equal scores share a rank, so the
+// leftmost goes first.
 Result<std::vector<Merge>> MergesFromScores(const Vocabulary& vocabulary, const TokenTable& table) {
   std::vector<float> scores;
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     if (std::isnan(vocabulary.scores[id])) {
-      return Fail(ErrorCode::kBadFile, fmt::format("tokenizer.ggml.scores: the score of token {} is NaN", id), kRepair);
+      return Fail(ErrorCode::kBadFile, fmt::format("tokenizer.ggml.scores: the score of token {} is NaN", id),
+                  kRepair);
     }
     scores.push_back(vocabulary.scores[id]);
   }
@@ -107,9 +121,11 @@ Result<std::vector<Merge>> MergesFromScores(const Vocabulary& vocabulary, const 
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const VocabularyType type = TypeOf(vocabulary, id);
     const std::string_view text = table.Text(static_cast<int32_t>(id));
-    if (type == VocabularyType::kControl || type == VocabularyType::kUnknown || type == VocabularyType::kByte) continue;
+    if (type == VocabularyType::kControl || type == VocabularyType::kUnknown || type == VocabularyType::kByte)
+      continue;
     if (text.size() > AddedTokenMatcher::kMaxLength || table.Find(text) != static_cast<int32_t>(id)) continue;
-    const auto rank = std::ranges::lower_bound(scores, vocabulary.scores[id], std::greater{}) - scores.begin();
+    const auto rank =
+        std::ranges::lower_bound(scores, vocabulary.scores[id], std::greater{}) - scores.begin();
     for (size_t cut = 1; cut < text.size(); ++cut) {
       if ((static_cast<uint8_t>(text[cut]) & 0xC0) == 0x80) continue;
       const auto left = table.Find(text.substr(0, cut)), right = table.Find(text.substr(cut));

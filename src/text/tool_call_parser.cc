@@ -52,7 +52,8 @@ class ArgumentReader {
     return true;
   }
   void SkipSpace() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) {
       ++at_;
     }
   }
@@ -93,11 +94,12 @@ class ArgumentReader {
     }
   }
 
-  // A string whose opening quote has been read. Nothing is escaped, so a quote followed by anything but one of `after`
-  // or the end is part of the string.
+  // A string whose opening quote has been read. Nothing is escaped, so a quote followed by anything but one
+  // of `after` or the end is part of the string.
   std::string Quoted(std::string_view after) {
     const size_t begin = at_;
-    for (size_t quote = text_.find(kToolQuote, at_); quote != text_.npos; quote = text_.find(kToolQuote, quote + 1)) {
+    for (size_t quote = text_.find(kToolQuote, at_); quote != text_.npos;
+         quote = text_.find(kToolQuote, quote + 1)) {
       at_ = quote + kToolQuote.size();
       SkipSpace();
       if (at_ >= text_.size() || after.find(text_[at_]) != after.npos) {
@@ -125,7 +127,8 @@ class ArgumentReader {
     return std::string(raw);
   }
 
-  // A number, true, false, null, or a word without quotes. `whole`: brackets are ordinary characters, up to the end.
+  // A number, true, false, null, or a word without quotes. `whole`: brackets are ordinary characters, up to
+  // the end.
   Json Bare(bool whole) {
     const size_t end = whole ? text_.size() : std::min(text_.find_first_of(",}]", at_), text_.size());
     const std::string_view word = Strip(text_.substr(at_, end - at_));

@@ -15,7 +15,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string Quote(std::string_view text) { return std::string(kToolQuote) + std::string(text) + std::string(kToolQuote); }
+std::string Quote(std::string_view text) {
+  return std::string(kToolQuote) + std::string(text) + std::string(kToolQuote);
+}
 
 // The member, or nullptr where there is none or `object` is no map.
 const Json* Find(const Json& object, const char* name) {
@@ -126,7 +128,8 @@ Status AddObject(const Json& schema, const std::string& where, Joined& parts) {
   const Json* properties = Find(schema, "properties");
   const bool own = properties != nullptr && properties->is_object();
   // Without a map of properties the schema's own entries are taken for them.
-  LINNET_ASSIGN(const std::string inner, RenderProperties(own ? *properties : schema, where + ".properties", !own));
+  LINNET_ASSIGN(const std::string inner,
+                RenderProperties(own ? *properties : schema, where + ".properties", !own));
   parts.Add("properties:{" + inner + "}");
   if (const Json* required = Find(schema, "required"); Truthy(required)) {
     LINNET_ASSIGN(const std::string names, RenderRequired(*required, where));
@@ -243,7 +246,8 @@ Result<std::string> RenderToolDeclaration(const Json& tool) {
   const Json* function = Find(tool, "function");
   if (function == nullptr || !function->is_object()) return Wrong("tool", "has no \"function\" map");
   const Json* name = Find(*function, "name");
-  if (name == nullptr || !name->is_string()) return Wrong("tool: function.name", "is missing or not a string");
+  if (name == nullptr || !name->is_string())
+    return Wrong("tool: function.name", "is missing or not a string");
   std::string text = "declaration:" + name->get<std::string>();
   text += "{description:" + Quote(TextOrEmpty(Find(*function, "description")));
   if (const Json* parameters = Find(*function, "parameters"); Truthy(parameters)) {

@@ -1,6 +1,7 @@
 // Gemma's notation of tools: declarations, calls, responses and their values, written and read.
 //
-// Values look like JSON with the token `<|"|>` as quote, without escapes and without spaces: {city:<|"|>Oslo<|"|>,n:2}.
+// Values look like JSON with the token `<|"|>` as quote, without escapes and without spaces:
+// {city:<|"|>Oslo<|"|>,n:2}.
 #pragma once
 
 #include <string>
@@ -22,8 +23,8 @@ bool DeeperThan(const nlohmann::ordered_json& value, int depth);
 // REQUIRES: not deeper than kMaxToolDepth.
 std::string RenderToolValue(const nlohmann::ordered_json& value, bool quoted_keys);
 
-// `declaration:NAME{…}` of an OpenAI-shaped tool {"type": "function", "function": {…}}. kInvalidArgument: the shape is
-// wrong. REQUIRES: not deeper than kMaxToolDepth.
+// `declaration:NAME{…}` of an OpenAI-shaped tool {"type": "function", "function": {…}}. kInvalidArgument: the
+// shape is wrong. REQUIRES: not deeper than kMaxToolDepth.
 Result<std::string> RenderToolDeclaration(const nlohmann::ordered_json& tool);
 
 // `call:NAME{…}` of a map of arguments. REQUIRES: not deeper than kMaxToolDepth.
@@ -38,8 +39,9 @@ struct ToolCall {
   bool complete = true;   // false: cut off or not well-formed, and read as far as possible
 };
 
-// Reads what stands between `<|tool_call>` and `<tool_call|>`. Never fails: missing closers, bare words, JSON's own
-// quotes and quotes inside strings are read as they were most likely meant. A text without a name has an empty name.
+// Reads what stands between `<|tool_call>` and `<tool_call|>`. Never fails: missing closers, bare words,
+// JSON's own quotes and quotes inside strings are read as they were most likely meant. A text without a name
+// has an empty name.
 ToolCall ParseToolCall(std::string_view text);
 
 }  // namespace linnet

@@ -33,10 +33,9 @@ struct ShiftRange {
   char32_t first, last, shift;
 };
 constexpr ShiftRange kShiftRanges[] = {
-    {'A', 'Z', 32},           {0xC0, 0xD6, 32},     {0xD8, 0xDE, 32},     {0x386, 0x386, 38},
-    {0x388, 0x38A, 37},       {0x38C, 0x38C, 64},   {0x38E, 0x38F, 63},   {0x391, 0x3A1, 32},
-    {0x3A3, 0x3AB, 32},       {0x400, 0x40F, 80},   {0x410, 0x42F, 32},   {0x531, 0x556, 48},
-    {0xFF21, 0xFF3A, 32},
+    {'A', 'Z', 32},     {0xC0, 0xD6, 32},   {0xD8, 0xDE, 32},     {0x386, 0x386, 38}, {0x388, 0x38A, 37},
+    {0x38C, 0x38C, 64}, {0x38E, 0x38F, 63}, {0x391, 0x3A1, 32},   {0x3A3, 0x3AB, 32}, {0x400, 0x40F, 80},
+    {0x410, 0x42F, 32}, {0x531, 0x556, 48}, {0xFF21, 0xFF3A, 32},
 };
 // Alphabets in which capital and small letter alternate; `odd`: the capitals have odd code points.
 struct PairRange {
@@ -44,9 +43,9 @@ struct PairRange {
   bool odd;
 };
 constexpr PairRange kPairRanges[] = {
-    {0x100, 0x12F, false}, {0x132, 0x137, false}, {0x139, 0x148, true},  {0x14A, 0x177, false},
-    {0x179, 0x17E, true},  {0x1CD, 0x1DC, true},  {0x1DE, 0x1EF, false}, {0x1F8, 0x21F, false},
-    {0x370, 0x373, false}, {0x3D8, 0x3EF, false}, {0x460, 0x481, false}, {0x48A, 0x4BF, false},
+    {0x100, 0x12F, false}, {0x132, 0x137, false}, {0x139, 0x148, true},    {0x14A, 0x177, false},
+    {0x179, 0x17E, true},  {0x1CD, 0x1DC, true},  {0x1DE, 0x1EF, false},   {0x1F8, 0x21F, false},
+    {0x370, 0x373, false}, {0x3D8, 0x3EF, false}, {0x460, 0x481, false},   {0x48A, 0x4BF, false},
     {0x4C1, 0x4CE, true},  {0x4D0, 0x52F, false}, {0x1E00, 0x1E95, false}, {0x1EA0, 0x1EFF, false},
 };
 
@@ -117,7 +116,8 @@ size_t CompletePrefix(std::string_view text) {
     if ((byte & 0xC0) == 0x80) continue;
     const Lead lead = LeadOf(byte);
     if (lead.length <= back) return text.size();
-    if (back > 1 && (At(text, i + 1) < lead.second_low || At(text, i + 1) > lead.second_high)) return text.size();
+    if (back > 1 && (At(text, i + 1) < lead.second_low || At(text, i + 1) > lead.second_high))
+      return text.size();
     return i;
   }
   return text.size();
@@ -125,7 +125,8 @@ size_t CompletePrefix(std::string_view text) {
 
 bool IsWhiteSpace(char32_t c) {
   return c == ' ' || (c >= 0x09 && c <= 0x0D) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
 }
 
 std::string_view Strip(std::string_view text) {
