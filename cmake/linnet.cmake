@@ -3,6 +3,9 @@
 add_library(linnet_flags INTERFACE)
 target_compile_options(linnet_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers
   $<$<BOOL:${LINNET_WERROR}>:-Werror>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(linnet_flags INTERFACE -Wno-restrict)  # false on `"text" + string` (GCC bug 105651)
+endif()
 # Fused multiply-adds are written where they are meant (std::fma, intrinsics), never left to the compiler:
 # otherwise the same source gives other bits on another compiler.
 target_compile_options(linnet_flags INTERFACE -ffp-contract=off)
