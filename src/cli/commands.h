@@ -5,6 +5,8 @@
 
 namespace linnet {
 
+Command InfoCommand();
 Command ParityCommand();
+Command RunCommand();
 
 }  // namespace linnet

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "base/process.h"
 #include "runtime/sampler.h"
 #include "runtime/stop_filter.h"
+#include "text/output_parser.h"
 #include "text/tokenizer.h"
 
 namespace linnet {
@@ -23,25 +25,28 @@ bool Contains(std::span<const int32_t> ids, int32_t id) { return std::find(ids.b
 // One answer in the making: everything that changes from token to token.
 class Writer {
  public:
-  Writer(Engine& engine, const GenerateOptions& options, const GenerateHooks& hooks)
-      : engine_(engine), options_(options), hooks_(hooks), decoder_(engine.tokenizer()), filter_(options.stop) {}
+  Writer(Engine& engine, const GenerateInput& input, const GenerateOptions& options, const GenerateHooks& hooks)
+      : engine_(engine),
+        options_(options),
+        hooks_(hooks),
+        parser_(engine.tokenizer(), input.inside_thought),
+        filter_(options.stop) {}
 
   // Takes a chosen token; the reason to end the answer, if it is one.
   std::optional<FinishReason> Take(int32_t id) {
     if (Contains(engine_.config().tokens.eos, id) || Contains(options_.stop_tokens, id)) return StopReason(id);
     answer_.ids.push_back(id);
-    Emit(filter_.Push(decoder_.Push(id)));
-    if (filter_.matched()) return StopReason(id);
+    for (const OutputEvent& event : parser_.Push(id)) Take(event);
+    if (filter_.matched() || parser_.finished()) return StopReason(id);
     const int64_t count = static_cast<int64_t>(answer_.ids.size());
     if (options_.max_tokens > 0 && count >= options_.max_tokens) return FinishReason::kLength;
     return std::nullopt;
   }
 
   Generation Finish(FinishReason reason, GenerateStats stats) {
-    if (!filter_.matched()) {
-      Emit(filter_.Push(decoder_.Finish()));
-      Emit(filter_.Finish());
-    }
+    for (const OutputEvent& event : parser_.Finish()) Take(event);
+    EmitText(filter_.Finish());
+    if (reason == FinishReason::kStop && !answer_.tool_calls.empty()) reason = FinishReason::kToolCall;
     stats.generated_tokens = static_cast<int64_t>(answer_.ids.size());
     stats.peak_memory = PeakResidentBytes();
     answer_.finish = reason;
@@ -50,23 +55,37 @@ class Writer {
   }
 
  private:
-  void Emit(const std::string& text) {
+  void Take(const OutputEvent& event) {
+    switch (event.kind) {
+      case OutputEvent::Kind::kThought:
+        answer_.thought += event.text;
+        if (hooks_.on_thought) hooks_.on_thought(event.text);
+        break;
+      case OutputEvent::Kind::kText: EmitText(filter_.Push(event.text)); break;
+      case OutputEvent::Kind::kToolCall:
+        if (filter_.matched()) break;
+        answer_.tool_calls.push_back(event.call);
+        if (hooks_.on_tool_call) hooks_.on_tool_call(event.call);
+        break;
+    }
+  }
+
+  void EmitText(const std::string& text) {
     if (text.empty()) return;
     answer_.text += text;
     if (hooks_.on_text) hooks_.on_text(text);
   }
 
+  // `<|tool_response>` says that the model waits for results, even of a call that could not be read.
   FinishReason StopReason(int32_t last) const {
-    const auto call_end = engine_.tokenizer().TokenId("<tool_call|>");
     const auto response = engine_.tokenizer().TokenId("<|tool_response>");
-    const bool called = call_end && Contains(answer_.ids, *call_end);
-    return called || (response && last == *response) ? FinishReason::kToolCall : FinishReason::kStop;
+    return response && last == *response ? FinishReason::kToolCall : FinishReason::kStop;
   }
 
   Engine& engine_;
   const GenerateOptions& options_;
   const GenerateHooks& hooks_;
-  StreamDecoder decoder_;
+  OutputParser parser_;
   StopFilter filter_;
   Generation answer_;
 };
@@ -90,7 +109,7 @@ Result<Generation> Generate(Engine& engine, Session& session, const GenerateInpu
   Sampler sampler(plan, engine.config().vocab_size);
   sampler.Accept(input.earlier);
   sampler.Accept(input.prompt.ids);
-  Writer writer(engine, options, hooks);
+  Writer writer(engine, input, options, hooks);
 
   GenerateStats stats;
   const Clock::time_point start = Clock::now();

@@ -12,6 +12,7 @@
 #include "linnet/engine.h"
 #include "linnet/session.h"
 #include "runtime/prompt.h"
+#include "text/tool_syntax.h"
 
 namespace linnet {
 
@@ -38,25 +39,33 @@ struct GenerateStats {
   double DecodeSpeed() const { return decode_seconds > 0 ? static_cast<double>(decode_steps) / decode_seconds : 0; }
 };
 
+// One answer, taken apart.
 struct Generation {
-  std::string text;          // with the markers of thoughts and tool calls, without turn ends and stop texts
+  std::string thought;
+  std::string text;  // what a person reads: without thoughts, tool calls, turn ends and stop texts
+  std::vector<ToolCall> tool_calls;
   std::vector<int32_t> ids;  // without the token that ended it; the session holds the first decode_steps of them
   FinishReason finish = FinishReason::kStop;
   GenerateStats stats;
 };
 
+// Called while the answer is written; each may be empty. The pieces joined are the fields of the Generation.
 struct GenerateHooks {
-  std::function<void(std::string_view)> on_text;  // text as it becomes certain; the pieces joined are Generation::text
+  std::function<void(std::string_view)> on_thought;
+  std::function<void(std::string_view)> on_text;
+  std::function<void(const ToolCall&)> on_tool_call;
   Progress on_prompt;
   const std::atomic<bool>* cancel = nullptr;  // looked at before each token
 };
 
 struct GenerateInput {
-  const Prompt& prompt;               // what to append to the session; not empty
-  std::span<const int32_t> earlier;   // tokens the session holds already, for the repetition penalty
+  const Prompt& prompt;              // what to append to the session; not empty
+  std::span<const int32_t> earlier;  // tokens the session holds already, for the repetition penalty
+  bool inside_thought = false;       // the prompt ends in an open thought
 };
 
 // Errors: those of ResolveSampling and of Session::Feed. When an error comes the session may hold part of the answer.
+// Stop texts are looked for in the visible text only, never in thoughts and tool calls.
 Result<Generation> Generate(Engine& engine, Session& session, const GenerateInput& input,
                             const GenerateOptions& options, const GenerateHooks& hooks = {});
 

@@ -1,0 +1,127 @@
+#include "cli/answer.h"
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/process.h"
+#include "cli/report.h"
+#include "model/config.h"
+#include "text/tokenizer.h"
+
+namespace linnet {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json ArgumentsOf(const ToolCall& call) {
+  Json arguments = Json::parse(call.arguments, nullptr, false);
+  return arguments.is_object() ? arguments : Json::object();
+}
+
+std::string Dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+// What a person should know about how the answer ended; empty when it ended by itself.
+std::string CutNote(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kLength: return "the answer was cut at --max-tokens";
+    case FinishReason::kContext: return "the context is full, so the answer is cut; give more with --context";
+    case FinishReason::kCancelled: return "stopped";
+    case FinishReason::kStop:
+    case FinishReason::kToolCall: break;
+  }
+  return {};
+}
+
+}  // namespace
+
+GenerateHooks AnswerPrinter::Hooks() {
+  GenerateHooks hooks;
+  hooks.on_text = [this](std::string_view text) { Text(text); };
+  hooks.on_thought = [this](std::string_view text) { Thought(text); };
+  hooks.on_tool_call = [this](const ToolCall& call) { Call(call); };
+  return hooks;
+}
+
+void AnswerPrinter::Text(std::string_view text) {
+  EndThought();
+  Write(text);
+  in_line_ = !text.ends_with('\n');
+}
+
+void AnswerPrinter::Thought(std::string_view text) {
+  if (!in_thought_) fmt::print(stderr, "{}", IsTerminal(Stream::kError) ? "\033[2m" : "thought: ");
+  in_thought_ = true;
+  fmt::print(stderr, "{}", text);
+  std::fflush(stderr);
+}
+
+void AnswerPrinter::EndThought() {
+  if (!in_thought_) return;
+  fmt::print(stderr, "{}\n", IsTerminal(Stream::kError) ? "\033[0m" : "");
+  in_thought_ = false;
+}
+
+void AnswerPrinter::Call(const ToolCall& call) {
+  EndThought();
+  Write(fmt::format("{}{}\n", in_line_ ? "\n" : "", ReadableCall(call)));
+  in_line_ = false;
+}
+
+void AnswerPrinter::Finish(const Generation& answer) {
+  EndThought();
+  if (in_line_) Write("\n");
+  in_line_ = false;
+  if (const std::string note = CutNote(answer.finish); !note.empty()) fmt::print(stderr, "linnet: {}\n", note);
+}
+
+std::string ReadableCall(const ToolCall& call) {
+  std::string text = fmt::format("call {}(", call.name);
+  const char* separator = "";
+  for (const auto& [name, value] : ArgumentsOf(call).items()) {
+    text += separator + name + ": " + Dump(value);
+    separator = ", ";
+  }
+  return text + (call.complete ? ")" : ") [incomplete]");
+}
+
+std::string StatsLine(const GenerateStats& stats) {
+  std::string line = fmt::format("prompt {} tokens, {:.1f} tokens/s; answer {} tokens", stats.prompt_tokens,
+                                 stats.PromptSpeed(), stats.generated_tokens);
+  if (stats.decode_steps > 0) line += fmt::format(", {:.1f} tokens/s", stats.DecodeSpeed());
+  return line + fmt::format("; first token after {:.2f} s; peak memory {}", stats.first_token_seconds,
+                            HumanBytes(stats.peak_memory));
+}
+
+std::string AnswerJson(const Generation& answer, const Engine& engine, const std::vector<MediaUse>& media) {
+  const GenerateStats& stats = answer.stats;
+  Json calls = Json::array();
+  for (const ToolCall& call : answer.tool_calls) {
+    calls.push_back({{"name", call.name}, {"arguments", ArgumentsOf(call)}, {"complete", call.complete}});
+  }
+  Json files = Json::array();
+  for (const MediaUse& use : media) {
+    files.push_back({{"file", use.file}, {"kind", use.kind}, {"soft_tokens", use.soft_tokens}});
+  }
+  const Json json = {
+      {"text", answer.text},
+      {"thought", answer.thought},
+      {"tool_calls", calls},
+      {"raw", engine.tokenizer().Decode(answer.ids)},
+      {"finish", FinishReasonName(answer.finish)},
+      {"model", engine.config().name},
+      {"media", files},
+      {"usage", {{"prompt_tokens", stats.prompt_tokens}, {"generated_tokens", stats.generated_tokens}}},
+      {"timing",
+       {{"prompt_seconds", stats.prompt_seconds},
+        {"prompt_tokens_per_second", stats.PromptSpeed()},
+        {"first_token_seconds", stats.first_token_seconds},
+        {"decode_seconds", stats.decode_seconds},
+        {"decode_tokens_per_second", stats.DecodeSpeed()}}},
+      {"peak_memory_bytes", stats.peak_memory},
+  };
+  return Dump(json);
+}
+
+}  // namespace linnet

@@ -1,0 +1,21 @@
+// An interactive conversation at a terminal.
+#pragma once
+
+#include <string>
+
+#include "linnet/engine.h"
+#include "linnet/options.h"
+#include "runtime/conversation.h"
+
+namespace linnet {
+
+struct ChatStart {
+  UserMessage first;         // media of the first message; its text is what the person types
+  std::string image_tokens;  // as --image-tokens
+  GenerateOptions options;
+};
+
+// Reads lines until /quit or the end of input; the exit code.
+int Chat(Engine& engine, Conversation& conversation, ChatStart start);
+
+}  // namespace linnet

@@ -1,0 +1,91 @@
+#include "cli/model_args.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+
+#include "cli/report.h"
+
+namespace linnet {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+Result<int> ThreadsOf(const std::string& text) {
+  if (text == "auto") return 0;
+  int threads = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
+  if (error != std::errc() || end != text.data() + text.size() || threads < 1 || threads > kMaxThreads) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("-t is '{}'", text),
+                fmt::format("give 'auto' or a number from 1 to {}", kMaxThreads));
+  }
+  return threads;
+}
+
+Status NotNegative(const char* name, int64_t value) {
+  if (value >= 0) return {};
+  return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is {}", name, value), "give 0 or more");
+}
+
+}  // namespace
+
+void DeclareModel(Args& args, ModelArgs& values, bool positional) {
+  const std::string help = "Hugging Face directory, GGUF file, or directory of GGUFs; without it: Chick, built in";
+  if (positional) {
+    args.Positional("MODEL", values.model, help, false);
+  } else {
+    args.Option("--model", values.model, help);
+  }
+  args.Option("--mmproj", values.mmproj, "multimodal GGUF, if it does not lie beside the model");
+  args.Option("-t,--threads", values.threads, "threads: a number or 'auto' (one a core)");
+  args.Option("--context", values.context, "tokens the conversation can hold; 0 = the model's, at most 8192");
+  args.Choice("--mask-rule", values.mask_rule, {"a", "b"},
+              "what picture blocks see: a = the model's own, b = what transformers executes");
+  args.Flag("--dequantise", values.dequantise, "hold every weight as float32: slow and large, for comparisons");
+}
+
+Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values) {
+  LoadOptions options;
+  options.model = values.model;
+  options.mmproj = values.mmproj;
+  options.drafter = values.drafter;
+  options.dequantise = values.dequantise;
+  LINNET_ASSIGN(options.threads, ThreadsOf(values.threads));
+  if (options.model.empty()) {
+    fmt::print(stderr,
+               "linnet: no model named, so this is Chick, the small one built in; for the 12B download a GGUF of "
+               "gemma-4-12b-it with its mmproj file and name it: linnet run FILE.gguf\n");
+  }
+  ProgressLine progress;
+  return Engine::Load(options, progress.AsCallback());
+}
+
+Result<SessionOptions> ToSessionOptions(const ModelArgs& values) {
+  LINNET_TRY(NotNegative("--context", values.context));
+  SessionOptions options;
+  options.context = values.context;
+  options.mask_rule = values.mask_rule == "b" ? MaskRule::kB : MaskRule::kA;
+  return options;
+}
+
+void DeclareSampling(Args& args, SamplingArgs& values) {
+  args.Option("--temperature", values.sampling.temperature, "0 = always the most probable token; default: the model's");
+  args.Option("--top-k", values.sampling.top_k, "choose among the k most probable; 0 = off; default: the model's");
+  args.Option("--top-p", values.sampling.top_p, "choose among the most probable that sum to p; 1 = off; default: the model's");
+  args.Option("--min-p", values.sampling.min_p, "drop tokens below p times the most probable one; 0 = off");
+  args.Option("--repetition-penalty", values.sampling.repetition_penalty, "above 1: less of what occurred; 1 = off");
+  args.Option("--seed", values.sampling.seed, "same seed, same text, whatever the threads");
+  args.Option("-n,--max-tokens", values.max_tokens, "end the answer after this many tokens; 0 = when the model ends it");
+  args.Option("--stop", values.stop, "end the answer before this text; can be given again");
+}
+
+Result<GenerateOptions> ToGenerateOptions(const SamplingArgs& values) {
+  LINNET_TRY(NotNegative("--max-tokens", values.max_tokens));
+  GenerateOptions options;
+  options.sampling = values.sampling;
+  options.max_tokens = values.max_tokens;
+  options.stop = values.stop;
+  return options;
+}
+
+}  // namespace linnet

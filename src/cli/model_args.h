@@ -1,0 +1,39 @@
+// Options that every subcommand with a model shares: which model, how to run it, how to choose tokens.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/args.h"
+#include "linnet/engine.h"
+#include "linnet/options.h"
+
+namespace linnet {
+
+struct ModelArgs {
+  std::string model;
+  std::string mmproj;
+  std::string drafter;
+  std::string threads = "auto";
+  int64_t context = 0;
+  std::string mask_rule = "a";
+  bool dequantise = false;
+};
+
+// Declares MODEL and the options; `positional` false where the command's own arguments come first (then --model).
+void DeclareModel(Args& args, ModelArgs& values, bool positional = true);
+// Reads the model with a progress line, and says in one line when it is Chick because none was named.
+Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values);
+Result<SessionOptions> ToSessionOptions(const ModelArgs& values);
+
+struct SamplingArgs {
+  SamplingOptions sampling;
+  int64_t max_tokens = 0;
+  std::vector<std::string> stop;
+};
+
+void DeclareSampling(Args& args, SamplingArgs& values);
+Result<GenerateOptions> ToGenerateOptions(const SamplingArgs& values);
+
+}  // namespace linnet

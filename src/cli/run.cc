@@ -1,0 +1,153 @@
+// linnet run: one answer, or a chat.
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/process.h"
+#include "cli/answer.h"
+#include "cli/chat.h"
+#include "cli/commands.h"
+#include "cli/media_args.h"
+#include "cli/model_args.h"
+#include "cli/report.h"
+#include "runtime/conversation.h"
+
+namespace linnet {
+namespace {
+
+// Longer prompts than this cannot be meant: the model's context ends far below.
+constexpr size_t kMaxPromptBytes = 64u << 20;
+
+struct RunArgs {
+  ModelArgs model;
+  SamplingArgs sampling;
+  MediaArgs media;
+  std::optional<std::string> prompt;
+  std::string system;
+  std::string tools;
+  bool thinking = false;
+  bool json = false;
+  bool quiet = false;
+};
+
+Result<std::string> ReadAll(std::FILE* file, const std::string& name, size_t limit) {
+  std::string text;
+  char buffer[1 << 16];
+  while (const size_t count = std::fread(buffer, 1, sizeof buffer, file)) {
+    text.append(buffer, count);
+    if (text.size() > limit) {
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} holds more than {}", name, HumanBytes(limit)),
+                  "give less");
+    }
+  }
+  return text;
+}
+
+Result<std::string> ReadTextFile(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) {
+    return Fail(ErrorCode::kNotFound, fmt::format("{} cannot be opened", path), "check the name and the rights");
+  }
+  auto text = ReadAll(file, path, kMaxPromptBytes);
+  std::fclose(file);
+  return text;
+}
+
+bool IsBlank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
+
+// The prompt of a single answer; nullopt = there is none and a person sits at the terminal, so it is a chat.
+Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
+  std::optional<std::string> prompt = args.prompt;
+  if (prompt == "-" || (!prompt && !IsTerminal(Stream::kInput))) {
+    LINNET_ASSIGN(prompt, ReadAll(stdin, "standard input", kMaxPromptBytes));
+  }
+  const bool has_media = !args.media.images.empty() || !args.media.audio.empty();
+  if (prompt && IsBlank(*prompt) && !has_media) {
+    return Fail(ErrorCode::kInvalidArgument, "the prompt is empty",
+                "give one with -p or on standard input; for a chat run it at a terminal");
+  }
+  if (!prompt && args.json) {
+    return Fail(ErrorCode::kInvalidArgument, "--json needs a prompt", "give one with -p or on standard input");
+  }
+  return prompt;
+}
+
+int AnswerOnce(const RunArgs& args, Engine& engine, Conversation& conversation, const std::vector<MediaUse>& uses,
+               const GenerateOptions& options) {
+  AnswerPrinter printer;
+  ProgressLine progress;
+  GenerateHooks hooks = args.json ? GenerateHooks{} : printer.Hooks();
+  hooks.on_prompt = [&progress](double fraction, std::string_view what) {
+    fraction < 1.0 ? progress.Show(fraction, what) : progress.Clear();
+  };
+  auto answer = conversation.Answer(options, hooks);
+  progress.Clear();
+  if (!answer) return Report(answer.error());
+  if (args.json) {
+    Write(AnswerJson(*answer, engine, uses) + "\n");
+  } else {
+    printer.Finish(*answer);
+  }
+  if (!args.quiet) fmt::print(stderr, "linnet: {}\n", StatsLine(answer->stats));
+  return FlushOutput();
+}
+
+// Everything between the parsed arguments and the answer; every error ends up in one place.
+Result<int> Run(const RunArgs& args) {
+  LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
+  LINNET_ASSIGN(const GenerateOptions options, ToGenerateOptions(args.sampling));
+  LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
+  ChatSetup setup;
+  setup.system = args.system;
+  setup.thinking = args.thinking;
+  if (!args.tools.empty()) {
+    LINNET_ASSIGN(setup.tools, ReadTextFile(args.tools));
+  }
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
+  UserMessage message;
+  std::vector<MediaUse> uses;
+  LINNET_TRY(LoadMedia(args.media, engine->config(), message, uses));
+  auto conversation = Conversation::Create(*engine, session, setup);
+  if (!conversation) {
+    return args.tools.empty() ? std::unexpected(conversation.error()) : Prefixed(args.tools, conversation.error());
+  }
+  if (!prompt) return Chat(*engine, *conversation, {std::move(message), args.media.image_tokens, options});
+  message.text = *prompt;
+  conversation->AddUser(std::move(message));
+  return AnswerOnce(args, *engine, *conversation, uses, options);
+}
+
+}  // namespace
+
+Command RunCommand() {
+  return {"run", "answer a prompt with text, pictures and sound, or chat", [](Args& args) {
+            auto values = std::make_shared<RunArgs>();
+            DeclareModel(args, values->model);
+            args.Option("-p,--prompt", values->prompt, "the prompt; - or none = standard input");
+            DeclareMedia(args, values->media);
+            args.Option("-s,--system", values->system, "what the model is told before the conversation");
+            args.Flag("--think", values->thinking, "let the model think first; thoughts go to standard error");
+            args.Option("--tools", values->tools, "a JSON file with a list of tools the model may call");
+            args.Flag("--json", values->json, "one JSON object at the end instead of text (docs/cli.md)");
+            args.Flag("-q,--quiet", values->quiet, "no statistics on standard error");
+            DeclareSampling(args, values->sampling);
+            args.Footer(
+                "Pictures are put before the text and sound after it, as the model was trained.\n"
+                "Without a prompt at a terminal it is a chat; Ctrl-C stops an answer, /help lists the commands.\n"
+                "Examples:\n"
+                "  linnet run -p \"what is in the picture\" --image examples/shapes.png\n"
+                "  linnet run gemma-4-12b-it-q4_0.gguf -p \"Summarise this.\" --json < notes.txt\n"
+                "  linnet run gemma-4-12b-it-q4_0.gguf --system \"Answer in French.\"\n");
+            return [values] {
+              const Result<int> code = Run(*values);
+              return code ? *code : Report(code.error());
+            };
+          }};
+}
+
+}  // namespace linnet

@@ -1,0 +1,231 @@
+#include "runtime/conversation.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "model/config.h"
+#include "text/chat_format.h"
+#include "text/tokenizer.h"
+
+namespace linnet {
+
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+// How much of a prompt lies before a place between two media blocks.
+struct Cut {
+  int64_t tokens = 0;
+  int64_t images = 0, clips = 0;
+};
+
+// The last such place at or before `length`.
+Cut CutAt(const Prompt& prompt, int64_t length) {
+  Cut cut;
+  const int64_t size = static_cast<int64_t>(prompt.ids.size());
+  while (cut.tokens < std::min(length, size)) {
+    const TokenType type = prompt.types[static_cast<size_t>(cut.tokens)];
+    int64_t end = cut.tokens + 1;
+    if (type == TokenType::kAudio) {
+      while (end < size && prompt.types[static_cast<size_t>(end)] == type) ++end;  // markers stand between clips
+    } else if (type != TokenType::kText) {
+      end = cut.tokens + prompt.images[static_cast<size_t>(cut.images)].rows;
+    }
+    if (end > length) break;
+    if (type == TokenType::kAudio) ++cut.clips;
+    if (type == TokenType::kImage || type == TokenType::kVideo) ++cut.images;
+    cut.tokens = end;
+  }
+  return cut;
+}
+
+void Drop(Prompt& prompt, const Cut& cut) {
+  prompt.ids.erase(prompt.ids.begin(), prompt.ids.begin() + cut.tokens);
+  prompt.types.erase(prompt.types.begin(), prompt.types.begin() + cut.tokens);
+  prompt.images.erase(prompt.images.begin(), prompt.images.begin() + cut.images);
+  prompt.clips.erase(prompt.clips.begin(), prompt.clips.begin() + cut.clips);
+}
+
+}  // namespace
+
+struct Conversation::Impl {
+  Impl(Engine& the_engine, std::unique_ptr<Session> the_session, Json the_tools)
+      : engine(the_engine), session(std::move(the_session)), tools(std::move(the_tools)) {}
+
+  Engine& engine;
+  std::unique_ptr<Session> session;
+  Json tools;               // a list, or null
+  Json messages = Json::array();
+  std::vector<MediaInput> media;      // of all messages, in the order of their places
+  std::vector<size_t> media_before;   // for each message: media of the messages before it
+  std::vector<int32_t> held;          // the tokens that the session holds
+  bool thinking = false;
+  std::string system;
+
+  void Add(Json message, std::vector<MediaInput> more = {}) {
+    media_before.push_back(media.size());
+    messages.push_back(std::move(message));
+    for (MediaInput& medium : more) media.push_back(std::move(medium));
+  }
+
+  void DropLast() {
+    media.resize(media_before.back());
+    media_before.pop_back();
+    messages.erase(messages.size() - 1);
+  }
+
+  void Clear() {
+    messages = Json::array();
+    media.clear();
+    media_before.clear();
+    if (!system.empty()) Add({{"role", "system"}, {"content", system}});
+  }
+
+  Result<Prompt> Render(bool& inside_thought) const;
+  Status ReuseHeld(Prompt& prompt);
+  void AddAnswer(const Generation& answer);
+};
+
+// The whole conversation as a prompt.
+Result<Prompt> Conversation::Impl::Render(bool& inside_thought) const {
+  ChatOptions options;
+  if (engine.config().model_type.starts_with("gemma3")) options.style = ChatStyle::kGemma3;
+  options.add_generation_prompt = true;
+  options.enable_thinking = thinking;
+  LINNET_ASSIGN(const std::string rendered, RenderChat(messages, tools, options));
+  inside_thought = rendered.ends_with("<|channel>thought\n");
+  return BuildPrompt(engine.tokenizer(), engine.config(), rendered, media);
+}
+
+// Rolls the session back to what it shares with the prompt and leaves the rest in `prompt`. Media of earlier messages
+// never change, so equal ids are equal inputs.
+Status Conversation::Impl::ReuseHeld(Prompt& prompt) {
+  const auto differ = std::mismatch(held.begin(), held.end(), prompt.ids.begin(), prompt.ids.end());
+  const int64_t last = static_cast<int64_t>(prompt.ids.size()) - 1;  // its logits are needed
+  Cut cut = CutAt(prompt, std::min<int64_t>(differ.first - held.begin(), last));
+  if (!session->Truncate(cut.tokens)) {  // further back than the sliding layers remember
+    LINNET_TRY(session->Truncate(0));
+    cut = {};
+  }
+  Drop(prompt, cut);
+  held.resize(static_cast<size_t>(cut.tokens));
+  return {};
+}
+
+void Conversation::Impl::AddAnswer(const Generation& answer) {
+  Json message = {{"role", "assistant"}, {"content", answer.text}};
+  if (!answer.thought.empty()) message["reasoning"] = answer.thought;
+  for (const ToolCall& call : answer.tool_calls) {
+    Json arguments = Json::parse(call.arguments, nullptr, false);
+    if (!arguments.is_object()) arguments = Json::object();
+    const std::string id = "call_" + std::to_string(messages.size()) + "_" + std::to_string(message["tool_calls"].size());
+    message["tool_calls"].push_back(
+        {{"id", id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments}}}});
+  }
+  Add(std::move(message));
+}
+
+Result<Conversation> Conversation::Create(Engine& engine, const SessionOptions& options, const ChatSetup& setup) {
+  Json tools;
+  if (!setup.tools.empty()) {
+    tools = Json::parse(setup.tools, nullptr, false);
+    if (!tools.is_array()) {
+      return Fail(ErrorCode::kInvalidArgument, "the tools are not a JSON list",
+                  R"(give [{"type": "function", "function": {"name": …, "parameters": {…}}}, …])");
+    }
+  }
+  LINNET_ASSIGN(std::unique_ptr<Session> session, engine.NewSession(options));
+  auto impl = std::unique_ptr<Impl>(new Impl(engine, std::move(session), std::move(tools)));
+  impl->thinking = setup.thinking;
+  impl->system = setup.system;
+  impl->Clear();
+  return Conversation(std::move(impl));
+}
+
+Conversation::Conversation(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Conversation::Conversation(Conversation&&) noexcept = default;
+Conversation& Conversation::operator=(Conversation&&) noexcept = default;
+Conversation::~Conversation() = default;
+
+void Conversation::AddUser(UserMessage message) {
+  if (message.pictures.empty() && message.sounds.empty()) {
+    impl_->Add({{"role", "user"}, {"content", std::move(message.text)}});
+    return;
+  }
+  Json parts = Json::array();
+  for (const MediaInput& picture : message.pictures) {
+    parts.push_back({{"type", std::holds_alternative<VideoInput>(picture) ? "video" : "image"}});
+  }
+  if (!message.text.empty()) parts.push_back({{"type", "text"}, {"text", std::move(message.text)}});
+  for (size_t i = 0; i < message.sounds.size(); ++i) parts.push_back({{"type", "audio"}});
+  std::vector<MediaInput> media = std::move(message.pictures);
+  for (MediaInput& sound : message.sounds) media.push_back(std::move(sound));
+  impl_->Add({{"role", "user"}, {"content", std::move(parts)}}, std::move(media));
+}
+
+bool Conversation::AwaitsToolResult() const {
+  const Json& messages = impl_->messages;
+  size_t answered = 0;
+  for (auto it = messages.rbegin(); it != messages.rend(); ++it, ++answered) {
+    if ((*it)["role"] != "tool") return it->contains("tool_calls") && answered < (*it)["tool_calls"].size();
+  }
+  return false;
+}
+
+void Conversation::AddToolResult(const std::string& result) {
+  LINNET_CHECK(AwaitsToolResult());
+  const Json& messages = impl_->messages;
+  size_t answered = 0;
+  while (messages[messages.size() - 1 - answered]["role"] == "tool") ++answered;
+  const Json call = messages[messages.size() - 1 - answered]["tool_calls"][answered];
+  impl_->Add({{"role", "tool"},
+              {"tool_call_id", call["id"]},
+              {"name", call["function"]["name"]},
+              {"content", result}});
+}
+
+Result<Generation> Conversation::Answer(const GenerateOptions& options, const GenerateHooks& hooks) {
+  bool inside_thought = false;
+  LINNET_ASSIGN(Prompt prompt, impl_->Render(inside_thought));
+  LINNET_TRY(impl_->ReuseHeld(prompt));
+  const GenerateInput input = {prompt, impl_->held, inside_thought};
+  auto answer = Generate(impl_->engine, *impl_->session, input, options, hooks);
+  if (!answer) {
+    impl_->held.clear();
+    LINNET_TRY(impl_->session->Truncate(0));
+    return std::unexpected(answer.error());
+  }
+  impl_->held.insert(impl_->held.end(), prompt.ids.begin(), prompt.ids.end());
+  impl_->held.insert(impl_->held.end(), answer->ids.begin(), answer->ids.begin() + answer->stats.decode_steps);
+  impl_->AddAnswer(*answer);
+  return answer;
+}
+
+void Conversation::DropUnanswered() {
+  const Json& messages = impl_->messages;
+  if (!messages.empty() && messages.back()["role"] != "assistant" && messages.back()["role"] != "system") {
+    impl_->DropLast();
+  }
+}
+
+void Conversation::Reset() { impl_->Clear(); }
+
+void Conversation::SetSystem(const std::string& system) {
+  impl_->system = system;
+  impl_->Clear();
+}
+
+void Conversation::SetThinking(bool thinking) { impl_->thinking = thinking; }
+bool Conversation::thinking() const { return impl_->thinking; }
+const Session& Conversation::session() const { return *impl_->session; }
+
+int64_t DropPrefix(Prompt& prompt, int64_t length) {
+  const Cut cut = CutAt(prompt, length);
+  Drop(prompt, cut);
+  return cut.tokens;
+}
+
+}  // namespace linnet
