@@ -11,6 +11,7 @@
 #include "eval/sha256.h"
 #include "io/safetensors.h"
 #include "media/audio.h"
+#include "media/av.h"
 
 namespace linnet {
 namespace {
@@ -127,7 +128,7 @@ Status RunWavs(const Path& directory, const ParityOptions& options, const CaseSi
     const std::string file = row.at("file");
     const std::string name = "preprocessing/" + file;
     if (!Wanted(options, name)) return {};
-    if (!file.ends_with(".wav") && !CanDecodeOtherAudio()) {
+    if (!file.ends_with(".wav") && !AvAvailable()) {
       SkipCase(sink, options, name, "this build has no media library (LINNET_AV)");
       return {};
     }

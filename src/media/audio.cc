@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/mapped_file.h"
+#include "media/av.h"
 #include "media/resample.h"
 #include "media/wav.h"
 
@@ -39,7 +40,11 @@ class WavSource : public MonoSource {
 
  private:
   WavSource(MappedFile file, WavReader reader) : file_(std::move(file)), reader_(std::move(reader)) {
-    info_ = {"WAV", reader_.rate(), reader_.channels(), reader_.frames(), {}};
+    info_.format = "WAV";
+    info_.rate = reader_.rate();
+    info_.channels = reader_.channels();
+    info_.frames = reader_.frames();
+    info_.seconds = static_cast<double>(info_.frames) / static_cast<double>(info_.rate);
     if (reader_.truncated()) info_.note = "the file was cut off: the samples that are there are used";
   }
 
@@ -49,14 +54,38 @@ class WavSource : public MonoSource {
   size_t done_ = 0, forgotten_ = 0;
 };
 
-Result<std::unique_ptr<MonoSource>> OpenSource(MappedFile file) {
-  if (file.bytes().empty()) return Fail(ErrorCode::kBadFile, "is empty (0 bytes)", "copy or record it again");
-  return WavSource::Open(std::move(file));
+// A sound of the optional library, with the file it reads from.
+class OtherSource : public MonoSource {
+ public:
+  static Result<std::unique_ptr<MonoSource>> Open(MappedFile file) {
+    auto source = OpenAvAudio(file.bytes());
+    if (!source) return std::unexpected(std::move(source).error());
+    return std::unique_ptr<MonoSource>(new OtherSource(std::move(file), std::move(*source)));
+  }
+  const AudioInfo& info() const override { return source_->info(); }
+  Result<size_t> Read(std::span<float> out) override { return source_->Read(out); }
+  int64_t replaced() const override { return source_->replaced(); }
+
+ private:
+  OtherSource(MappedFile file, std::unique_ptr<MonoSource> source)
+      : file_(std::move(file)), source_(std::move(source)) {}
+  MappedFile file_;  // outlives the source
+  std::unique_ptr<MonoSource> source_;
+};
+
+Result<std::unique_ptr<MonoSource>> OpenSource(const std::filesystem::path& path, MappedFile file) {
+  const std::span<const uint8_t> bytes = file.bytes();
+  if (bytes.empty()) return Fail(ErrorCode::kBadFile, "is empty (0 bytes)", "copy or record it again");
+  if (WavReader::Recognises(bytes)) {
+    auto wav = WavSource::Open(std::move(file));
+    // Compressed WAV files are for the other library.
+    if (wav || wav.error().code != ErrorCode::kUnsupported || !AvAvailable()) return wav;
+    LINNET_ASSIGN(file, MappedFile::Open(path));
+  }
+  return OtherSource::Open(std::move(file));
 }
 
 }  // namespace
-
-bool CanDecodeOtherAudio() { return false; }
 
 struct AudioReader::Impl {
   std::unique_ptr<MonoSource> source;
@@ -91,7 +120,7 @@ Result<AudioReader> AudioReader::FromSource(std::unique_ptr<MonoSource> source) 
 
 Result<AudioReader> AudioReader::Open(const std::filesystem::path& path) {
   LINNET_ASSIGN(MappedFile file, MappedFile::Open(path));  // its errors name the path already
-  auto source = OpenSource(std::move(file));
+  auto source = OpenSource(path, std::move(file));
   if (!source) return Prefixed(path.string(), std::move(source).error());
   auto reader = FromSource(std::move(source).value());
   if (!reader) return Prefixed(path.string(), std::move(reader).error());
@@ -103,7 +132,9 @@ int64_t AudioReader::replaced() const { return impl_->source->replaced(); }
 
 int64_t AudioReader::expected_samples() const {
   const AudioInfo& info = impl_->source->info();
-  if (info.frames < 0) return -1;
+  if (info.frames < 0) {
+    return info.seconds > 0 ? static_cast<int64_t>(info.seconds * static_cast<double>(kSampleRate)) : -1;
+  }
   return (info.frames * kSampleRate + info.rate - 1) / info.rate;
 }
 
@@ -137,9 +168,9 @@ std::unexpected<Error> TooLong(const std::filesystem::path& path, double max_sec
 Result<AudioClip> LoadAudio(const std::filesystem::path& path, double max_seconds) {
   LINNET_ASSIGN(AudioReader reader, AudioReader::Open(path));
   const auto limit = static_cast<int64_t>(max_seconds * static_cast<double>(kSampleRate));
-  if (reader.expected_samples() > limit) return TooLong(path, max_seconds);
+  if (reader.info().frames >= 0 && reader.expected_samples() > limit) return TooLong(path, max_seconds);
   AudioClip clip;
-  clip.samples.reserve(static_cast<size_t>(std::max<int64_t>(reader.expected_samples(), 0)));
+  clip.samples.reserve(static_cast<size_t>(std::clamp<int64_t>(reader.expected_samples(), 0, limit)));
   std::vector<float> piece(kPiece);
   while (true) {
     LINNET_ASSIGN(const size_t count, reader.Read(piece));

@@ -21,6 +21,7 @@ struct AudioInfo {
   int64_t rate = 0;      // Hz, of the file
   int64_t channels = 0;  // of the file; they are averaged
   int64_t frames = -1;   // at the file's rate; -1 = only known at the end
+  double seconds = 0;    // length as far as the file says it; 0 = unknown
   std::string note;      // what a person should know: the file is cut off …; usually empty
 };
 
@@ -35,9 +36,6 @@ class MonoSource {
   virtual int64_t replaced() const { return 0; }
 };
 
-// Whether this build reads formats other than WAV (the optional media library).
-bool CanDecodeOtherAudio();
-
 // A sound read piece by piece at 16 kHz: memory does not grow with its length.
 class AudioReader {
  public:
@@ -49,7 +47,8 @@ class AudioReader {
   ~AudioReader();
 
   const AudioInfo& info() const;
-  // Samples at 16 kHz that Read() will give altogether; -1 = unknown.
+  // Samples at 16 kHz that Read() will give altogether: exact for WAV, an estimate for other formats, -1 =
+  // unknown.
   int64_t expected_samples() const;
   int64_t replaced() const;
   // Fills `out` with the next samples; fewer than asked only at the end.

@@ -1,5 +1,6 @@
-// Damaged media: every decoder answers with an error or a result of consistent size, whatever the bytes. Small enough
-// for every test run; under the address and undefined-behaviour sanitizers it is the memory-safety test.
+// Damaged media: every decoder answers with an error or a result of consistent size, whatever the bytes.
+// Small enough for every test run; under the address and undefined-behaviour sanitizers it is the
+// memory-safety test.
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -86,6 +87,22 @@ TEST(Mutation, ExtremeSizes) {
       }
     }
   }
+}
+
+// A frame without pixels on a screen that has some.
+TEST(Mutation, GifFrameWithoutPixels) {
+  const std::vector<uint8_t> gif = {'G',  'I', 'F', '8', '9', 'a', 2, 0, 2, 0, 0, 0, 0,  // screen of 2 x 2
+                                    0x2c, 0,   0,   0,   0,   0,   0, 2, 0, 0, 2, 1, 0x2c,
+                                    0,    0x3b};  // frame of 0 x 2
+  EXPECT_FALSE(DecodePicture(gif, "empty.gif").has_value());
+}
+
+// A chunk of EXIF that claims 2 GB in a file of 500 bytes.
+TEST(Mutation, PngChunkThatClaimsMemory) {
+  std::vector<uint8_t> png = ReadFile(GoldenPath("formats/rgb.png"));
+  const std::vector<uint8_t> chunk = {0x7f, 0xff, 0xff, 0xf0, 'e', 'X', 'I', 'f', 'M', 'M', 0, 42};
+  png.insert(png.begin() + 33, chunk.begin(), chunk.end());
+  EXPECT_FALSE(DecodePicture(png, "claims.png").has_value());
 }
 
 }  // namespace

@@ -181,6 +181,7 @@ Result<Decoded> DecodeGif(Bytes bytes, const PictureOptions& options) {
   if ((image_flags & 0x80) != 0) frame.palette.Read(in, image_flags & 7);
   const int literal_bits = in.U8();
   if (in.ended()) return EndsEarly("GIF", bytes.size());
+  if (frame.width == 0 || frame.height == 0) return Damaged("GIF", "its first frame has no pixels");
   if (literal_bits < 1 || literal_bits > 8) return Damaged("GIF", "code size beyond 8 bits");
   const int64_t width = std::max(screen_width, frame.left + frame.width);
   const int64_t height = std::max(screen_height, frame.top + frame.height);

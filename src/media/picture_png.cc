@@ -14,9 +14,8 @@ namespace linnet::media_internal {
 namespace {
 
 constexpr size_t kSignatureBytes = 8;
-constexpr size_t kChunkOverhead = 12;                  // length, type, CRC
-constexpr uint64_t kMaxInflation = 1032;               // deflate cannot expand further
-constexpr png_alloc_size_t kMaxChunkBytes = 8u << 20;  // of text and profiles, which are not kept
+constexpr size_t kChunkOverhead = 12;     // length, type, CRC
+constexpr uint64_t kMaxInflation = 1032;  // deflate cannot expand further
 
 struct PngJob {
   Bytes bytes;
@@ -68,7 +67,9 @@ bool ReadAll(png_structp png, png_infop info, PngJob* job) {
   png_set_read_fn(png, job, ReadBytes);
   png_set_user_limits(png, static_cast<png_uint_32>(kMaxPictureSide),
                       static_cast<png_uint_32>(kMaxPictureSide));
-  png_set_chunk_malloc_max(png, kMaxChunkBytes);
+  // Everything but header, palette, transparency and pixels is skipped unread: libpng would take the memory
+  // that a chunk of text or EXIF claims before it looks whether the file has it.
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_read_info(png, info);
   const int64_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
   job->size_status = CheckPictureSize(width, height, *job->options);

@@ -97,14 +97,20 @@ Status WavReader::ReadFormat(std::span<const uint8_t> chunk) {
   return {};
 }
 
+bool WavReader::Recognises(std::span<const uint8_t> bytes) {
+  if (bytes.size() < 12) return false;
+  const auto tag = bytes.first(4);
+  return (Is(tag, "RIFF") || Is(tag, "RF64") || Is(tag, "BW64")) && Is(bytes.subspan(8, 4), "WAVE");
+}
+
 Result<WavReader> WavReader::Open(std::span<const uint8_t> bytes) {
-  ByteReader in(bytes);
-  const auto riff = in.Take(4);
-  const bool large = Is(riff, "RF64") || Is(riff, "BW64");
-  const uint32_t riff_size = in.U32();
-  if ((!large && !Is(riff, "RIFF")) || !Is(in.Take(4), "WAVE")) {
+  if (!Recognises(bytes)) {
     return Fail(ErrorCode::kBadFile, "is not a WAV file", "give a WAV file");
   }
+  ByteReader in(bytes, 4);
+  const uint32_t riff_size = in.U32();
+  in.Take(4);
+  const bool large = !Is(bytes.first(4), "RIFF");
   WavReader reader;
   uint64_t large_size = 0;
   while (in.left() >= 8) {

@@ -16,6 +16,9 @@ class WavReader {
   // samples begin; kUnsupported: a compressed WAV.
   static Result<WavReader> Open(std::span<const uint8_t> bytes);
 
+  // Whether the bytes begin like a WAV file.
+  static bool Recognises(std::span<const uint8_t> bytes);
+
   int64_t rate() const { return rate_; }
   int64_t channels() const { return channels_; }
   int64_t frames() const { return frames_; }

@@ -1,0 +1,190 @@
+#include "media/av_input.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+extern "C" {
+#include <libavutil/error.h>
+#include <libavutil/log.h>
+#include <libavutil/opt.h>
+}
+
+namespace linnet::media_internal {
+namespace {
+
+// Playlists, networks, capture devices and rare containers stay closed: they reach beyond the file or are
+// little tested.
+constexpr const char* kContainers =
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,flac,aac,avi,wav,w64,aiff,caf,amr,mpegts,mpeg,flv";
+constexpr const char* kCodecs =
+    "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,theora,h263,prores,"
+    "flac,mp3,mp3float,mp2,mp2float,vorbis,libvorbis,opus,libopus,aac,aac_fixed,alac,ac3,eac3,amrnb,amrwb,"
+    "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,"
+    "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,gsm_ms";
+constexpr int kIoBuffer = 1 << 16;
+constexpr int kMaxStreams = 32;
+
+std::string AvMessage(int error) {
+  char text[AV_ERROR_MAX_STRING_SIZE] = {};
+  av_strerror(error, text, sizeof(text));
+  return text;
+}
+
+int RefuseOtherFiles(AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
+  return AVERROR(EPERM);
+}
+
+}  // namespace
+
+int AvInput::Read(void* self, uint8_t* out, int count) {
+  auto* input = static_cast<AvInput*>(self);
+  const int64_t left = static_cast<int64_t>(input->bytes_.size()) - input->at_;
+  if (left <= 0 || count <= 0) return AVERROR_EOF;
+  const auto there = static_cast<int>(std::min<int64_t>(left, count));
+  std::memcpy(out, input->bytes_.data() + input->at_, static_cast<size_t>(there));
+  input->at_ += there;
+  return there;
+}
+
+int64_t AvInput::Seek(void* self, int64_t offset, int whence) {
+  auto* input = static_cast<AvInput*>(self);
+  const auto size = static_cast<int64_t>(input->bytes_.size());
+  if ((whence & AVSEEK_SIZE) != 0) return size;
+  whence &= ~AVSEEK_FORCE;
+  const int64_t base = whence == SEEK_CUR ? input->at_ : whence == SEEK_END ? size : 0;
+  if (offset < -base || offset > size - base) return AVERROR(EINVAL);
+  input->at_ = base + offset;
+  return input->at_;
+}
+
+Result<std::unique_ptr<AvInput>> AvInput::Open(std::span<const uint8_t> bytes, AVMediaType type) {
+  av_log_set_level(AV_LOG_QUIET);
+  std::unique_ptr<AvInput> input(new AvInput);
+  input->bytes_ = bytes;
+  LINNET_TRY(input->OpenFormat());
+  LINNET_TRY(input->OpenCodec(type));
+  input->packet_.reset(av_packet_alloc());
+  input->frame_.reset(av_frame_alloc());
+  if (input->packet_ == nullptr || input->frame_ == nullptr)
+    return Fail(ErrorCode::kOutOfMemory, "no memory for a frame");
+  return input;
+}
+
+Status AvInput::OpenFormat() {
+  auto* buffer = static_cast<unsigned char*>(av_malloc(kIoBuffer));
+  io_.reset(buffer == nullptr ? nullptr
+                              : avio_alloc_context(buffer, kIoBuffer, 0, this, Read, nullptr, Seek));
+  format_.reset(avformat_alloc_context());
+  if (io_ == nullptr || format_ == nullptr) {
+    if (io_ == nullptr) av_free(buffer);
+    return Fail(ErrorCode::kOutOfMemory, "no memory for the demuxer");
+  }
+  AVFormatContext* context = format_.get();
+  context->pb = io_.get();
+  context->io_open = RefuseOtherFiles;
+  context->max_streams = kMaxStreams;
+  av_opt_set(context, "format_whitelist", kContainers, 0);
+  av_opt_set(context, "codec_whitelist", kCodecs, 0);
+  context = format_.release();
+  const int opened = avformat_open_input(&context, "", nullptr, nullptr);  // frees the context when it fails
+  format_.reset(context);
+  if (opened == AVERROR_INVALIDDATA || opened == AVERROR_EOF) {
+    return Fail(ErrorCode::kBadFile, "is no sound or video file that can be read",
+                "give WAV, FLAC, MP3, Ogg, Opus, M4A, WebM or MP4");
+  }
+  if (opened < 0) return Fail(ErrorCode::kBadFile, "cannot be opened: " + AvMessage(opened));
+  const int found = avformat_find_stream_info(format_.get(), nullptr);
+  if (found < 0)
+    return Fail(ErrorCode::kBadFile, "its streams cannot be read: " + AvMessage(found),
+                "the file is damaged");
+  return {};
+}
+
+Status AvInput::OpenCodec(AVMediaType type) {
+  const AVCodec* decoder = nullptr;
+  stream_ = av_find_best_stream(format_.get(), type, -1, -1, &decoder, 0);
+  const char* kind = type == AVMEDIA_TYPE_AUDIO ? "sound" : "video";
+  if (stream_ == AVERROR_STREAM_NOT_FOUND)
+    return Fail(ErrorCode::kUnsupported, fmt::format("has no {} track", kind));
+  if (stream_ < 0 || decoder == nullptr) {
+    return Fail(ErrorCode::kUnsupported, fmt::format("its {} is of a kind that cannot be decoded", kind),
+                "convert it to a common format");
+  }
+  codec_.reset(avcodec_alloc_context3(decoder));
+  if (codec_ == nullptr) return Fail(ErrorCode::kOutOfMemory, "no memory for the decoder");
+  avcodec_parameters_to_context(codec_.get(), stream()->codecpar);
+  codec_->pkt_timebase = stream()->time_base;
+  codec_->max_pixels = kMaxFramePixels;
+  // One thread: the sandbox allows no others, and results stay in order.
+  codec_->thread_count = 1;
+  av_opt_set(codec_.get(), "codec_whitelist", kCodecs, 0);
+  const int opened = avcodec_open2(codec_.get(), decoder, nullptr);
+  if (opened < 0) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("its {} ({}) cannot be decoded: {}", kind, decoder->name, AvMessage(opened)),
+                "convert it to a common format");
+  }
+  // Packets of other streams cost nothing.
+  for (unsigned i = 0; i < format_->nb_streams; ++i) {
+    if (static_cast<int>(i) != stream_) format_->streams[i]->discard = AVDISCARD_ALL;
+  }
+  return {};
+}
+
+Result<const AVFrame*> AvInput::Next() {
+  while (true) {
+    av_frame_unref(frame_.get());
+    const int received = avcodec_receive_frame(codec_.get(), frame_.get());
+    if (received == 0) return frame_.get();
+    if (received == AVERROR_EOF) return nullptr;
+    if (received != AVERROR(EAGAIN)) {
+      ++skipped_;
+      if (draining_) return nullptr;
+    }
+    if (draining_) return nullptr;
+    av_packet_unref(packet_.get());
+    const int read = av_read_frame(format_.get(), packet_.get());
+    if (read < 0) {  // the end, or damage behind which nothing can be found
+      if (read != AVERROR_EOF) ++skipped_;
+      draining_ = true;
+      avcodec_send_packet(codec_.get(), nullptr);
+      continue;
+    }
+    if (packet_->stream_index != stream_) continue;
+    if (avcodec_send_packet(codec_.get(), packet_.get()) < 0) ++skipped_;
+  }
+}
+
+void AvInput::SeekBefore(double seconds) {
+  const auto at = static_cast<int64_t>((seconds + StartSeconds()) / av_q2d(stream()->time_base));
+  if (av_seek_frame(format_.get(), stream_, at, AVSEEK_FLAG_BACKWARD) < 0) return;
+  avcodec_flush_buffers(codec_.get());
+  draining_ = false;
+}
+
+double AvInput::StartSeconds() {
+  const int64_t start = stream()->start_time;
+  return start == AV_NOPTS_VALUE ? 0.0 : static_cast<double>(start) * av_q2d(stream()->time_base);
+}
+
+double AvInput::LengthSeconds() {
+  double seconds = 0;
+  if (stream()->duration != AV_NOPTS_VALUE) {
+    seconds = static_cast<double>(stream()->duration) * av_q2d(stream()->time_base);
+  } else if (format_->duration != AV_NOPTS_VALUE) {
+    seconds = static_cast<double>(format_->duration) / AV_TIME_BASE;
+  }
+  return seconds > 0 && seconds < 1e9 ? seconds : 0.0;
+}
+
+std::string AvInput::FormatName() {
+  std::string name = format_->iformat->name;
+  if (name.starts_with("mov")) return "MP4";
+  if (name.starts_with("matroska")) return "WebM";
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::toupper(c); });
+  return name;
+}
+
+}  // namespace linnet::media_internal
