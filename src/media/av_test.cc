@@ -6,6 +6,7 @@
 
 #include "media/audio.h"
 #include "media/golden_test_util.h"
+#include "media/video_clip.h"
 
 namespace linnet {
 namespace {
@@ -97,6 +98,34 @@ TEST(Av, TheTurnOfAPhoneVideoIsTold) {
   const auto sound = OpenAvAudio(bytes);
   ASSERT_FALSE(sound.has_value());
   EXPECT_EQ(sound.error().code, ErrorCode::kUnsupported);
+}
+
+TEST(Av, ClipsAreSampledByTimeAndKeepTheirSound) {
+  if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
+  const auto clip = LoadVideo(MediaPath("clip.mp4"));
+  ASSERT_TRUE(clip.has_value()) << clip.error().Message();
+  ASSERT_EQ(clip->frames.size(), 6u);
+  EXPECT_EQ(clip->note, "");
+  EXPECT_EQ(clip->frames[3].picture.height % 48, 0);
+  EXPECT_NEAR(clip->frames[3].seconds, 3.0, 0.01);
+  EXPECT_NEAR(static_cast<double>(clip->sound.size()) / 16000, 6.0, 0.1);
+
+  const auto dense = LoadVideo(MediaPath("clip.mp4"), {.frames_per_second = 5, .sound = false});
+  ASSERT_TRUE(dense.has_value());
+  EXPECT_EQ(dense->frames.size(), 30u);
+  EXPECT_TRUE(dense->sound.empty());
+
+  const auto few = LoadVideo(MediaPath("clip.mp4"), {.max_frames = 3});
+  ASSERT_TRUE(few.has_value());
+  ASSERT_EQ(few->frames.size(), 3u);
+  EXPECT_NEAR(few->frames[1].seconds, 2.0, 0.11);
+  EXPECT_NE(few->note.find("are 6 frames: 3 are used"), std::string::npos) << few->note;
+
+  const auto turned = LoadVideo(MediaPath("turned.mp4"));
+  ASSERT_TRUE(turned.has_value());
+  EXPECT_GT(turned->frames[0].picture.height, turned->frames[0].picture.width);
+  EXPECT_EQ(turned->note, "it has no sound track");
+  EXPECT_FALSE(LoadVideo(MediaPath("tone.mp3")).has_value());
 }
 
 TEST(Av, OtherFilesAreRefused) {

@@ -50,13 +50,16 @@ Result<std::vector<int64_t>> SampleFramesAtRate(int64_t total, double video_fps,
   return SampleFrames(total, static_cast<int64_t>(std::min(wanted, static_cast<double>(kMaxFrames))));
 }
 
-std::string FrameTimestamp(int64_t index, double fps, bool sampled) {
-  if (!(fps > 0) || !std::isfinite(fps)) fps = kAssumedFps;
-  const double seconds = sampled ? static_cast<double>(static_cast<float>(index) / static_cast<float>(fps))
-                                 : static_cast<double>(index) / fps;
+std::string TimestampText(double seconds) {
   const double rest = std::fmod(seconds, 60.0);
   return fmt::format("{:02}:{:02}", static_cast<int64_t>(std::round((seconds - rest) / 60.0)),
                      static_cast<int64_t>(rest));
+}
+
+std::string FrameTimestamp(int64_t index, double fps, bool sampled) {
+  if (!(fps > 0) || !std::isfinite(fps)) fps = kAssumedFps;
+  return TimestampText(sampled ? static_cast<double>(static_cast<float>(index) / static_cast<float>(fps))
+                               : static_cast<double>(index) / fps);
 }
 
 }  // namespace linnet

@@ -23,7 +23,10 @@ Result<std::vector<int64_t>> SampleFrames(int64_t total, int64_t num_frames);
 // rate of the video is unknown (not above 0).
 Result<std::vector<int64_t>> SampleFramesAtRate(int64_t total, double video_fps, double fps);
 
-// "MM:SS" of a frame; minutes may exceed 99. An fps that is not above 0 counts as kAssumedFps. The reference
+// "MM:SS"; minutes may exceed 99. REQUIRES: seconds is finite and not negative.
+std::string TimestampText(double seconds);
+
+// The same for a frame by its number. An fps that is not above 0 counts as kAssumedFps. The reference
 // computes with float32 when frames were sampled and with float64 when all were taken.
 std::string FrameTimestamp(int64_t index, double fps, bool sampled);
 

@@ -6,6 +6,7 @@
 
 #include "linnet/error.h"
 #include "media/picture.h"
+#include "media/video_clip.h"
 #include "model/config.h"
 #include "runtime/prompt.h"
 
@@ -23,6 +24,9 @@ struct VideoFrame {
 // `sampled`: the frames were chosen out of more, which decides how the reference rounds the times.
 Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double fps, bool sampled,
                                   int64_t budget, const ModelConfig& config);
+
+// The frames of a clip, which are resized already. REQUIRES: it was loaded with the model's cell.
+VideoInput MakeVideoInput(const VideoClip& clip, const ModelConfig& config);
 
 // The smallest budget that does not shrink the picture, at least `least` (the model's own default), at most
 // 1120. A picture that even 1120 shrinks takes 1120. Other values of `least` count as the next larger budget.

@@ -1,0 +1,117 @@
+#include "media/video_clip.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/mapped_file.h"
+#include "media/picture_formats.h"
+#include "media/resize.h"
+
+namespace linnet {
+namespace {
+
+constexpr int64_t kMostFrames = 10'000;
+constexpr size_t kPiece = 1 << 14;
+
+void AddNote(std::string& note, const std::string& text) {
+  if (text.empty()) return;
+  if (!note.empty()) note += "; ";
+  note += text;
+}
+
+// Seconds between the frames to take; says when the limit stretches it.
+double StepOf(const VideoInfo& info, const VideoOptions& options, std::string& note) {
+  const double step = 1.0 / options.frames_per_second;
+  const double wanted = std::ceil(info.seconds * options.frames_per_second - 1e-6);
+  const double most = static_cast<double>(options.max_frames);
+  if (info.seconds <= 0 || wanted <= most) return step;
+  AddNote(
+      note,
+      fmt::format("{:.0f} s at {:g} frames a second are {:.0f} frames: {} are used, one every {:.1f} s",
+                  info.seconds, options.frames_per_second, wanted, options.max_frames, info.seconds / most));
+  return info.seconds / most;
+}
+
+Status TakeFrames(FrameSource& source, const VideoOptions& options, VideoClip& clip) {
+  const double step = StepOf(clip.info, options, clip.note);
+  while (static_cast<int64_t>(clip.frames.size()) < options.max_frames) {
+    const double at = step * static_cast<double>(clip.frames.size());
+    if (clip.info.seconds > 0 && at >= clip.info.seconds && !clip.frames.empty()) return {};
+    LINNET_ASSIGN(std::optional<TimedPicture> frame, source.At(at));
+    if (!frame) return {};
+    media_internal::ApplyOrientation(clip.info.orientation, frame->picture);
+    LINNET_ASSIGN(const ImageTarget target,
+                  TargetSize(frame->picture.height, frame->picture.width, options.budget, options.cell));
+    clip.frames.push_back({Resize(frame->picture, target.height, target.width), frame->seconds});
+  }
+  if (clip.info.seconds <= 0) {
+    AddNote(clip.note,
+            fmt::format("the video does not tell its length: its first {} frames at {:g} a second are used",
+                        options.max_frames, options.frames_per_second));
+  }
+  return {};
+}
+
+Status TakeSound(std::span<const uint8_t> bytes, const VideoOptions& options, VideoClip& clip) {
+  LINNET_ASSIGN(std::unique_ptr<MonoSource> source, OpenAvAudio(bytes));
+  LINNET_ASSIGN(AudioReader reader, AudioReader::FromSource(std::move(source)));
+  const auto limit = static_cast<size_t>(options.max_sound_seconds * static_cast<double>(kSampleRate));
+  std::vector<float> piece(kPiece);
+  while (true) {
+    LINNET_ASSIGN(const size_t count, reader.Read(piece));
+    clip.sound.insert(clip.sound.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(count));
+    if (clip.sound.size() > limit) {
+      clip.sound.resize(limit);
+      AddNote(clip.note,
+              fmt::format("only the first {:.0f} s of the sound track are used", options.max_sound_seconds));
+      return {};
+    }
+    if (count < piece.size()) break;
+  }
+  AddNote(clip.note, reader.info().note);
+  return {};
+}
+
+Result<VideoClip> Decode(std::span<const uint8_t> bytes, const VideoOptions& options) {
+  if (!(options.frames_per_second > 0.001) || !(options.frames_per_second <= 240) || options.max_frames < 1 ||
+      options.max_frames > kMostFrames ||
+      !(options.max_sound_seconds >= 0 && options.max_sound_seconds <= 1e6)) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} frames a second, at most {}", options.frames_per_second, options.max_frames),
+                fmt::format("choose up to 240 a second and 1 to {} frames", kMostFrames));
+  }
+  if (bytes.empty()) return Fail(ErrorCode::kBadFile, "is empty (0 bytes)", "copy or record it again");
+  LINNET_ASSIGN(const std::unique_ptr<FrameSource> source, OpenAvVideo(bytes));
+  VideoClip clip;
+  clip.info = source->info();
+  LINNET_TRY(TakeFrames(*source, options, clip));
+  if (clip.frames.empty())
+    return Fail(ErrorCode::kBadFile, "none of its frames can be decoded", "the file is damaged");
+  if (options.sound && !clip.info.has_sound) AddNote(clip.note, "it has no sound track");
+  if (options.sound && clip.info.has_sound) {
+    if (const Status sound = TakeSound(bytes, options, clip); !sound) {
+      clip.sound.clear();
+      AddNote(clip.note, "its sound track is left out: " + sound.error().what);
+    }
+  }
+  return clip;
+}
+
+}  // namespace
+
+Result<VideoClip> DecodeVideo(std::span<const uint8_t> bytes, std::string_view name,
+                              const VideoOptions& options) {
+  auto clip = Decode(bytes, options);
+  if (!clip) return Prefixed(std::string(name), std::move(clip).error());
+  return clip;
+}
+
+Result<VideoClip> LoadVideo(const std::filesystem::path& path, const VideoOptions& options) {
+  LINNET_ASSIGN(const MappedFile file, MappedFile::Open(path));
+  return DecodeVideo(file.bytes(), path.string(), options);
+}
+
+}  // namespace linnet
