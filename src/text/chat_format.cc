@@ -103,6 +103,12 @@ Result<std::vector<Message>> ReadMessages(const Json& messages) {
   return read;
 }
 
+// Opens a model turn in Gemma 4's form.
+std::string_view GenerationHeader(const ChatOptions& options) {
+  const bool closed_thought = !options.enable_thinking && options.style == ChatStyle::kGemma4;
+  return closed_thought ? "<|turn>model\n<|channel>thought\n<channel|>" : "<|turn>model\n";
+}
+
 // Renders one conversation in Gemma 4's form.
 class Renderer {
  public:
@@ -358,6 +364,13 @@ Result<std::string> RenderChat(const Json& messages, const Json& tools, const Ch
   LINNET_ASSIGN(std::vector<Message> read, ReadMessages(messages));
   if (options.style == ChatStyle::kGemma3) return RenderGemma3(read, tools, options);
   return Renderer(options).Render(std::move(read), tools);
+}
+
+Result<std::string> RenderPrompt(const Json& messages, const Json& tools, ChatOptions options) {
+  options.add_generation_prompt = true;
+  LINNET_ASSIGN(std::string text, RenderChat(messages, tools, options));
+  if (text.ends_with("<turn|>\n")) text += GenerationHeader(options);
+  return text;
 }
 
 }  // namespace linnet

@@ -136,6 +136,18 @@ TEST(ChatFormat, ErrorsNameTheMessage) {
   expect(deep.c_str(), "nested");
 }
 
+TEST(ChatFormat, APromptAlwaysEndsWhereAnAnswerCanBegin) {
+  const Json done = Json::parse(
+      R"([{"role":"user","content":"x"},
+          {"role":"assistant","content":"ok","tool_calls":[{"id":"1","function":{"name":"f","arguments":{}}}]},
+          {"role":"tool","content":"r","tool_call_id":"1"}])");
+  EXPECT_TRUE(RenderChat(done, {}, {.add_generation_prompt = true})->ends_with("ok<turn|>\n"));
+  EXPECT_TRUE(RenderPrompt(done, {}, {})->ends_with("ok<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"));
+  EXPECT_TRUE(RenderPrompt(done, {}, {.enable_thinking = true})->ends_with("ok<turn|>\n<|turn>model\n"));
+  const Json hi = Json::parse(R"([{"role":"user","content":"Hi"}])");
+  EXPECT_EQ(RenderPrompt(hi, {}, {}), RenderChat(hi, {}, {.add_generation_prompt = true}));
+}
+
 TEST(ChatFormat, StripThinking) {
   EXPECT_EQ(StripThinking(" a<|channel>thought\nx<channel|> b "), "a b");
   EXPECT_EQ(StripThinking("<channel|>"), "");
