@@ -369,6 +369,9 @@ Result<std::string> RenderChat(const Json& messages, const Json& tools, const Ch
 Result<std::string> RenderPrompt(const Json& messages, const Json& tools, ChatOptions options) {
   options.add_generation_prompt = true;
   LINNET_ASSIGN(std::string text, RenderChat(messages, tools, options));
+  // After such a turn the reference opens a thought outside of any turn.
+  constexpr std::string_view kOpenThought = "<|channel>thought\n";
+  if (text.ends_with("<turn|>\n<|channel>thought\n")) text.resize(text.size() - kOpenThought.size());
   if (text.ends_with("<turn|>\n")) text += GenerationHeader(options);
   return text;
 }

@@ -145,7 +145,7 @@ TEST(ChatFormat, APromptAlwaysEndsWhereAnAnswerCanBegin) {
   EXPECT_TRUE(RenderPrompt(done, {}, {})->ends_with("ok<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"));
   EXPECT_TRUE(RenderPrompt(done, {}, {.enable_thinking = true})->ends_with("ok<turn|>\n<|turn>model\n"));
   const Json hi = Json::parse(R"([{"role":"user","content":"Hi"}])");
-  EXPECT_EQ(RenderPrompt(hi, {}, {}), RenderChat(hi, {}, {.add_generation_prompt = true}));
+  EXPECT_EQ(RenderPrompt(hi, {}, {}).value(), RenderChat(hi, {}, {.add_generation_prompt = true}).value());
 }
 
 TEST(ChatFormat, StripThinking) {
