@@ -93,9 +93,8 @@ struct Conversation::Impl {
 Result<Prompt> Conversation::Impl::Render(bool& inside_thought) const {
   ChatOptions options;
   if (engine.config().model_type.starts_with("gemma3")) options.style = ChatStyle::kGemma3;
-  options.add_generation_prompt = true;
   options.enable_thinking = thinking;
-  LINNET_ASSIGN(const std::string rendered, RenderChat(messages, tools, options));
+  LINNET_ASSIGN(const std::string rendered, RenderPrompt(messages, tools, options));
   inside_thought = rendered.ends_with("<|channel>thought\n");
   return BuildPrompt(engine.tokenizer(), engine.config(), rendered, media);
 }
