@@ -58,6 +58,10 @@ void AddScaled(OpContext& context, Rows x, Rows y, float factor) {
   });
 }
 
+void CopyRows(OpContext& context, Rows x, Rows out) {
+  ForRows(context, x, [&](int64_t r) { std::copy(x.row(r), x.row(r) + x.width, out.row(r)); });
+}
+
 void AddBias(OpContext& context, Rows x, std::span<const float> bias) {
   ForRows(context, x, [&](int64_t r) {
     float* a = x.row(r);

@@ -24,6 +24,9 @@ void GeluMul(OpContext& context, Rows gate, Rows up);
 // x = (x + y) * factor.
 void AddScaled(OpContext& context, Rows x, Rows y, float factor);
 
+// out = x.
+void CopyRows(OpContext& context, Rows x, Rows out);
+
 // x += bias.
 void AddBias(OpContext& context, Rows x, std::span<const float> bias);
 

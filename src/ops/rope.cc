@@ -15,7 +15,7 @@ std::vector<float> InverseFrequencies(double theta, double linear_factor, int64_
   return frequencies;
 }
 
-void RopeTable(std::span<const float> inverse_frequencies, std::span<const int64_t> positions, Rows cos, Rows sin) {
+void FillRopeTable(std::span<const float> inverse_frequencies, std::span<const int64_t> positions, Rows cos, Rows sin) {
   for (size_t t = 0; t < positions.size(); ++t) {
     const float position = static_cast<float>(positions[t]);
     for (size_t i = 0; i < inverse_frequencies.size(); ++i) {

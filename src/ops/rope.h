@@ -14,7 +14,7 @@ namespace linnet {
 std::vector<float> InverseFrequencies(double theta, double linear_factor, int64_t head_dim, int64_t rotated_pairs);
 
 // Cosines and sines (T, pairs) of the given positions.
-void RopeTable(std::span<const float> inverse_frequencies, std::span<const int64_t> positions, Rows cos, Rows sin);
+void FillRopeTable(std::span<const float> inverse_frequencies, std::span<const int64_t> positions, Rows cos, Rows sin);
 
 // Rotates every head of x (T, heads * head_dim) in place. cos and sin are (T, pairs), pairs <= head_dim / 2.
 void Rope(OpContext& context, Rows x, int64_t head_dim, Rows cos, Rows sin);

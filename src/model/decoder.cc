@@ -1,0 +1,122 @@
+// The forward pass of the decoder, in the order of the reference (docs/model.md). One key of dimensions:
+// T tokens in this call, D model width, F feed-forward width, H query heads, K KV heads, E head size, V vocabulary.
+// What differs between layers comes from their LayerPlan; formats, threads and instruction sets are below, in ops.
+#include "model/decoder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/bf16.h"
+#include "base/check.h"
+#include "ops/elementwise.h"
+#include "ops/matmul.h"
+#include "ops/rope.h"
+
+namespace linnet {
+
+DecoderOutput Decoder::Forward(const Batch& batch) {
+  batch_rows_ = static_cast<int64_t>(batch.ids.size());
+  LINNET_CHECK(batch_rows_ <= rows_);
+  PlanRows(batch);
+  const Rows x = Take(x_, config_.hidden_size);  // (T, D), the residual stream
+  EmbedRows(batch, x);
+  See("embeds", -1, x);
+  for (int64_t l = 0; l < static_cast<int64_t>(config_.layers.size()); ++l) Layer(l, batch, x);
+  for (const Sequence& sequence : batch.sequences) sequence.cache->Advance(sequence.rows);
+  RmsNorm(context_, x, weights_.norm, config_.rms_norm_eps, x);
+  See("final_norm", -1, x);
+  return {x, Head(batch, x)};
+}
+
+void Decoder::Layer(int64_t l, const Batch& batch, Rows x) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
+  const float eps = config_.rms_norm_eps;
+  const Rows a = Take(a_, config_.hidden_size);  // (T, D)
+
+  RmsNorm(context_, x, w.input_norm, eps, a);
+  See("input_norm", l, a);
+  Attend(l, batch, a);
+  RmsNorm(context_, a, w.post_attention_norm, eps, a);
+  AddScaled(context_, x, a, 1.0f);
+
+  RmsNorm(context_, x, w.pre_feedforward_norm, eps, a);
+  FeedForward(w, a);
+  See("mlp", l, a);
+  RmsNorm(context_, a, w.post_feedforward_norm, eps, a);
+  AddScaled(context_, x, a, w.layer_scalar);  // multiplies the whole stream, not only the branch
+  See("out", l, x);
+}
+
+void Decoder::Attend(int64_t l, const Batch& batch, Rows a) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
+  const LayerPlan& plan = config_.layers[static_cast<size_t>(l)];
+  const float eps = config_.rms_norm_eps;
+  const Rows q = Take(q_, config_.num_attention_heads * plan.head_dim);  // (T, H, E)
+  const Rows k = Take(k_, plan.kv_heads * plan.head_dim);                // (T, K, E)
+  const Rows v = Take(v_, plan.kv_heads * plan.head_dim);                // (T, K, E)
+
+  if (plan.k_eq_v) {
+    Project(context_, a, {{&w.q_proj, q}, {&w.k_proj, k}});
+    CopyRows(context_, k, v);  // the raw keys, before their norm and rotation
+  } else {
+    Project(context_, a, {{&w.q_proj, q}, {&w.k_proj, k}, {&w.v_proj, v}});
+  }
+  HeadNorm(context_, q, config_.num_attention_heads, w.q_norm, eps, q);
+  HeadNorm(context_, k, plan.kv_heads, w.k_norm, eps, k);
+  if (config_.v_norm) HeadNorm(context_, v, plan.kv_heads, {}, eps, v);
+  const RopeTable& table = tables_[layer_table_[static_cast<size_t>(l)]];
+  Rope(context_, q, plan.head_dim, Cos(table), Sin(table));
+  Rope(context_, k, plan.head_dim, Cos(table), Sin(table));
+  See("q", l, q);
+  See("k", l, k);
+  See("v", l, v);
+
+  const Rows out = Take(attn_, q.width);  // (T, H, E)
+  AppendAndAttend(l, batch, {q, k, v, out});
+  See("attn", l, out);
+  MatMul(context_, w.o_proj, out, a);
+}
+
+void Decoder::FeedForward(const LayerWeights& w, Rows a) {
+  const Rows gate = Take(gate_, config_.intermediate_size);  // (T, F)
+  const Rows up = Take(up_, config_.intermediate_size);      // (T, F)
+  Project(context_, a, {{&w.gate_proj, gate}, {&w.up_proj, up}});
+  GeluMul(context_, gate, up);
+  MatMul(context_, w.down_proj, gate, a);
+}
+
+Rows Decoder::Head(const Batch& batch, Rows hidden) {
+  const int64_t rows = static_cast<int64_t>(batch.logit_rows.size());
+  LINNET_CHECK(rows <= logit_rows_);
+  const Rows picked = MakeRows(picked_.data(), rows, config_.hidden_size);  // (rows, D)
+  const Rows logits = MakeRows(logits_.data(), rows, config_.vocab_size);   // (rows, V)
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* source = hidden.row(batch.logit_rows[static_cast<size_t>(r)]);
+    std::copy(source, source + hidden.width, picked.row(r));
+  }
+  MatMul(context_, weights_.embed_tokens, picked, logits);
+  See("logits_raw", -1, logits);
+  if (config_.final_logit_softcapping > 0) Softcap(context_, logits, config_.final_logit_softcapping);
+  See("logits", -1, logits);
+  return logits;
+}
+
+void Decoder::EmbedRows(const Batch& batch, Rows x) {
+  int64_t soft = 0;
+  for (int64_t t = 0; t < x.rows; ++t) {
+    const int32_t id = batch.ids[static_cast<size_t>(t)];
+    if (id >= 0) {
+      Embed(id, {x.row(t), static_cast<size_t>(x.width)});
+    } else {  // soft tokens replace the row as they are: no embedding scale
+      const float* row = batch.soft.row(soft++);
+      std::copy(row, row + x.width, x.row(t));
+    }
+  }
+}
+
+void Decoder::Embed(int32_t id, std::span<float> out) const {
+  UnpackRow(weights_.embed_tokens, id, out);
+  for (float& value : out) value *= embed_scale_;
+}
+
+}  // namespace linnet

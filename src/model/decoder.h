@@ -1,0 +1,106 @@
+// The decoder: token and soft-token rows in, logits out. decoder.cc is the page to read first.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/aligned.h"
+#include "linnet/options.h"
+#include "model/config.h"
+#include "model/kv_cache.h"
+#include "model/probe.h"
+#include "model/weights.h"
+#include "ops/attention.h"
+#include "ops/context.h"
+
+namespace linnet {
+
+// Consecutive rows of one sequence in a batch. They are appended to its cache.
+struct Sequence {
+  KvCache* cache = nullptr;
+  int64_t rows = 0;
+  // Of every row: the absolute positions of the image block it belongs to; first > last where it belongs to none.
+  // Empty when no row belongs to one. Blocks are whole: all their rows are in this call.
+  std::span<const KeyRange> blocks;
+};
+
+// What one call computes. Rows of all sequences lie one after another.
+struct Batch {
+  std::span<const int32_t> ids;           // (T); a negative id takes the next row of `soft`
+  Rows soft;                              // soft tokens, in order; may be empty
+  std::span<const Sequence> sequences;    // their rows add up to T
+  std::span<const int64_t> logit_rows;    // rows whose logits are wanted
+  MaskRule mask_rule = MaskRule::kA;
+};
+
+// The results stay valid until the next call.
+struct DecoderOutput {
+  Rows hidden;  // (T, D) after the final norm: what the head and the drafter see
+  Rows logits;  // (logit rows, V) after the soft-cap, before suppression
+};
+
+class Decoder {
+ public:
+  Decoder(const ModelConfig& config, const Weights& weights, OpContext& context);
+
+  // Room for calls of up to `rows` rows, `logit_rows` of which want logits. Allocates; Forward() does not.
+  void Reserve(int64_t rows, int64_t logit_rows);
+  int64_t rows() const { return rows_; }
+  uint64_t bytes() const;
+
+  // REQUIRES: Reserve() covered the batch; ids are in the vocabulary; every cache has room for its rows.
+  DecoderOutput Forward(const Batch& batch);
+
+  void set_probe(Probe* probe) { probe_ = probe; }
+
+  // The scaled embedding of one token, as the first layer sees it: (D).
+  void Embed(int32_t id, std::span<float> out) const;
+
+ private:
+  // One rotary table for each distinct plan.
+  struct RopeTable {
+    RopePlan plan;
+    int64_t head_dim = 0;
+    std::vector<float> inverse_frequencies;
+    AlignedBuffer<float> cos, sin;  // (rows, pairs)
+  };
+  // What attention needs of a layer: all (T, heads * E).
+  struct AttentionRows {
+    Rows q, k, v, out;
+  };
+
+  // The page to read: decoder.cc.
+  void Layer(int64_t l, const Batch& batch, Rows x);
+  void Attend(int64_t l, const Batch& batch, Rows a);
+  void FeedForward(const LayerWeights& w, Rows a);
+  Rows Head(const Batch& batch, Rows hidden);
+  void EmbedRows(const Batch& batch, Rows x);
+
+  // Positions, masks and caches: decoder_rows.cc.
+  void PlanRows(const Batch& batch);
+  void AppendAndAttend(int64_t l, const Batch& batch, const AttentionRows& rows);
+  void VisibleKeys(const LayerPlan& plan, const Batch& batch);
+  Rows Cos(const RopeTable& table) const;
+  Rows Sin(const RopeTable& table) const;
+
+  Rows Take(AlignedBuffer<float>& buffer, int64_t width) { return MakeRows(buffer.data(), batch_rows_, width); }
+  void See(std::string_view name, int64_t layer, Rows rows) {
+    if (probe_ != nullptr) probe_->See(name, layer, rows);
+  }
+
+  const ModelConfig& config_;
+  const Weights& weights_;
+  OpContext& context_;
+  Probe* probe_ = nullptr;
+  float embed_scale_;
+  std::vector<RopeTable> tables_;
+  std::vector<size_t> layer_table_;  // layer -> table
+
+  int64_t rows_ = 0, logit_rows_ = 0, batch_rows_ = 0;
+  AlignedBuffer<float> x_, a_, q_, k_, v_, attn_, gate_, up_, picked_, logits_;
+  std::vector<int64_t> positions_;  // (T)
+  std::vector<KeyRange> visible_;   // (T): of the layer at hand
+};
+
+}  // namespace linnet

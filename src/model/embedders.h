@@ -1,0 +1,27 @@
+// The encoder-free front end: one linear projection each for picture cells and sound frames.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "model/config.h"
+#include "model/probe.h"
+#include "model/weights.h"
+#include "ops/context.h"
+
+namespace linnet {
+
+// Soft tokens of one picture or video frame. patches (n, 6912) in 0..1; positions (n, 2), x then y, each below
+// mm_posemb_size; out (n, D). Probes: patch_ln1, patch_dense, patch_ln2, pos_norm, soft.
+void EmbedImage(OpContext& context, const VisionConfig& config, const VisionWeights& weights, Rows patches,
+                std::span<const int32_t> positions, Rows out, Probe* probe = nullptr);
+
+// Soft tokens of one clip: frames (n, 640) of raw samples; out (n, D). Probes: frames, soft.
+void EmbedAudio(OpContext& context, const AudioConfig& config, const AudioWeights& weights, Rows frames, Rows out,
+                Probe* probe = nullptr);
+
+// Cuts samples into frames of `frame_samples`, the last one padded with zeros: (ceil(samples / frame_samples), …).
+// REQUIRES: `frames` has that many rows.
+void FrameSamples(std::span<const float> samples, Rows frames);
+
+}  // namespace linnet

@@ -1,0 +1,101 @@
+#include "model/kv_cache.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+
+namespace linnet {
+namespace {
+
+std::unexpected<Error> NoMemory() {
+  return Fail(ErrorCode::kOutOfMemory, "not enough memory for the key/value cache", "ask for a shorter --context");
+}
+
+}  // namespace
+
+int64_t KvCache::RingCapacity(int64_t rows_per_call) const {
+  return std::min(window_ + rows_per_call + kRollBack, std::max(context_, rows_per_call) + kKeyBlock);
+}
+
+Result<KvCache> KvCache::Create(const ModelConfig& config, KvType type, int64_t context, int64_t rows_per_call) {
+  KvCache cache;
+  cache.plan_ = config.layers;
+  cache.type_ = type;
+  cache.context_ = context;
+  cache.rows_per_call_ = rows_per_call;
+  for (const LayerPlan& plan : config.layers) cache.window_ = std::max(cache.window_, plan.window);
+  for (const LayerPlan& plan : config.layers) {
+    const int64_t capacity = plan.window > 0 ? cache.RingCapacity(rows_per_call) : context;
+    KvStore store(type, plan.kv_heads, plan.head_dim, capacity);
+    if (store.empty()) return NoMemory();
+    cache.layers_.push_back(std::move(store));
+  }
+  return cache;
+}
+
+uint64_t KvCache::bytes() const {
+  uint64_t total = 0;
+  for (const KvStore& store : layers_) total += store.bytes();
+  return total;
+}
+
+Status KvCache::ReserveRows(int64_t rows_per_call) {
+  if (rows_per_call <= rows_per_call_) return {};
+  std::vector<KvStore> grown;
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    if (plan_[l].window == 0) {
+      grown.emplace_back();
+      continue;
+    }
+    KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, RingCapacity(rows_per_call));
+    if (store.empty()) return NoMemory();
+    const int64_t oldest = std::max<int64_t>(0, high_water_ - layers_[l].capacity());
+    store.CopyFrom(layers_[l], oldest, length_);
+    grown.push_back(std::move(store));
+  }
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    if (plan_[l].window > 0) layers_[l] = std::move(grown[l]);
+  }
+  rows_per_call_ = rows_per_call;
+  return {};
+}
+
+void KvCache::Advance(int64_t rows) {
+  LINNET_CHECK(rows <= rows_per_call_ && length_ + rows <= context_);
+  length_ += rows;
+  high_water_ = std::max(high_water_, length_);
+}
+
+int64_t KvCache::shortest() const {
+  if (window_ == 0) return 0;
+  // A row at position p sees window - 1 positions before it; the oldest intact one is high_water - capacity.
+  int64_t oldest = 0;
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    if (plan_[l].window > 0) oldest = std::max(oldest, high_water_ - layers_[l].capacity());
+  }
+  return oldest <= 0 ? 0 : oldest + window_ - 1;
+}
+
+Status KvCache::Truncate(int64_t length) {
+  if (length > length_ || length < 0) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "cannot go back to position " + std::to_string(length) + " of " + std::to_string(length_),
+                "give a position that has been reached");
+  }
+  if (length == 0) {
+    length_ = high_water_ = 0;
+    return {};
+  }
+  if (length < length_ && length < shortest()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "cannot go back to position " + std::to_string(length) + ": the sliding layers keep what positions " +
+                    std::to_string(shortest()) + " to " + std::to_string(length_) + " need",
+                "go back less far, or to 0 and feed the text again");
+  }
+  length_ = length;
+  return {};
+}
+
+}  // namespace linnet

@@ -1,0 +1,56 @@
+// The key/value cache of one sequence: a ring for each sliding layer, a store of the whole context for each full one.
+//
+// Invariants:
+//  1. The rings hold the last `window` positions plus the rows of a call plus kRollBack, so that a call can write its
+//     rows before it reads, and so that up to kRollBack tokens can be taken back.
+//  2. Full layers reserve address space for the whole context at once; pages become resident as tokens arrive.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "linnet/error.h"
+#include "linnet/options.h"
+#include "model/config.h"
+#include "ops/kv_store.h"
+
+namespace linnet {
+
+class KvCache {
+ public:
+  static constexpr int64_t kRollBack = 64;
+
+  // Room for `context` tokens, fed at most `rows_per_call` at a time. Error: kOutOfMemory.
+  static Result<KvCache> Create(const ModelConfig& config, KvType type, int64_t context, int64_t rows_per_call);
+
+  KvStore& layer(int64_t l) { return layers_[static_cast<size_t>(l)]; }
+  const KvStore& layer(int64_t l) const { return layers_[static_cast<size_t>(l)]; }
+
+  int64_t length() const { return length_; }
+  int64_t context() const { return context_; }
+  int64_t rows_per_call() const { return rows_per_call_; }
+  uint64_t bytes() const;  // reserved
+
+  // Makes room for calls of more rows, keeping what the rings hold. Error: kOutOfMemory, the cache stays as it was.
+  Status ReserveRows(int64_t rows_per_call);
+
+  // Positions [length, length + rows) have been written in every layer.
+  void Advance(int64_t rows);
+
+  // Forgets positions from `length` on. Error: the rings no longer hold the window before that position.
+  Status Truncate(int64_t length);
+  // The shortest length Truncate() accepts beside 0.
+  int64_t shortest() const;
+
+ private:
+  int64_t RingCapacity(int64_t rows_per_call) const;
+
+  std::vector<KvStore> layers_;
+  std::vector<LayerPlan> plan_;
+  KvType type_ = KvType::kF32;
+  int64_t context_ = 0, rows_per_call_ = 0, length_ = 0;
+  int64_t high_water_ = 0;  // one past the highest position written since the rings were last in step
+  int64_t window_ = 0;      // the largest window
+};
+
+}  // namespace linnet

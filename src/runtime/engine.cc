@@ -1,0 +1,64 @@
+#include "linnet/engine.h"
+
+#include <algorithm>
+#include <string>
+
+#include "kernels/dispatch.h"
+#include "model/model_files.h"
+#include "runtime/engine_impl.h"
+#include "runtime/load_tokenizer.h"
+
+namespace linnet {
+namespace {
+
+// Long enough for a conversation, short enough that the cache of a 12B fits beside its weights on a small machine.
+constexpr int64_t kDefaultContext = 8192;
+
+int ThreadCount(int wanted) { return wanted > 0 ? wanted : GetCpuInfo().cores; }
+
+}  // namespace
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::Load(const LoadOptions& options, const Progress& progress) {
+  LINNET_ASSIGN(ModelFiles files, OpenModel(options.model, options.mmproj, options.drafter));
+  auto impl = std::make_unique<Impl>(ThreadCount(options.threads), Kernels());
+  impl->config = files.config;
+  LINNET_ASSIGN(impl->tokenizer, LoadTokenizer(files));
+  LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *files.text, files.multimodal, impl->pool,
+                                           {options.dequantise, progress}));
+  return MakeEngine(std::move(impl));
+}
+
+std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl) {
+  impl->decoder = std::make_unique<Decoder>(impl->config, impl->weights, impl->context);
+  struct Access : Engine {
+    explicit Access(std::unique_ptr<Engine::Impl> i) : Engine(std::move(i)) {}
+  };
+  return std::make_unique<Access>(std::move(impl));
+}
+
+const ModelConfig& Engine::config() const { return impl_->config; }
+const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
+ThreadPool& Engine::pool() { return impl_->pool; }
+uint64_t Engine::weight_bytes() const { return impl_->weights.bytes(); }
+
+Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& options) {
+  const int64_t longest = impl_->config.max_position_embeddings;
+  const int64_t context = options.context > 0 ? options.context : std::min(longest, kDefaultContext);
+  if (context > longest) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "a context of " + std::to_string(context) + " tokens is more than this model's " + std::to_string(longest),
+                "ask for at most " + std::to_string(longest));
+  }
+  const int64_t rows = std::clamp<int64_t>(options.rows_per_call, 1, context);
+  LINNET_ASSIGN(KvCache cache, KvCache::Create(impl_->config, options.kv, context, rows));
+  auto session = std::make_unique<Session::Impl>(*impl_, std::move(cache));
+  session->mask_rule = options.mask_rule;
+  session->logit_rows.reserve(static_cast<size_t>(rows));
+  impl_->decoder->Reserve(rows, 1);
+  return std::make_unique<Session>(std::move(session));
+}
+
+}  // namespace linnet

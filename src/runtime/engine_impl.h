@@ -1,0 +1,51 @@
+// What Engine and Session hold. For the floors above that need more than the public interface: parity, benchmarks.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "linnet/engine.h"
+#include "linnet/session.h"
+#include "model/config.h"
+#include "model/decoder.h"
+#include "model/kv_cache.h"
+#include "model/weights.h"
+#include "ops/context.h"
+#include "runtime/prompt.h"
+#include "text/tokenizer.h"
+
+namespace linnet {
+
+struct Engine::Impl {
+  Impl(int threads, const KernelTable& kernels) : pool(threads), context(pool, kernels) {}
+
+  ThreadPool pool;
+  OpContext context;
+  ModelConfig config;
+  std::unique_ptr<Tokenizer> tokenizer;
+  Weights weights;
+  std::unique_ptr<Decoder> decoder;
+};
+
+// An engine around weights that are already there: synthetic models, generated cases. The tokenizer may be null.
+std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl);
+
+struct Session::Impl {
+  Impl(Engine::Impl& engine_impl, KvCache kv_cache) : engine(engine_impl), cache(std::move(kv_cache)) {}
+
+  // Appends rows in one call of the decoder: ids (-1 takes the next soft row), the rows' blocks or none.
+  void Forward(std::span<const int32_t> ids, Rows soft, std::span<const KeyRange> blocks);
+
+  Engine::Impl& engine;
+  KvCache cache;
+  MaskRule mask_rule = MaskRule::kA;
+  bool all_logits = false;  // compute the logits of every row, for a probe
+  Probe* probe = nullptr;   // sees the decoder's and the embedders' intermediates
+  DecoderOutput output;
+  std::span<float> logits;  // of the last row
+  std::vector<int64_t> logit_rows;
+};
+
+}  // namespace linnet

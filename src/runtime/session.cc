@@ -1,0 +1,243 @@
+#include "linnet/session.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "model/embedders.h"
+#include "runtime/engine_impl.h"
+
+namespace linnet {
+namespace {
+
+bool IsPicture(TokenType type) { return type == TokenType::kImage || type == TokenType::kVideo; }
+
+// Hands out the soft-token rows of a prompt's media in order, computing a medium when its first row is wanted.
+class SoftRows {
+ public:
+  SoftRows(Session::Impl& session, const Prompt& prompt) : session_(session), prompt_(prompt) {}
+
+  // The next row for a placeholder of this type: (D). Valid until the next call.
+  const float* Next(TokenType type) { return IsPicture(type) ? NextRow(images_, true) : NextRow(clips_, false); }
+
+ private:
+  struct Stream {
+    size_t medium = 0;  // the next one to compute
+    int64_t row = 0;    // the next row of the current one
+    int64_t rows = 0;
+    AlignedBuffer<float> soft;
+  };
+
+  const float* NextRow(Stream& stream, bool pictures) {
+    while (stream.row == stream.rows) {
+      stream.row = 0;
+      stream.rows = pictures ? ComputeImage(stream) : ComputeClip(stream);
+    }
+    return stream.soft.data() + stream.row++ * session_.engine.config.hidden_size;
+  }
+
+  int64_t ComputeImage(Stream& stream) {
+    Engine::Impl& engine = session_.engine;
+    const ImageInput& image = prompt_.images[stream.medium++];
+    const int64_t width = engine.config.vision.patch_values();
+    stream.soft = AlignedBuffer<float>(static_cast<size_t>(image.rows * engine.config.hidden_size));
+    EmbedImage(engine.context, engine.config.vision, engine.weights.vision,
+               MakeRows(const_cast<float*>(image.patches.data()), image.rows, width), image.positions,
+               MakeRows(stream.soft.data(), image.rows, engine.config.hidden_size), session_.probe);
+    return image.rows;
+  }
+
+  int64_t ComputeClip(Stream& stream) {
+    Engine::Impl& engine = session_.engine;
+    const AudioInput& clip = prompt_.clips[stream.medium++];
+    const int64_t width = engine.config.audio.frame_samples;
+    const int64_t rows = (static_cast<int64_t>(clip.samples.size()) + width - 1) / width;
+    if (rows == 0) return 0;
+    AlignedBuffer<float> frames(static_cast<size_t>(rows * width));
+    FrameSamples(clip.samples, MakeRows(frames.data(), rows, width));
+    stream.soft = AlignedBuffer<float>(static_cast<size_t>(rows * engine.config.hidden_size));
+    EmbedAudio(engine.context, engine.config.audio, engine.weights.audio, MakeRows(frames.data(), rows, width),
+               MakeRows(stream.soft.data(), rows, engine.config.hidden_size), session_.probe);
+    return rows;
+  }
+
+  Session::Impl& session_;
+  const Prompt& prompt_;
+  Stream images_, clips_;
+};
+
+Status CheckIds(const ModelConfig& config, std::span<const int32_t> ids) {
+  if (ids.empty()) return Fail(ErrorCode::kInvalidArgument, "the prompt is empty", "give at least one token");
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= config.vocab_size) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(config.vocab_size));
+    }
+  }
+  return {};
+}
+
+Status CheckRoom(const KvCache& cache, size_t tokens) {
+  const int64_t needed = cache.length() + static_cast<int64_t>(tokens);
+  if (needed <= cache.context()) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              "the prompt needs " + std::to_string(needed) + " tokens of context, but the session holds " +
+                  std::to_string(cache.context()),
+              "shorten it or ask for a larger --context");
+}
+
+Status CheckPictures(const ModelConfig& config, const Prompt& prompt) {
+  const int64_t width = config.vision.patch_values();
+  for (const ImageInput& image : prompt.images) {
+    if (static_cast<int64_t>(image.patches.size()) != image.rows * width ||
+        static_cast<int64_t>(image.positions.size()) != 2 * image.rows) {
+      return Fail(ErrorCode::kInvalidArgument, "a picture has " + std::to_string(image.patches.size()) +
+                                                   " pixel values for " + std::to_string(image.rows) +
+                                                   " cells of " + std::to_string(width));
+    }
+    for (const int32_t p : image.positions) {
+      if (p < 0 || p >= config.vision.mm_posemb_size) {
+        return Fail(ErrorCode::kInvalidArgument,
+                    "a picture cell at position " + std::to_string(p) + " is beyond the model's table of " +
+                        std::to_string(config.vision.mm_posemb_size));
+      }
+    }
+  }
+  return {};
+}
+
+// The media must fill the placeholders exactly, and the model must have the part that embeds them.
+Status CheckMedia(const Session::Impl& session, const Prompt& prompt) {
+  const ModelConfig& config = session.engine.config;
+  if (prompt.types.size() != prompt.ids.size()) {
+    return Fail(ErrorCode::kInternal, "a prompt with as many token types as ids was expected");
+  }
+  int64_t pictures = 0, sounds = 0;
+  for (const TokenType type : prompt.types) {
+    pictures += IsPicture(type);
+    sounds += type == TokenType::kAudio;
+  }
+  if (pictures > 0 && session.engine.weights.vision.empty()) {
+    return Fail(ErrorCode::kUnsupported, "this model cannot see: it has no vision embedder",
+                "use a model with one, or put its mmproj file beside it");
+  }
+  if (sounds > 0 && session.engine.weights.audio.empty()) {
+    return Fail(ErrorCode::kUnsupported, "this model cannot hear: it has no audio embedder",
+                "use a model with one, or put its mmproj file beside it");
+  }
+  int64_t picture_rows = 0, sound_rows = 0;
+  for (const ImageInput& image : prompt.images) picture_rows += image.rows;
+  for (const AudioInput& clip : prompt.clips) {
+    sound_rows += (static_cast<int64_t>(clip.samples.size()) + config.audio.frame_samples - 1) / config.audio.frame_samples;
+  }
+  if (picture_rows != pictures || sound_rows != sounds) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "the prompt has " + std::to_string(pictures) + " picture and " + std::to_string(sounds) +
+                    " sound placeholders, but its media fill " + std::to_string(picture_rows) + " and " +
+                    std::to_string(sound_rows));
+  }
+  return CheckPictures(config, prompt);
+}
+
+// The image block of every token as absolute positions: a maximal run of picture placeholders.
+std::vector<KeyRange> Blocks(const Prompt& prompt, int64_t start) {
+  const int64_t n = static_cast<int64_t>(prompt.types.size());
+  std::vector<KeyRange> blocks(static_cast<size_t>(n), KeyRange{0, -1});
+  for (int64_t t = 0; t < n;) {
+    int64_t end = t;
+    while (end < n && IsPicture(prompt.types[static_cast<size_t>(end)])) ++end;
+    for (int64_t i = t; i < end; ++i) blocks[static_cast<size_t>(i)] = {start + t, start + end - 1};
+    t = std::max(end, t + 1);
+  }
+  return blocks;
+}
+
+// Where the chunk that begins at `begin` ends: at most `rows` further, but never inside a block.
+int64_t ChunkEnd(const std::vector<KeyRange>& blocks, int64_t start, int64_t begin, int64_t rows) {
+  const int64_t n = static_cast<int64_t>(blocks.size());
+  int64_t end = std::min(n, begin + rows);
+  if (end == n) return end;
+  const KeyRange& last = blocks[static_cast<size_t>(end - 1)];
+  if (last.first > last.last || last.last == start + end - 1) return end;
+  const int64_t block_begin = last.first - start;
+  return block_begin > begin ? block_begin : last.last - start + 1;
+}
+
+int64_t LargestBlock(const std::vector<KeyRange>& blocks) {
+  int64_t largest = 1;
+  for (const KeyRange& block : blocks) largest = std::max(largest, block.last - block.first + 1);
+  return largest;
+}
+
+}  // namespace
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::~Session() = default;
+
+void Session::Impl::Forward(std::span<const int32_t> ids, Rows soft, std::span<const KeyRange> blocks) {
+  const int64_t rows = static_cast<int64_t>(ids.size());
+  logit_rows.clear();
+  for (int64_t r = all_logits ? 0 : rows - 1; r < rows; ++r) logit_rows.push_back(r);
+  const Sequence sequence{&cache, rows, blocks};
+  engine.decoder->set_probe(probe);
+  output = engine.decoder->Forward({ids, soft, {&sequence, 1}, logit_rows, mask_rule});
+  logits = {output.logits.row(output.logits.rows - 1), static_cast<size_t>(output.logits.width)};
+  for (const int32_t id : engine.config.tokens.suppressed) {
+    logits[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
+  }
+}
+
+Status Session::Feed(const Prompt& prompt, const Progress& progress) {
+  Impl& s = *impl_;
+  LINNET_TRY(CheckIds(s.engine.config, prompt.ids));
+  LINNET_TRY(CheckRoom(s.cache, prompt.ids.size()));
+  LINNET_TRY(CheckMedia(s, prompt));
+  const int64_t start = s.cache.length();
+  const std::vector<KeyRange> blocks = Blocks(prompt, start);
+  LINNET_TRY(s.cache.ReserveRows(LargestBlock(blocks)));
+  const int64_t rows = s.cache.rows_per_call();
+  s.engine.decoder->Reserve(rows, s.all_logits ? rows : 1);
+
+  SoftRows media(s, prompt);
+  const int64_t n = static_cast<int64_t>(prompt.ids.size());
+  const int64_t width = s.engine.config.hidden_size;
+  std::vector<int32_t> ids;
+  std::vector<float> soft;
+  for (int64_t begin = 0; begin < n;) {
+    const int64_t end = ChunkEnd(blocks, start, begin, rows);
+    ids.assign(prompt.ids.begin() + begin, prompt.ids.begin() + end);
+    soft.clear();
+    for (int64_t t = begin; t < end; ++t) {
+      const TokenType type = prompt.types[static_cast<size_t>(t)];
+      if (type == TokenType::kText) continue;
+      ids[static_cast<size_t>(t - begin)] = -1;
+      const float* row = media.Next(type);
+      soft.insert(soft.end(), row, row + width);
+    }
+    s.Forward(ids, MakeRows(soft.data(), static_cast<int64_t>(soft.size()) / width, width),
+              std::span(blocks).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+    begin = end;
+    if (progress) progress(static_cast<double>(end) / static_cast<double>(n), "reading the prompt");
+  }
+  return {};
+}
+
+Status Session::Feed(std::span<const int32_t> ids) {
+  Impl& s = *impl_;
+  LINNET_TRY(CheckIds(s.engine.config, ids));
+  LINNET_TRY(CheckRoom(s.cache, ids.size()));
+  const size_t rows = static_cast<size_t>(s.cache.rows_per_call());
+  s.engine.decoder->Reserve(s.cache.rows_per_call(), s.all_logits ? s.cache.rows_per_call() : 1);
+  for (size_t begin = 0; begin < ids.size(); begin += rows) {
+    s.Forward(ids.subspan(begin, std::min(rows, ids.size() - begin)), {}, {});
+  }
+  return {};
+}
+
+std::span<const float> Session::logits() const { return impl_->logits; }
+int64_t Session::length() const { return impl_->cache.length(); }
+int64_t Session::context() const { return impl_->cache.context(); }
+uint64_t Session::cache_bytes() const { return impl_->cache.bytes(); }
+Status Session::Truncate(int64_t length) { return impl_->cache.Truncate(length); }
+
+}  // namespace linnet
