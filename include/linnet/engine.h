@@ -31,10 +31,10 @@ class Engine {
   Result<std::unique_ptr<Session>> NewSession(const SessionOptions& options);
 
   struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
   Impl& impl() { return *impl_; }
 
  private:
-  explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

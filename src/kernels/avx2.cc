@@ -26,6 +26,7 @@ struct Dot256 {
 
 #include "kernels/elementwise.inc"
 #include "kernels/panel_formats.inc"
+#include "kernels/limits.inc"
 #include "kernels/products.inc"
 
 }  // namespace

@@ -29,6 +29,7 @@ struct Dot512 {
 
 #include "kernels/elementwise.inc"
 #include "kernels/panel_formats.inc"
+#include "kernels/limits.inc"
 #include "kernels/products.inc"
 
 }  // namespace

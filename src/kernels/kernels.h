@@ -92,6 +92,8 @@ struct WideProduct {
   bool accumulate;
 };
 
+inline constexpr int64_t kLimitBytes = 24 * 1024;
+
 struct FormatKernels {
   int block_k;           // inputs a packed block covers; 1 for plain formats
   int block_bytes;       // bytes of a packed block of 16 outputs
@@ -125,8 +127,13 @@ struct KernelTable {
   float (*softmax_block)(float* s, int64_t n, float* m, float* l);
   // y = y * factor (+ x when x is not null).
   void (*scale_add)(float* y, float factor, const float* x, int64_t n);
-  // 16-bit storage of caches.
-  void (*to_bf16)(const float* x, int64_t n, uint16_t* y);
+
+  // Limits of the machine, for benchmarks. Both return the multiply-adds they did: integer products from registers
+  // alone, and fed as the wide product is, with weights and activations from `data` (kLimitBytes, first-level cache).
+  int64_t (*int8_peak)(int64_t iterations);
+  int64_t (*int8_fed)(const uint8_t* data, int64_t iterations);
+  // Reads `bytes` (a multiple of 4096) once, in four forward streams; the result keeps the reads alive.
+  uint64_t (*read)(const uint8_t* data, int64_t bytes);
 };
 
 // Tables in order of preference; nullptr where the build has none.

@@ -7,6 +7,7 @@ namespace {
 
 #include "kernels/elementwise.inc"
 #include "kernels/panel_formats.inc"
+#include "kernels/limits.inc"
 #include "kernels/products.inc"
 
 }  // namespace

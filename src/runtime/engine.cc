@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/cpu_info.h"
 #include "kernels/dispatch.h"
 #include "model/model_files.h"
 #include "runtime/engine_impl.h"
@@ -22,10 +23,16 @@ Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::Load(const LoadOptions& options, const Progress& progress) {
+  return LoadEngine(options, true, progress);
+}
+
+Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with_tokenizer, const Progress& progress) {
   LINNET_ASSIGN(ModelFiles files, OpenModel(options.model, options.mmproj, options.drafter));
-  auto impl = std::make_unique<Impl>(ThreadCount(options.threads), Kernels());
+  auto impl = std::make_unique<Engine::Impl>(ThreadCount(options.threads), Kernels());
   impl->config = files.config;
-  LINNET_ASSIGN(impl->tokenizer, LoadTokenizer(files));
+  if (with_tokenizer) {
+    LINNET_ASSIGN(impl->tokenizer, LoadTokenizer(files));
+  }
   LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *files.text, files.multimodal, impl->pool,
                                            {options.dequantise, progress}));
   return MakeEngine(std::move(impl));
@@ -33,10 +40,7 @@ Result<std::unique_ptr<Engine>> Engine::Load(const LoadOptions& options, const P
 
 std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl) {
   impl->decoder = std::make_unique<Decoder>(impl->config, impl->weights, impl->context);
-  struct Access : Engine {
-    explicit Access(std::unique_ptr<Engine::Impl> i) : Engine(std::move(i)) {}
-  };
-  return std::make_unique<Access>(std::move(impl));
+  return std::make_unique<Engine>(std::move(impl));
 }
 
 const ModelConfig& Engine::config() const { return impl_->config; }

@@ -29,6 +29,10 @@ struct Engine::Impl {
   std::unique_ptr<Decoder> decoder;
 };
 
+// Engine::Load; without a tokenizer the engine takes token ids only (tokenizer() must not be called).
+Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with_tokenizer,
+                                           const Progress& progress = {});
+
 // An engine around weights that are already there: synthetic models, generated cases. The tokenizer may be null.
 std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl);
 
