@@ -13,7 +13,10 @@ namespace {
 // Long enough to bridge the single-threaded stretches of a decode step and the sampler, short enough that a finished
 // answer does not keep a core busy.
 constexpr auto kSpin = std::chrono::milliseconds(2);
-constexpr int kPausesPerClockLook = 256;
+// After this many pauses (some ten microseconds) a waiting thread offers its processor between looks: on a busy machine
+// the one it waits for may need it.
+constexpr int kEagerPauses = 256;
+constexpr int kPausesPerLook = 32;
 
 void Pause() {
 #if defined(__x86_64__)
@@ -51,11 +54,9 @@ void ThreadPool::RunOnAll(Function function, const void* context) {
     wake_.notify_all();
   }
   function(context, 0);
-  int pauses = 0;
-  while (pending_.load(std::memory_order_acquire) > 0) {
+  for (int pauses = 1; pending_.load(std::memory_order_acquire) > 0; ++pauses) {
     Pause();
-    // With more threads than processors the others need ours.
-    if (++pauses % 4096 == 0) std::this_thread::yield();
+    if (pauses > kEagerPauses && pauses % kPausesPerLook == 0) std::this_thread::yield();
   }
 }
 
@@ -66,7 +67,8 @@ void ThreadPool::Work(int thread) {
     int pauses = 0;
     while (generation_.load(std::memory_order_acquire) == seen) {
       Pause();
-      if (++pauses % kPausesPerClockLook != 0) continue;
+      if (++pauses < kEagerPauses || pauses % kPausesPerLook != 0) continue;
+      std::this_thread::yield();
       if (std::chrono::steady_clock::now() < deadline) continue;
       std::unique_lock lock(mutex_);
       sleepers_.fetch_add(1);

@@ -38,11 +38,21 @@ class ThreadPool {
     RunOnAll([](const void* context, int thread) { (*static_cast<const Body*>(context))(thread); }, &body);
   }
 
-  // Splits [0, count) into contiguous ranges, one a thread: body(begin, end, thread). Empty ranges are not called.
+  // Run() where it pays: work of less than kSmallWork multiply-adds (or as much of anything else) is done by the calling
+  // thread in the place of all, part by part.
+  static constexpr int64_t kSmallWork = 1 << 16;
   template <typename Body>
-  void For(int64_t count, const Body& body) {
+  void RunIfLarge(int64_t work, const Body& body) {
+    if (work >= kSmallWork) return Run(body);
+    for (int thread = 0; thread < threads(); ++thread) body(thread);
+  }
+
+  // Splits [0, count) into contiguous ranges, one a thread: body(begin, end, thread). Empty ranges are not called.
+  // `work` is that of all items together, see RunIfLarge.
+  template <typename Body>
+  void For(int64_t count, const Body& body, int64_t work = kSmallWork) {
     const int64_t n = threads();
-    Run([&](int thread) {
+    RunIfLarge(work, [&](int thread) {
       const int64_t begin = count * thread / n;
       const int64_t end = count * (thread + 1) / n;
       if (begin < end) body(begin, end, thread);

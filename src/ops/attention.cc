@@ -243,9 +243,11 @@ void Attention(OpContext& context, Rows q, const KvStore& store, std::span<const
   if (q.rows <= kSplitRows && segments > 1 && tiles * segments * record <= context.partial_floats()) {
     return SplitBySegments(call, tiles, first, segments);
   }
-  context.pool().For(tiles, [&](int64_t begin, int64_t end, int thread) {
+  const int64_t work = 2 * q.rows * q.width * segments * std::min(kKeySegment, visible.back().last + 1);
+  const auto tile_range = [&](int64_t begin, int64_t end, int thread) {
     for (int64_t t = begin; t < end; ++t) WholeTile(call, TileAt(call, t), context.thread_scratch(thread));
-  });
+  };
+  context.pool().For(tiles, tile_range, work);
 }
 
 }  // namespace linnet

@@ -73,12 +73,13 @@ void Softcap(OpContext& context, Rows x, float cap) {
   // A single row of a large vocabulary is long: share out pieces of it. Lanes are independent, so any cut is exact.
   constexpr int64_t kPiece = 16384;
   const int64_t pieces = (x.width + kPiece - 1) / kPiece;
-  context.pool().For(x.rows * pieces, [&](int64_t begin, int64_t end, int) {
+  const auto range = [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i % pieces * kPiece;
       context.kernels().softcap(x.row(i / pieces) + first, cap, std::min(kPiece, x.width - first));
     }
-  });
+  };
+  context.pool().For(x.rows * pieces, range, x.rows * x.width * 8);
 }
 
 }  // namespace linnet

@@ -80,7 +80,9 @@ int64_t MatMulScratchFloats() { return kBytesFloats + kScaleFloats + kMinFloats;
 void Project(OpContext& context, Rows x, std::initializer_list<Projection> projections) {
   if (x.rows == 0) return;
   bool blocks = false;
+  int64_t work = 0;
   for (const Projection& p : projections) {
+    work += p.weight->n * x.width * x.rows;
     LINNET_CHECK(p.weight->k == x.width && p.out.rows == x.rows && p.out.width == p.weight->n);
     blocks = blocks || p.weight->blocks();
   }
@@ -89,7 +91,7 @@ void Project(OpContext& context, Rows x, std::initializer_list<Projection> proje
     QuantiseRows(context, x);
   }
   const int threads = context.pool().threads();
-  context.pool().Run([&](int thread) {
+  context.pool().RunIfLarge(work, [&](int thread) {
     for (const Projection& p : projections) {
       // Whole groups of panels: a group cut in two would expand its neighbours' share twice.
       const bool wide = p.weight->blocks() && x.rows > kFewRows;
