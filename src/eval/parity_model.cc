@@ -1,14 +1,12 @@
 // The cases of model/cases.json: tensors of the reference implementation, probe by probe.
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <map>
-#include <optional>
-#include <set>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 
+#include "base/mapped_file.h"
+#include "eval/case_recorder.h"
 #include "eval/golden_file.h"
 #include "eval/parity.h"
 #include "eval/parity_large.h"
@@ -65,11 +63,6 @@ struct Case {
   }
   const ModelConfig& config() const { return engine->config(); }
 };
-
-Rows RowsOf(const GoldenTensor& tensor) {
-  const int64_t rows = tensor.shape.empty() ? 1 : tensor.shape[0];
-  return MakeRows(const_cast<float*>(tensor.values.data()), rows, rows == 0 ? 0 : tensor.elements() / rows);
-}
 
 ImageInput ImageOf(const GoldenTensor& patches, const GoldenTensor& positions) {
   return {patches.shape.empty() ? 0 : patches.shape[0], patches.values, positions.integers};
@@ -334,17 +327,15 @@ CaseResult RunEntry(const fs::path& root, const Json& entry, Engines& engines) {
 Status RunModelCases(const fs::path& root, const ParityOptions& options, const CaseSink& sink) {
   const fs::path index = root / "model" / "cases.json";
   if (fs::exists(index)) {
-    std::ifstream file(index, std::ios::binary);
-    std::stringstream text;
-    text << file.rdbuf();
-    LINNET_ASSIGN(const Json cases, ParseJson(std::string_view(text.str()), index.string()));
+    LINNET_ASSIGN(const MappedFile file, MappedFile::Open(index));
+    LINNET_ASSIGN(const Json cases, ParseJson(file.bytes(), index.string()));
     if (!cases.is_object() || !cases.contains("cases") || !cases["cases"].is_array()) {
       return Fail(ErrorCode::kBadFile, index.string() + ": has no list named \"cases\"", "see docs/parity.md");
     }
     Engines engines(options);
     for (const Json& entry : cases["cases"]) {
       if (!entry.is_object()) continue;
-      if (!("model/" + Text(entry, "name", "")).contains(options.filter)) continue;
+      if (!Wanted(options, "model/" + Text(entry, "name", ""))) continue;
       sink(RunEntry(root, entry, engines));
     }
   }

@@ -29,7 +29,7 @@ Result<std::unique_ptr<Engine>> Engine::Load(const LoadOptions& options, const P
 Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with_tokenizer, const Progress& progress) {
   LINNET_ASSIGN(ModelFiles files, OpenModel(options.model, options.mmproj, options.drafter));
   auto impl = std::make_unique<Engine::Impl>(ThreadCount(options.threads), Kernels());
-  impl->config = files.config;
+  impl->config = std::move(files.config);
   if (with_tokenizer) {
     LINNET_ASSIGN(impl->tokenizer, LoadTokenizer(files));
   }

@@ -1,0 +1,357 @@
+#include "model/model_files.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <system_error>
+#include <vector>
+
+#include "base/mapped_file.h"
+#include "io/safetensors.h"
+#include "model/chick.h"
+#include "model/config_files.h"
+#include "model/tensor_names.h"
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kWhatToGive =
+    "give a Hugging Face directory, a GGUF file, a directory of GGUF files, or nothing for the built-in Chick";
+
+std::string_view AsText(std::span<const uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+bool IsFile(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+bool IsDirectory(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+// The entries of a directory in a fixed order; empty when it cannot be read.
+std::vector<fs::path> Entries(const fs::path& directory) {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    paths.push_back(it->path());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+// A small text file whole, or empty when it is not there.
+Result<std::string> ReadSmall(const fs::path& path) {
+  if (!IsFile(path)) return std::string();
+  LINNET_ASSIGN(const MappedFile file, MappedFile::Open(path));
+  return std::string(AsText(file.bytes()));
+}
+
+// sqrt(D) is rounded to bf16 where the reference would hold the table as bf16.
+Status SetEmbedScale(ModelFiles& files) {
+  const TensorInfo* table = FindTensor(*files.text, Role::kEmbedding);
+  files.config.embed_scale_bf16 = table != nullptr && table->dtype == Dtype::kBf16;
+  if (files.gguf != nullptr) {
+    LINNET_ASSIGN(const std::optional<bool> said, files.gguf->metadata().GetBool(kGgufScaleBf16));
+    if (said) files.config.embed_scale_bf16 = *said;
+  }
+  return {};
+}
+
+Result<std::unique_ptr<TensorSource>> OpenWeights(const fs::path& directory) {
+  if (IsFile(directory / "model.safetensors")) {
+    LINNET_ASSIGN(std::unique_ptr<Safetensors> file, Safetensors::Open(directory / "model.safetensors"));
+    return file;
+  }
+  if (IsFile(directory / "model.safetensors.index.json")) {
+    LINNET_ASSIGN(std::unique_ptr<Safetensors> file, Safetensors::OpenSharded(directory / "model.safetensors.index.json"));
+    return file;
+  }
+  return Fail(ErrorCode::kNotFound,
+              directory.string() + " has a config.json but neither model.safetensors nor model.safetensors.index.json",
+              "download the weights into it");
+}
+
+Status OpenHfDrafter(const fs::path& directory, ModelFiles& files) {
+  LINNET_ASSIGN(const std::string config, ReadSmall(directory / "config.json"));
+  LINNET_ASSIGN(const std::string generation, ReadSmall(directory / "generation_config.json"));
+  LINNET_ASSIGN(files.drafter_config, DrafterFromJson({config, generation, ""}));
+  LINNET_ASSIGN(files.drafter, OpenWeights(directory));
+  files.drafter_path = directory.string();
+  return {};
+}
+
+bool IsHfDrafter(const fs::path& directory) {
+  const Result<std::string> config = ReadSmall(directory / "config.json");
+  return config && ModelTypeOf(*config).ends_with("_assistant");
+}
+
+// The drafter of a directory: in it, or beside it under the same name with something appended. Of another width it
+// belongs to another model.
+Status FindHfDrafter(const fs::path& directory, ModelFiles& files) {
+  std::vector<fs::path> candidates;
+  for (const fs::path& path : Entries(directory)) {
+    if (IsDirectory(path) && IsHfDrafter(path)) candidates.push_back(path);
+  }
+  const fs::path clean = fs::absolute(directory).lexically_normal();
+  const fs::path self = clean.has_filename() ? clean : clean.parent_path();
+  for (const fs::path& path : Entries(self.parent_path())) {
+    const bool named_after = path.filename().string().starts_with(self.filename().string());
+    if (path != self && named_after && IsDirectory(path) && IsHfDrafter(path)) candidates.push_back(path);
+  }
+  for (const fs::path& path : candidates) {
+    if (!OpenHfDrafter(path, files)) continue;
+    if (files.drafter_config->backbone_hidden_size == files.config.hidden_size) return {};
+  }
+  files.drafter.reset();
+  files.drafter_config.reset();
+  files.drafter_path.clear();
+  return {};
+}
+
+Result<ModelFiles> OpenHuggingFace(const fs::path& directory) {
+  ModelFiles files;
+  files.kind = ModelFiles::Kind::kHuggingFace;
+  files.path = directory.string();
+  LINNET_ASSIGN(const std::string config, ReadSmall(directory / "config.json"));
+  LINNET_ASSIGN(const std::string generation, ReadSmall(directory / "generation_config.json"));
+  LINNET_ASSIGN(const std::string processor, ReadSmall(directory / "processor_config.json"));
+  Result<ModelConfig> parsed = ConfigFromJson({config, generation, processor});
+  if (!parsed) return Prefixed(directory.string(), std::move(parsed.error()));
+  files.config = std::move(*parsed);
+  LINNET_ASSIGN(files.text, OpenWeights(directory));
+  files.multimodal = files.text.get();
+  LINNET_ASSIGN(files.tokenizer_json, ReadSmall(directory / "tokenizer.json"));
+  LINNET_ASSIGN(files.prompts_json, ReadSmall(directory / "prompts.json"));
+  LINNET_TRY(SetEmbedScale(files));
+  return files;
+}
+
+Result<ModelFiles> OpenBuiltIn() {
+  ModelFiles files;
+  LINNET_ASSIGN(files.config, ConfigFromJson({AsText(ChickFile("config.json")), AsText(ChickFile("generation_config.json")),
+                                              AsText(ChickFile("processor_config.json"))}));
+  LINNET_ASSIGN(files.text, Safetensors::FromBytes(ChickFile("model.safetensors"), "the built-in Chick"));
+  files.multimodal = files.text.get();
+  files.tokenizer_json = AsText(ChickFile("tokenizer.json"));
+  files.prompts_json = AsText(ChickFile("prompts.json"));
+  LINNET_TRY(SetEmbedScale(files));
+  return files;
+}
+
+enum class GgufPart { kText, kMultimodal, kDrafter };
+
+GgufPart PartOf(const Gguf& file) {
+  const auto architecture = file.metadata().GetString("general.architecture");
+  const std::string_view name = architecture && *architecture ? **architecture : std::string_view();
+  if (name == "clip") return GgufPart::kMultimodal;
+  return IsDrafterArchitecture(name) ? GgufPart::kDrafter : GgufPart::kText;
+}
+
+bool LooksLikeGguf(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  return extension == ".gguf" && IsFile(path);
+}
+
+// Files beside the text model; a later part of a split file is not a file of its own.
+bool IsLaterPart(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.find("-of-") != std::string::npos && name.find("-00001-of-") == std::string::npos;
+}
+
+Status UseMultimodal(std::unique_ptr<Gguf> file, ModelFiles& files) {
+  Result<ModelConfig> config = ConfigFromGguf(*files.gguf, file.get());
+  if (!config) return Prefixed(file->name(), std::move(config.error()));
+  files.config = std::move(*config);
+  files.multimodal_path = file->name();
+  files.multimodal_file = std::move(file);
+  files.multimodal = files.multimodal_file.get();
+  return {};
+}
+
+Status UseDrafter(std::unique_ptr<Gguf> file, ModelFiles& files) {
+  Result<DrafterConfig> config = DrafterFromGguf(*file);
+  if (!config) return Prefixed(file->name(), std::move(config.error()));
+  files.drafter_config = std::move(*config);
+  files.drafter_path = file->name();
+  files.drafter = std::move(file);
+  return {};
+}
+
+// Whether an mmproj belongs to a text model: its projection gives rows of the model's width.
+bool Fits(const Gguf& multimodal, const ModelConfig& config) {
+  for (const Role role : {Role::kVisionProjection, Role::kAudioProjection}) {
+    const TensorInfo* tensor = FindTensor(multimodal, role);
+    if (tensor != nullptr && tensor->shape.size() == 2) return tensor->shape[0] == config.hidden_size;
+  }
+  return false;
+}
+
+Status FindGgufSiblings(const fs::path& text, bool want_multimodal, bool want_drafter, ModelFiles& files) {
+  const fs::path directory = text.parent_path().empty() ? fs::path(".") : text.parent_path();
+  for (const fs::path& path : Entries(directory)) {
+    std::error_code error;
+    if (!LooksLikeGguf(path) || IsLaterPart(path) || fs::equivalent(path, text, error)) continue;
+    Result<std::unique_ptr<Gguf>> file = Gguf::Open(path);
+    if (!file) continue;  // a neighbour's defects are not this model's
+    const GgufPart part = PartOf(**file);
+    if (part == GgufPart::kMultimodal && want_multimodal && files.multimodal == nullptr && Fits(**file, files.config)) {
+      LINNET_TRY(UseMultimodal(std::move(*file), files));
+    } else if (part == GgufPart::kDrafter && want_drafter && files.drafter == nullptr) {
+      const Result<DrafterConfig> config = DrafterFromGguf(**file);
+      if (config && config->backbone_hidden_size == files.config.hidden_size) {
+        LINNET_TRY(UseDrafter(std::move(*file), files));
+      }
+    }
+  }
+  return {};
+}
+
+Result<ModelFiles> OpenGguf(const fs::path& path, const std::string& mmproj, const std::string& drafter) {
+  ModelFiles files;
+  files.kind = ModelFiles::Kind::kGguf;
+  files.path = path.string();
+  LINNET_ASSIGN(std::unique_ptr<Gguf> text, Gguf::Open(path));
+  const GgufPart part = PartOf(*text);
+  if (part != GgufPart::kText) {
+    return Fail(ErrorCode::kInvalidArgument,
+                path.string() + (part == GgufPart::kDrafter ? " is a drafter" : " is the multimodal part of a model"),
+                "name the text model; this file is found by itself when it lies beside it");
+  }
+  Result<ModelConfig> config = ConfigFromGguf(*text, nullptr);
+  if (!config) return Prefixed(path.string(), std::move(config.error()));
+  files.config = std::move(*config);
+  files.gguf = text.get();
+  files.text = std::move(text);
+  if (!mmproj.empty()) {
+    LINNET_ASSIGN(std::unique_ptr<Gguf> file, Gguf::Open(mmproj));
+    if (PartOf(*file) != GgufPart::kMultimodal) {
+      return Fail(ErrorCode::kInvalidArgument, mmproj + " is not a multimodal (mmproj) file", "give one, or leave --mmproj out");
+    }
+    if (!Fits(*file, files.config)) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  mmproj + " belongs to a model of another width than " + path.string(), "give the one made for this model");
+    }
+    LINNET_TRY(UseMultimodal(std::move(file), files));
+  }
+  LINNET_TRY(FindGgufSiblings(path, mmproj.empty(), drafter.empty(), files));
+  LINNET_TRY(SetEmbedScale(files));
+  return files;
+}
+
+// The one text model among the GGUF files of a directory.
+Result<fs::path> TextModelIn(const fs::path& directory) {
+  std::vector<fs::path> texts;
+  std::string first_error;
+  bool any = false;
+  for (const fs::path& path : Entries(directory)) {
+    if (!LooksLikeGguf(path) || IsLaterPart(path)) continue;
+    any = true;
+    const Result<std::unique_ptr<Gguf>> file = Gguf::Open(path);
+    if (!file && first_error.empty()) first_error = file.error().Message();
+    if (file && PartOf(**file) == GgufPart::kText) texts.push_back(path);
+  }
+  if (texts.size() == 1) return texts[0];
+  if (texts.empty()) {
+    if (!first_error.empty()) return Fail(ErrorCode::kBadFile, first_error);
+    return Fail(ErrorCode::kNotFound,
+                directory.string() + (any ? " holds GGUF files but none is a text model"
+                                          : " holds neither a config.json nor a GGUF file"),
+                kWhatToGive);
+  }
+  std::string names;
+  for (const fs::path& path : texts) names += (names.empty() ? "" : ", ") + path.filename().string();
+  return Fail(ErrorCode::kInvalidArgument, directory.string() + " holds " + std::to_string(texts.size()) + " models: " + names,
+              "name one of the files");
+}
+
+Status OpenNamedDrafter(const std::string& drafter, ModelFiles& files) {
+  if (drafter.empty()) {
+    if (files.kind != ModelFiles::Kind::kHuggingFace) return {};
+    return FindHfDrafter(files.path, files);
+  }
+  if (IsDirectory(drafter)) {
+    LINNET_TRY(OpenHfDrafter(drafter, files));
+  } else {
+    LINNET_ASSIGN(std::unique_ptr<Gguf> file, Gguf::Open(drafter));
+    if (PartOf(*file) != GgufPart::kDrafter) {
+      return Fail(ErrorCode::kInvalidArgument, drafter + " is not a drafter", "give the model's assistant, or leave --drafter out");
+    }
+    LINNET_TRY(UseDrafter(std::move(file), files));
+  }
+  if (files.drafter_config->backbone_hidden_size == files.config.hidden_size) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              drafter + " drafts for a model of width " + std::to_string(files.drafter_config->backbone_hidden_size) +
+                  ", but this one has " + std::to_string(files.config.hidden_size),
+              "give the drafter made for this model");
+}
+
+struct Magic {
+  std::string_view bytes;
+  const char* name;
+};
+constexpr std::array<Magic, 8> kMagics = {{{"GGUF", "a GGUF file"},
+                                           {"\x89PNG", "a PNG picture"},
+                                           {"\xff\xd8\xff", "a JPEG picture"},
+                                           {"RIFF", "a RIFF (WAV or WebP) file"},
+                                           {"PK\x03\x04", "a zip archive (perhaps a PyTorch checkpoint)"},
+                                           {"\x80\x02", "a Python pickle (perhaps a PyTorch checkpoint)"},
+                                           {"%PDF", "a PDF document"},
+                                           {"ggml", "an old GGML file"}}};
+
+bool LooksLikeText(std::span<const uint8_t> bytes) {
+  const size_t n = std::min<size_t>(bytes.size(), 512);
+  return std::all_of(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n),
+                     [](uint8_t c) { return c >= 32 || c == '\n' || c == '\r' || c == '\t'; });
+}
+
+}  // namespace
+
+std::string DescribeFile(const fs::path& path) {
+  const Result<MappedFile> file = MappedFile::Open(path);
+  if (!file) return "unreadable";
+  const std::span<const uint8_t> bytes = file->bytes();
+  if (bytes.empty()) return "empty";
+  for (const Magic& magic : kMagics) {
+    if (AsText(bytes).starts_with(magic.bytes)) return magic.name;
+  }
+  if (bytes.size() > 9 && bytes[8] == '{' && bytes[7] == 0) return "a safetensors file";
+  if (LooksLikeText(bytes)) return "a text file";
+  return "of an unknown kind";
+}
+
+Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj, const std::string& drafter) {
+  if (model.empty()) return OpenBuiltIn();
+  const fs::path path(model);
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    return Fail(ErrorCode::kNotFound, "there is no file or directory " + model, "check the spelling, or " + std::string(kWhatToGive));
+  }
+  ModelFiles files;
+  if (IsDirectory(path) && IsFile(path / "config.json")) {
+    if (IsHfDrafter(path)) {
+      return Fail(ErrorCode::kInvalidArgument, model + " is a drafter", "name the model it drafts for; give this one as --drafter");
+    }
+    LINNET_ASSIGN(files, OpenHuggingFace(path));
+  } else if (IsDirectory(path)) {
+    LINNET_ASSIGN(const fs::path text, TextModelIn(path));
+    LINNET_ASSIGN(files, OpenGguf(text, mmproj, drafter));
+  } else if (DescribeFile(path) == "a GGUF file") {
+    LINNET_ASSIGN(files, OpenGguf(path, mmproj, drafter));
+  } else {
+    const std::string kind = DescribeFile(path);
+    return Fail(ErrorCode::kBadFile, model + " is " + kind + ", not a model",
+                kind == "a safetensors file" ? "give the directory it lies in" : kWhatToGive);
+  }
+  LINNET_TRY(OpenNamedDrafter(drafter, files));
+  return files;
+}
+
+}  // namespace linnet
