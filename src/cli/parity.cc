@@ -54,6 +54,7 @@ Status RunPath(const std::filesystem::path& root, const ParityOptions& options, 
     return Fail(ErrorCode::kNotFound, fmt::format("{} is not a directory", root.string()),
                 "give a directory of reference data (docs/parity.md)");
   }
+  LINNET_TRY(RunModelCases(root, options, sink));
   LINNET_TRY(RunTokenizerCases(root, options, sink));
   LINNET_TRY(RunChatCases(root, options, sink));
   LINNET_TRY(RunImageCases(root, options, sink));
