@@ -24,25 +24,31 @@ Result<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
     return Fail(CodeOf(errno), path.string() + ": cannot open: " + std::strerror(errno),
                 errno == ENOENT ? "check the spelling" : "check the permissions");
   }
-  struct stat info {};
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(fd);
+  auto file = FromDescriptor(fd, path);
+  ::close(fd);
+  return file;
+}
+
+Result<MappedFile> MappedFile::FromStandardInput(const std::filesystem::path& name) {
+  return FromDescriptor(STDIN_FILENO, name);
+}
+
+Result<MappedFile> MappedFile::FromDescriptor(int descriptor, const std::filesystem::path& path) {
+  struct stat info{};
+  if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
     return Fail(ErrorCode::kBadFile, path.string() + ": is not a regular file", "give a file");
   }
   MappedFile file;
   file.path_ = path;
   file.size_ = static_cast<size_t>(info.st_size);
-  if (file.size_ > 0) {
-    void* address = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (address == MAP_FAILED) {
-      const int error = errno;
-      ::close(fd);
-      file.size_ = 0;
-      return Fail(ErrorCode::kBadFile, path.string() + ": cannot map: " + std::strerror(error));
-    }
-    file.data_ = static_cast<const uint8_t*>(address);
+  if (file.size_ == 0) return file;
+  void* address = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  if (address == MAP_FAILED) {
+    const int error = errno;
+    file.size_ = 0;
+    return Fail(ErrorCode::kBadFile, path.string() + ": cannot map: " + std::strerror(error));
   }
-  ::close(fd);
+  file.data_ = static_cast<const uint8_t*>(address);
   return file;
 }
 

@@ -13,6 +13,8 @@ namespace linnet {
 class MappedFile {
  public:
   static Result<MappedFile> Open(const std::filesystem::path& path);
+  // Standard input, which must be a regular file; `name` is for messages.
+  static Result<MappedFile> FromStandardInput(const std::filesystem::path& name);
 
   MappedFile() = default;
   MappedFile(MappedFile&& other) noexcept;
@@ -28,6 +30,8 @@ class MappedFile {
   void Forget(size_t offset, size_t length) const;
 
  private:
+  static Result<MappedFile> FromDescriptor(int descriptor, const std::filesystem::path& path);
+
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
   std::filesystem::path path_;

@@ -29,7 +29,7 @@ class WavSource : public MonoSource {
     done_ += count;
     // A long recording is read once from front to back; its pages need not pile up.
     const size_t bytes =
-        done_ * file_.bytes().size() / std::max<size_t>(1, static_cast<size_t>(reader_.frames()));
+        done_ * (file_.bytes().size() / std::max<size_t>(1, static_cast<size_t>(reader_.frames())));
     if (bytes > forgotten_ + kForgetBytes) {
       file_.Forget(forgotten_, bytes - forgotten_);
       forgotten_ = bytes;
@@ -73,19 +73,19 @@ class OtherSource : public MonoSource {
   std::unique_ptr<MonoSource> source_;
 };
 
-Result<std::unique_ptr<MonoSource>> OpenSource(const std::filesystem::path& path, MappedFile file) {
+}  // namespace
+
+Result<std::unique_ptr<MonoSource>> OpenSound(MappedFile file) {
   const std::span<const uint8_t> bytes = file.bytes();
   if (bytes.empty()) return Fail(ErrorCode::kBadFile, "is empty (0 bytes)", "copy or record it again");
   if (WavReader::Recognises(bytes)) {
-    auto wav = WavSource::Open(std::move(file));
     // Compressed WAV files are for the other library.
-    if (wav || wav.error().code != ErrorCode::kUnsupported || !AvAvailable()) return wav;
-    LINNET_ASSIGN(file, MappedFile::Open(path));
+    const auto reader = WavReader::Open(bytes);
+    const bool other = !reader && reader.error().code == ErrorCode::kUnsupported && AvAvailable();
+    if (!other) return WavSource::Open(std::move(file));
   }
   return OtherSource::Open(std::move(file));
 }
-
-}  // namespace
 
 struct AudioReader::Impl {
   std::unique_ptr<MonoSource> source;
@@ -120,7 +120,7 @@ Result<AudioReader> AudioReader::FromSource(std::unique_ptr<MonoSource> source) 
 
 Result<AudioReader> AudioReader::Open(const std::filesystem::path& path) {
   LINNET_ASSIGN(MappedFile file, MappedFile::Open(path));  // its errors name the path already
-  auto source = OpenSource(path, std::move(file));
+  auto source = OpenSound(std::move(file));
   if (!source) return Prefixed(path.string(), std::move(source).error());
   auto reader = FromSource(std::move(source).value());
   if (!reader) return Prefixed(path.string(), std::move(reader).error());
@@ -157,34 +157,37 @@ Result<size_t> AudioReader::Read(std::span<float> out) {
 
 namespace {
 
-std::unexpected<Error> TooLong(const std::filesystem::path& path, double max_seconds) {
-  return Fail(ErrorCode::kUnsupported,
-              fmt::format("{}: the sound is longer than {:.0f} s", path.string(), max_seconds),
+std::unexpected<Error> TooLong(double max_seconds) {
+  return Fail(ErrorCode::kUnsupported, fmt::format("the sound is longer than {:.0f} s", max_seconds),
               "cut it, or write it down with `linnet transcribe`");
 }
 
 }  // namespace
 
-Result<AudioClip> LoadAudio(const std::filesystem::path& path, double max_seconds) {
-  LINNET_ASSIGN(AudioReader reader, AudioReader::Open(path));
+Result<AudioClip> ReadClip(AudioReader& reader, double max_seconds) {
   const auto limit = static_cast<int64_t>(max_seconds * static_cast<double>(kSampleRate));
-  if (reader.info().frames >= 0 && reader.expected_samples() > limit) return TooLong(path, max_seconds);
+  if (reader.info().frames >= 0 && reader.expected_samples() > limit) return TooLong(max_seconds);
   AudioClip clip;
   clip.samples.reserve(static_cast<size_t>(std::clamp<int64_t>(reader.expected_samples(), 0, limit)));
   std::vector<float> piece(kPiece);
   while (true) {
     LINNET_ASSIGN(const size_t count, reader.Read(piece));
     clip.samples.insert(clip.samples.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(count));
-    if (static_cast<int64_t>(clip.samples.size()) > limit) {
-      return TooLong(path, max_seconds);
-    }
+    if (static_cast<int64_t>(clip.samples.size()) > limit) return TooLong(max_seconds);
     if (count < piece.size()) break;
   }
   clip.info = reader.info();
   if (reader.replaced() > 0) {
-    clip.info.note += fmt::format("{}{} samples were no numbers and became 0",
-                                  clip.info.note.empty() ? "" : "; ", reader.replaced());
+    if (!clip.info.note.empty()) clip.info.note += "; ";
+    clip.info.note += fmt::format("{} samples were no numbers and became 0", reader.replaced());
   }
+  return clip;
+}
+
+Result<AudioClip> LoadAudio(const std::filesystem::path& path, double max_seconds) {
+  LINNET_ASSIGN(AudioReader reader, AudioReader::Open(path));
+  auto clip = ReadClip(reader, max_seconds);
+  if (!clip) return Prefixed(path.string(), std::move(clip).error());
   return clip;
 }
 

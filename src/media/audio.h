@@ -13,6 +13,8 @@
 
 namespace linnet {
 
+class MappedFile;
+
 inline constexpr int64_t kSampleRate = 16000;
 inline constexpr int64_t kFrameSamples = 640;  // 40 ms
 
@@ -35,6 +37,9 @@ class MonoSource {
   // Samples so far that were no finite numbers and were replaced by 0.
   virtual int64_t replaced() const { return 0; }
 };
+
+// The sound of a file, WAV or another format of the media library. Errors name no file.
+Result<std::unique_ptr<MonoSource>> OpenSound(MappedFile file);
 
 // A sound read piece by piece at 16 kHz: memory does not grow with its length.
 class AudioReader {
@@ -67,6 +72,9 @@ struct AudioClip {
 
 // The whole sound. Errors as above, and kUnsupported when it is longer than `max_seconds`.
 Result<AudioClip> LoadAudio(const std::filesystem::path& path, double max_seconds = 3600.0);
+
+// The same for a sound that is open already; its errors name no file.
+Result<AudioClip> ReadClip(AudioReader& reader, double max_seconds);
 
 // Soft tokens of a clip: the last, partly filled frame counts.
 constexpr int64_t FrameCount(int64_t samples, int64_t frame_samples = kFrameSamples) {

@@ -1,0 +1,23 @@
+// Takes rights away from this process for good, before it reads what strangers made.
+#pragma once
+
+#include <cstdint>
+
+namespace linnet {
+
+struct SandboxLimits {
+  uint64_t memory_bytes = uint64_t{4} << 30;  // of address space
+  uint64_t cpu_seconds = 3600;
+};
+
+// What the system granted. All three hold on Linux 5.13 and later; elsewhere as much as there is.
+struct SandboxState {
+  bool limits = false;     // memory, time, no new files, no core dump
+  bool no_files = false;   // no file can be opened any more (landlock)
+  bool few_calls = false;  // only system calls for memory, time and open files (seccomp)
+};
+
+// From here on only files that are open already can be used. The program must have one thread.
+SandboxState EnterSandbox(const SandboxLimits& limits);
+
+}  // namespace linnet

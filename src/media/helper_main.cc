@@ -1,0 +1,140 @@
+// linnet-media: decodes one file from standard input in a sandbox and writes what it found as messages
+// (wire.h). It is started by MediaLoader and of no use to a person.
+//
+//   linnet-media picture APPLY_ORIENTATION MAX_PIXELS
+//   linnet-media sound
+//   linnet-media video FPS MAX_FRAMES BUDGET CELL SOUND MAX_SOUND_SECONDS
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+#include "base/mapped_file.h"
+#include "base/sandbox.h"
+#include "media/audio.h"
+#include "media/picture.h"
+#include "media/video_clip.h"
+#include "media/wire.h"
+
+namespace linnet {
+namespace {
+
+using media_internal::MessageWriter;
+
+bool Send(MessageWriter& message) {
+  const auto bytes = message.Finish();
+  return std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size() && std::fflush(stdout) == 0;
+}
+
+void SendError(const Error& error) {
+  MessageWriter message('E');
+  Send(message.U64(static_cast<uint64_t>(error.code)).Text(error.what).Text(error.hint));
+}
+
+void SendSamples(std::span<const float> samples) {
+  while (!samples.empty()) {
+    const auto piece = samples.first(std::min(samples.size(), media_internal::kMaxSamplesPerMessage));
+    MessageWriter message('S');
+    // The parent has gone: there is nothing left to do.
+    if (!Send(message.Raw({reinterpret_cast<const uint8_t*>(piece.data()), piece.size_bytes()})))
+      std::_Exit(1);
+    samples = samples.subspan(piece.size());
+  }
+}
+
+Status DecodeOnePicture(std::span<const uint8_t> bytes, char** arguments) {
+  PictureOptions options;
+  options.apply_orientation = std::atoi(arguments[0]) != 0;
+  options.max_pixels = std::atoll(arguments[1]);
+  LINNET_ASSIGN(const Picture picture, DecodePicture(bytes, "", options));
+  MessageWriter message('P');
+  message.I64(picture.width).I64(picture.height).Text(picture.format).Text(picture.note).Raw(picture.rgb);
+  Send(message);
+  return {};
+}
+
+Status DecodeSound(MappedFile file) {
+  LINNET_ASSIGN(const std::unique_ptr<MonoSource> source, OpenSound(std::move(file)));
+  const AudioInfo& info = source->info();
+  MessageWriter head('I');
+  Send(head.Text(info.format)
+           .I64(info.rate)
+           .I64(info.channels)
+           .I64(info.frames)
+           .F64(info.seconds)
+           .Text(info.note));
+  std::vector<float> piece(1 << 14);
+  while (true) {
+    LINNET_ASSIGN(const size_t count, source->Read(piece));
+    SendSamples(std::span(piece).first(count));
+    if (count < piece.size()) break;
+  }
+  MessageWriter end('N');
+  Send(end.Text(source->info().note).I64(source->replaced()));
+  return {};
+}
+
+Status DecodeOneVideo(std::span<const uint8_t> bytes, char** arguments) {
+  VideoOptions options;
+  options.frames_per_second = std::atof(arguments[0]);
+  options.max_frames = std::atoll(arguments[1]);
+  options.budget = std::atoll(arguments[2]);
+  options.cell = std::atoll(arguments[3]);
+  options.sound = std::atoi(arguments[4]) != 0;
+  options.max_sound_seconds = std::atof(arguments[5]);
+  LINNET_ASSIGN(const VideoClip clip, DecodeVideo(bytes, "", options));
+  const VideoInfo& info = clip.info;
+  MessageWriter head('V');
+  Send(head.Text(info.format)
+           .F64(info.fps)
+           .F64(info.seconds)
+           .I64(info.width)
+           .I64(info.height)
+           .I64(info.orientation)
+           .I64(info.has_sound ? 1 : 0));
+  for (const ClipFrame& frame : clip.frames) {
+    MessageWriter message('F');
+    Send(
+        message.F64(frame.seconds).I64(frame.picture.width).I64(frame.picture.height).Raw(frame.picture.rgb));
+  }
+  SendSamples(clip.sound);
+  MessageWriter end('N');
+  Send(end.Text(clip.note).I64(0));
+  return {};
+}
+
+int Run(int count, char** arguments) {
+  const std::string_view kind = count > 1 ? arguments[1] : "";
+  const bool picture = kind == "picture" && count == 4, sound = kind == "sound" && count == 2;
+  const bool video = kind == "video" && count == 8;
+  if (!picture && !sound && !video) {
+    std::fputs("linnet-media decodes media for linnet; it is not for use by hand\n", stderr);
+    return 2;
+  }
+  auto file = MappedFile::FromStandardInput("");
+  const SandboxState state = EnterSandbox({});
+  MessageWriter hello('H');
+  Send(hello.U64((state.limits ? 1u : 0u) | (state.no_files ? 2u : 0u) | (state.few_calls ? 4u : 0u)));
+  Status status;
+  if (!file)
+    status = std::unexpected(file.error());
+  else if (picture)
+    status = DecodeOnePicture(file->bytes(), arguments + 2);
+  else if (sound)
+    status = DecodeSound(std::move(*file));
+  else
+    status = DecodeOneVideo(file->bytes(), arguments + 2);
+  if (!status) SendError(status.error());
+  MessageWriter end('Z');
+  Send(end);
+  return 0;
+}
+
+}  // namespace
+}  // namespace linnet
+
+int main(int argc, char** argv) {
+  const int code = linnet::Run(argc, argv);
+  // Nothing at the end of the process needs rights that it no longer has.
+  std::_Exit(code);
+}

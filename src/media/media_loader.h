@@ -1,0 +1,44 @@
+// Loads pictures, sounds and videos of strangers through a helper process that may neither open files nor run
+// long nor take much memory: a decoder that crashes or hangs gives an error and nothing else. Same results as
+// LoadPicture, AudioReader and LoadVideo, byte for byte.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "linnet/error.h"
+#include "media/audio.h"
+#include "media/picture.h"
+#include "media/video_clip.h"
+
+namespace linnet {
+
+struct LoaderOptions {
+  bool sandbox = true;           // false: decode in this process
+  std::filesystem::path helper;  // empty = LINNET_MEDIA_HELPER, else `linnet-media` beside the program
+  double patience_seconds = 30;  // without a sign from the helper; four times that for videos
+};
+
+class MediaLoader {
+ public:
+  explicit MediaLoader(const LoaderOptions& options = {});
+
+  // Errors as of LoadPicture; kBadFile also when the decoder died or hung.
+  Result<Picture> LoadPicture(const std::filesystem::path& path, const PictureOptions& options = {}) const;
+  Result<AudioReader> OpenAudio(const std::filesystem::path& path) const;
+  Result<AudioClip> LoadAudio(const std::filesystem::path& path, double max_seconds = 3600.0) const;
+  Result<VideoClip> LoadVideo(const std::filesystem::path& path, const VideoOptions& options = {}) const;
+
+  // Empty when the helper is used with all its protections; else one line on what is missing. What the system
+  // grants is known after the first medium.
+  std::string Weakness() const;
+
+ private:
+  std::filesystem::path helper_;  // empty: decode in this process
+  double patience_;
+  std::string missing_;
+  std::shared_ptr<int> granted_;  // flags of the helper's greeting, -1 before it
+};
+
+}  // namespace linnet

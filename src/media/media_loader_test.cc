@@ -1,0 +1,130 @@
+#include "media/media_loader.h"
+
+#include <chrono>
+#include <fstream>
+
+#include "media/golden_test_util.h"
+
+namespace linnet {
+namespace {
+
+std::filesystem::path MediaPath(const std::string& name) {
+  return LINNET_SOURCE_DIR "/tests/data/media/" + name;
+}
+
+const LoaderOptions kOptions = {.helper = LINNET_MEDIA_HELPER};
+
+TEST(MediaLoader, PicturesAreTheSameAsWithoutTheHelper) {
+  const MediaLoader loader(kOptions);
+  for (const auto& entry : std::filesystem::directory_iterator(GoldenPath("formats"))) {
+    const auto inside = LoadPicture(entry.path());
+    const auto outside = loader.LoadPicture(entry.path());
+    ASSERT_EQ(inside.has_value(), outside.has_value())
+        << entry.path() << (outside ? "" : outside.error().Message());
+    if (!inside) {
+      EXPECT_EQ(inside.error().Message(), outside.error().Message());
+      EXPECT_EQ(inside.error().code, outside.error().code);
+      continue;
+    }
+    EXPECT_EQ(inside->rgb, outside->rgb) << entry.path();
+    EXPECT_EQ(inside->width, outside->width);
+    EXPECT_EQ(inside->format, outside->format);
+    EXPECT_EQ(inside->note, outside->note);
+  }
+}
+
+TEST(MediaLoader, SoundsAreTheSameAsWithoutTheHelper) {
+  const MediaLoader loader(kOptions);
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(GoldenPath("wav")))
+    files.push_back(entry.path());
+  if (AvAvailable())
+    files.insert(files.end(), {MediaPath("tone.mp3"), MediaPath("tone.opus"), MediaPath("clip.mp4")});
+  for (const auto& file : files) {
+    const auto inside = LoadAudio(file);
+    const auto outside = loader.LoadAudio(file);
+    ASSERT_EQ(inside.has_value(), outside.has_value()) << file << (outside ? "" : outside.error().Message());
+    if (!inside) continue;
+    EXPECT_EQ(inside->samples, outside->samples) << file;
+    EXPECT_EQ(inside->info.rate, outside->info.rate);
+    EXPECT_EQ(inside->info.note, outside->info.note);
+  }
+}
+
+TEST(MediaLoader, VideosAreTheSameAsWithoutTheHelper) {
+  if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
+  const MediaLoader loader(kOptions);
+  for (const std::string name : {"clip.mp4", "clip-h264.mp4", "clip.webm", "turned.mp4"}) {
+    const auto inside = LoadVideo(MediaPath(name)), outside = loader.LoadVideo(MediaPath(name));
+    ASSERT_TRUE(inside && outside) << name << (outside ? "" : outside.error().Message());
+    ASSERT_EQ(inside->frames.size(), outside->frames.size());
+    for (size_t i = 0; i < inside->frames.size(); ++i) {
+      EXPECT_EQ(inside->frames[i].picture.rgb, outside->frames[i].picture.rgb);
+      EXPECT_EQ(inside->frames[i].seconds, outside->frames[i].seconds);
+    }
+    EXPECT_EQ(inside->sound, outside->sound);
+    EXPECT_EQ(inside->note, outside->note);
+  }
+}
+
+TEST(MediaLoader, SaysWhatIsMissing) {
+  EXPECT_NE(MediaLoader({.sandbox = false}).Weakness().find("off"), std::string::npos);
+  const MediaLoader missing({.helper = "/nowhere/linnet-media"});
+  const auto picture = missing.LoadPicture(GoldenPath("formats/rgb.png"));
+  ASSERT_FALSE(picture.has_value());
+  EXPECT_NE(picture.error().what.find("/nowhere/linnet-media"), std::string::npos);
+}
+
+TEST(MediaLoader, AMissingFileSaysSo) {
+  const auto picture = MediaLoader(kOptions).LoadPicture("/nowhere/a.png");
+  ASSERT_FALSE(picture.has_value());
+  EXPECT_EQ(picture.error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(MediaLoader(kOptions).LoadPicture("/dev/zero").has_value());
+}
+
+// Helpers that misbehave, written as shell scripts.
+class BadHelper : public ::testing::Test {
+ protected:
+  std::filesystem::path Script(const std::string& body) {
+    const auto path = std::filesystem::path(::testing::TempDir()) / "bad-helper.sh";
+    std::ofstream(path) << "#!/bin/sh\n" << body << "\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    return path;
+  }
+  std::string ErrorOf(const std::string& body, double patience = 30) {
+    const MediaLoader loader({.helper = Script(body), .patience_seconds = patience});
+    const auto picture = loader.LoadPicture(GoldenPath("formats/rgb.png"));
+    return picture ? "none" : picture.error().Message();
+  }
+};
+
+constexpr const char* kHello = "printf 'H\\010\\0\\0\\0\\0\\0\\0\\0\\007\\0\\0\\0\\0\\0\\0\\0';";
+
+TEST_F(BadHelper, OneThatDiesIsAnErrorWithItsSignal) {
+  EXPECT_NE(ErrorOf("kill -SEGV $$").find("signal 11"), std::string::npos);
+  EXPECT_NE(ErrorOf(std::string(kHello) + "kill -KILL $$").find("signal 9"), std::string::npos);
+  EXPECT_NE(ErrorOf("exit 3").find("exit code 3"), std::string::npos);
+}
+
+TEST_F(BadHelper, OneThatHangsIsStopped) {
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_NE(ErrorOf(std::string(kHello) + "exec sleep 60", 0.5).find("did not answer"), std::string::npos);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
+TEST_F(BadHelper, OneThatLiesIsNotBelieved) {
+  for (const std::string& body : {
+           std::string(kHello) +
+               "printf 'P\\377\\377\\377\\377\\377\\377\\377\\377'",          // a length beyond all limits
+           std::string(kHello) + "printf 'P\\004\\0\\0\\0\\0\\0\\0\\0abcd'",  // no room for the sizes
+           std::string("printf 'X\\0\\0\\0\\0\\0\\0\\0\\0'"),                 // no greeting
+           std::string(kHello) +
+               "printf 'P\\040\\0\\0\\0\\0\\0\\0\\0\\001\\0\\0\\0\\0\\0\\0\\0\\001\\0\\0\\0\\0\\0\\0\\0"
+               "\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0'",  // a picture without pixels
+       }) {
+    EXPECT_NE(ErrorOf(body).find("damaged answer"), std::string::npos) << body << ErrorOf(body);
+  }
+}
+
+}  // namespace
+}  // namespace linnet
