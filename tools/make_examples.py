@@ -84,7 +84,7 @@ def draw(path, size, background, shapes):
 
 
 def speak(path, text, voice):
-    subprocess.run(["espeak-ng", "-v", voice, "-s", "150", "-w", str(path), text], check=True)
+    subprocess.run(["espeak-ng", "-v", voice, "-s", "165", "-w", str(path), text], check=True)
 
 
 def main():
@@ -96,8 +96,8 @@ def main():
          [("red", "star", 65, 70, 42), ("blue", "circle", 175, 85, 48)])
     draw(folder / "three.png", (288, 192), (250, 240, 240),
          [("green", "triangle", 55, 95, 36), ("yellow", "square", 145, 100, 34), ("purple", "circle", 235, 95, 36)])
-    speak(folder / "command.wav", "turn on the kitchen light", "en-us")
-    speak(folder / "timer.wav", "set a timer for 5 minutes", "en-gb")
+    speak(folder / "command.wav", "play some jazz music", "en-us")
+    speak(folder / "weather.wav", "what is the weather in paris", "en-gb")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ void AnswerPrinter::Finish(const Generation& answer) {
 std::string ReadableCall(const ToolCall& call) {
   std::string text = fmt::format("call {}(", call.name);
   const char* separator = "";
-  for (const auto& [name, value] : ArgumentsOf(call).items()) {
+  const Json arguments = ArgumentsOf(call);
+  for (const auto& [name, value] : arguments.items()) {
     text += separator + name + ": " + Dump(value);
     separator = ", ";
   }

@@ -110,11 +110,11 @@ class ChatLoop {
   }
 
   void Answer() {
-    InterruptGuard guard;
+    interrupt_.Clear();
     AnswerPrinter printer;
     ProgressLine progress;
     GenerateHooks hooks = printer.Hooks();
-    hooks.cancel = &guard.flag();
+    hooks.cancel = &interrupt_.flag();
     hooks.on_prompt = [&progress](double fraction, std::string_view what) {
       fraction < 1.0 ? progress.Show(fraction, what) : progress.Clear();
     };
@@ -135,6 +135,7 @@ class ChatLoop {
   Conversation& conversation_;
   ChatStart start_;
   UserMessage next_;
+  InterruptGuard interrupt_;  // also between answers: a key typed before the editor has the terminal must not end us
   bool done_ = false;
 };
 

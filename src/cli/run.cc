@@ -112,14 +112,11 @@ Result<int> Run(const RunArgs& args) {
   UserMessage message;
   std::vector<MediaUse> uses;
   LINNET_TRY(LoadMedia(args.media, engine->config(), message, uses));
-  auto conversation = Conversation::Create(*engine, session, setup);
-  if (!conversation) {
-    return args.tools.empty() ? std::unexpected(conversation.error()) : Prefixed(args.tools, conversation.error());
-  }
-  if (!prompt) return Chat(*engine, *conversation, {std::move(message), args.media.image_tokens, options});
+  LINNET_ASSIGN(Conversation conversation, Conversation::Create(*engine, session, setup));
+  if (!prompt) return Chat(*engine, conversation, {std::move(message), args.media.image_tokens, options});
   message.text = *prompt;
-  conversation->AddUser(std::move(message));
-  return AnswerOnce(args, *engine, *conversation, uses, options);
+  conversation.AddUser(std::move(message));
+  return AnswerOnce(args, *engine, conversation, uses, options);
 }
 
 }  // namespace

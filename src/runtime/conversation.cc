@@ -135,6 +135,7 @@ Result<Conversation> Conversation::Create(Engine& engine, const SessionOptions& 
       return Fail(ErrorCode::kInvalidArgument, "the tools are not a JSON list",
                   R"(give [{"type": "function", "function": {"name": …, "parameters": {…}}}, …])");
     }
+    LINNET_TRY(RenderChat({{{"role", "user"}, {"content", ""}}}, tools, {}));  // names the tool that is wrong
   }
   LINNET_ASSIGN(std::unique_ptr<Session> session, engine.NewSession(options));
   auto impl = std::unique_ptr<Impl>(new Impl(engine, std::move(session), std::move(tools)));

@@ -66,7 +66,9 @@ TEST(WrongUse, AnEmptyPromptIsNoPrompt) {
 TEST(WrongUse, ToolsThatAreNoTools) {
   ExpectError(RunLinnet({"run", "-p", "x", "--tools", "no_tools.json"}), 1, {"no_tools.json"});
   WriteFile(Scratch("tools.json"), "[{]");
-  ExpectError(RunLinnet({"run", "-p", "x", "--tools", Scratch("tools.json")}), 1, {"tools.json"});
+  ExpectError(RunLinnet({"run", "-p", "x", "--tools", Scratch("tools.json")}), 2, {"tools", "JSON list"});
+  WriteFile(Scratch("tools.json"), R"([{"type": "function", "function": {"description": "nameless"}}])");
+  ExpectError(RunLinnet({"run", "-p", "x", "--tools", Scratch("tools.json")}), 2, {"name"});
 }
 
 TEST(WrongUse, ParityWithoutDataSaysSo) {
