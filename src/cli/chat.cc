@@ -30,8 +30,7 @@ class ChatLoop {
       : engine_(engine), conversation_(conversation), start_(std::move(start)), next_(std::move(start_.first)) {}
 
   int Run() {
-    fmt::print(stderr, "A chat with {}. /help lists the commands.\n",
-               engine_.config().name.empty() ? "the model" : engine_.config().name);
+    fmt::print(stderr, "A chat with {}. /help lists the commands.\n", start_.title);
     LineEditor editor(DefaultHistoryFile());
     while (!done_) {
       const std::optional<std::string> line = ReadMessage(editor);

@@ -10,6 +10,7 @@
 namespace linnet {
 
 struct ChatStart {
+  std::string title;         // what the person chats with
   UserMessage first;         // media of the first message; its text is what the person types
   std::string image_tokens;  // as --image-tokens
   GenerateOptions options;

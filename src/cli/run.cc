@@ -2,8 +2,6 @@
 #include <fmt/core.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +13,7 @@
 #include "cli/media_args.h"
 #include "cli/model_args.h"
 #include "cli/report.h"
+#include "model/config.h"
 #include "runtime/conversation.h"
 
 namespace linnet {
@@ -77,6 +76,11 @@ Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
   return prompt;
 }
 
+std::string Title(const RunArgs& args, const Engine& engine) {
+  if (args.model.model.empty()) return "Chick";
+  return engine.config().name.empty() ? args.model.model : engine.config().name;
+}
+
 int AnswerOnce(const RunArgs& args, Engine& engine, Conversation& conversation, const std::vector<MediaUse>& uses,
                const GenerateOptions& options) {
   AnswerPrinter printer;
@@ -113,7 +117,9 @@ Result<int> Run(const RunArgs& args) {
   std::vector<MediaUse> uses;
   LINNET_TRY(LoadMedia(args.media, engine->config(), message, uses));
   LINNET_ASSIGN(Conversation conversation, Conversation::Create(*engine, session, setup));
-  if (!prompt) return Chat(*engine, conversation, {std::move(message), args.media.image_tokens, options});
+  if (!prompt) {
+    return Chat(*engine, conversation, {Title(args, *engine), std::move(message), args.media.image_tokens, options});
+  }
   message.text = *prompt;
   conversation.AddUser(std::move(message));
   return AnswerOnce(args, *engine, conversation, uses, options);

@@ -53,7 +53,7 @@ TEST(Chat, CtrlCStopsTheAnswerAndNotTheProgram) {
 }
 
 TEST(Chat, AToolCallTakesItsResult) {
-  Terminal chat({"run"});
+  Terminal chat({"run", "--max-tokens", "32"});
   ASSERT_TRUE(chat.Expect("> "));
   chat.Type("/result nothing\n");
   EXPECT_TRUE(chat.Expect("no tool call waits")) << chat.screen();

@@ -1,0 +1,177 @@
+#include "runtime/conversation.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <numeric>
+#include <utility>
+
+#include "model/config.h"
+#include "runtime/media_input.h"
+#include "text/tokenizer.h"
+
+namespace linnet {
+namespace {
+
+// 2 text, an image of 3 rows, 1 text, a clip of 2, 2 text.
+Prompt MixedPrompt() {
+  Prompt prompt;
+  using enum TokenType;
+  prompt.types = {kText, kText, kImage, kImage, kImage, kText, kAudio, kAudio, kText, kText};
+  prompt.ids.resize(prompt.types.size());
+  std::iota(prompt.ids.begin(), prompt.ids.end(), 0);
+  prompt.images.push_back({.rows = 3, .patches = {}, .positions = {}});
+  prompt.clips.push_back({.samples = {1.0f}});
+  return prompt;
+}
+
+TEST(DropPrefix, NeverCutsAMediaBlock) {
+  const int64_t expected[] = {0, 1, 2, 2, 2, 5, 6, 6, 8, 9, 10};
+  for (int64_t length = 0; length <= 10; ++length) {
+    Prompt prompt = MixedPrompt();
+    const int64_t dropped = DropPrefix(prompt, length);
+    EXPECT_EQ(dropped, expected[length]);
+    ASSERT_EQ(prompt.ids.size(), static_cast<size_t>(10 - dropped));
+    EXPECT_EQ(prompt.types.size(), prompt.ids.size());
+    if (!prompt.ids.empty()) {
+      EXPECT_EQ(prompt.ids.front(), dropped);
+    }
+    EXPECT_EQ(prompt.images.size(), dropped >= 5 ? 0u : 1u);
+    EXPECT_EQ(prompt.clips.size(), dropped >= 8 ? 0u : 1u);
+  }
+}
+
+TEST(DropPrefix, TellsNeighbouringFramesApart) {
+  Prompt prompt;
+  prompt.types.assign(5, TokenType::kVideo);
+  prompt.ids.assign(5, 7);
+  prompt.images = {{.rows = 2, .patches = {}, .positions = {}}, {.rows = 3, .patches = {}, .positions = {}}};
+  EXPECT_EQ(DropPrefix(prompt, 4), 2);
+  ASSERT_EQ(prompt.images.size(), 1u);
+  EXPECT_EQ(prompt.images[0].rows, 3);
+}
+
+class ConversationTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    auto loaded = Engine::Load({});
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().Message();
+    engine_ = loaded->release();
+  }
+  static void TearDownTestSuite() { delete engine_; }
+
+  static Conversation Begin(const ChatSetup& setup = {}) {
+    auto conversation = Conversation::Create(*engine_, {}, setup);
+    EXPECT_TRUE(conversation.has_value()) << conversation.error().Message();
+    return std::move(*conversation);
+  }
+
+  static UserMessage Picture(const std::string& text, const std::string& file) {
+    UserMessage message;
+    message.text = text;
+    auto picture = LoadPicture(std::string(LINNET_SOURCE_DIR "/models/chick/examples/") + file);
+    EXPECT_TRUE(picture.has_value());
+    message.pictures.push_back(*MakeImageInput(*picture, 70, engine_->config()));
+    return message;
+  }
+
+  static Generation Ask(Conversation& conversation, UserMessage message, const GenerateHooks& hooks = {}) {
+    conversation.AddUser(std::move(message));
+    auto answer = conversation.Answer({}, hooks);
+    EXPECT_TRUE(answer.has_value()) << answer.error().Message();
+    return *answer;
+  }
+
+  static Engine* engine_;
+};
+
+Engine* ConversationTest::engine_ = nullptr;
+
+// The live conversation computes only what is new; the other one is made to forget its session before each answer.
+TEST_F(ConversationTest, AContinuedConversationAnswersAsAFreshOne) {
+  Conversation live = Begin();
+  Conversation fresh = Begin();
+  GenerateOptions wrong;
+  wrong.sampling.temperature = -1.0f;
+  const auto ask_both = [&](const std::function<UserMessage()>& message) {
+    const Generation continued = Ask(live, message());
+    fresh.AddUser(message());
+    EXPECT_FALSE(fresh.Answer(wrong).has_value());
+    const auto computed = fresh.Answer({});
+    EXPECT_TRUE(computed.has_value());
+    EXPECT_EQ(continued.ids, computed->ids);
+    return std::pair(continued.stats.prompt_tokens, computed->stats.prompt_tokens);
+  };
+  ask_both([] { return Picture("what is in the picture", "see-006.png"); });
+  ask_both([] { return Picture("what color is the circle", "see-018.png"); });
+  const auto [continued, computed] = ask_both([] { return UserMessage{"how many shapes are there", {}, {}}; });
+  EXPECT_LT(continued, 60) << "the pictures were computed again";
+  EXPECT_GT(computed, 140) << "the pictures were not computed again";
+}
+
+TEST_F(ConversationTest, ResetForgets) {
+  Conversation conversation = Begin();
+  const Generation alone = Ask(conversation, {"6 + 1", {}, {}});
+  Ask(conversation, Picture("what is in the picture", "see-006.png"));
+  conversation.Reset();
+  const Generation again = Ask(conversation, {"6 + 1", {}, {}});
+  EXPECT_EQ(again.ids, alone.ids);
+  EXPECT_EQ(again.text, "7");
+}
+
+TEST_F(ConversationTest, ToolCallsWaitForTheirResults) {
+  Conversation conversation = Begin();
+  EXPECT_FALSE(conversation.AwaitsToolResult());
+  int calls = 0;
+  GenerateHooks hooks;
+  hooks.on_tool_call = [&](const ToolCall& call) {
+    ++calls;
+    EXPECT_EQ(call.name, "phone");
+  };
+  const Generation answer = Ask(conversation, {"Use a tool. call tom", {}, {}}, hooks);
+  EXPECT_EQ(answer.finish, FinishReason::kToolCall);
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(answer.text, "");
+  ASSERT_TRUE(conversation.AwaitsToolResult());
+  conversation.AddToolResult("tom answered");
+  EXPECT_FALSE(conversation.AwaitsToolResult());
+  GenerateOptions few;
+  few.max_tokens = 8;
+  EXPECT_TRUE(conversation.Answer(few).has_value());
+}
+
+TEST_F(ConversationTest, AFailedAnswerLeavesTheConversationUsable) {
+  SessionOptions options;
+  options.context = 64;
+  auto conversation = Conversation::Create(*engine_, options, {});
+  ASSERT_TRUE(conversation.has_value());
+  std::string longest;
+  for (int i = 0; i < 200; ++i) longest += "turn on the kitchen light ";
+  conversation->AddUser({longest, {}, {}});
+  const auto failed = conversation->Answer({});
+  ASSERT_FALSE(failed.has_value());
+  EXPECT_EQ(failed.error().code, ErrorCode::kInvalidArgument);
+  conversation->DropUnanswered();
+  EXPECT_EQ(Ask(*conversation, {"6 + 1", {}, {}}).text, "7");
+}
+
+TEST_F(ConversationTest, CancellingStopsBeforeTheNextToken) {
+  Conversation conversation = Begin();
+  std::atomic<bool> cancel{false};
+  GenerateHooks hooks;
+  hooks.cancel = &cancel;
+  hooks.on_text = [&](std::string_view) { cancel = true; };
+  const Generation answer = Ask(conversation, {"Translate to French: turn off the garden lamp", {}, {}}, hooks);
+  EXPECT_EQ(answer.finish, FinishReason::kCancelled);
+  EXPECT_GE(answer.ids.size(), 1u);
+  EXPECT_LT(answer.ids.size(), 8u);
+}
+
+TEST_F(ConversationTest, ToolsMustBeAList) {
+  const auto result = Conversation::Create(*engine_, {}, {"", "{\"name\": 1}", false});
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace linnet
