@@ -1,7 +1,176 @@
 #include "eval/parity_large.h"
 
-namespace linnet {
+#include <algorithm>
+#include <cstring>
+#include <map>
 
-Status RunLargeCase(const std::filesystem::path&, const ParityOptions&, const CaseSink&) { return {}; }
+#include <nlohmann/json.hpp>
+
+#include "base/cpu_info.h"
+#include "base/mapped_file.h"
+#include "eval/case_recorder.h"
+#include "eval/golden_file.h"
+#include "io/json.h"
+#include "kernels/dispatch.h"
+#include "linnet/session.h"
+#include "model/config_files.h"
+#include "model/synthetic.h"
+#include "runtime/engine_impl.h"
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+// Keeps chosen rows of chosen intermediates: the whole run would be gigabytes. Rows count over all calls.
+class RowRecorder : public Probe {
+ public:
+  void Want(const std::string& name, std::vector<int64_t> rows) { wanted_[name] = std::move(rows); }
+
+  void See(std::string_view name, int64_t layer, Rows rows) override {
+    const std::string key = name == "out" ? "layer" + std::to_string(layer) : std::string(name);
+    int64_t& seen = seen_[key];
+    for (const int64_t row : wanted_[key]) {
+      if (row < seen || row >= seen + rows.rows) continue;
+      std::vector<float>& values = values_[key];
+      values.insert(values.end(), rows.row(row - seen), rows.row(row - seen) + rows.width);
+    }
+    seen += rows.rows;
+  }
+
+  const std::vector<float>& Values(const std::string& key) { return values_[key]; }
+
+ private:
+  std::map<std::string, std::vector<int64_t>> wanted_;
+  std::map<std::string, int64_t> seen_;
+  std::map<std::string, std::vector<float>> values_;
+};
+
+Result<std::unique_ptr<Engine>> MakeLargeEngine(const Json& description, const ParityOptions& options) {
+  const auto config = description.find("config");
+  if (config == description.end()) return Fail(ErrorCode::kBadFile, "large.json: has no config");
+  auto impl = std::make_unique<Engine::Impl>(options.threads > 0 ? options.threads : GetCpuInfo().cores, Kernels());
+  LINNET_ASSIGN(impl->config, ConfigFromJson({config->dump(), "", ""}));
+  const std::unique_ptr<TensorSource> source = HashedWeights(impl->config);
+  LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *source, source.get(), impl->pool, {}));
+  return MakeEngine(std::move(impl));
+}
+
+// The picture and the sound of the mixed prompt are hashed as well; their first values are stored.
+Result<Prompt> MixedPrompt(const GoldenFile& golden, const ModelConfig& config, std::vector<ProbeResult>& probes) {
+  for (const char* name : {"in.mixed.input_ids", "in.mixed.mm_token_type_ids", "in.mixed.positions", "in.patches.head", "in.samples.head"}) {
+    if (!golden.contains(name)) return Fail(ErrorCode::kBadFile, std::string("large.safetensors: has no ") + name);
+  }
+  Prompt prompt;
+  prompt.ids = golden.at("in.mixed.input_ids").integers;
+  for (const int32_t type : golden.at("in.mixed.mm_token_type_ids").integers) {
+    prompt.types.push_back(static_cast<TokenType>(type));
+  }
+  ImageInput image;
+  image.positions = golden.at("in.mixed.positions").integers;
+  image.rows = static_cast<int64_t>(image.positions.size()) / 2;
+  image.patches.resize(static_cast<size_t>(image.rows * config.vision.patch_values()));
+  HashedValues("in.patches", 0, 0.5f, 0.5f, image.patches);
+  AudioInput clip;
+  clip.samples.resize(1280);
+  HashedValues("in.samples", 0, 0.0f, 0.25f, clip.samples);
+  probes.push_back(Compare("in.patches.head", std::span(image.patches).first(8), golden.at("in.patches.head"), {}));
+  probes.push_back(Compare("in.samples.head", std::span(clip.samples).first(8), golden.at("in.samples.head"), {}));
+  prompt.images.push_back(std::move(image));
+  prompt.clips.push_back(std::move(clip));
+  return prompt;
+}
+
+void CompareAll(const GoldenFile& golden, const std::string& prefix, RowRecorder& recorder, Tolerance tolerance,
+                std::vector<ProbeResult>& probes) {
+  for (const auto& [name, expected] : golden) {
+    if (!name.starts_with(prefix)) continue;
+    probes.push_back(Compare(name, recorder.Values(name.substr(prefix.size())), expected, tolerance));
+  }
+}
+
+Result<std::unique_ptr<Session>> OpenSession(Engine& engine, MaskRule rule, Probe& probe) {
+  SessionOptions options;
+  options.context = 1280;
+  options.mask_rule = rule;
+  LINNET_ASSIGN(std::unique_ptr<Session> session, engine.NewSession(options));
+  session->impl().probe = &probe;
+  session->impl().all_logits = true;
+  return session;
+}
+
+Status RunMixed(Engine& engine, const GoldenFile& golden, Tolerance tolerance, std::vector<ProbeResult>& probes) {
+  LINNET_ASSIGN(const Prompt prompt, MixedPrompt(golden, engine.config(), probes));
+  const int64_t tokens = static_cast<int64_t>(prompt.ids.size());
+  const auto image = std::find(prompt.types.begin(), prompt.types.end(), TokenType::kImage);
+  for (const MaskRule rule : {MaskRule::kA, MaskRule::kB}) {
+    RowRecorder recorder;
+    for (const char* name : {"layer0", "layer1", "final_norm"}) {
+      recorder.Want(name, {image - prompt.types.begin(), tokens - 1});
+    }
+    recorder.Want("logits", {tokens - 3, tokens - 2, tokens - 1});
+    recorder.Want("soft", {5, 7});  // the picture's six rows, then the clip's two
+    LINNET_ASSIGN(const std::unique_ptr<Session> session, OpenSession(engine, rule, recorder));
+    LINNET_TRY(session->Feed(prompt));
+    CompareAll(golden, rule == MaskRule::kA ? "out.mixed.A." : "out.mixed.B.", recorder, tolerance, probes);
+    const std::span<const float> soft = recorder.Values("soft");
+    const size_t width = static_cast<size_t>(engine.config().hidden_size);
+    if (rule == MaskRule::kB || soft.size() != 2 * width) continue;
+    if (golden.contains("out.mixed.soft_image_row5")) {
+      probes.push_back(Compare("out.mixed.soft_image_row5", soft.first(width), golden.at("out.mixed.soft_image_row5"), tolerance));
+    }
+    if (golden.contains("out.mixed.soft_audio_row1")) {
+      probes.push_back(Compare("out.mixed.soft_audio_row1", soft.last(width), golden.at("out.mixed.soft_audio_row1"), tolerance));
+    }
+  }
+  return {};
+}
+
+Status RunLong(Engine& engine, const GoldenFile& golden, Tolerance tolerance, std::vector<ProbeResult>& probes) {
+  if (!golden.contains("in.long.input_ids")) return {};
+  const std::vector<int32_t>& ids = golden.at("in.long.input_ids").integers;
+  const int64_t last = static_cast<int64_t>(ids.size()) - 1;
+  RowRecorder recorder;
+  recorder.Want("layer0", {last});
+  recorder.Want("final_norm", {last});
+  recorder.Want("logits", {last - 2, last - 1, last});
+  LINNET_ASSIGN(const std::unique_ptr<Session> session, OpenSession(engine, MaskRule::kA, recorder));
+  LINNET_TRY(session->Feed(ids));
+  CompareAll(golden, "out.long.", recorder, tolerance, probes);
+  return {};
+}
+
+Result<std::vector<ProbeResult>> Run(const fs::path& root, const ParityOptions& options) {
+  LINNET_ASSIGN(const MappedFile file, MappedFile::Open(root / "model" / "large.json"));
+  LINNET_ASSIGN(const Json description, ParseJson(file.bytes(), "large.json"));
+  if (!description.is_object()) return Fail(ErrorCode::kBadFile, "large.json: is not an object");
+  Tolerance tolerance;
+  if (const auto it = description.find("rtol"); it != description.end() && it->is_number()) tolerance.rtol = *it;
+  if (const auto it = description.find("atol"); it != description.end() && it->is_number()) tolerance.atol = *it;
+  LINNET_ASSIGN(const GoldenFile golden, ReadGolden(root / "model" / "large.safetensors"));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, MakeLargeEngine(description, options));
+  std::vector<ProbeResult> probes;
+  LINNET_TRY(RunMixed(*engine, golden, tolerance, probes));
+  LINNET_TRY(RunLong(*engine, golden, tolerance, probes));
+  return probes;
+}
+
+}  // namespace
+
+Status RunLargeCase(const fs::path& root, const ParityOptions& options, const CaseSink& sink) {
+  CaseResult result;
+  result.name = "model/large";
+  if (!fs::exists(root / "model" / "large.json") || !Wanted(options, result.name)) return {};
+  Result<std::vector<ProbeResult>> probes = Run(root, options);
+  if (probes) {
+    Conclude(result, std::move(*probes));
+  } else {
+    result.state = CaseState::kFail;
+    result.note = probes.error().Message();
+  }
+  sink(result);
+  return {};
+}
 
 }  // namespace linnet

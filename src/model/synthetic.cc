@@ -1,0 +1,237 @@
+#include "model/synthetic.h"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+#include "base/bf16.h"
+#include "base/check.h"
+#include "model/config_files.h"
+
+namespace linnet {
+namespace {
+
+// Published hyper-parameters of Gemma 4 12B Unified.
+constexpr std::string_view kConfig12b = R"({
+  "model_type": "gemma4_unified", "tie_word_embeddings": true, "eos_token_id": [1, 106],
+  "image_token_id": 258880, "audio_token_id": 258881, "eoi_token_id": 258882, "eoa_token_index": 258883,
+  "video_token_id": 258884, "boi_token_id": 255999, "boa_token_id": 256000,
+  "text_config": {
+    "model_type": "gemma4_unified_text", "vocab_size": 262144, "hidden_size": 3840, "intermediate_size": 15360,
+    "num_hidden_layers": LAYERS, "layer_types": [TYPES], "num_attention_heads": 16, "num_key_value_heads": 8,
+    "num_global_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512, "attention_k_eq_v": true,
+    "sliding_window": 1024, "final_logit_softcapping": 30.0, "rms_norm_eps": 1e-6,
+    "use_bidirectional_attention": "vision", "max_position_embeddings": 262144, "pad_token_id": 0, "eos_token_id": 1,
+    "bos_token_id": 2, "hidden_activation": "gelu_pytorch_tanh",
+    "rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+      "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1000000.0}}}MEDIA})";
+constexpr std::string_view kMedia12b = R"(,
+  "vision_config": {"model_type": "gemma4_unified_vision", "patch_size": 16, "pooling_kernel_size": 3,
+    "mm_embed_dim": 3840, "output_proj_dims": 3840, "mm_posemb_size": 1120},
+  "audio_config": {"model_type": "gemma4_unified_audio", "audio_embed_dim": 640})";
+
+void Replace(std::string& text, std::string_view what, std::string_view with) {
+  text.replace(text.find(what), what.size(), with);
+}
+
+Result<ModelConfig> Config12b(int layers, bool multimodal) {
+  std::string types;
+  for (int l = 0; l < layers; ++l) {
+    types += l == 0 ? "" : ",";
+    types += (l + 1) % 6 == 0 || l + 1 == layers ? "\"full_attention\"" : "\"sliding_attention\"";
+  }
+  std::string text(kConfig12b);
+  Replace(text, "LAYERS", std::to_string(layers));
+  Replace(text, "TYPES", types);
+  Replace(text, "MEDIA", multimodal ? kMedia12b : "");
+  return ConfigFromJson({text, "", ""});
+}
+
+uint64_t Mix(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return z ^ (z >> 31);
+}
+
+uint64_t HashName(std::string_view name) {
+  uint64_t h = 14695981039346656037u;
+  for (const char c : name) h = (h ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  return h;
+}
+
+// Quants are noise; the factors of every block make weights of about 1 / sqrt(K).
+struct Factors {
+  uint16_t d;
+  uint16_t second;   // m or dmin
+  int offset;        // where d stands
+  int second_offset;  // -1: there is none
+};
+
+Factors FactorsOf(Dtype dtype, double deviation) {
+  const auto half = [](double value) { return FloatToHalf(static_cast<float>(value)); };
+  switch (dtype) {
+    case Dtype::kQ4_1: return {half(deviation / 4.6), half(-7.5 * deviation / 4.6), 0, 2};
+    case Dtype::kQ5_0: return {half(deviation / 9.2), 0, 0, -1};
+    case Dtype::kQ5_1: return {half(deviation / 9.2), half(-15.5 * deviation / 9.2), 0, 2};
+    case Dtype::kQ8_0: return {half(deviation / 74), 0, 0, -1};
+    case Dtype::kQ4K: return {half(deviation / 170), half(7.5 * deviation / 170), 0, 2};
+    case Dtype::kQ5K: return {half(deviation / 340), half(15.5 * deviation / 340), 0, 2};
+    case Dtype::kQ6K: return {half(deviation / 1370), 0, 208, -1};
+    default: return {half(deviation / 4.6), 0, 0, -1};
+  }
+}
+
+// REQUIRES: offset and the size are whole blocks.
+void FillBlocks(const TensorInfo& tensor, uint64_t offset, std::span<uint8_t> out) {
+  const DtypeInfo& info = GetDtypeInfo(tensor.dtype);
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(tensor.shape.back()));
+  const Factors factors = FactorsOf(tensor.dtype, deviation);
+  const size_t block = static_cast<size_t>(info.block_bytes);
+  uint64_t counter = HashName(tensor.name) + offset;
+  for (size_t i = 0; i < out.size(); i += 8) {
+    const uint64_t bits = Mix(counter += 0x9E3779B97F4A7C15u);
+    std::memcpy(out.data() + i, &bits, std::min<size_t>(8, out.size() - i));
+  }
+  for (size_t b = 0; b + block <= out.size(); b += block) {
+    std::memcpy(out.data() + b + factors.offset, &factors.d, 2);
+    if (factors.second_offset >= 0) std::memcpy(out.data() + b + factors.second_offset, &factors.second, 2);
+  }
+}
+
+// ±[1, 2) times a power of two near 1 / sqrt(K): no rounding, no special values.
+void FillPlain(const TensorInfo& tensor, uint64_t offset, std::span<uint8_t> out) {
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(tensor.shape.back()));
+  const uint32_t exponent = static_cast<uint32_t>(127 + std::ilogb(deviation));
+  const size_t size = static_cast<size_t>(GetDtypeInfo(tensor.dtype).block_bytes);
+  const uint64_t seed = HashName(tensor.name);
+  for (size_t i = 0; i < out.size(); i += size) {
+    const uint32_t noise = static_cast<uint32_t>(Mix(seed + offset + i));
+    const uint32_t bits = (noise & 0x80000000u) | exponent << 23 | (noise & 0x7fffffu);
+    const uint16_t half = tensor.dtype == Dtype::kF16 ? FloatToHalf(std::bit_cast<float>(bits)) : static_cast<uint16_t>(bits >> 16);
+    std::memcpy(out.data() + i, size == 4 ? static_cast<const void*>(&bits) : &half, size);
+  }
+}
+
+void FillConstant(float value, std::span<uint8_t> out) {
+  for (size_t i = 0; i < out.size(); i += 4) std::memcpy(out.data() + i, &value, 4);
+}
+
+void FillSynthetic(const TensorInfo& tensor, uint64_t offset, std::span<uint8_t> out) {
+  if (tensor.shape.size() == 1) return FillConstant(tensor.shape[0] == 1 ? 0.75f : 1.0f, out);
+  if (GetDtypeInfo(tensor.dtype).block_elements > 1) return FillBlocks(tensor, offset, out);
+  FillPlain(tensor, offset, out);
+}
+
+// The usual Q4_K_M mix of this model (docs/formats.md).
+Dtype MixedFormat(const ExpectedTensor& tensor, int layers) {
+  const int eighth = layers / 8;
+  const bool more_bits =
+      tensor.layer < eighth || tensor.layer >= 7 * eighth || (tensor.layer - eighth) % 3 == 2;
+  if (tensor.role == Role::kEmbedding) return Dtype::kQ6K;
+  if (tensor.role == Role::kDown && more_bits) return Dtype::kQ6K;
+  if (tensor.role == Role::kV && more_bits) return Dtype::kQ6K;
+  return Dtype::kQ4K;
+}
+
+bool IsMultimodal(Role role) { return role >= Role::kPatchNorm1Weight && role <= Role::kAudioProjection; }
+
+}  // namespace
+
+GeneratedSource::GeneratedSource(const ModelConfig& config, const FormatOf& format, Fill fill) : fill_(std::move(fill)) {
+  std::vector<ExpectedTensor> expected = TextTensors(config);
+  for (ExpectedTensor& tensor : MultimodalTensors(config)) expected.push_back(std::move(tensor));
+  for (const ExpectedTensor& tensor : expected) {
+    TensorInfo info;
+    info.name = HfName(tensor.role, tensor.layer);
+    info.dtype = format(tensor);
+    info.shape = tensor.shape;
+    info.bytes = RowBytes(info.dtype, static_cast<uint64_t>(info.elements()));
+    tensors_.push_back(std::move(info));
+  }
+}
+
+const TensorInfo* GeneratedSource::Find(std::string_view name) const {
+  const auto it = std::find_if(tensors_.begin(), tensors_.end(), [&](const TensorInfo& t) { return t.name == name; });
+  return it == tensors_.end() ? nullptr : &*it;
+}
+
+std::span<const uint8_t> GeneratedSource::Bytes(const TensorInfo& tensor, uint64_t offset, uint64_t length,
+                                                std::vector<uint8_t>& scratch) const {
+  scratch.resize(length);
+  fill_(tensor, offset, scratch);
+  return scratch;
+}
+
+Result<SyntheticModel> MakeSynthetic(std::string_view spec, bool multimodal) {
+  const auto refuse = [&](const char* hint) {
+    return Fail(ErrorCode::kInvalidArgument, "'" + std::string(spec) + "' is not a synthetic model", hint);
+  };
+  const size_t colon = spec.find(':');
+  if (colon == std::string_view::npos) return refuse("write SHAPE:FORMAT, for instance 12b:q4_0");
+  std::string_view shape = spec.substr(0, colon);
+  const std::string_view format_name = spec.substr(colon + 1);
+  int layers = 48;
+  if (const size_t at = shape.find('@'); at != std::string_view::npos) {
+    const std::string_view number = shape.substr(at + 1);
+    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), layers);
+    if (parsed.ec != std::errc() || layers < 1 || layers > 48) return refuse("the number of layers is 1 to 48");
+    shape = shape.substr(0, at);
+  }
+  if (shape != "12b") return refuse("the only shape is 12b");
+  const bool mix = format_name == "q4_k_m";
+  const std::optional<Dtype> dtype = mix ? Dtype::kQ4K : DtypeFromName(format_name);
+  if (!dtype || *dtype == Dtype::kI32 || *dtype == Dtype::kI64) {
+    return refuse("formats are f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k and q4_k_m");
+  }
+  SyntheticModel model;
+  LINNET_ASSIGN(model.config, Config12b(layers, multimodal));
+  const auto format = [&](const ExpectedTensor& tensor) {
+    if (tensor.shape.size() == 1 || tensor.role == Role::kPositionTable) return Dtype::kF32;
+    if (IsMultimodal(tensor.role)) return Dtype::kBf16;
+    if (mix) return MixedFormat(tensor, layers);
+    return *dtype == Dtype::kQ4_0 && tensor.role == Role::kEmbedding ? Dtype::kQ6K : *dtype;
+  };
+  auto source = std::make_unique<GeneratedSource>(model.config, format, FillSynthetic);
+  for (const TensorInfo& tensor : source->tensors()) model.file_bytes += tensor.bytes;
+  model.source = std::move(source);
+  return model;
+}
+
+void HashedValues(std::string_view name, uint64_t first, float base, float scale, std::span<float> out) {
+  const uint64_t h = HashName(name);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const uint64_t bits = Mix(h + (first + i + 1) * 0x9E3779B97F4A7C15u) >> 40;
+    const float u = static_cast<float>(bits) * 0x1p-23f - 1.0f;
+    out[i] = base + scale * u;
+  }
+}
+
+std::unique_ptr<TensorSource> HashedWeights(const ModelConfig& config) {
+  const auto fill = [](const TensorInfo& tensor, uint64_t offset, std::span<uint8_t> out) {
+    float base = 0.0f, scale = 0.0f;
+    const std::string_view name = tensor.name;
+    const int64_t columns = tensor.shape.back();
+    if (name.ends_with(".layer_scalar")) {
+      base = 0.5f, scale = 0.25f;
+    } else if (name.ends_with(".q_norm.weight") || name.ends_with(".k_norm.weight")) {
+      base = 0.3125f, scale = 0.125f;
+    } else if (name.ends_with(".bias")) {
+      scale = 0.25f;
+    } else if (name.ends_with("pos_embedding")) {
+      scale = 0.5f;
+    } else if (name.ends_with("embed_tokens.weight")) {
+      scale = 0.125f;
+    } else if (tensor.shape.size() == 1) {
+      base = 1.0f, scale = 0.5f;
+    } else {
+      scale = columns == 640 ? 1.0f / 16 : columns == 3840 || columns == 4096 ? 1.0f / 32 : 1.0f / 64;
+    }
+    LINNET_CHECK(offset % 4 == 0 && out.size() % 4 == 0);
+    HashedValues(name, offset / 4, base, scale, {reinterpret_cast<float*>(out.data()), out.size() / 4});
+  };
+  return std::make_unique<GeneratedSource>(config, [](const ExpectedTensor&) { return Dtype::kF32; }, fill);
+}
+
+}  // namespace linnet
