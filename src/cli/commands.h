@@ -5,6 +5,7 @@
 
 namespace linnet {
 
+Command BenchCommand();
 Command InfoCommand();
 Command ParityCommand();
 Command RunCommand();

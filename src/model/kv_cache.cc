@@ -68,6 +68,23 @@ void KvCache::Advance(int64_t rows) {
   high_water_ = std::max(high_water_, length_);
 }
 
+void KvCache::FillForTiming(int64_t length) {
+  LINNET_CHECK(length <= context_);
+  for (KvStore& store : layers_) {
+    const size_t width = static_cast<size_t>(store.kv_heads() * store.head_dim());
+    std::vector<float> key(width), value(width);
+    for (int64_t p = std::max<int64_t>(0, length - store.capacity()); p < length; ++p) {
+      for (size_t i = 0; i < width; ++i) {
+        key[i] = static_cast<float>((static_cast<size_t>(p) * 31 + i * 17) % 97) / 970.0f - 0.05f;
+        value[i] = static_cast<float>((static_cast<size_t>(p) * 13 + i * 29) % 89) / 89.0f - 0.5f;
+      }
+      store.Write(p, key.data(), value.data());
+    }
+  }
+  length_ = length;
+  high_water_ = std::max(high_water_, length_);
+}
+
 int64_t KvCache::shortest() const {
   if (window_ == 0) return 0;
   // A row at position p sees window - 1 positions before it; the oldest intact one is high_water - capacity.

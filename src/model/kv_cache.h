@@ -37,6 +37,9 @@ class KvCache {
   // Positions [length, length + rows) have been written in every layer.
   void Advance(int64_t rows);
 
+  // For benchmarks: holds `length` positions of made-up keys and values.
+  void FillForTiming(int64_t length);
+
   // Forgets positions from `length` on. Error: the rings no longer hold the window before that position.
   Status Truncate(int64_t length);
   // The shortest length Truncate() accepts beside 0.

@@ -1,0 +1,103 @@
+// linnet bench: speed beside the limits of the machine.
+#include <fmt/core.h>
+
+#include <memory>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/report.h"
+#include "eval/bench.h"
+
+namespace linnet {
+namespace {
+
+struct BenchArgs {
+  BenchOptions options;
+  std::string kv = "bf16";
+  int64_t threads = 0;
+  bool json = false;
+};
+
+std::string AsJson(const BenchResult& r) {
+  nlohmann::ordered_json j;
+  j["model"] = r.model;
+  j["kernels"] = r.kernels;
+  j["threads"] = r.threads;
+  j["load_s"] = r.load_s;
+  j["file_gb"] = r.file_gb;
+  j["weights_gb"] = r.weight_gb;
+  j["resident_gb"] = r.resident_gb;
+  j["int8_peak_tmacs"] = r.limits.int8_peak_tmacs;
+  j["int8_fed_tmacs"] = r.limits.int8_fed_tmacs;
+  j["bandwidth_gbs"] = r.limits.bandwidth_gbs;
+  j["prefill_tok_s"] = r.prefill_tok_s.best;
+  j["prefill_tok_s_median"] = r.prefill_tok_s.median;
+  j["prefill_share"] = r.prefill_share;
+  j["prefill_share_fed"] = r.prefill_share_fed;
+  j["decode_tok_s"] = r.decode_tok_s.best;
+  j["decode_tok_s_median"] = r.decode_tok_s.median;
+  j["decode_share"] = r.decode_share;
+  j["decode_32k_ratio"] = r.decode_32k_ratio;
+  j["verify4_ratio"] = r.verify4_ratio;
+  j["streams8_ratio"] = r.streams8_ratio;
+  return j.dump(2) + "\n";
+}
+
+std::string AsText(const BenchResult& r, const BenchOptions& options) {
+  std::string text = fmt::format("{}: kernels {}, {} threads\n", r.model, r.kernels, r.threads);
+  text += fmt::format("load      {:.1f} s, weights {:.2f} GB, resident {:.2f} GB\n", r.load_s, r.weight_gb, r.resident_gb);
+  text += fmt::format("limits    int8 {:.3f} T multiply-adds/s from registers, {:.3f} fed from the first-level cache; "
+                      "memory {:.1f} GB/s\n",
+                      r.limits.int8_peak_tmacs, r.limits.int8_fed_tmacs, r.limits.bandwidth_gbs);
+  text += fmt::format("prefill   {:.1f} tokens/s best, {:.1f} median of {}: {:.0f} % of the int8 peak, {:.0f} % of fed\n",
+                      r.prefill_tok_s.best, r.prefill_tok_s.median, options.repeat, 100 * r.prefill_share,
+                      100 * r.prefill_share_fed);
+  text += fmt::format("decode    {:.2f} tokens/s best, {:.2f} median: {:.0f} % of the bandwidth\n", r.decode_tok_s.best,
+                      r.decode_tok_s.median, 100 * r.decode_share);
+  for (size_t i = 1; i < r.depth_tok_s.size(); ++i) {
+    text += fmt::format("          {:.2f} tokens/s best, {:.2f} median at depth {}\n", r.depth_tok_s[i].best,
+                        r.depth_tok_s[i].median, options.depths[i]);
+  }
+  text += fmt::format("verify    four drafts take {:.2f} times one token\n", r.verify4_ratio);
+  text += fmt::format("streams   eight sequences write {:.2f} times the tokens of one\n", r.streams8_ratio);
+  return text;
+}
+
+int Run(BenchArgs args) {
+  args.options.load.threads = static_cast<int>(args.threads);
+  args.options.kv = args.kv == "f32" ? KvType::kF32 : KvType::kBf16;
+  if (args.options.prompt < 1 || args.options.repeat < 1 || args.options.decode < 1) {
+    return Report({ErrorCode::kInvalidArgument, "--prompt, --decode and --repeat count from 1", ""});
+  }
+  ProgressLine progress;
+  const Result<BenchResult> result = RunBench(args.options, progress.AsCallback());
+  progress.Clear();
+  if (!result) return Report(result.error());
+  Write(args.json ? AsJson(*result) : AsText(*result, args.options));
+  return FlushOutput();
+}
+
+}  // namespace
+
+Command BenchCommand() {
+  return {"bench", "measure speed as a share of what the machine can do", [](Args& args) {
+            auto values = std::make_shared<BenchArgs>();
+            args.Positional("MODEL", values->options.load.model, "a model; Chick if none is named", false);
+            args.Option("--synthetic", values->options.synthetic,
+                        "made-up weights of an exact shape: SHAPE[@LAYERS]:FORMAT, for instance 12b:q4_0 or 12b@6:q4_k_m");
+            args.Option("-t,--threads", values->threads, "threads; 0 = one a core");
+            args.Option("--prompt", values->options.prompt, "tokens of the prompt");
+            args.Option("--decode", values->options.decode, "tokens written in a repetition");
+            args.Option("--repeat", values->options.repeat, "repetitions; the best and the median are shown");
+            args.Choice("--kv", values->kv, {"f32", "bf16"}, "how the cache stores keys and values");
+            args.Flag("--json", values->json, "print one JSON object");
+            args.Footer(
+                "Limits are measured between the repetitions of the same run (docs/performance.md).\n"
+                "Examples:\n  linnet bench\n  linnet bench --synthetic 12b:q4_0 --json\n");
+            return [values] { return Run(*values); };
+          }};
+}
+
+}  // namespace linnet
