@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include <fcntl.h>
@@ -77,13 +79,30 @@ Result<ChildProcess> ChildProcess::Start(const std::filesystem::path& program,
   if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     return Fail(ErrorCode::kBadFile, input.string() + ": is not a regular file", "give a file");
   }
+  return StartWith(program, arguments, file.get());
+}
+
+Result<ChildProcess> ChildProcess::Start(const std::filesystem::path& program,
+                                         const std::vector<std::string>& arguments,
+                                         std::span<const uint8_t> input) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), std::fclose);
+  if (file == nullptr || std::fwrite(input.data(), 1, input.size(), file.get()) != input.size() ||
+      std::fflush(file.get()) != 0 || ::lseek(::fileno(file.get()), 0, SEEK_SET) != 0) {
+    return Fail(ErrorCode::kInternal, std::string("no temporary file: ") + std::strerror(errno),
+                "make room in the directory for temporary files");
+  }
+  return StartWith(program, arguments, ::fileno(file.get()));
+}
+
+Result<ChildProcess> ChildProcess::StartWith(const std::filesystem::path& program,
+                                             const std::vector<std::string>& arguments, int input) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     return Fail(ErrorCode::kInternal, fmt::format("no pipe: {}", std::strerror(errno)));
   Descriptor read_end(ends[0]);
   const Descriptor write_end(ends[1]);
   pid_t id = -1;
-  if (const int error = Spawn(program, arguments, file.get(), write_end.get(), id); error != 0) {
+  if (const int error = Spawn(program, arguments, input, write_end.get(), id); error != 0) {
     return Fail(ErrorCode::kInternal,
                 fmt::format("cannot start {}: {}", program.string(), std::strerror(error)));
   }

@@ -22,6 +22,10 @@ class ChildProcess {
   static Result<ChildProcess> Start(const std::filesystem::path& program,
                                     const std::vector<std::string>& arguments,
                                     const std::filesystem::path& input);
+  // The same with bytes that are in memory as the file.
+  static Result<ChildProcess> Start(const std::filesystem::path& program,
+                                    const std::vector<std::string>& arguments,
+                                    std::span<const uint8_t> input);
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&& other) noexcept;
   ~ChildProcess();  // kills it if it still runs
@@ -36,6 +40,8 @@ class ChildProcess {
 
  private:
   ChildProcess() = default;
+  static Result<ChildProcess> StartWith(const std::filesystem::path& program,
+                                        const std::vector<std::string>& arguments, int input);
   void Kill();
 
   int id_ = -1;

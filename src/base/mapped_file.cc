@@ -29,6 +29,19 @@ Result<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
   return file;
 }
 
+Result<MappedFile> MappedFile::FromBytes(std::span<const uint8_t> bytes, const std::filesystem::path& name) {
+  MappedFile file;
+  file.path_ = name;
+  if (bytes.empty()) return file;
+  void* address = ::mmap(nullptr, bytes.size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) return Fail(ErrorCode::kOutOfMemory, name.string() + ": no memory to hold it");
+  std::memcpy(address, bytes.data(), bytes.size());
+  file.in_memory_ = true;
+  file.size_ = bytes.size();
+  file.data_ = static_cast<const uint8_t*>(address);
+  return file;
+}
+
 Result<MappedFile> MappedFile::FromStandardInput(const std::filesystem::path& name) {
   return FromDescriptor(STDIN_FILENO, name);
 }
@@ -58,6 +71,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(path_, other.path_);
+  std::swap(in_memory_, other.in_memory_);
   return *this;
 }
 
@@ -66,7 +80,7 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::Forget(size_t offset, size_t length) const {
-  if (data_ == nullptr || offset >= size_) return;
+  if (data_ == nullptr || offset >= size_ || in_memory_) return;
   // Whole pages inside the range only: neighbours may still be wanted.
   const size_t begin = (offset + kPage - 1) / kPage * kPage;
   const size_t end = (offset + length) / kPage * kPage;

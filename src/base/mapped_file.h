@@ -13,6 +13,8 @@ namespace linnet {
 class MappedFile {
  public:
   static Result<MappedFile> Open(const std::filesystem::path& path);
+  // A copy of `bytes` that behaves like a file of this name.
+  static Result<MappedFile> FromBytes(std::span<const uint8_t> bytes, const std::filesystem::path& name);
   // Standard input, which must be a regular file; `name` is for messages.
   static Result<MappedFile> FromStandardInput(const std::filesystem::path& name);
 
@@ -35,6 +37,7 @@ class MappedFile {
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
   std::filesystem::path path_;
+  bool in_memory_ = false;  // no file lies behind the pages
 };
 
 }  // namespace linnet

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/child_process.h"
+#include "base/mapped_file.h"
 #include "media/wire.h"
 
 namespace linnet {
@@ -34,8 +35,12 @@ std::unexpected<Error> Nonsense() {
 class Helper {
  public:
   static Result<Helper> Start(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                              const std::filesystem::path& file, double patience) {
-    LINNET_ASSIGN(ChildProcess child, ChildProcess::Start(program, arguments, file));
+                              const MediaSource& source, double patience) {
+    if (source.file.empty()) {
+      LINNET_ASSIGN(ChildProcess child, ChildProcess::Start(program, arguments, source.bytes));
+      return Helper(std::move(child), patience);
+    }
+    LINNET_ASSIGN(ChildProcess child, ChildProcess::Start(program, arguments, source.file));
     return Helper(std::move(child), patience);
   }
 
@@ -235,10 +240,16 @@ std::filesystem::path FindHelper() {
   return {};
 }
 
+// Errors of a file name it already; everything else gets the name here.
 template <typename T>
-Result<T> WithName(const std::filesystem::path& path, Result<T> result) {
-  if (result || result.error().what.starts_with(path.string())) return result;
-  return Prefixed(path.string(), std::move(result).error());
+Result<T> WithName(const MediaSource& source, Result<T> result) {
+  if (result || result.error().what.starts_with(source.name)) return result;
+  return Prefixed(source.name, std::move(result).error());
+}
+
+Result<MappedFile> Map(const MediaSource& source) {
+  return source.file.empty() ? MappedFile::FromBytes(source.bytes, source.name)
+                             : MappedFile::Open(source.file);
 }
 
 }  // namespace
@@ -261,38 +272,42 @@ std::string MediaLoader::Weakness() const {
                      (*granted_ & 4) != 0 ? "" : " seccomp");
 }
 
-Result<Picture> MediaLoader::LoadPicture(const std::filesystem::path& path,
-                                         const PictureOptions& options) const {
-  if (helper_.empty()) return linnet::LoadPicture(path, options);
+Result<Picture> MediaLoader::LoadPicture(const MediaSource& source, const PictureOptions& options) const {
   const std::vector<std::string> arguments = {"picture", options.apply_orientation ? "1" : "0",
                                               std::to_string(options.max_pixels)};
   const auto load = [&]() -> Result<Picture> {
-    LINNET_ASSIGN(Helper helper, Helper::Start(helper_, arguments, path, patience_));
+    if (helper_.empty()) {
+      LINNET_ASSIGN(const MappedFile file, Map(source));
+      return DecodePicture(file.bytes(), source.name, options);
+    }
+    LINNET_ASSIGN(Helper helper, Helper::Start(helper_, arguments, source, patience_));
     LINNET_ASSIGN(*granted_, helper.Greeting());
     return ReceivePicture(helper, options);
   };
-  return WithName(path, load());
+  return WithName(source, load());
 }
 
-Result<AudioReader> MediaLoader::OpenAudio(const std::filesystem::path& path) const {
-  if (helper_.empty()) return AudioReader::Open(path);
+Result<AudioReader> MediaLoader::OpenAudio(const MediaSource& source) const {
   const auto open = [&]() -> Result<AudioReader> {
-    LINNET_ASSIGN(Helper helper, Helper::Start(helper_, {"sound"}, path, patience_));
+    if (helper_.empty()) {
+      LINNET_ASSIGN(MappedFile file, Map(source));
+      LINNET_ASSIGN(std::unique_ptr<MonoSource> sound, OpenSound(std::move(file)));
+      return AudioReader::FromSource(std::move(sound));
+    }
+    LINNET_ASSIGN(Helper helper, Helper::Start(helper_, {"sound"}, source, patience_));
     LINNET_ASSIGN(*granted_, helper.Greeting());
-    LINNET_ASSIGN(std::unique_ptr<MonoSource> source, HelperSound::Open(std::move(helper)));
-    return AudioReader::FromSource(std::move(source));
+    LINNET_ASSIGN(std::unique_ptr<MonoSource> sound, HelperSound::Open(std::move(helper)));
+    return AudioReader::FromSource(std::move(sound));
   };
-  return WithName(path, open());
+  return WithName(source, open());
 }
 
-Result<AudioClip> MediaLoader::LoadAudio(const std::filesystem::path& path, double max_seconds) const {
-  LINNET_ASSIGN(AudioReader reader, OpenAudio(path));
-  return WithName(path, ReadClip(reader, max_seconds));
+Result<AudioClip> MediaLoader::LoadAudio(const MediaSource& source, double max_seconds) const {
+  LINNET_ASSIGN(AudioReader reader, OpenAudio(source));
+  return WithName(source, ReadClip(reader, max_seconds));
 }
 
-Result<VideoClip> MediaLoader::LoadVideo(const std::filesystem::path& path,
-                                         const VideoOptions& options) const {
-  if (helper_.empty()) return linnet::LoadVideo(path, options);
+Result<VideoClip> MediaLoader::LoadVideo(const MediaSource& source, const VideoOptions& options) const {
   const std::vector<std::string> arguments = {"video",
                                               fmt::format("{}", options.frames_per_second),
                                               std::to_string(options.max_frames),
@@ -301,11 +316,15 @@ Result<VideoClip> MediaLoader::LoadVideo(const std::filesystem::path& path,
                                               options.sound ? "1" : "0",
                                               fmt::format("{}", options.max_sound_seconds)};
   const auto load = [&]() -> Result<VideoClip> {
-    LINNET_ASSIGN(Helper helper, Helper::Start(helper_, arguments, path, kVideoPatience * patience_));
+    if (helper_.empty()) {
+      LINNET_ASSIGN(const MappedFile file, Map(source));
+      return DecodeVideo(file.bytes(), source.name, options);
+    }
+    LINNET_ASSIGN(Helper helper, Helper::Start(helper_, arguments, source, kVideoPatience * patience_));
     LINNET_ASSIGN(*granted_, helper.Greeting());
     return ReceiveVideo(helper, options);
   };
-  return WithName(path, load());
+  return WithName(source, load());
 }
 
 }  // namespace linnet

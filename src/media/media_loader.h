@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "linnet/error.h"
 #include "media/audio.h"
@@ -13,6 +16,21 @@
 #include "media/video_clip.h"
 
 namespace linnet {
+
+// Where a medium comes from: a file, or bytes that are here already.
+struct MediaSource {
+  MediaSource(std::filesystem::path path)
+      : file(std::move(path)), name(file.string()) {}  // NOLINT: a path is one
+  MediaSource(std::vector<uint8_t> content, std::string label)
+      : bytes(std::move(content)), name(std::move(label)) {}
+
+  std::filesystem::path file;  // empty: `bytes`
+  std::vector<uint8_t> bytes;
+  std::string name;  // for messages
+};
+
+// A path, a `file:` address or a `data:` address in base64. Errors: kInvalidArgument.
+Result<MediaSource> ParseMediaAddress(std::string_view text);
 
 struct LoaderOptions {
   bool sandbox = true;           // false: decode in this process
@@ -25,10 +43,10 @@ class MediaLoader {
   explicit MediaLoader(const LoaderOptions& options = {});
 
   // Errors as of LoadPicture; kBadFile also when the decoder died or hung.
-  Result<Picture> LoadPicture(const std::filesystem::path& path, const PictureOptions& options = {}) const;
-  Result<AudioReader> OpenAudio(const std::filesystem::path& path) const;
-  Result<AudioClip> LoadAudio(const std::filesystem::path& path, double max_seconds = 3600.0) const;
-  Result<VideoClip> LoadVideo(const std::filesystem::path& path, const VideoOptions& options = {}) const;
+  Result<Picture> LoadPicture(const MediaSource& source, const PictureOptions& options = {}) const;
+  Result<AudioReader> OpenAudio(const MediaSource& source) const;
+  Result<AudioClip> LoadAudio(const MediaSource& source, double max_seconds = 3600.0) const;
+  Result<VideoClip> LoadVideo(const MediaSource& source, const VideoOptions& options = {}) const;
 
   // Empty when the helper is used with all its protections; else one line on what is missing. What the system
   // grants is known after the first medium.

@@ -67,6 +67,33 @@ TEST(MediaLoader, VideosAreTheSameAsWithoutTheHelper) {
   }
 }
 
+TEST(MediaLoader, AddressesNameFilesAndContent) {
+  const std::string png =
+      "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/"
+      "pLvAAAAAElFTkSuQmCC";
+  for (const MediaLoader& loader : {MediaLoader(kOptions), MediaLoader({.sandbox = false})}) {
+    const auto source = ParseMediaAddress(png);
+    ASSERT_TRUE(source.has_value()) << source.error().Message();
+    const auto picture = loader.LoadPicture(*source);
+    ASSERT_TRUE(picture.has_value()) << picture.error().Message();
+    EXPECT_EQ(picture->rgb, (std::vector<uint8_t>{255, 0, 0}));
+    const auto wav = ReadFile(GoldenPath("wav/mono-8k-s16.wav"));
+    const auto sound = loader.LoadAudio(MediaSource(wav, "upload"));
+    ASSERT_TRUE(sound.has_value()) << sound.error().Message();
+    EXPECT_EQ(sound->samples, LoadAudio(GoldenPath("wav/mono-8k-s16.wav"))->samples);
+    const auto empty = loader.LoadPicture(MediaSource({}, "upload"));
+    ASSERT_FALSE(empty.has_value());
+    EXPECT_EQ(empty.error().Message(), "upload: is empty (0 bytes); copy or download it again");
+  }
+  EXPECT_EQ(ParseMediaAddress("a%20b.png")->file, "a%20b.png");
+  EXPECT_EQ(ParseMediaAddress("file:///a%20b.png")->file, "/a b.png");
+  EXPECT_EQ(ParseMediaAddress("file://localhost/a.png")->file, "/a.png");
+  for (const char* bad : {"file://a.png", "file:///a%2", "file:///a%00b", "data:image/png,abc",
+                          "data:;base64,a", "data:;base64,a$b=", "data:;base64"}) {
+    EXPECT_FALSE(ParseMediaAddress(bad).has_value()) << bad;
+  }
+}
+
 TEST(MediaLoader, SaysWhatIsMissing) {
   EXPECT_NE(MediaLoader({.sandbox = false}).Weakness().find("off"), std::string::npos);
   const MediaLoader missing({.helper = "/nowhere/linnet-media"});
@@ -76,10 +103,10 @@ TEST(MediaLoader, SaysWhatIsMissing) {
 }
 
 TEST(MediaLoader, AMissingFileSaysSo) {
-  const auto picture = MediaLoader(kOptions).LoadPicture("/nowhere/a.png");
+  const auto picture = MediaLoader(kOptions).LoadPicture(std::filesystem::path("/nowhere/a.png"));
   ASSERT_FALSE(picture.has_value());
   EXPECT_EQ(picture.error().code, ErrorCode::kNotFound);
-  EXPECT_FALSE(MediaLoader(kOptions).LoadPicture("/dev/zero").has_value());
+  EXPECT_FALSE(MediaLoader(kOptions).LoadPicture(std::filesystem::path("/dev/zero")).has_value());
 }
 
 // Helpers that misbehave, written as shell scripts.
