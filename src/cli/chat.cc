@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 #include <string_view>
@@ -12,6 +13,8 @@
 #include "cli/line_editor.h"
 #include "cli/media_args.h"
 #include "cli/report.h"
+#include "media/media_kind.h"
+#include "media/media_loader.h"
 #include "model/config.h"
 
 namespace linnet {
@@ -19,6 +22,7 @@ namespace {
 
 constexpr const char* kHelp =
     "/image FILE    a picture for the next message      /audio FILE   a sound for it\n"
+    "/video FILE    a video with its sound              @FILE         the same inside a message\n"
     "/system TEXT   another system message, from anew   /think        thinking on or off\n"
     "/result TEXT   the result of the tool call asked for\n"
     "/reset         forget the conversation             /quit         leave (also Ctrl-D)\n"
@@ -27,7 +31,10 @@ constexpr const char* kHelp =
 class ChatLoop {
  public:
   ChatLoop(Engine& engine, Conversation& conversation, ChatStart start)
-      : engine_(engine), conversation_(conversation), start_(std::move(start)), next_(std::move(start_.first)) {}
+      : engine_(engine),
+        conversation_(conversation),
+        start_(std::move(start)),
+        next_(std::move(start_.first)) {}
 
   int Run() {
     fmt::print(stderr, "A chat with {}. /help lists the commands.\n", start_.title);
@@ -39,7 +46,7 @@ class ChatLoop {
       if (line->front() == '/') {
         Command(*line);
       } else {
-        next_.text = *line;
+        next_.text = TakeAttachments(*line);
         conversation_.AddUser(std::exchange(next_, {}));
         Answer();
       }
@@ -76,26 +83,63 @@ class ChatLoop {
     } else if (name == "think") {
       conversation_.SetThinking(!conversation_.thinking());
       fmt::print(stderr, "thinking is {}\n", conversation_.thinking() ? "on" : "off");
-    } else if (name == "image" || name == "audio") {
-      Attach(name == "image", rest);
+    } else if (name == "image" || name == "audio" || name == "video") {
+      Attach(name, rest);
     } else if (name == "result") {
       ToolResult(rest);
     } else {
-      const auto nearest = Nearest(name, {"help", "quit", "reset", "system", "think", "image", "audio", "result"});
+      const auto nearest =
+          Nearest(name, {"help", "quit", "reset", "system", "think", "image", "audio", "video", "result"});
       fmt::print(stderr, "linnet: unknown command /{}{}; /help lists them\n", name,
                  nearest ? ", did you mean /" + *nearest + "?" : "");
     }
   }
 
-  void Attach(bool picture, const std::string& file) {
-    MediaArgs media;
-    media.image_tokens = start_.image_tokens;
-    (picture ? media.images : media.audio).push_back(file);
+  // Attaches the files that a message names as @FILE (@"FILE" with spaces) or as file: and data: addresses,
+  // and returns the text without them. What names no media file stays text: "@anna" is a person.
+  std::string TakeAttachments(const std::string& line) {
+    std::string text;
+    for (size_t at = 0; at < line.size();) {
+      const bool word = at == 0 || line[at - 1] == ' ' || line[at - 1] == '\n';
+      const std::string_view rest = std::string_view(line).substr(at);
+      const bool mark = rest.starts_with('@');
+      if (word && (mark || rest.starts_with("file://") || rest.starts_with("data:"))) {
+        const bool quoted = rest.starts_with("@\"");
+        const size_t begin = quoted ? 2 : mark ? 1 : 0;
+        const size_t end = std::min(quoted ? rest.find('"', begin) : rest.find_first_of(" \n"), rest.size());
+        const std::string name(rest.substr(begin, end - begin));
+        if (const std::string kind = KindOf(name); !kind.empty()) {
+          Attach(kind, name);
+          at += end + (quoted ? 1 : 0);
+          if (at < line.size() && line[at] == ' ') ++at;
+          continue;
+        }
+      }
+      text += line[at++];
+    }
+    return text;
+  }
+
+  // "image", "audio", "video", or nothing when it is no readable medium.
+  static std::string KindOf(const std::string& address) {
+    const auto source = ParseMediaAddress(address);
+    if (!source) return {};
+    auto kind = source->file.empty() ? Result<MediaKind>(GuessMediaKind(source->bytes))
+                                     : GuessMediaKind(source->file);
+    if (!kind || *kind == MediaKind::kUnknown) return {};
+    return *kind == MediaKind::kPicture ? "image" : *kind == MediaKind::kSound ? "audio" : "video";
+  }
+
+  void Attach(const std::string& kind, const std::string& file) {
+    MediaArgs media = start_.media;
+    (kind == "image" ? media.images : kind == "audio" ? media.audio : media.videos).push_back(file);
     std::vector<MediaUse> uses;
     if (const Status status = LoadMedia(media, engine_.config(), next_, uses); !status) {
       Report(status.error());
     } else {
-      fmt::print(stderr, "{}: {} tokens, goes with the next message\n", file, uses.back().soft_tokens);
+      for (const MediaUse& use : uses) {
+        fmt::print(stderr, "{}: {} tokens, goes with the next message\n", use.file, use.soft_tokens);
+      }
     }
   }
 
@@ -125,8 +169,8 @@ class ChatLoop {
       return;
     }
     printer.Finish(*answer);
-    fmt::print(stderr, "linnet: {}; {} of {} tokens used\n", StatsLine(answer->stats), conversation_.session().length(),
-               conversation_.session().context());
+    fmt::print(stderr, "linnet: {}; {} of {} tokens used\n", StatsLine(answer->stats),
+               conversation_.session().length(), conversation_.session().context());
     if (conversation_.AwaitsToolResult()) fmt::print(stderr, "(answer the call with /result TEXT)\n");
   }
 
@@ -134,7 +178,8 @@ class ChatLoop {
   Conversation& conversation_;
   ChatStart start_;
   UserMessage next_;
-  InterruptGuard interrupt_;  // also between answers: a key typed before the editor has the terminal must not end us
+  InterruptGuard
+      interrupt_;  // also between answers: a key typed before the editor has the terminal must not end us
   bool done_ = false;
 };
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "cli/media_args.h"
 #include "linnet/engine.h"
 #include "linnet/options.h"
 #include "runtime/conversation.h"
@@ -12,7 +13,7 @@ namespace linnet {
 struct ChatStart {
   std::string title;         // what the person chats with
   UserMessage first;         // media of the first message; its text is what the person types
-  std::string image_tokens;  // as --image-tokens
+  MediaArgs media;           // how further media are read; without files
   GenerateOptions options;
 };
 

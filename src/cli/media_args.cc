@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "media/audio.h"
@@ -12,15 +13,17 @@
 namespace linnet {
 namespace {
 
+// Left for the text and the answer when `auto` shares the context out among pictures.
+constexpr int64_t kTextTokens = 1024;
+constexpr double kGoodHearingSeconds = 30.0;  // the model card's limit for one sound
+
 void Note(const std::string& file, const std::string& note) {
   if (!note.empty()) fmt::print(stderr, "linnet: {}: {}\n", file, note);
 }
 
-int64_t Budget(const std::string& wanted, const Picture& picture, const ModelConfig& config) {
-  const int64_t own = config.vision.num_soft_tokens;
-  if (wanted == "model") return own;
-  if (wanted == "auto") return AutoBudget(picture.height, picture.width, own, config.vision.cell());
-  return std::stoll(wanted);  // one of the choices
+// What a data: address may print of itself.
+std::string Label(const std::string& file) {
+  return file.starts_with("data:") ? file.substr(0, file.find(',')) : file;
 }
 
 std::unexpected<Error> NoSense(const std::string& file, const char* kind) {
@@ -28,34 +31,134 @@ std::unexpected<Error> NoSense(const std::string& file, const char* kind) {
               "leave it out, or use a model with its multimodal part ('linnet info MODEL' lists the parts)");
 }
 
+class Loading {
+ public:
+  Loading(const MediaArgs& values, const ModelConfig& config, UserMessage& message,
+          std::vector<MediaUse>& uses)
+      : values_(values),
+        config_(config),
+        message_(message),
+        uses_(uses),
+        loader_({.sandbox = !values.no_sandbox}) {}
+
+  Status Image(const std::string& file) {
+    if (!config_.vision.present) return NoSense(Label(file), "pictures");
+    LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
+    LINNET_ASSIGN(const Picture picture, loader_.LoadPicture(source));
+    const int64_t budget = Budget(picture);
+    auto image = MakeImageInput(picture, budget, config_);
+    if (!image) return Prefixed(source.name, image.error());
+    Note(source.name, picture.note);
+    TellSize(source.name, picture, budget);
+    uses_.push_back({source.name, "image", image->rows});
+    message_.pictures.push_back(std::move(*image));
+    return {};
+  }
+
+  Status Sound(const std::string& file) {
+    if (!config_.audio.present) return NoSense(Label(file), "sound");
+    LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
+    LINNET_ASSIGN(AudioClip clip, loader_.LoadAudio(source));
+    Note(source.name, clip.info.note);
+    AddSound(source.name, "audio", std::move(clip.samples));
+    return {};
+  }
+
+  Status Video(const std::string& file) {
+    if (!config_.vision.present || config_.tokens.video < 0) return NoSense(Label(file), "video");
+    LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
+    VideoOptions options;
+    options.frames_per_second = values_.frames_per_second;
+    options.max_frames = values_.max_frames;
+    options.budget = std::stoll(values_.frame_tokens);  // one of the choices
+    options.cell = config_.vision.cell();
+    options.sound = config_.audio.present;
+    LINNET_ASSIGN(VideoClip clip, loader_.LoadVideo(source, options));
+    Note(source.name, clip.note);
+    VideoInput video = MakeVideoInput(clip, config_);
+    int64_t tokens = 0;
+    for (const ImageInput& frame : video.frames) tokens += frame.rows;
+    uses_.push_back({source.name, "video", tokens});
+    message_.pictures.push_back(std::move(video));
+    if (!clip.sound.empty()) AddSound(source.name, "video sound", std::move(clip.sound));
+    return {};
+  }
+
+  const MediaLoader& loader() const { return loader_; }
+
+ private:
+  int64_t Budget(const Picture& picture) const {
+    const int64_t own = config_.vision.num_soft_tokens;
+    if (values_.image_tokens == "model") return own;
+    if (values_.image_tokens != "auto") return std::stoll(values_.image_tokens);  // one of the choices
+    const auto pictures = static_cast<int64_t>(values_.images.size());
+    const int64_t room =
+        values_.context > 0 ? (values_.context - kTextTokens) / std::max<int64_t>(1, pictures) : 0;
+    return AutoBudget(picture.height, picture.width, own, config_.vision.cell(), room);
+  }
+
+  void TellSize(const std::string& name, const Picture& picture, int64_t budget) const {
+    const auto target = TargetSize(picture.height, picture.width, budget, config_.vision.cell());
+    if (!target || (target->height >= picture.height && target->width >= picture.width)) return;
+    const bool most = budget == kImageBudgets.back() || values_.image_tokens == "auto";
+    Note(name, fmt::format("{} x {} pixels are shrunk to {} x {} for {} tokens: small detail is lost{}",
+                           picture.width, picture.height, target->width, target->height, target->soft_tokens,
+                           most ? "; cut out what matters" : "; a larger --image-tokens shows more"));
+  }
+
+  void AddSound(const std::string& name, const char* kind, std::vector<float> samples) {
+    const double seconds = static_cast<double>(samples.size()) / static_cast<double>(kSampleRate);
+    const int64_t tokens = FrameCount(static_cast<int64_t>(samples.size()), config_.audio.frame_samples);
+    if (seconds > kGoodHearingSeconds) {
+      Note(name,
+           fmt::format(
+               "{:.0f} s of sound are {} tokens, all given to the model, which hears about {:.0f} s well; "
+               "'linnet transcribe' cuts long recordings at pauses",
+               seconds, tokens, kGoodHearingSeconds));
+    }
+    uses_.push_back({name, kind, tokens});
+    message_.sounds.push_back(AudioInput{std::move(samples)});
+  }
+
+  const MediaArgs& values_;
+  const ModelConfig& config_;
+  UserMessage& message_;
+  std::vector<MediaUse>& uses_;
+  MediaLoader loader_;
+};
+
 }  // namespace
 
 void DeclareMedia(Args& args, MediaArgs& values) {
   args.Option("--image", values.images, "a picture (PNG, JPEG, WebP, GIF, BMP, TIFF); can be given again");
-  args.Option("--audio", values.audio, "a sound (WAV); can be given again");
-  args.Choice("--image-tokens", values.image_tokens, {"model", "auto", "70", "140", "280", "560", "1120"},
+  args.Option("--audio", values.audio, "a sound (WAV; FLAC, MP3, Ogg, M4A, WebM); can be given again");
+  args.Option("--video", values.videos, "a video (MP4, WebM) with its sound track; can be given again");
+  args.Choice("--image-tokens", values.image_tokens, {"auto", "model", "70", "140", "280", "560", "1120"},
               "tokens a picture may take: more show more detail; auto = enough not to shrink it");
+  args.Option("--fps", values.frames_per_second, "frames of a video a second");
+  args.Option("--max-frames", values.max_frames,
+              "frames of a video at most; a longer one is sampled more thinly");
+  args.Choice("--frame-tokens", values.frame_tokens, {"70", "140", "280", "560", "1120"},
+              "tokens a video frame may take");
+  args.Flag("--no-sandbox", values.no_sandbox, "decode media inside this process");
 }
 
 Status LoadMedia(const MediaArgs& values, const ModelConfig& config, UserMessage& message,
                  std::vector<MediaUse>& uses) {
-  for (const std::string& file : values.images) {
-    if (!config.vision.present) return NoSense(file, "pictures");
-    LINNET_ASSIGN(const Picture picture, LoadPicture(file));
-    auto image = MakeImageInput(picture, Budget(values.image_tokens, picture, config), config);
-    if (!image) return Prefixed(file, image.error());
-    Note(file, picture.note);
-    uses.push_back({file, "image", image->rows});
-    message.pictures.push_back(std::move(*image));
-  }
-  for (const std::string& file : values.audio) {
-    if (!config.audio.present) return NoSense(file, "sound");
-    LINNET_ASSIGN(AudioClip clip, LoadAudio(file));
-    Note(file, clip.info.note);
-    uses.push_back({file, "audio", FrameCount(static_cast<int64_t>(clip.samples.size()), config.audio.frame_samples)});
-    message.sounds.push_back(AudioInput{std::move(clip.samples)});
-  }
+  Loading loading(values, config, message, uses);
+  for (const std::string& file : values.images) LINNET_TRY(loading.Image(file));
+  for (const std::string& file : values.videos) LINNET_TRY(loading.Video(file));
+  for (const std::string& file : values.audio) LINNET_TRY(loading.Sound(file));
+  if (values.Any()) WarnOfWeakness(loading.loader());
   return {};
+}
+
+void WarnOfWeakness(const MediaLoader& loader) {
+  static bool told = false;
+  const std::string weakness = loader.Weakness();
+  if (told || weakness.empty()) return;
+  told = true;
+  fmt::print(stderr, "linnet: {}\n", weakness);
 }
 
 }  // namespace linnet

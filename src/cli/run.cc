@@ -1,6 +1,7 @@
 // linnet run: one answer, or a chat.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -65,8 +66,7 @@ Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
   if (prompt == "-" || (!prompt && !IsTerminal(Stream::kInput))) {
     LINNET_ASSIGN(prompt, ReadAll(stdin, "standard input", kMaxPromptBytes));
   }
-  const bool has_media = !args.media.images.empty() || !args.media.audio.empty();
-  if (prompt && IsBlank(*prompt) && !has_media) {
+  if (prompt && IsBlank(*prompt) && !args.media.Any()) {
     return Fail(ErrorCode::kInvalidArgument, "the prompt is empty",
                 "give one with -p or on standard input; for a chat run it at a terminal");
   }
@@ -101,6 +101,13 @@ int AnswerOnce(const RunArgs& args, Engine& engine, Conversation& conversation, 
   return FlushOutput();
 }
 
+MediaArgs WithoutFiles(MediaArgs media) {
+  media.images.clear();
+  media.audio.clear();
+  media.videos.clear();
+  return media;
+}
+
 // Everything between the parsed arguments and the answer; every error ends up in one place.
 Result<int> Run(const RunArgs& args) {
   LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
@@ -115,10 +122,15 @@ Result<int> Run(const RunArgs& args) {
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
   UserMessage message;
   std::vector<MediaUse> uses;
-  LINNET_TRY(LoadMedia(args.media, engine->config(), message, uses));
+  // What Engine::NewSession takes when none is named.
+  constexpr int64_t kUsualContext = 8192;
+  MediaArgs media = args.media;
+  media.context = session.context > 0 ? session.context
+                                      : std::min(kUsualContext, engine->config().max_position_embeddings);
+  LINNET_TRY(LoadMedia(media, engine->config(), message, uses));
   LINNET_ASSIGN(Conversation conversation, Conversation::Create(*engine, session, setup));
   if (!prompt) {
-    return Chat(*engine, conversation, {Title(args, *engine), std::move(message), args.media.image_tokens, options});
+    return Chat(*engine, conversation, {Title(args, *engine), std::move(message), WithoutFiles(media), options});
   }
   message.text = *prompt;
   conversation.AddUser(std::move(message));

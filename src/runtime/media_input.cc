@@ -43,14 +43,16 @@ VideoInput MakeVideoInput(const VideoClip& clip, const ModelConfig& config) {
   return video;
 }
 
-int64_t AutoBudget(int64_t height, int64_t width, int64_t least, int64_t cell) {
+int64_t AutoBudget(int64_t height, int64_t width, int64_t least, int64_t cell, int64_t most) {
+  int64_t best = kImageBudgets.front();
   for (const int64_t budget : kImageBudgets) {
+    if (most > 0 && budget > most) break;
+    best = budget;
     if (budget < least) continue;
     const auto target = TargetSize(height, width, budget, cell);
-    if (!target) return budget;
-    if (target->height >= height && target->width >= width) return budget;
+    if (!target || (target->height >= height && target->width >= width)) break;
   }
-  return kImageBudgets.back();
+  return best;
 }
 
 }  // namespace linnet

@@ -176,6 +176,9 @@ TEST(AutoBudget, ShowsEverythingAndWastesNothing) {
   EXPECT_EQ(AutoBudget(64, 64, 70, 48), 70);
   EXPECT_EQ(AutoBudget(480, 640, 70, 48), 280);
   EXPECT_EQ(AutoBudget(3000, 4000, 280, 48), 1120);
+  EXPECT_EQ(AutoBudget(1080, 1920, 280, 48, 600), 560);
+  EXPECT_EQ(AutoBudget(1080, 1920, 280, 48, 100), 70);
+  EXPECT_EQ(AutoBudget(1080, 1920, 280, 48, 5), 70);
 }
 
 }  // namespace
