@@ -7,6 +7,7 @@ namespace linnet {
 
 Command BenchCommand();
 Command InfoCommand();
+Command InspectCommand();
 Command ParityCommand();
 Command RunCommand();
 
