@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "linnet/error.h"
 #include "linnet/options.h"
@@ -23,6 +24,8 @@ class Engine {
 
   const ModelConfig& config() const;
   const Tokenizer& tokenizer() const;
+  // The prompts the model was taught: a JSON object of texts, from prompts.json in its directory; usually empty.
+  const std::string& prompts_json() const;
   ThreadPool& pool();
   uint64_t weight_bytes() const;  // resident bytes of all weights
 

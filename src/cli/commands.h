@@ -10,5 +10,7 @@ Command InfoCommand();
 Command InspectCommand();
 Command ParityCommand();
 Command RunCommand();
+Command TranscribeCommand();
+Command TranslateCommand();
 
 }  // namespace linnet

@@ -28,5 +28,5 @@ std::string Version() {
 
 int main(int argc, char** argv) {
   std::setlocale(LC_CTYPE, "");  // the line editor counts characters; numbers stay as in C
-  return linnet::RunCommandLine(argc, argv, {linnet::RunCommand(), linnet::InfoCommand(), linnet::InspectCommand(), linnet::BenchCommand(), linnet::ParityCommand()}, linnet::Version);
+  return linnet::RunCommandLine(argc, argv, {linnet::RunCommand(), linnet::TranscribeCommand(), linnet::TranslateCommand(), linnet::InspectCommand(), linnet::InfoCommand(), linnet::BenchCommand(), linnet::ParityCommand()}, linnet::Version);
 }

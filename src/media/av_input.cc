@@ -90,7 +90,8 @@ Status AvInput::OpenFormat() {
   context = format_.release();
   const int opened = avformat_open_input(&context, "", nullptr, nullptr);  // frees the context when it fails
   format_.reset(context);
-  if (opened == AVERROR_INVALIDDATA || opened == AVERROR_EOF) {
+  // EINVAL: a container that is not on the list.
+  if (opened == AVERROR_INVALIDDATA || opened == AVERROR_EOF || opened == AVERROR(EINVAL)) {
     return Fail(ErrorCode::kBadFile, "is no sound or video file that can be read",
                 "give WAV, FLAC, MP3, Ogg, Opus, M4A, WebM or MP4");
   }

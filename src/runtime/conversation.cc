@@ -78,6 +78,12 @@ struct Conversation::Impl {
   }
 
   void Clear() {
+    // Other media of the same size have the same tokens: what is shared with the next messages ends before the first.
+    const TokenIds& tokens = engine.config().tokens;
+    const auto medium = std::find_if(held.begin(), held.end(), [&](int32_t id) {
+      return id == tokens.image || id == tokens.audio || id == tokens.video;
+    });
+    held.erase(medium, held.end());
     messages = Json::array();
     media.clear();
     media_before.clear();

@@ -30,6 +30,7 @@ Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with
   LINNET_ASSIGN(ModelFiles files, OpenModel(options.model, options.mmproj, options.drafter));
   auto impl = std::make_unique<Engine::Impl>(ThreadCount(options.threads), Kernels());
   impl->config = std::move(files.config);
+  impl->prompts_json = std::move(files.prompts_json);
   if (with_tokenizer) {
     LINNET_ASSIGN(impl->tokenizer, LoadTokenizer(files));
   }
@@ -45,6 +46,7 @@ std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl) {
 
 const ModelConfig& Engine::config() const { return impl_->config; }
 const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
+const std::string& Engine::prompts_json() const { return impl_->prompts_json; }
 ThreadPool& Engine::pool() { return impl_->pool; }
 uint64_t Engine::weight_bytes() const { return impl_->weights.bytes(); }
 

@@ -25,6 +25,7 @@ struct Engine::Impl {
   OpContext context;
   ModelConfig config;
   std::unique_ptr<Tokenizer> tokenizer;
+  std::string prompts_json;
   Weights weights;
   std::unique_ptr<Decoder> decoder;
 };

@@ -1,0 +1,61 @@
+// Writes down a recording of any length: cut at pauses, each piece heard on its own with a short prompt, in
+// order.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "assist/prompts.h"
+#include "assist/transcript.h"
+#include "linnet/engine.h"
+#include "linnet/error.h"
+#include "media/audio.h"
+#include "media/voice.h"
+#include "runtime/conversation.h"
+
+namespace linnet {
+
+struct TranscribeOptions {
+  SplitOptions split;
+  std::string language;  // full name of the language to translate into; empty = write down only
+};
+
+// Called for each piece that was heard. An error stops the work.
+using UtteranceSink = std::function<Status(const Utterance&)>;
+// Seconds of the recording that are done, and whether the next piece waits to be heard.
+using PositionSink = std::function<void(double seconds)>;
+
+class Transcriber {
+ public:
+  // The engine must outlive it. Errors: kUnsupported for a model that does not hear; those of NewSession.
+  static Result<Transcriber> Create(Engine& engine, const SessionOptions& session,
+                                    const TranscribeOptions& options);
+
+  // Hears the recording to its end. Pieces that begin before `from_seconds` are left out: they were heard
+  // before. The length of the recording in seconds. Errors: those of the reader and the sink; kCancelled when
+  // `cancel` was set.
+  Result<double> Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
+                     const PositionSink& position = {}, const std::atomic<bool>* cancel = nullptr);
+
+  // One piece of text in the language of the options. Errors: those of generation, kCancelled.
+  Result<std::string> TranslateText(const std::string& text, const std::atomic<bool>* cancel = nullptr);
+
+ private:
+  Transcriber(Conversation conversation, SpeechPrompts prompts, TranscribeOptions options)
+      : conversation_(std::move(conversation)), prompts_(std::move(prompts)), options_(std::move(options)) {}
+
+  Result<Utterance> Hear(VoicePiece piece, const std::atomic<bool>* cancel);
+  Result<Generation> Ask(UserMessage message, int64_t max_tokens, const std::atomic<bool>* cancel);
+
+  Conversation conversation_;
+  SpeechPrompts prompts_;
+  TranscribeOptions options_;
+};
+
+// Splits what a model answered to `translate_speech` into what was said and its translation.
+void SplitTranslation(const std::string& answer, const std::string& language, Utterance& utterance);
+
+}  // namespace linnet

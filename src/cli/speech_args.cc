@@ -1,0 +1,187 @@
+#include "cli/speech_args.h"
+
+#include <fmt/core.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <set>
+
+#include "assist/journal.h"
+#include "cli/report.h"
+#include "media/audio.h"
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+
+TranscriptFormat FormatOf(const std::string& name) {
+  if (name == "srt") return TranscriptFormat::kSrt;
+  if (name == "vtt") return TranscriptFormat::kVtt;
+  return name == "json" ? TranscriptFormat::kJson : TranscriptFormat::kText;
+}
+
+std::string Clock(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds);
+  return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
+                      : fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+// "12:34 of 40:00, 3:10 left"
+class Position {
+ public:
+  Position(double total, double from)
+      : total_(total), from_(from), start_(std::chrono::steady_clock::now()) {}
+  void Show(double seconds) {
+    if (total_ <= 0) return line_.Show(0, Clock(seconds) + " done");
+    const double passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    const double left = seconds > from_ ? passed * (total_ - seconds) / (seconds - from_) : 0;
+    line_.Show(std::min(1.0, seconds / total_),
+               fmt::format("{} of {}, {} left", Clock(seconds), Clock(total_), Clock(std::max(0.0, left))));
+  }
+  void Clear() { line_.Clear(); }
+
+ private:
+  double total_, from_;
+  std::chrono::steady_clock::time_point start_;
+  ProgressLine line_;
+};
+
+// What must be the same for a journal to be gone on with.
+std::string JournalKey(const SpeechArgs& args, const std::string& file, const std::string& language) {
+  std::error_code ignored;
+  const auto size = fs::file_size(file, ignored);
+  const auto changed = fs::last_write_time(file, ignored).time_since_epoch().count();
+  return fmt::format("{} {} {} | {} | {} | {:g} {:g} {:g}", fs::absolute(file, ignored).string(), size,
+                     changed, args.model.model, language, args.split.max_seconds, args.split.pause_seconds,
+                     args.split.pad_seconds);
+}
+
+bool IsNewer(const std::string& output, const std::string& input) {
+  std::error_code error;
+  const auto made = fs::last_write_time(output, error);
+  if (error) return false;
+  const auto changed = fs::last_write_time(input, error);
+  return !error && made >= changed;
+}
+
+// The transcript as it grows: on standard output at once, for a file collected until it is complete.
+class Output {
+ public:
+  Output(const SpeechArgs& args, const std::string& file, bool to_file)
+      : writer_(FormatOf(args.format), args.timestamps, file), to_file_(to_file) {
+    Put(writer_.Begin());
+  }
+  void Add(const Utterance& utterance) { Put(writer_.Add(utterance)); }
+  const std::string& End(double seconds) {
+    Put(writer_.End(seconds));
+    return content_;
+  }
+
+ private:
+  void Put(const std::string& text) { to_file_ ? void(content_ += text) : Write(text); }
+
+  TranscriptWriter writer_;
+  bool to_file_;
+  std::string content_;
+};
+
+}  // namespace
+
+void DeclareSpeech(Args& args, SpeechArgs& values) {
+  args.Positional("FILE", values.files, "recordings (WAV; FLAC, MP3, Ogg, M4A, WebM), videos");
+  DeclareModel(args, values.model, false);
+  args.Choice("-f,--format", values.format, {"txt", "srt", "vtt", "json"}, "form of the transcript");
+  args.Option("-o,--output", values.output, "file, or directory for several; without it standard output");
+  args.Flag("--timestamps", values.timestamps, "the time before each line of plain text");
+  args.Flag("--again", values.again, "also files whose transcript is there already");
+  args.Option("--piece-seconds", values.split.max_seconds, "longest piece that is heard at once, 1 to 30");
+  args.Option("--pause-seconds", values.split.pause_seconds, "a silence of this length ends a piece");
+  args.Option("--pad-seconds", values.split.pad_seconds, "silence around a piece that is heard with it");
+  args.Flag("--no-sandbox", values.no_sandbox, "decode media inside this process");
+  args.Flag("-q,--quiet", values.quiet, "no notes on standard error");
+}
+
+Result<std::string> OutputOf(const SpeechArgs& args, const std::string& file, const std::string& suffix) {
+  if (args.output.empty()) return std::string();
+  std::error_code ignored;
+  if (fs::is_directory(args.output, ignored)) {
+    return (fs::path(args.output) / (fs::path(file).filename().string() + suffix)).string();
+  }
+  if (args.files.size() > 1) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is no directory, and there are {} files", args.output, args.files.size()),
+                "make the directory first");
+  }
+  return args.output;
+}
+
+Status WriteWhole(const std::string& path, const std::string& content) {
+  const std::string fresh = path + ".new";
+  std::FILE* file = std::fopen(fresh.c_str(), "wb");
+  bool written = file != nullptr && std::fwrite(content.data(), 1, content.size(), file) == content.size();
+  if (file != nullptr) written = std::fclose(file) == 0 && written;
+  std::error_code error;
+  if (written) fs::rename(fresh, path, error);
+  if (written && !error) return {};
+  fs::remove(fresh, error);
+  return Fail(ErrorCode::kInvalidArgument, path + " cannot be written", "choose another place with -o");
+}
+
+Status WriteDown(const SpeechArgs& args, const std::string& file, const std::string& language,
+                 Transcriber& transcriber, const MediaLoader& loader, const std::atomic<bool>& cancel) {
+  LINNET_ASSIGN(const std::string path, OutputOf(args, file, "." + args.format));
+  const auto note = [&](const std::string& text) {
+    if (!args.quiet) fmt::print(stderr, "linnet: {}: {}\n", file, text);
+  };
+  std::optional<Journal> journal;
+  const std::string journal_path = path + ".journal";
+  std::error_code ignored;
+  LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
+  LINNET_ASSIGN(AudioReader reader, loader.OpenAudio(source));
+  if (!path.empty()) {
+    if (!args.again && IsNewer(path, file) && !fs::exists(journal_path, ignored)) {
+      note(fmt::format("{} is there already; --again writes it anew", path));
+      return {};
+    }
+    LINNET_ASSIGN(journal, Journal::Open(journal_path, JournalKey(args, file, language)));
+  }
+  Output output(args, file, !path.empty());
+  double from = 0;
+  if (journal) {
+    for (const Utterance& utterance : journal->done()) {
+      output.Add(utterance);
+      from = utterance.end;
+    }
+    if (from > 0) note(fmt::format("goes on at {}", Clock(from)));
+  }
+  Position position(static_cast<double>(reader.expected_samples()) / static_cast<double>(kSampleRate), from);
+  int64_t cut = 0;
+  const auto length = transcriber.Run(
+      reader, from,
+      [&](const Utterance& utterance) -> Status {
+        cut += utterance.cut;
+        position.Clear();
+        output.Add(utterance);
+        return journal ? journal->Append(utterance) : Status();
+      },
+      [&](double seconds) { position.Show(seconds); }, &cancel);
+  position.Clear();
+  if (!length) {
+    if (length.error().code == ErrorCode::kCancelled && journal)
+      note("stopped; the same command goes on where it was");
+    return std::unexpected(length.error());
+  }
+  const std::string& content = output.End(*length);
+  if (journal) {
+    LINNET_TRY(WriteWhole(path, content));
+    journal->Remove();
+  }
+  if (!reader.info().note.empty()) note(reader.info().note);
+  if (cut > 0) note(fmt::format("in {} pieces the model repeated itself and was stopped", cut));
+  return {};
+}
+
+}  // namespace linnet

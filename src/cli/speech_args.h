@@ -1,0 +1,42 @@
+// What `transcribe` and `translate` share: which files, how a transcript is written, and going on after a
+// stop.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "assist/transcriber.h"
+#include "assist/transcript.h"
+#include "cli/args.h"
+#include "cli/model_args.h"
+#include "media/media_loader.h"
+
+namespace linnet {
+
+struct SpeechArgs {
+  ModelArgs model;
+  std::vector<std::string> files;
+  std::string format = "txt";
+  std::string output;  // file or directory; empty = standard output
+  bool timestamps = false;
+  bool again = false;
+  bool quiet = false;
+  SplitOptions split;
+  bool no_sandbox = false;
+};
+
+void DeclareSpeech(Args& args, SpeechArgs& values);
+
+// Writes down one recording, to standard output or into its file, whose journal remembers what is done: a run
+// that was stopped goes on there. `language` as in TranscribeOptions. Errors: those of the loader, the model
+// and the disk.
+Status WriteDown(const SpeechArgs& args, const std::string& file, const std::string& language,
+                 Transcriber& transcriber, const MediaLoader& loader, const std::atomic<bool>& cancel);
+
+// The file that the transcript of `file` goes to; empty = standard output. Errors: kInvalidArgument.
+Result<std::string> OutputOf(const SpeechArgs& args, const std::string& file, const std::string& suffix);
+// Puts a complete text in its place, so that a file is there whole or not at all.
+Status WriteWhole(const std::string& path, const std::string& content);
+
+}  // namespace linnet

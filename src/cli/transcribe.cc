@@ -1,0 +1,51 @@
+// linnet transcribe: writes down recordings.
+#include <algorithm>
+#include <memory>
+
+#include "base/process.h"
+#include "cli/commands.h"
+#include "cli/media_args.h"
+#include "cli/report.h"
+#include "cli/speech_args.h"
+
+namespace linnet {
+namespace {
+
+Result<int> Run(const SpeechArgs& args) {
+  LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
+  LINNET_ASSIGN(Transcriber transcriber, Transcriber::Create(*engine, session, {args.split, ""}));
+  const MediaLoader loader({.sandbox = !args.no_sandbox});
+  const InterruptGuard interrupt;
+  int code = kExitDone;
+  for (const std::string& file : args.files) {
+    const Status status = WriteDown(args, file, "", transcriber, loader, interrupt.flag());
+    if (status) continue;
+    code = std::max(code, Report(status.error()));
+    if (status.error().code == ErrorCode::kCancelled) break;
+  }
+  WarnOfWeakness(loader);
+  return std::max(code, FlushOutput());
+}
+
+}  // namespace
+
+Command TranscribeCommand() {
+  return {"transcribe", "write down recordings of any length", [](Args& args) {
+            auto values = std::make_shared<SpeechArgs>();
+            DeclareSpeech(args, *values);
+            args.Footer(
+                "A recording is cut at its pauses; each piece is heard on its own, nothing is left out.\n"
+                "With -o a run that was stopped goes on where it was when it is started again.\n"
+                "Examples:\n"
+                "  linnet transcribe examples/command.wav\n"
+                "  linnet transcribe talk.mp3 --model gemma-4-12b-it-q4_0.gguf --timestamps\n"
+                "  linnet transcribe *.m4a --model gemma-4-12b-it-q4_0.gguf --format srt -o subtitles/\n");
+            return [values] {
+              const Result<int> code = Run(*values);
+              return code ? *code : Report(code.error());
+            };
+          }};
+}
+
+}  // namespace linnet

@@ -1,0 +1,136 @@
+// linnet translate: recordings and texts into another language.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "assist/prompts.h"
+#include "base/mapped_file.h"
+#include "base/process.h"
+#include "cli/commands.h"
+#include "cli/media_args.h"
+#include "cli/report.h"
+#include "cli/speech_args.h"
+#include "media/media_kind.h"
+
+namespace linnet {
+namespace {
+
+constexpr size_t kMaxTextBytes = 64u << 20;
+
+struct TranslateArgs {
+  SpeechArgs speech;
+  std::string to;
+};
+
+bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+
+Result<std::string> ReadText(const std::string& file) {
+  std::string text;
+  if (file == "-") {
+    char buffer[1 << 16];
+    while (const size_t count = std::fread(buffer, 1, sizeof buffer, stdin)) {
+      text.append(buffer, count);
+      if (text.size() > kMaxTextBytes) break;
+    }
+  } else {
+    LINNET_ASSIGN(const MappedFile mapped, MappedFile::Open(file));
+    const auto bytes = mapped.bytes();
+    text.assign(bytes.begin(),
+                bytes.begin() + static_cast<ptrdiff_t>(std::min(bytes.size(), kMaxTextBytes + 1)));
+  }
+  if (text.size() > kMaxTextBytes) {
+    return Fail(ErrorCode::kInvalidArgument, file + " holds more than 64 MB of text", "cut it into parts");
+  }
+  if (text.find('\0') != std::string::npos) {
+    return Fail(ErrorCode::kBadFile, file + " is neither a recording nor text",
+                "give a sound, a video or a text file");
+  }
+  if (IsBlank(text)) return Fail(ErrorCode::kBadFile, file + " holds no text", "give some");
+  return text;
+}
+
+// Line by line: a paragraph is one line in most texts, and short pieces are translated best. Empty lines
+// stay.
+Status TranslateTextFile(const SpeechArgs& args, const std::string& file, Transcriber& transcriber,
+                         const std::atomic<bool>& cancel) {
+  LINNET_ASSIGN(const std::string path, OutputOf(args, file == "-" ? "text" : file, ".txt"));
+  LINNET_ASSIGN(const std::string text, ReadText(file));
+  ProgressLine progress;
+  std::string content;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    if (!IsBlank(line)) {
+      LINNET_ASSIGN(line, transcriber.TranslateText(line, &cancel));
+    }
+    progress.Clear();
+    path.empty() ? Write(line + "\n") : void(content += line + "\n");
+    progress.Show(static_cast<double>(end) / static_cast<double>(text.size()), "translating");
+  }
+  progress.Clear();
+  return path.empty() ? Status() : WriteWhole(path, content);
+}
+
+Result<bool> IsRecording(const std::string& file) {
+  if (file == "-") return false;
+  LINNET_ASSIGN(const MediaKind kind, GuessMediaKind(file));
+  return kind == MediaKind::kSound || kind == MediaKind::kVideo;
+}
+
+Status Translate(const TranslateArgs& args, const std::string& language, const std::string& file,
+                 Transcriber& transcriber, const MediaLoader& loader, const std::atomic<bool>& cancel) {
+  LINNET_ASSIGN(const bool recording, IsRecording(file));
+  return recording ? WriteDown(args.speech, file, language, transcriber, loader, cancel)
+                   : TranslateTextFile(args.speech, file, transcriber, cancel);
+}
+
+Result<int> Run(const TranslateArgs& args) {
+  const std::string language = LanguageName(args.to);
+  if (language.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("--to \"{}\" names no language", args.to),
+                "give a code as fr or a name as French");
+  }
+  LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.speech.model));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.speech.model));
+  LINNET_ASSIGN(Transcriber transcriber,
+                Transcriber::Create(*engine, session, {args.speech.split, language}));
+  const MediaLoader loader({.sandbox = !args.speech.no_sandbox});
+  const InterruptGuard interrupt;
+  int code = kExitDone;
+  for (const std::string& file : args.speech.files) {
+    const Status status = Translate(args, language, file, transcriber, loader, interrupt.flag());
+    if (status) continue;
+    code = std::max(code, Report(status.error()));
+    if (status.error().code == ErrorCode::kCancelled) break;
+  }
+  WarnOfWeakness(loader);
+  return std::max(code, FlushOutput());
+}
+
+}  // namespace
+
+Command TranslateCommand() {
+  return {"translate", "translate recordings and texts", [](Args& args) {
+            auto values = std::make_shared<TranslateArgs>();
+            DeclareSpeech(args, values->speech);
+            args.Option("--to", values->to, "the language: a code as fr, or its English name");
+            args.Footer(
+                "A recording is written down and translated piece by piece; --format json holds both texts.\n"
+                "A text is translated line by line; - is standard input.\n"
+                "Examples:\n"
+                "  echo \"turn off the garden lamp\" | linnet translate - --to fr\n"
+                "  linnet translate talk.mp3 --to de --model gemma-4-12b-it-q4_0.gguf --format srt -o "
+                "talk.srt\n");
+            return [values] {
+              const Result<int> code = Run(*values);
+              return code ? *code : Report(code.error());
+            };
+          }};
+}
+
+}  // namespace linnet
