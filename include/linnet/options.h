@@ -25,6 +25,7 @@ struct LoadOptions {
   std::string model;    // Hugging Face directory, GGUF file or directory of GGUFs; empty = Chick, which is built in
   std::string mmproj;   // multimodal GGUF; empty = found beside the model
   std::string drafter;  // empty = found beside the model
+  bool use_drafter = true;  // false: neither looked at nor loaded
   int threads = 0;      // 0 = one per core
   bool dequantise = false;  // hold every weight as float32: slow and large, for exact comparison
 };
@@ -51,6 +52,9 @@ struct GenerateOptions {
   int64_t max_tokens = 0;               // 0 = until the model stops or the context is full
   std::vector<std::string> stop;        // texts that end generation; not part of the answer
   std::vector<int32_t> stop_tokens;     // beside the model's own
+  // Tokens guessed ahead and verified together; the answer is the same whatever the number (docs/drafting.md).
+  // -1 = as many as pay off, 0 = none, otherwise fixed, at most 15.
+  int32_t draft = -1;
 };
 
 }  // namespace linnet

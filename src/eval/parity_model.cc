@@ -9,6 +9,7 @@
 #include "eval/case_recorder.h"
 #include "eval/golden_file.h"
 #include "eval/parity.h"
+#include "eval/parity_drafter.h"
 #include "eval/parity_large.h"
 #include "io/json.h"
 #include "linnet/session.h"
@@ -279,16 +280,19 @@ class Engines {
  public:
   explicit Engines(const ParityOptions& options) : options_(options) {}
 
-  Result<Engine*> Get(const fs::path& directory) {
+  // `drafter` may be empty.
+  Result<Engine*> Get(const fs::path& directory, const fs::path& drafter) {
     const std::string model = options_.model.empty() ? directory.string() : options_.model.string();
-    auto it = engines_.find(model);
+    const std::string key = model + '\n' + drafter.string();
+    auto it = engines_.find(key);
     if (it == engines_.end()) {
       LoadOptions load;
       load.model = model;
+      load.drafter = drafter.string();
       load.threads = options_.threads;
       load.dequantise = true;
       LINNET_ASSIGN(std::unique_ptr<Engine> engine, LoadEngine(load, false));
-      it = engines_.emplace(model, std::move(engine)).first;
+      it = engines_.emplace(key, std::move(engine)).first;
     }
     return it->second.get();
   }
@@ -302,14 +306,19 @@ CaseResult RunEntry(const fs::path& root, const Json& entry, Engines& engines) {
   CaseResult result;
   const std::string name = Text(entry, "name", "");
   result.name = "model/" + name;
-  if (name.starts_with("drafter-") || name.starts_with("grad-")) {
-    result.note = name.starts_with("grad-") ? "gradients: this version does not train" : "this version has no drafter";
+  if (name.starts_with("grad-")) {
+    result.note = "gradients: this version does not train";
     return result;
   }
   const auto run = [&]() -> Result<std::vector<ProbeResult>> {
     Case c{name, {Number(entry, "rtol"), Number(entry, "atol")}, {}, nullptr};
     LINNET_ASSIGN(c.golden, ReadGolden(root / "model" / Text(entry, "file", name + ".safetensors")));
-    LINNET_ASSIGN(c.engine, engines.Get(root / "model" / Text(entry, "model", "target")));
+    const std::string model = Text(entry, "model", "target");
+    if (name.starts_with("drafter-")) {  // the case names the drafter
+      LINNET_ASSIGN(c.engine, engines.Get(root / "model" / "target", root / "model" / model));
+      return RunDrafterCase(*c.engine, c.golden, name.ends_with("-reference"), c.tolerance);
+    }
+    LINNET_ASSIGN(c.engine, engines.Get(root / "model" / model, {}));
     return RunCase(c);
   };
   Result<std::vector<ProbeResult>> probes = run();

@@ -29,6 +29,8 @@ struct LayerWeights {
   Matrix gate_proj, up_proj;  // (F, D)
   Matrix down_proj;           // (D, F)
   float layer_scalar = 1.0f;
+
+  uint64_t bytes() const;
 };
 
 struct VisionWeights {

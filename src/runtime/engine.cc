@@ -36,7 +36,26 @@ Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with
   }
   LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *files.text, files.multimodal, impl->pool,
                                            {options.dequantise, progress}));
-  return MakeEngine(std::move(impl));
+  Engine::Impl& loaded = *impl;
+  std::unique_ptr<Engine> engine = MakeEngine(std::move(impl));
+  if (files.drafter != nullptr && options.use_drafter) {
+    // One that merely lies beside the model need not belong to it.
+    const bool fits = CheckPairing(loaded.config, *files.drafter_config).has_value();
+    if (fits || !options.drafter.empty()) {
+      Status added = AddDrafter(loaded, *files.drafter_config, *files.drafter, {options.dequantise, progress});
+      if (!added) return Prefixed(files.drafter_path, std::move(added.error()));
+    }
+  }
+  return engine;
+}
+
+Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const TensorSource& source,
+                  const WeightLoading& loading) {
+  LINNET_TRY(CheckPairing(engine.config, config));
+  engine.drafter_config = config;
+  LINNET_ASSIGN(engine.drafter_weights, LoadDrafterWeights(engine.drafter_config, source, engine.pool, loading));
+  engine.drafter = std::make_unique<Drafter>(engine.config, engine.drafter_config, engine.drafter_weights, engine.context);
+  return {};
 }
 
 std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl) {
@@ -48,7 +67,7 @@ const ModelConfig& Engine::config() const { return impl_->config; }
 const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
 const std::string& Engine::prompts_json() const { return impl_->prompts_json; }
 ThreadPool& Engine::pool() { return impl_->pool; }
-uint64_t Engine::weight_bytes() const { return impl_->weights.bytes(); }
+uint64_t Engine::weight_bytes() const { return impl_->weights.bytes() + impl_->drafter_weights.bytes(); }
 
 Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& options) {
   const int64_t longest = impl_->config.max_position_embeddings;

@@ -10,6 +10,7 @@
 #include "linnet/session.h"
 #include "model/config.h"
 #include "model/decoder.h"
+#include "model/drafter.h"
 #include "model/kv_cache.h"
 #include "model/weights.h"
 #include "ops/context.h"
@@ -28,6 +29,9 @@ struct Engine::Impl {
   std::string prompts_json;
   Weights weights;
   std::unique_ptr<Decoder> decoder;
+  DrafterConfig drafter_config;
+  DrafterWeights drafter_weights;
+  std::unique_ptr<Drafter> drafter;  // null where the model has none
 };
 
 // Engine::Load; without a tokenizer the engine takes token ids only (tokenizer() must not be called).
@@ -36,6 +40,10 @@ Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with
 
 // An engine around weights that are already there: synthetic models, generated cases. The tokenizer may be null.
 std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl);
+
+// Gives an engine its drafter. Errors: those of CheckPairing and LoadDrafterWeights.
+Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const TensorSource& source,
+                  const WeightLoading& loading);
 
 struct Session::Impl {
   Impl(Engine::Impl& engine_impl, KvCache kv_cache) : engine(engine_impl), cache(std::move(kv_cache)) {}

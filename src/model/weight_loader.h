@@ -1,0 +1,45 @@
+// Private to src/model: reads single tensors of a source and packs them, with progress over all that were announced.
+// Shared by the weights of the model and those of its drafter.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "io/tensor_source.h"
+#include "linnet/error.h"
+#include "model/config.h"
+#include "model/tensor_names.h"
+#include "model/weights.h"
+
+namespace linnet {
+
+class WeightLoader {
+ public:
+  // The arguments must outlive the loader.
+  WeightLoader(const ModelConfig& config, ThreadPool& pool, const WeightLoading& loading)
+      : config_(config), pool_(pool), loading_(loading) {}
+
+  // Announces tensors for the progress. REQUIRES of all reads: CheckTensors has seen the tensor.
+  void Expect(const TensorSource& source, const std::vector<ExpectedTensor>& tensors);
+
+  Result<Matrix> ReadMatrix(const TensorSource& source, Role role, int layer = -1);
+  Result<Vector> ReadVector(const TensorSource& source, Role role, int layer = -1);
+  // A norm weight of the decoder, with its 1 added where the configuration says so.
+  Result<Vector> ReadNorm(const TensorSource& source, Role role, int layer = -1);
+  // One decoder layer; without `own_kv` it has no k_proj, v_proj and k_norm.
+  Result<LayerWeights> ReadLayer(const TensorSource& source, const LayerPlan& plan, int layer, bool own_kv = true);
+
+ private:
+  std::unexpected<Error> NoMemory(const TensorInfo& tensor) const;
+  Result<Matrix> PackFloats(const TensorSource& source, Role role, int64_t n, int64_t k);
+  void Pack(const TensorSource& source, const TensorInfo& tensor, Matrix& matrix);
+  void Report(uint64_t bytes);
+
+  const ModelConfig& config_;
+  ThreadPool& pool_;
+  const WeightLoading& loading_;
+  uint64_t total_ = 0, done_ = 0;
+};
+
+}  // namespace linnet
