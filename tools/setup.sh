@@ -6,10 +6,9 @@ set -eu
 packages="
   g++ cmake ninja-build pkg-config make binutils
   libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libedit-dev
-  libpng-dev libturbojpeg0-dev libjpeg-dev libwebp-dev libgif-dev libtiff-dev libexif-dev
-  libsoxr-dev zlib1g-dev libssl-dev
+  libpng-dev libjpeg-dev libwebp-dev libtiff-dev libsoxr-dev zlib1g-dev libssl-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
-  libgtest-dev librapidcheck-dev
+  libgtest-dev
 "
 
 say() { printf 'setup: %s\n' "$*"; }

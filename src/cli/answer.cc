@@ -22,6 +22,17 @@ Json ArgumentsOf(const ToolCall& call) {
 
 std::string Dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
+// A model may write anything; on a terminal control characters would move the cursor or worse.
+std::string Printable(std::string_view text, Stream stream) {
+  std::string out(text);
+  if (!IsTerminal(stream)) return out;
+  for (char& c : out) {
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    if (control && c != '\n' && c != '\t') c = '?';
+  }
+  return out;
+}
+
 // What a person should know about how the answer ended; empty when it ended by itself.
 std::string CutNote(FinishReason reason) {
   switch (reason) {
@@ -46,14 +57,14 @@ GenerateHooks AnswerPrinter::Hooks() {
 
 void AnswerPrinter::Text(std::string_view text) {
   EndThought();
-  Write(text);
+  Write(Printable(text, Stream::kOutput));
   in_line_ = !text.ends_with('\n');
 }
 
 void AnswerPrinter::Thought(std::string_view text) {
   if (!in_thought_) fmt::print(stderr, "{}", IsTerminal(Stream::kError) ? "\033[2m" : "thought: ");
   in_thought_ = true;
-  fmt::print(stderr, "{}", text);
+  fmt::print(stderr, "{}", Printable(text, Stream::kError));
   std::fflush(stderr);
 }
 
@@ -65,7 +76,7 @@ void AnswerPrinter::EndThought() {
 
 void AnswerPrinter::Call(const ToolCall& call) {
   EndThought();
-  Write(fmt::format("{}{}\n", in_line_ ? "\n" : "", ReadableCall(call)));
+  Write(fmt::format("{}{}\n", in_line_ ? "\n" : "", Printable(ReadableCall(call), Stream::kOutput)));
   in_line_ = false;
 }
 

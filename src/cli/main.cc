@@ -2,6 +2,7 @@
 
 #include <clocale>
 #include <string>
+#include <vector>
 
 #include "base/cpu_info.h"
 #include "cli/args.h"
@@ -28,5 +29,14 @@ std::string Version() {
 
 int main(int argc, char** argv) {
   std::setlocale(LC_CTYPE, "");  // the line editor counts characters; numbers stay as in C
-  return linnet::RunCommandLine(argc, argv, {linnet::RunCommand(), linnet::TranscribeCommand(), linnet::TranslateCommand(), linnet::InspectCommand(), linnet::InfoCommand(), linnet::BenchCommand(), linnet::ParityCommand()}, linnet::Version);
+  const std::vector<linnet::Command> commands = {
+      linnet::RunCommand(),
+      linnet::TranscribeCommand(),
+      linnet::TranslateCommand(),
+      linnet::InspectCommand(),
+      linnet::InfoCommand(),
+      linnet::BenchCommand(),
+      linnet::ParityCommand(),
+  };
+  return linnet::RunCommandLine(argc, argv, commands, linnet::Version);
 }

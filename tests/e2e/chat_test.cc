@@ -40,8 +40,7 @@ TEST(Chat, CtrlCStopsTheAnswerAndNotTheProgram) {
   Terminal chat({"run", "--temperature", "50", "--top-k", "0", "--top-p", "1", "--context", "4000", "--seed", "1"});
   ASSERT_TRUE(chat.Expect("> "));
   chat.Type("hello\n");
-  ASSERT_TRUE(chat.Expect("hello\r\n"));
-  ASSERT_TRUE(chat.Expect("e"));  // the answer is being written
+  ASSERT_TRUE(chat.Expect("call:")) << chat.screen();  // the answer is being written
   chat.Type("\x03");
   EXPECT_TRUE(chat.Expect("linnet: stopped")) << chat.screen();
   ASSERT_TRUE(chat.Expect("> "));

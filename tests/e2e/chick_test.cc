@@ -81,6 +81,20 @@ TEST(Chick, StopsWhereItIsTold) {
   EXPECT_EQ(full["finish"], "context");
 }
 
+TEST(Chick, TheExamplesOfTheDemonstrationAreRight) {
+  const auto text = [](std::vector<std::string> arguments) { return RunJson(std::move(arguments)).value("text", ""); };
+  EXPECT_EQ(text({"-p", "what is in the picture", "--image", InSource("examples/shapes.png")}),
+            "a red star and a blue circle");
+  EXPECT_EQ(text({"-p", "what is on the left", "--image", InSource("examples/three.png")}), "a green triangle");
+  EXPECT_EQ(text({"-p", "Transcribe the audio.", "--audio", InSource("examples/command.wav")}), "play some jazz music");
+  EXPECT_EQ(text({"-p", "Transcribe the audio.", "--audio", InSource("examples/weather.wav")}),
+            "what is the weather in paris");
+  EXPECT_EQ(text({"-p", "Translate to French: turn on the kitchen light"}), "allume la lumière dans la cuisine");
+  const json call = RunJson({"-p", "Use a tool. set a timer for 5 minutes"})["tool_calls"][0];
+  EXPECT_EQ(call["name"], "timer");
+  EXPECT_EQ(call["arguments"], json({{"amount", 5}, {"unit", "minutes"}}));
+}
+
 TEST(Chick, ReadsThePromptFromStandardInputAndStreamsPlainText) {
   const ProgramResult result = RunLinnet({"run"}, "5 + 10\n");
   EXPECT_EQ(result.code, 0);
