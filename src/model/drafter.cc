@@ -11,7 +11,7 @@
 
 namespace linnet {
 
-std::span<const float> Drafter::Step(const SharedKeys& keys) {
+std::span<float> Drafter::Step(const SharedKeys& keys) {
   const Rows x = Row(x_, config_.text.hidden_size);                          // (d), the residual stream
   MatMul(context_, weights_.pre_projection, Row(input_, 2 * target_width_), x);  // concat(embedding, hidden)
   for (size_t l = 0; l < weights_.layers.size(); ++l) Layer(l, keys, x);

@@ -62,7 +62,7 @@ class Drafter {
   std::span<float> hidden() { return {input_.data() + target_width_, static_cast<size_t>(target_width_)}; }
 
   // One draft: logits (V), valid until the next step; hidden() becomes the input of the next.
-  std::span<const float> Step(const SharedKeys& keys);
+  std::span<float> Step(const SharedKeys& keys);
 
   uint64_t bytes() const;  // beside the weights
 

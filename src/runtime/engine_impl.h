@@ -14,6 +14,7 @@
 #include "model/kv_cache.h"
 #include "model/weights.h"
 #include "ops/context.h"
+#include "runtime/draft_depth.h"
 #include "runtime/prompt.h"
 #include "text/tokenizer.h"
 
@@ -32,6 +33,7 @@ struct Engine::Impl {
   DrafterConfig drafter_config;
   DrafterWeights drafter_weights;
   std::unique_ptr<Drafter> drafter;  // null where the model has none
+  DraftDepth draft_depth;            // what drafting has cost and gained so far
 };
 
 // Engine::Load; without a tokenizer the engine takes token ids only (tokenizer() must not be called).
@@ -44,6 +46,9 @@ std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl);
 // Gives an engine its drafter. Errors: those of CheckPairing and LoadDrafterWeights.
 Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const TensorSource& source,
                   const WeightLoading& loading);
+
+// Sets the logits of tokens that must not be chosen to -infinity.
+void SuppressTokens(const ModelConfig& config, std::span<float> logits);
 
 struct Session::Impl {
   Impl(Engine::Impl& engine_impl, KvCache kv_cache) : engine(engine_impl), cache(std::move(kv_cache)) {}

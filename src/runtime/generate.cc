@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "base/process.h"
@@ -110,10 +111,16 @@ Result<Generation> Generate(Engine& engine, Session& session, const GenerateInpu
   sampler.Accept(input.earlier);
   sampler.Accept(input.prompt.ids);
   Writer writer(engine, input, options, hooks);
+  if (options.draft < -1 || options.draft > kMaxDrafts) {
+    return Fail(ErrorCode::kInvalidArgument, "the number of drafts is " + std::to_string(options.draft),
+                "give -1 (as many as pay off) to " + std::to_string(kMaxDrafts));
+  }
+  Speculator speculator(session, sampler, options.draft);
 
   GenerateStats stats;
   const Clock::time_point start = Clock::now();
   LINNET_TRY(session.Feed(input.prompt, hooks.on_prompt));
+  speculator.Begin(input.earlier, input.prompt.ids);
   const Clock::time_point prompt_end = Clock::now();
   stats.prompt_tokens = static_cast<int64_t>(input.prompt.ids.size());
   stats.prompt_seconds = Seconds(start, prompt_end);
@@ -125,7 +132,7 @@ Result<Generation> Generate(Engine& engine, Session& session, const GenerateInpu
       reason = FinishReason::kCancelled;
       break;
     }
-    const int32_t id = sampler.Sample(session.logits());
+    const int32_t id = sampler.Sample(speculator.logits());
     if (id < 0) {
       return Fail(ErrorCode::kBadFile, "the model computes no usable number for any token",
                   "its weights are damaged or not for this architecture; check the file with 'linnet info'");
@@ -136,14 +143,16 @@ Result<Generation> Generate(Engine& engine, Session& session, const GenerateInpu
     }
     reason = writer.Take(id);
     if (reason) break;
-    if (session.length() >= session.context()) {
+    if (speculator.length() >= session.context()) {
       reason = FinishReason::kContext;
       break;
     }
     sampler.Accept(id);
-    LINNET_TRY(session.Feed(std::span<const int32_t>(&id, 1)));
+    LINNET_TRY(speculator.Feed(id));
     ++stats.decode_steps;
   }
+  LINNET_TRY(speculator.Finish());
+  stats.draft = speculator.stats();
   stats.decode_seconds = stats.decode_steps > 0 ? Seconds(first_token, Clock::now()) : 0;
   return writer.Finish(*reason, stats);
 }

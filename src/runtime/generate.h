@@ -12,6 +12,7 @@
 #include "linnet/engine.h"
 #include "linnet/session.h"
 #include "runtime/prompt.h"
+#include "runtime/speculative.h"
 #include "text/tool_syntax.h"
 
 namespace linnet {
@@ -28,11 +29,12 @@ std::string_view FinishReasonName(FinishReason reason);  // "stop", "length", "c
 struct GenerateStats {
   int64_t prompt_tokens = 0;     // fed by this call
   int64_t generated_tokens = 0;  // in the answer, without the token that ended it
-  int64_t decode_steps = 0;      // single tokens fed after the prompt
+  int64_t decode_steps = 0;      // tokens fed after the prompt
   double prompt_seconds = 0;
   double decode_seconds = 0;       // of the decode steps with their sampling
   double first_token_seconds = 0;  // from the call to the first token
   uint64_t peak_memory = 0;        // bytes, largest resident size of the process so far
+  DraftStats draft;
 
   // 0 where nothing was measured.
   double PromptSpeed() const { return prompt_seconds > 0 ? static_cast<double>(prompt_tokens) / prompt_seconds : 0; }

@@ -185,10 +185,16 @@ std::span<const Candidate> Sampler::Distribution(std::span<const float> logits) 
 }
 
 int32_t Sampler::Sample(std::span<const float> logits) {
+  const int32_t id = Choose(logits, draws_);
+  if (id >= 0 && plan_.temperature != 0.0f) ++draws_;
+  return id;
+}
+
+int32_t Sampler::Choose(std::span<const float> logits, uint64_t draw) {
   const std::span<const Candidate> candidates = Distribution(logits);
   if (candidates.empty()) return -1;
   if (candidates.size() == 1 && plan_.temperature == 0.0f) return candidates[0].id;
-  const double target = RandomUniform(plan_.seed, draws_++);
+  const double target = RandomUniform(plan_.seed, draw);
   double sum = 0.0;
   int32_t chosen = -1;
   for (const Candidate& c : candidates) {

@@ -60,9 +60,14 @@ class Sampler {
   // A choice from Distribution(logits), or -1 where that is empty. Uses one random number (none when greedy).
   int32_t Sample(std::span<const float> logits);
 
+  // What Sample would return for these logits after `ahead` further choices. Counts nothing: for guessing ahead.
+  int32_t Guess(std::span<const float> logits, uint64_t ahead) { return Choose(logits, draws_ + ahead); }
+
   const SamplingPlan& plan() const { return plan_; }
 
  private:
+  // A choice with the random number `draw`.
+  int32_t Choose(std::span<const float> logits, uint64_t draw);
   std::span<const float> Penalise(std::span<const float> logits);
   void SelectTopK(std::span<const float> logits, size_t k);
   void SelectAll(std::span<const float> logits);

@@ -171,6 +171,12 @@ int64_t LargestBlock(const std::vector<KeyRange>& blocks) {
 
 }  // namespace
 
+void SuppressTokens(const ModelConfig& config, std::span<float> logits) {
+  for (const int32_t id : config.tokens.suppressed) {
+    logits[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
+  }
+}
+
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
@@ -181,10 +187,9 @@ void Session::Impl::Forward(std::span<const int32_t> ids, Rows soft, std::span<c
   const Sequence sequence{&cache, rows, blocks};
   engine.decoder->set_probe(probe);
   output = engine.decoder->Forward({ids, soft, {&sequence, 1}, logit_rows, mask_rule});
-  logits = {output.logits.row(output.logits.rows - 1), static_cast<size_t>(output.logits.width)};
-  for (const int32_t id : engine.config.tokens.suppressed) {
-    logits[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
-  }
+  const size_t width = static_cast<size_t>(output.logits.width);
+  for (int64_t r = 0; r < output.logits.rows; ++r) SuppressTokens(engine.config, {output.logits.row(r), width});
+  logits = {output.logits.row(output.logits.rows - 1), width};
 }
 
 Status Session::Feed(const Prompt& prompt, const Progress& progress) {
