@@ -33,6 +33,43 @@ std::string Printable(std::string_view text, Stream stream) {
   return out;
 }
 
+// ", 2.1 tokens a pass (drafts 1: 80 %, 2: 65 % accepted), 1.6 times plain"; empty where nothing was drafted.
+std::string DraftText(const DraftStats& stats) {
+  if (stats.drafts() == 0) return {};
+  std::string text = fmt::format(", {:.2f} tokens a pass (drafts", stats.TokensPerPass());
+  for (size_t i = 0; i < stats.drafted.size() && stats.drafted[i] > 0; ++i) {
+    text += fmt::format("{} {}: {:.0f} %", i == 0 ? "" : ",", i + 1,
+                        100.0 * static_cast<double>(stats.accepted[i]) / static_cast<double>(stats.drafted[i]));
+  }
+  text += " accepted)";
+  if (stats.Gain() > 0) text += fmt::format(", {:.2f} times plain", stats.Gain());
+  return text;
+}
+
+Json DraftsOf(const DraftStats& stats) {
+  Json positions = Json::array();
+  for (size_t i = 0; i < stats.drafted.size() && stats.drafted[i] > 0; ++i) {
+    positions.push_back({{"drafted", stats.drafted[i]}, {"accepted", stats.accepted[i]}});
+  }
+  const auto by = [&](std::initializer_list<DraftSource> sources) {
+    int64_t drafted = 0, accepted = 0;
+    for (const DraftSource source : sources) {
+      drafted += stats.drafted_by[static_cast<size_t>(source)];
+      accepted += stats.accepted_by[static_cast<size_t>(source)];
+    }
+    return Json{{"drafted", drafted}, {"accepted", accepted}};
+  };
+  Json json = {{"passes", stats.passes},
+               {"tokens_per_pass", stats.TokensPerPass()},
+               {"positions", positions},
+               {"drafter", by({DraftSource::kDrafter})},
+               {"prompt_lookup", by({DraftSource::kShortMatch, DraftSource::kLongMatch})},
+               {"draft_seconds", stats.draft_seconds},
+               {"verify_seconds", stats.verify_seconds}};
+  json["gain"] = stats.Gain() > 0 ? Json(stats.Gain()) : Json();
+  return json;
+}
+
 // What a person should know about how the answer ended; empty when it ended by itself.
 std::string CutNote(FinishReason reason) {
   switch (reason) {
@@ -102,6 +139,7 @@ std::string StatsLine(const GenerateStats& stats) {
   std::string line = fmt::format("prompt {} tokens, {:.1f} tokens/s; answer {} tokens", stats.prompt_tokens,
                                  stats.PromptSpeed(), stats.generated_tokens);
   if (stats.decode_steps > 0) line += fmt::format(", {:.1f} tokens/s", stats.DecodeSpeed());
+  line += DraftText(stats.draft);
   return line + fmt::format("; first token after {:.2f} s; peak memory {}", stats.first_token_seconds,
                             HumanBytes(stats.peak_memory));
 }
@@ -131,6 +169,7 @@ std::string AnswerJson(const Generation& answer, const Engine& engine, const std
         {"first_token_seconds", stats.first_token_seconds},
         {"decode_seconds", stats.decode_seconds},
         {"decode_tokens_per_second", stats.DecodeSpeed()}}},
+      {"drafts", DraftsOf(stats.draft)},
       {"peak_memory_bytes", stats.peak_memory},
   };
   return Dump(json);

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "cli/report.h"
+#include "runtime/draft_depth.h"
 
 namespace linnet {
 namespace {
@@ -44,12 +45,32 @@ void DeclareModel(Args& args, ModelArgs& values, bool positional) {
   args.Flag("--dequantise", values.dequantise, "hold every weight as float32: slow and large, for comparisons");
 }
 
+void DeclareDrafting(Args& args, ModelArgs& values) {
+  args.Option("--drafter", values.drafter, "the model's assistant (directory or GGUF), if it does not lie beside the model");
+  args.Option("--draft", values.draft,
+              "tokens guessed ahead: 'auto' = as many as pay off, 0 = none, or a number; never changes the answer");
+}
+
+Result<int32_t> DraftsOf(const ModelArgs& values) {
+  if (values.draft == "auto") return -1;
+  const std::string& text = values.draft;
+  int32_t drafts = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), drafts);
+  if (error != std::errc() || end != text.data() + text.size() || drafts < 0 || drafts > kMaxDrafts) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("--draft is '{}'", text),
+                fmt::format("give 'auto' or a number from 0 to {}", kMaxDrafts));
+  }
+  return drafts;
+}
+
 Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values) {
   LoadOptions options;
   options.model = values.model;
   options.mmproj = values.mmproj;
   options.drafter = values.drafter;
   options.dequantise = values.dequantise;
+  LINNET_ASSIGN(const int32_t drafts, DraftsOf(values));
+  options.use_drafter = drafts != 0;
   LINNET_ASSIGN(options.threads, ThreadsOf(values.threads));
   if (options.model.empty()) {
     fmt::print(stderr,

@@ -15,6 +15,7 @@ struct ModelArgs {
   std::string model;
   std::string mmproj;
   std::string drafter;
+  std::string draft = "auto";
   std::string threads = "auto";
   int64_t context = 0;
   std::string mask_rule = "a";
@@ -23,6 +24,10 @@ struct ModelArgs {
 
 // Declares MODEL and the options; `positional` false where the command's own arguments come first (then --model).
 void DeclareModel(Args& args, ModelArgs& values, bool positional = true);
+// Declares --drafter and --draft.
+void DeclareDrafting(Args& args, ModelArgs& values);
+// GenerateOptions::draft of --draft.
+Result<int32_t> DraftsOf(const ModelArgs& values);
 // Reads the model with a progress line, and says in one line when it is Chick because none was named.
 Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values);
 Result<SessionOptions> ToSessionOptions(const ModelArgs& values);

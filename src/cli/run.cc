@@ -111,7 +111,8 @@ MediaArgs WithoutFiles(MediaArgs media) {
 // Everything between the parsed arguments and the answer; every error ends up in one place.
 Result<int> Run(const RunArgs& args) {
   LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
-  LINNET_ASSIGN(const GenerateOptions options, ToGenerateOptions(args.sampling));
+  LINNET_ASSIGN(GenerateOptions options, ToGenerateOptions(args.sampling));
+  LINNET_ASSIGN(options.draft, DraftsOf(args.model));
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
   ChatSetup setup;
   setup.system = args.system;
@@ -151,6 +152,7 @@ Command RunCommand() {
             args.Flag("--json", values->json, "one JSON object at the end instead of text (docs/cli.md)");
             args.Flag("-q,--quiet", values->quiet, "no statistics on standard error");
             DeclareSampling(args, values->sampling);
+            DeclareDrafting(args, values->model);
             args.Footer(
                 "Pictures are put before the text and sound after it, as the model was trained.\n"
                 "Without a prompt at a terminal it is a chat; Ctrl-C stops an answer, /help lists the commands.\n"
