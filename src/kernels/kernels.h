@@ -73,7 +73,7 @@ struct WideBlocks {
   int64_t mins_stride;
 };
 
-inline constexpr int kWidePanels = 3;  // panels that the wide product takes at once
+inline constexpr int kWidePanels = 4;  // panels that the wide product takes at once
 inline constexpr int kWideBytes = kActBlock * kPanel;
 
 // y[r][..] (+)= product of `blocks` expanded blocks of `kWidePanels` panels with any number of rows. Layout of the

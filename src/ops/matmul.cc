@@ -7,9 +7,9 @@
 namespace linnet {
 namespace {
 
-// Blocks of 32 inputs that are expanded at a time: 16 blocks of three panels are 24 KiB of bytes, so they stay in the
+// Blocks of 32 inputs that are expanded at a time: 12 blocks of four panels are 24 KiB of bytes, so they stay in the
 // first-level cache while all rows pass over them.
-constexpr int64_t kChunkBlocks = 16;
+constexpr int64_t kChunkBlocks = 12;
 constexpr int64_t kBytesFloats = kChunkBlocks * kWidePanels * kWideBytes / static_cast<int64_t>(sizeof(float));
 constexpr int64_t kScaleFloats = kChunkBlocks * kWidePanels * 2 * kPanel;
 constexpr int64_t kMinFloats = kChunkBlocks * kWidePanels * kPanel;
