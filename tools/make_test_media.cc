@@ -21,7 +21,8 @@ extern "C" {
 
 namespace {
 
-constexpr int kSeconds = 6, kFps = 10, kWidth = 64, kHeight = 48;
+int seconds = 6;
+constexpr int kFps = 10, kWidth = 64, kHeight = 48;
 
 void Check(bool good, const char* what) {
   if (!good) std::fprintf(stderr, "failed: %s\n", what), std::exit(1);
@@ -107,7 +108,7 @@ void WriteSound(AVFormatContext* out, Track& track, double until) {
     frame->format = track.codec->sample_fmt;
     frame->sample_rate = rate;
     av_channel_layout_copy(&frame->ch_layout, &track.codec->ch_layout);
-    frame->nb_samples = static_cast<int>(std::min<int64_t>(step, int64_t{kSeconds} * rate - track.at));
+    frame->nb_samples = static_cast<int>(std::min<int64_t>(step, int64_t{seconds} * rate - track.at));
     if (frame->nb_samples <= 0) break;
     Check(av_frame_get_buffer(frame, 0) == 0, "buffer");
     for (int i = 0; i < frame->nb_samples; ++i) {
@@ -156,8 +157,8 @@ void Make(const std::string& path, const char* video, const char* sound, int rat
   Check(avio_open(&out->pb, path.c_str(), AVIO_FLAG_WRITE) >= 0, "open file");
   out->flags |= AVFMT_FLAG_BITEXACT;
   Check(avformat_write_header(out, nullptr) >= 0, "header");
-  if (video == nullptr) WriteSound(out, samples, kSeconds);
-  for (int i = 0; video != nullptr && i < kSeconds * kFps; ++i) {
+  if (video == nullptr) WriteSound(out, samples, seconds);
+  for (int i = 0; video != nullptr && i < seconds * kFps; ++i) {
     WritePicture(out, pictures);
     if (sound != nullptr) WriteSound(out, samples, (i + 1.0) / kFps);
   }
@@ -187,4 +188,7 @@ int main(int argc, char** argv) {
   Make(to + "/tone.ogg", nullptr, "libvorbis", 44100);
   Make(to + "/tone.opus", nullptr, "libopus", 48000);
   Make(to + "/tone.m4a", nullptr, "aac", 44100);
+  seconds = 1;  // for tests that decode thousands of damaged copies
+  Make(to + "/tiny.mp4", "libx264", "aac", 44100);
+  Make(to + "/tiny.webm", "libvpx", "libopus", 48000);
 }

@@ -1,6 +1,7 @@
 // linnet bench: speed beside the limits of the machine.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "eval/bench.h"
+#include "eval/bench_media.h"
 
 namespace linnet {
 namespace {
@@ -65,7 +67,43 @@ std::string AsText(const BenchResult& r, const BenchOptions& options) {
   return text;
 }
 
+std::string MediaText(const MediaBenchResult& r) {
+  std::string text = fmt::format("{}: kernels {}, {} threads, prefill {:.1f} tokens/s\n", r.model, r.kernels, r.threads,
+                                 r.prefill_tok_s);
+  for (const FrontEndCost& cost : r.costs) {
+    text += fmt::format("{}: {} tokens; prepare {:.1f} ms, embed {:.1f} ms: {:.2f} % of their prefill ({:.0f} ms)\n", cost.what,
+                        cost.tokens, 1e3 * cost.prepare_seconds, 1e3 * cost.embed_seconds, 100 * cost.share(),
+                        1e3 * cost.prefill_seconds);
+  }
+  return text;
+}
+
+std::string MediaJson(const MediaBenchResult& r) {
+  nlohmann::ordered_json j = {{"model", r.model}, {"kernels", r.kernels}, {"threads", r.threads},
+                              {"prefill_tok_s", r.prefill_tok_s}};
+  for (const FrontEndCost& cost : r.costs) {
+    j["media"].push_back({{"what", cost.what}, {"tokens", cost.tokens}, {"prepare_s", cost.prepare_seconds},
+                          {"embed_s", cost.embed_seconds}, {"prefill_s", cost.prefill_seconds}, {"share", cost.share()}});
+  }
+  return j.dump(2) + "\n";
+}
+
+// `linnet bench media`: the 12B's shape where nothing else is named.
+int RunMedia(const BenchArgs& args) {
+  MediaBenchOptions options;
+  if (!args.options.synthetic.empty()) options.synthetic = args.options.synthetic;
+  options.load.threads = static_cast<int>(args.threads);
+  options.repeat = std::max<int64_t>(1, args.options.repeat);
+  ProgressLine progress;
+  const Result<MediaBenchResult> result = RunMediaBench(options, progress.AsCallback());
+  progress.Clear();
+  if (!result) return Report(result.error());
+  Write(args.json ? MediaJson(*result) : MediaText(*result));
+  return FlushOutput();
+}
+
 int Run(BenchArgs args) {
+  if (args.options.load.model == "media") return RunMedia(args);
   args.options.load.threads = static_cast<int>(args.threads);
   args.options.kv = args.kv == "f32" ? KvType::kF32 : KvType::kBf16;
   if (args.options.prompt < 1 || args.options.repeat < 1 || args.options.decode < 1) {
@@ -84,7 +122,7 @@ int Run(BenchArgs args) {
 Command BenchCommand() {
   return {"bench", "measure speed as a share of what the machine can do", [](Args& args) {
             auto values = std::make_shared<BenchArgs>();
-            args.Positional("MODEL", values->options.load.model, "a model; Chick if none is named", false);
+            args.Positional("MODEL", values->options.load.model, "a model; Chick if none is named; 'media': what pictures and sound cost beside their prefill", false);
             args.Option("--synthetic", values->options.synthetic,
                         "made-up weights of an exact shape: SHAPE[@LAYERS]:FORMAT, for instance 12b:q4_0 or 12b@6:q4_k_m");
             args.Option("-t,--threads", values->threads, "threads; 0 = one a core");
@@ -95,7 +133,7 @@ Command BenchCommand() {
             args.Flag("--json", values->json, "print one JSON object");
             args.Footer(
                 "Limits are measured between the repetitions of the same run (docs/performance.md).\n"
-                "Examples:\n  linnet bench\n  linnet bench --synthetic 12b:q4_0 --json\n");
+                "Examples:\n  linnet bench\n  linnet bench --synthetic 12b:q4_0 --json\n  linnet bench media\n");
             return [values] { return Run(*values); };
           }};
 }

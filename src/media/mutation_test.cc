@@ -3,9 +3,11 @@
 // memory-safety test.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <random>
 
 #include "media/audio.h"
+#include "media/av.h"
 #include "media/golden_test_util.h"
 #include "media/picture.h"
 #include "media/wav.h"
@@ -13,7 +15,11 @@
 namespace linnet {
 namespace {
 
-constexpr int kFlipsPerFile = 400;
+// Damaged copies of each file; LINNET_MUTATIONS asks for more in a long run.
+int FlipsPerFile() {
+  const char* asked = std::getenv("LINNET_MUTATIONS");
+  return asked == nullptr ? 400 : std::atoi(asked);
+}
 // A flipped size field must not turn a test of thousands of cases into minutes of clearing memory.
 constexpr PictureOptions kSmall = {.apply_orientation = true, .max_pixels = 1 << 18};
 
@@ -43,11 +49,12 @@ void CheckWav(std::span<const uint8_t> bytes) {
 template <typename Check>
 void Mutate(const std::vector<uint8_t>& original, uint32_t seed, const Check& check) {
   std::mt19937 random(seed);
+  const int flips_per_file = FlipsPerFile();
   const size_t step = std::max<size_t>(1, original.size() / 400);
   for (size_t length = 0; length < original.size(); length += step) {
     check(std::vector<uint8_t>(original.begin(), original.begin() + static_cast<ptrdiff_t>(length)));
   }
-  for (int i = 0; i < kFlipsPerFile; ++i) {
+  for (int i = 0; i < flips_per_file; ++i) {
     std::vector<uint8_t> bytes = original;
     const uint32_t flips = 1 + random() % 4;
     for (uint32_t flip = 0; flip < flips && !bytes.empty(); ++flip) {
@@ -65,6 +72,34 @@ TEST(Mutation, Pictures) {
     Mutate(ReadFile(entry.path()), seed++, CheckPicture);
   }
   EXPECT_GT(seed, 40u);
+}
+
+void CheckAv(std::span<const uint8_t> bytes) {
+  if (auto sound = OpenAvAudio(bytes)) {
+    std::vector<float> piece(4096);
+    for (size_t total = 0; total < 1'000'000;) {
+      const auto count = (*sound)->Read(piece);
+      if (!count || *count == 0) break;
+      for (size_t s = 0; s < *count; ++s) ASSERT_TRUE(std::isfinite(piece[s]));
+      total += *count;
+    }
+  }
+  if (auto video = OpenAvVideo(bytes)) {
+    for (const double second : {0.0, 0.5, 0.9}) {
+      const auto frame = (*video)->At(second);
+      if (!frame || !*frame) break;
+      ASSERT_EQ((*frame)->picture.rgb.size(),
+                static_cast<size_t>(3 * (*frame)->picture.width * (*frame)->picture.height));
+    }
+  }
+}
+
+TEST(Mutation, SoundAndVideoOfTheMediaLibrary) {
+  if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
+  uint32_t seed = 2000;
+  for (const char* name : {"tiny.mp4", "tiny.webm"}) {
+    Mutate(ReadFile(std::filesystem::path(LINNET_SOURCE_DIR "/tests/data/media") / name), seed++, CheckAv);
+  }
 }
 
 TEST(Mutation, Wav) {
