@@ -6,6 +6,7 @@
 namespace linnet {
 
 Command BenchCommand();
+Command ConvertCommand();
 Command InfoCommand();
 Command InspectCommand();
 Command ParityCommand();

@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
       linnet::TranslateCommand(),
       linnet::InspectCommand(),
       linnet::InfoCommand(),
-      linnet::BenchCommand(),
+      linnet::BenchCommand(), linnet::ConvertCommand(),
       linnet::ParityCommand(),
   };
   return linnet::RunCommandLine(argc, argv, commands, linnet::Version);

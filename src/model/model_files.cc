@@ -327,6 +327,15 @@ std::string DescribeFile(const fs::path& path) {
   return "of an unknown kind";
 }
 
+bool IsDrafterDirectory(const std::string& path) { return IsDirectory(path) && IsHfDrafter(path); }
+
+Result<ModelFiles> OpenDrafterDirectory(const std::string& path) {
+  ModelFiles files;
+  files.kind = ModelFiles::Kind::kHuggingFace;
+  LINNET_TRY(OpenHfDrafter(path, files));
+  return files;
+}
+
 Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj, const std::string& drafter) {
   if (model.empty()) return OpenBuiltIn();
   const fs::path path(model);

@@ -37,6 +37,8 @@ class Tokenizer {
 // Reads the bytes of a `tokenizer.json` with Gemma's pipeline (byte-fallback BPE, spaces to ▁, no prefix).
 // Added tokens with `single_word` and any other pipeline are refused by name. Errors: kBadFile, kUnsupported.
 Result<std::unique_ptr<Tokenizer>> TokenizerFromJson(std::string_view json);
+// The same file as GGUF metadata would hold it, for the converter.
+Result<Vocabulary> VocabularyFromJson(std::string_view json);
 // From GGUF metadata, with merges (Gemma 4) or with scores (Gemma 3). Runs of spaces may be stored as spaces
 // or as ▁; of two equal strings the later id counts. Gemma's special tokens are special whatever their stored
 // type.

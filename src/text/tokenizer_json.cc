@@ -11,6 +11,7 @@
 
 #include "text/bpe_tokenizer.h"
 #include "text/utf8.h"
+#include "text/vocabulary.h"
 
 namespace linnet {
 namespace {
@@ -374,9 +375,7 @@ Status ReadAdded(const json& document, TokenizerParts& parts) {
   return {};
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Tokenizer>> TokenizerFromJson(std::string_view text) {
+Result<TokenizerParts> ReadParts(std::string_view text) {
   if (text.size() > kMaxFile)
     return Bad(fmt::format("has {} bytes, at most {} are allowed", text.size(), kMaxFile));
   Reader reader;
@@ -389,7 +388,48 @@ Result<std::unique_ptr<Tokenizer>> TokenizerFromJson(std::string_view text) {
   LINNET_TRY(ReadMerges(reader, parts.bpe));
   LINNET_TRY(ReadUnknown(model, parts.bpe));
   LINNET_TRY(ReadAdded(reader.document, parts));
+  return parts;
+}
+
+// Control tokens are left out of visible text; these seven are what a parser of the output must see.
+bool IsVisibleMark(std::string_view token) {
+  constexpr std::string_view kVisible[] = {"<|channel>",       "<channel|>",       "<|tool_call>", "<tool_call|>",
+                                           "<|tool_response>", "<tool_response|>", "<|\"|>"};
+  return std::find(std::begin(kVisible), std::end(kVisible), token) != std::end(kVisible);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Tokenizer>> TokenizerFromJson(std::string_view text) {
+  LINNET_ASSIGN(TokenizerParts parts, ReadParts(text));
   return MakeTokenizer(std::move(parts));
+}
+
+Result<Vocabulary> VocabularyFromJson(std::string_view text) {
+  LINNET_ASSIGN(const TokenizerParts parts, ReadParts(text));
+  const TokenTable& tokens = parts.bpe.tokens;
+  Vocabulary vocabulary;
+  vocabulary.model = "gemma4";
+  vocabulary.unknown_id = parts.bpe.unknown;
+  for (int32_t id = 0; id < tokens.size(); ++id) {
+    const std::string_view token = tokens.Text(id);
+    const bool byte = token.size() == 6 && token.starts_with("<0x") && token.ends_with(">");
+    vocabulary.tokens.emplace_back(token);
+    vocabulary.scores.push_back(-static_cast<float>(id));
+    vocabulary.types.push_back(static_cast<int32_t>(byte ? VocabularyType::kByte : VocabularyType::kNormal));
+  }
+  for (const AddedToken& token : parts.added) {
+    const bool control = token.special && !IsVisibleMark(token.content);
+    vocabulary.types[static_cast<size_t>(token.id)] =
+        static_cast<int32_t>(control ? VocabularyType::kControl : VocabularyType::kUserDefined);
+  }
+  if (parts.bpe.unknown >= 0) {
+    vocabulary.types[static_cast<size_t>(parts.bpe.unknown)] = static_cast<int32_t>(VocabularyType::kUnknown);
+  }
+  for (const Merge& merge : parts.bpe.merges) {
+    vocabulary.merges.push_back(fmt::format("{} {}", tokens.Text(merge.left), tokens.Text(merge.right)));
+  }
+  return vocabulary;
 }
 
 }  // namespace linnet

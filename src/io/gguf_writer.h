@@ -1,0 +1,70 @@
+// Writes a GGUF v3 file: metadata and tensor headers first, then the tensors' bytes in the same order. The file appears
+// under its name only when it is complete: until then it is NAME.part beside it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/gguf_metadata.h"
+#include "linnet/error.h"
+#include "tensor/dtype.h"
+
+namespace linnet {
+
+class GgufWriter {
+ public:
+  explicit GgufWriter(std::filesystem::path path);
+  ~GgufWriter();  // removes an unfinished file
+  GgufWriter(const GgufWriter&) = delete;
+  GgufWriter& operator=(const GgufWriter&) = delete;
+
+  void AddU32(std::string_view key, uint32_t value);
+  void AddF32(std::string_view key, float value);
+  void AddBool(std::string_view key, bool value);
+  void AddString(std::string_view key, std::string_view value);
+  void AddI32s(std::string_view key, std::span<const int32_t> values);
+  void AddF32s(std::string_view key, std::span<const float> values);
+  void AddBools(std::string_view key, const std::vector<bool>& values);
+  void AddStrings(std::string_view key, std::span<const std::string> values);
+  // A value as another file stores it.
+  void AddValue(std::string_view key, const GgufValue& value);
+
+  // `shape` is outermost first. REQUIRES: the row length is a multiple of the format's block.
+  void AddTensor(std::string_view name, Dtype dtype, std::span<const int64_t> shape);
+
+  // Writes everything but the tensors' bytes; nothing can be added afterwards.
+  Status Begin();
+  // The next bytes of the tensors, in the order they were added; a tensor may come in pieces.
+  Status Write(std::span<const uint8_t> bytes);
+  // REQUIRES: every tensor has been written whole. Returns the size of the file.
+  Result<uint64_t> Finish();
+
+ private:
+  struct Tensor {
+    std::string name;
+    Dtype dtype;
+    std::vector<int64_t> shape;
+    uint64_t bytes;
+  };
+  void Key(std::string_view key, GgufType type);
+  void ArrayKey(std::string_view key, GgufType type, uint64_t count);
+  void Pad();
+  std::unexpected<Error> WriteError() const;
+
+  std::filesystem::path path_, part_;
+  std::string metadata_;  // encoded
+  uint64_t keys_ = 0;
+  std::vector<Tensor> tensors_;
+  std::ofstream file_;
+  uint64_t written_ = 0;
+  size_t current_ = 0;          // the tensor at hand
+  uint64_t current_bytes_ = 0;  // of it written so far
+  bool finished_ = false;
+};
+
+}  // namespace linnet

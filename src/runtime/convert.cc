@@ -1,0 +1,291 @@
+#include "runtime/convert.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <system_error>
+
+#include "base/mapped_file.h"
+#include "io/gguf_writer.h"
+#include "model/config_files.h"
+#include "model/model_files.h"
+#include "model/tensor_names.h"
+#include "runtime/convert_metadata.h"
+#include "tensor/block_format.h"
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Values decoded at a time: memory stays bounded whatever the size of a matrix.
+constexpr int64_t kChunkValues = int64_t{1} << 22;
+
+// One tensor of the output and where its numbers come from.
+struct Item {
+  std::string name;
+  Dtype dtype;
+  std::vector<int64_t> shape;
+  const TensorSource* source = nullptr;
+  const TensorInfo* tensor = nullptr;  // copied or re-encoded row by row
+  std::vector<float> values;           // or these, for what is small or reordered
+};
+
+class Converter {
+ public:
+  Converter(const ConvertOptions& options, ThreadPool& pool, const Progress& progress)
+      : options_(options), pool_(pool), progress_(progress) {}
+
+  // The format of a matrix with this row length.
+  Dtype MatrixType(const std::string& name, int64_t row, bool embedding) {
+    Dtype type = options_.type;
+    if (embedding && type == Dtype::kQ4_0) type = Dtype::kQ8_0;
+    if (row % GetDtypeInfo(type).block_elements == 0) {
+      if (type != options_.type) {
+        Note("the embedding table is stored as q8_0: it is also the head");
+      }
+      return type;
+    }
+    Note(name + " and others with rows of " + std::to_string(row) + " stay bf16: no multiple of the block of " +
+         std::to_string(GetDtypeInfo(type).block_elements));
+    return Dtype::kBf16;
+  }
+
+  void Note(std::string note) {
+    if (std::find(report_.notes.begin(), report_.notes.end(), note) == report_.notes.end()) {
+      report_.notes.push_back(std::move(note));
+    }
+  }
+
+  Status WriteFile(GgufWriter& writer, const std::string& path, const std::vector<Item>& items) {
+    uint64_t total = 1, done = 0;
+    for (const Item& item : items) {
+      writer.AddTensor(item.name, item.dtype, item.shape);
+      total += Elements(item.shape);
+    }
+    LINNET_TRY(writer.Begin());
+    for (const Item& item : items) {
+      LINNET_TRY(item.tensor != nullptr ? WriteTensor(writer, item) : WriteValues(writer, item.dtype, item.shape.back(), item.values));
+      done += Elements(item.shape);
+      if (progress_) progress_(static_cast<double>(done) / static_cast<double>(total), "writing " + path);
+    }
+    LINNET_ASSIGN(const uint64_t bytes, writer.Finish());
+    report_.files.push_back({path, bytes});
+    return {};
+  }
+
+  ConvertReport& report() { return report_; }
+
+ private:
+  static uint64_t Elements(const std::vector<int64_t>& shape) {
+    uint64_t n = 1;
+    for (const int64_t size : shape) n *= static_cast<uint64_t>(size);
+    return n;
+  }
+
+  // Encodes whole rows on all threads.
+  Status WriteValues(GgufWriter& writer, Dtype dtype, int64_t row, std::span<const float> values) {
+    const uint64_t row_bytes = RowBytes(dtype, static_cast<uint64_t>(row));
+    const int64_t rows = static_cast<int64_t>(values.size()) / row;
+    encoded_.resize(static_cast<size_t>(rows) * row_bytes);
+    pool_.For(rows, [&](int64_t begin, int64_t end, int) {
+      for (int64_t r = begin; r < end; ++r) {
+        EncodeRow(dtype, values.subspan(static_cast<size_t>(r * row), static_cast<size_t>(row)),
+                  encoded_.data() + static_cast<size_t>(r) * row_bytes);
+      }
+    });
+    return writer.Write(encoded_);
+  }
+
+  Status WriteTensor(GgufWriter& writer, const Item& item) {
+    const int64_t row = item.shape.back();
+    const int64_t rows = static_cast<int64_t>(Elements(item.shape)) / row;
+    const uint64_t row_bytes = RowBytes(item.tensor->dtype, static_cast<uint64_t>(row));
+    const int64_t step = std::max<int64_t>(1, kChunkValues / row);
+    std::vector<uint8_t> scratch;
+    for (int64_t first = 0; first < rows; first += step) {
+      const int64_t count = std::min(step, rows - first);
+      const uint64_t offset = static_cast<uint64_t>(first) * row_bytes, length = static_cast<uint64_t>(count) * row_bytes;
+      const std::span<const uint8_t> bytes = item.source->Bytes(*item.tensor, offset, length, scratch);
+      if (item.tensor->dtype == item.dtype) {
+        LINNET_TRY(writer.Write(bytes));
+      } else {
+        decoded_.resize(static_cast<size_t>(count * row));
+        pool_.For(count, [&](int64_t begin, int64_t end, int) {
+          for (int64_t r = begin; r < end; ++r) {
+            DecodeRow(item.tensor->dtype, bytes.data() + static_cast<size_t>(r) * row_bytes,
+                      std::span(decoded_).subspan(static_cast<size_t>(r * row), static_cast<size_t>(row)));
+          }
+        });
+        LINNET_TRY(WriteValues(writer, item.dtype, row, decoded_));
+      }
+      item.source->Forget(*item.tensor, offset, length);
+    }
+    return {};
+  }
+
+  const ConvertOptions& options_;
+  ThreadPool& pool_;
+  const Progress& progress_;
+  ConvertReport report_;
+  std::vector<uint8_t> encoded_;
+  std::vector<float> decoded_;
+};
+
+// Items of decoder tensors: matrices in the wanted format, the rest as float32.
+Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource& source,
+                                       const std::vector<ExpectedTensor>& expected, const std::vector<float>& rope) {
+  std::vector<Item> items;
+  for (const ExpectedTensor& tensor : expected) {
+    Item item{GgufName(tensor.role, tensor.layer), Dtype::kF32, tensor.shape, &source,
+              FindTensor(source, tensor.role, tensor.layer), {}};
+    if (tensor.role == Role::kTokenOrdering) {
+      item.dtype = item.tensor->dtype;
+    } else if (tensor.shape.size() == 2) {
+      item.dtype = converter.MatrixType(item.name, tensor.shape[1], tensor.role == Role::kEmbedding);
+    }
+    items.push_back(std::move(item));
+    if (tensor.role == Role::kFinalNorm && !rope.empty()) {
+      items.push_back({"rope_freqs.weight", Dtype::kF32, {static_cast<int64_t>(rope.size())}, nullptr, nullptr, rope});
+    }
+  }
+  return items;
+}
+
+// The multimodal tensors in GGUF's own order: planar patch vectors, position table [2, rows, width].
+Result<std::vector<Item>> MultimodalItems(const ModelConfig& config, const TensorSource& source, bool all_float) {
+  std::vector<Item> items;
+  for (const ExpectedTensor& tensor : MultimodalTensors(config)) {
+    LINNET_ASSIGN(std::vector<float> values, ReadFloats(source, tensor.role));
+    Item item{GgufName(tensor.role, -1), Dtype::kF32, tensor.shape, nullptr, nullptr, {}};
+    const bool projection = tensor.role == Role::kVisionProjection || tensor.role == Role::kAudioProjection;
+    const Dtype stored = FindTensor(source, tensor.role)->dtype;
+    if (projection && !all_float && stored != Dtype::kF32) item.dtype = Dtype::kBf16;
+    if (tensor.role == Role::kPositionTable) {
+      const size_t rows = static_cast<size_t>(tensor.shape[0]), width = static_cast<size_t>(tensor.shape[2]);
+      item.shape = {2, tensor.shape[0], tensor.shape[2]};
+      item.values.resize(values.size());
+      for (size_t row = 0; row < rows; ++row) {
+        for (size_t axis = 0; axis < 2; ++axis) {
+          std::copy_n(values.begin() + static_cast<std::ptrdiff_t>((2 * row + axis) * width), width,
+                      item.values.begin() + static_cast<std::ptrdiff_t>((axis * rows + row) * width));
+        }
+      }
+    } else if (tensor.role == Role::kPatchNorm1Weight || tensor.role == Role::kPatchNorm1Bias ||
+               tensor.role == Role::kPatchDenseWeight) {
+      item.values.resize(values.size());
+      const size_t row = static_cast<size_t>(tensor.shape.back());
+      for (size_t begin = 0; begin < values.size(); begin += row) {
+        InterleavedToPlanar(std::span(values).subspan(begin, row), std::span(item.values).subspan(begin, row));
+      }
+    } else {
+      item.values = std::move(values);
+    }
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+// A GGUF in another format: metadata and names as they are.
+Status ConvertGguf(Converter& converter, const Gguf& gguf, const ConvertOptions& options) {
+  GgufWriter writer(options.output);
+  for (const auto& [key, value] : gguf.metadata().values()) {
+    if (key == "general.file_type" || key == "general.quantization_version" || key.starts_with("split.")) continue;
+    writer.AddValue(key, value);
+  }
+  writer.AddU32("general.file_type", FileType(options.type));
+  writer.AddU32("general.quantization_version", 2);
+  std::vector<Item> items;
+  for (const TensorInfo& tensor : gguf.tensors()) {
+    Item item{tensor.name, tensor.dtype, tensor.shape, &gguf, &tensor, {}};
+    if (tensor.shape.size() == 2 && tensor.dtype != Dtype::kI32 && tensor.dtype != Dtype::kI64) {
+      item.dtype = converter.MatrixType(tensor.name, tensor.shape[1], tensor.name == "token_embd.weight");
+    }
+    items.push_back(std::move(item));
+  }
+  return converter.WriteFile(writer, options.output, items);
+}
+
+std::string MultimodalPath(const std::string& output) {
+  const fs::path path(output);
+  return (path.parent_path() / ("mmproj-" + path.filename().string())).string();
+}
+
+Status CheckOutput(const ConvertOptions& options, const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return {};
+  if (!options.input.empty() && fs::equivalent(path, options.input, error)) {
+    return Fail(ErrorCode::kInvalidArgument, path + " is the input", "give another output");
+  }
+  if (options.overwrite) return {};
+  return Fail(ErrorCode::kInvalidArgument, path + " exists already", "give another name, or --force to replace it");
+}
+
+Status ConvertParts(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
+  if (files.config.model_type.find("gemma4") == std::string::npos) {
+    return Fail(ErrorCode::kUnsupported, "only Gemma 4 directories are converted, this is " + files.config.model_type,
+                "convert a GGUF of it instead");
+  }
+  const std::vector<ExpectedTensor> expected = TextTensors(files.config);
+  LINNET_TRY(CheckTensors(*files.text, expected, "the text model"));
+  GgufWriter writer(options.output);
+  LINNET_TRY(AddTextMetadata(files, options.type, writer));
+  if (files.tokenizer_json.empty()) converter.Note("the input has no tokenizer.json, so the output has no vocabulary");
+  LINNET_ASSIGN(const std::string jinja, [&]() -> Result<std::string> {
+    if (!fs::is_regular_file(fs::path(files.path) / "chat_template.jinja")) return std::string();
+    LINNET_ASSIGN(const MappedFile file, MappedFile::Open(fs::path(files.path) / "chat_template.jinja"));
+    return std::string(file.bytes().begin(), file.bytes().end());
+  }());
+  if (!jinja.empty()) writer.AddString("tokenizer.chat_template", jinja);
+  LINNET_ASSIGN(const std::vector<Item> items, DecoderItems(converter, *files.text, expected, RopeFactors(files.config)));
+  LINNET_TRY(converter.WriteFile(writer, options.output, items));
+  if (files.multimodal == nullptr || (!files.config.vision.present && !files.config.audio.present)) return {};
+  LINNET_TRY(CheckTensors(*files.multimodal, MultimodalTensors(files.config), "the multimodal part"));
+  const std::string path = MultimodalPath(options.output);
+  GgufWriter multimodal(path);
+  AddMultimodalMetadata(files.config, multimodal);
+  LINNET_ASSIGN(const std::vector<Item> media,
+                MultimodalItems(files.config, *files.multimodal, options.type == Dtype::kF32));
+  return converter.WriteFile(multimodal, path, media);
+}
+
+Status ConvertDrafter(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
+  const std::vector<ExpectedTensor> expected = DrafterTensors(*files.drafter_config);
+  LINNET_TRY(CheckTensors(*files.drafter, expected, "the drafter"));
+  GgufWriter writer(options.output);
+  AddDrafterMetadata(*files.drafter_config, options.type, writer);
+  LINNET_ASSIGN(const std::vector<Item> items,
+                DecoderItems(converter, *files.drafter, expected, RopeFactors(files.drafter_config->text)));
+  return converter.WriteFile(writer, options.output, items);
+}
+
+}  // namespace
+
+Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& pool, const Progress& progress) {
+  if (!options.output.ends_with(".gguf")) {
+    return Fail(ErrorCode::kInvalidArgument, "the output " + options.output + " does not end in .gguf", "name it so");
+  }
+  LINNET_TRY(CheckOutput(options, options.output));
+  Converter converter(options, pool, progress);
+  if (IsDrafterDirectory(options.input)) {
+    LINNET_ASSIGN(const ModelFiles files, OpenDrafterDirectory(options.input));
+    LINNET_TRY(ConvertDrafter(converter, files, options));
+    return std::move(converter.report());
+  }
+  LINNET_ASSIGN(const ModelFiles files, OpenModel(options.input, "", ""));
+  if (files.gguf != nullptr) {
+    LINNET_TRY(ConvertGguf(converter, *files.gguf, options));
+    if (files.multimodal_file != nullptr) {
+      converter.Note("the multimodal file " + files.multimodal_path + " is used as it is: keep a copy beside the output");
+    }
+    return std::move(converter.report());
+  }
+  if (files.config.vision.present || files.config.audio.present) {
+    LINNET_TRY(CheckOutput(options, MultimodalPath(options.output)));
+  }
+  LINNET_TRY(ConvertParts(converter, files, options));
+  return std::move(converter.report());
+}
+
+}  // namespace linnet

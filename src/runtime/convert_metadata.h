@@ -1,0 +1,23 @@
+// Private to the converter: the metadata of the files it writes.
+#pragma once
+
+#include "io/gguf_writer.h"
+#include "model/model_files.h"
+#include "tensor/dtype.h"
+
+namespace linnet {
+
+// Everything of the text file but the tensors: architecture, shape, vocabulary, defaults.
+Status AddTextMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer);
+// Of the multimodal file.
+void AddMultimodalMetadata(const ModelConfig& config, GgufWriter& writer);
+void AddDrafterMetadata(const DrafterConfig& config, Dtype type, GgufWriter& writer);
+
+// general.file_type of the ecosystem.
+uint32_t FileType(Dtype type);
+
+// The tensor that tells which rotary pairs of full layers turn: 1 for those that do, 1e30 for the rest. Empty where
+// every layer is of one kind.
+std::vector<float> RopeFactors(const ModelConfig& config);
+
+}  // namespace linnet
