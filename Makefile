@@ -5,7 +5,7 @@ CONFIGURE = cmake -DLINNET_WERROR=ON $(LAUNCHER) --preset
 export CTEST_OUTPUT_ON_FAILURE = 1
 
 # Test programs that read files and texts of strangers: they also run under the sanitizers.
-ROBUST := base tensor io text media
+ROBUST := base tensor io text media runtime
 ROBUST_TARGETS := $(foreach name,$(ROBUST),linnet_$(name)_test)
 empty :=
 ROBUST_REGEX := ^($(subst $(empty) ,|,$(strip $(ROBUST))))$$

@@ -1,0 +1,42 @@
+// Models converted to GGUF are the same models: the reference data passes from the converted files as well.
+#include <gtest/gtest.h>
+
+#include "program.h"
+
+namespace linnet {
+namespace {
+
+TEST(Convert, TheReferenceCasesPassFromGguf) {
+  const std::string directory = Scratch("convert");
+  for (const std::string type : {"f32"}) {
+    const std::string file = directory + "/target-" + type + ".gguf";
+    const ProgramResult converted = RunLinnet({"convert", InSource("tests/data/golden/model/target"), file, "--type", type});
+    ASSERT_EQ(converted.code, 0) << converted.errors;
+    const ProgramResult parity = RunLinnet({"parity", InSource("tests/data/golden"), "--filter", "model/text", "--model", file});
+    EXPECT_EQ(parity.code, 0) << parity.output << parity.errors;
+    EXPECT_NE(parity.output.find("pass     model/text-long"), std::string::npos) << parity.output;
+    const ProgramResult media = RunLinnet({"parity", InSource("tests/data/golden"), "--filter", "model/media", "--model", file});
+    EXPECT_EQ(media.code, 0) << media.output << media.errors;
+    EXPECT_NE(media.output.find("pass     model/media-mixed"), std::string::npos) << media.output;
+  }
+}
+
+TEST(Convert, ShardedDirectoriesAreTheSameModel) {
+  const ProgramResult parity = RunLinnet({"parity", InSource("tests/data/golden"), "--filter", "model/text", "--model",
+                                          InSource("tests/data/golden/model/target-sharded")});
+  EXPECT_EQ(parity.code, 0) << parity.output << parity.errors;
+}
+
+TEST(Convert, ChickAnswersFromEveryFormat) {
+  const std::string directory = Scratch("convert_chick");
+  for (const std::string type : {"bf16", "f32", "q8_0"}) {
+    const std::string file = directory + "/chick-" + type + ".gguf";
+    ASSERT_EQ(RunLinnet({"convert", InSource("models/chick"), file, "--type", type}).code, 0);
+    const ProgramResult heard = RunLinnet({"run", file, "-p", "Transcribe the audio.", "--audio", InSource("models/chick/examples/hear-050.wav")});
+    EXPECT_EQ(heard.output, "turn off the bedroom heater\n") << type << heard.errors;
+    EXPECT_EQ(RunLinnet({"convert", InSource("models/chick"), file, "--type", type}).code, 2);  // exists already
+  }
+}
+
+}  // namespace
+}  // namespace linnet
