@@ -86,8 +86,9 @@ Result<ChildProcess> ChildProcess::Start(const std::filesystem::path& program,
                                          const std::vector<std::string>& arguments,
                                          std::span<const uint8_t> input) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), std::fclose);
-  if (file == nullptr || std::fwrite(input.data(), 1, input.size(), file.get()) != input.size() ||
-      std::fflush(file.get()) != 0 || ::lseek(::fileno(file.get()), 0, SEEK_SET) != 0) {
+  const bool written = file != nullptr && (input.empty() || std::fwrite(input.data(), 1, input.size(),
+                                                                        file.get()) == input.size());
+  if (!written || std::fflush(file.get()) != 0 || ::lseek(::fileno(file.get()), 0, SEEK_SET) != 0) {
     return Fail(ErrorCode::kInternal, std::string("no temporary file: ") + std::strerror(errno),
                 "make room in the directory for temporary files");
   }
