@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "base/bf16.h"
 #include "base/check.h"
@@ -31,6 +32,21 @@ constexpr std::string_view kMedia12b = R"(,
   "vision_config": {"model_type": "gemma4_unified_vision", "patch_size": 16, "pooling_kernel_size": 3,
     "mm_embed_dim": 3840, "output_proj_dims": 3840, "mm_posemb_size": 1120},
   "audio_config": {"model_type": "gemma4_unified_audio", "audio_embed_dim": 640})";
+
+// Those of its assistant.
+constexpr std::string_view kDrafter12b = R"({
+  "model_type": "gemma4_unified_assistant", "backbone_hidden_size": 3840, "use_ordered_embeddings": false,
+  "tie_word_embeddings": true,
+  "text_config": {
+    "model_type": "gemma4_unified_text", "vocab_size": 262144, "hidden_size": 1024, "intermediate_size": 8192,
+    "num_hidden_layers": 4,
+    "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "full_attention"],
+    "num_attention_heads": 16, "num_key_value_heads": 8, "num_global_key_value_heads": 1, "head_dim": 256,
+    "global_head_dim": 512, "attention_k_eq_v": true, "num_kv_shared_layers": 4, "sliding_window": 1024,
+    "final_logit_softcapping": null, "rms_norm_eps": 1e-6, "max_position_embeddings": 262144, "pad_token_id": 0,
+    "eos_token_id": 1, "bos_token_id": 2, "hidden_activation": "gelu_pytorch_tanh", "tie_word_embeddings": true,
+    "rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+      "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1000000.0}}}})";
 
 void Replace(std::string& text, std::string_view what, std::string_view with) {
   text.replace(text.find(what), what.size(), with);
@@ -140,11 +156,19 @@ bool IsMultimodal(Role role) { return role >= Role::kPatchNorm1Weight && role <=
 }  // namespace
 
 GeneratedSource::GeneratedSource(const ModelConfig& config, const FormatOf& format, Fill fill) : fill_(std::move(fill)) {
-  std::vector<ExpectedTensor> expected = TextTensors(config);
-  for (ExpectedTensor& tensor : MultimodalTensors(config)) expected.push_back(std::move(tensor));
+  Add(TextTensors(config), false, format);
+  Add(MultimodalTensors(config), false, format);
+}
+
+GeneratedSource::GeneratedSource(const DrafterConfig& config, const FormatOf& format, Fill fill)
+    : fill_(std::move(fill)) {
+  Add(DrafterTensors(config), true, format);
+}
+
+void GeneratedSource::Add(const std::vector<ExpectedTensor>& expected, bool drafter, const FormatOf& format) {
   for (const ExpectedTensor& tensor : expected) {
     TensorInfo info;
-    info.name = HfName(tensor.role, tensor.layer);
+    info.name = HfName(tensor.role, tensor.layer, drafter);
     info.dtype = format(tensor);
     info.shape = tensor.shape;
     info.bytes = RowBytes(info.dtype, static_cast<uint64_t>(info.elements()));
@@ -164,39 +188,64 @@ std::span<const uint8_t> GeneratedSource::Bytes(const TensorInfo& tensor, uint64
   return scratch;
 }
 
-Result<SyntheticModel> MakeSynthetic(std::string_view spec, bool multimodal) {
-  const auto refuse = [&](const char* hint) {
-    return Fail(ErrorCode::kInvalidArgument, "'" + std::string(spec) + "' is not a synthetic model", hint);
-  };
-  const size_t colon = spec.find(':');
-  if (colon == std::string_view::npos) return refuse("write SHAPE:FORMAT, for instance 12b:q4_0");
-  std::string_view shape = spec.substr(0, colon);
-  const std::string_view format_name = spec.substr(colon + 1);
+namespace {
+
+struct Spec {
   int layers = 48;
+  bool mix = false;  // q4_k_m
+  Dtype dtype = Dtype::kF32;
+};
+
+Result<Spec> ParseSpec(std::string_view text) {
+  const auto refuse = [&](const char* hint) {
+    return Fail(ErrorCode::kInvalidArgument, "'" + std::string(text) + "' is not a synthetic model", hint);
+  };
+  Spec spec;
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return refuse("write SHAPE:FORMAT, for instance 12b:q4_0");
+  std::string_view shape = text.substr(0, colon);
+  const std::string_view format_name = text.substr(colon + 1);
   if (const size_t at = shape.find('@'); at != std::string_view::npos) {
     const std::string_view number = shape.substr(at + 1);
-    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), layers);
-    if (parsed.ec != std::errc() || layers < 1 || layers > 48) return refuse("the number of layers is 1 to 48");
+    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), spec.layers);
+    if (parsed.ec != std::errc() || spec.layers < 1 || spec.layers > 48) return refuse("the number of layers is 1 to 48");
     shape = shape.substr(0, at);
   }
   if (shape != "12b") return refuse("the only shape is 12b");
-  const bool mix = format_name == "q4_k_m";
-  const std::optional<Dtype> dtype = mix ? Dtype::kQ4K : DtypeFromName(format_name);
+  spec.mix = format_name == "q4_k_m";
+  const std::optional<Dtype> dtype = spec.mix ? Dtype::kQ4K : DtypeFromName(format_name);
   if (!dtype || *dtype == Dtype::kI32 || *dtype == Dtype::kI64) {
     return refuse("formats are f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k and q4_k_m");
   }
+  spec.dtype = *dtype;
+  return spec;
+}
+
+}  // namespace
+
+Result<SyntheticModel> MakeSynthetic(std::string_view text, bool multimodal) {
+  LINNET_ASSIGN(const Spec spec, ParseSpec(text));
   SyntheticModel model;
-  LINNET_ASSIGN(model.config, Config12b(layers, multimodal));
+  LINNET_ASSIGN(model.config, Config12b(spec.layers, multimodal));
   const auto format = [&](const ExpectedTensor& tensor) {
     if (tensor.shape.size() == 1 || tensor.role == Role::kPositionTable) return Dtype::kF32;
     if (IsMultimodal(tensor.role)) return Dtype::kBf16;
-    if (mix) return MixedFormat(tensor, layers);
-    return *dtype == Dtype::kQ4_0 && tensor.role == Role::kEmbedding ? Dtype::kQ6K : *dtype;
+    if (spec.mix) return MixedFormat(tensor, spec.layers);
+    return spec.dtype == Dtype::kQ4_0 && tensor.role == Role::kEmbedding ? Dtype::kQ6K : spec.dtype;
   };
   auto source = std::make_unique<GeneratedSource>(model.config, format, FillSynthetic);
   for (const TensorInfo& tensor : source->tensors()) model.file_bytes += tensor.bytes;
   model.source = std::move(source);
   return model;
+}
+
+Result<SyntheticDrafter> MakeSyntheticDrafter(std::string_view text) {
+  LINNET_ASSIGN(const Spec spec, ParseSpec(text));
+  SyntheticDrafter drafter;
+  LINNET_ASSIGN(drafter.config, DrafterFromJson({kDrafter12b, "", ""}));
+  const auto format = [&](const ExpectedTensor& tensor) { return tensor.shape.size() == 1 ? Dtype::kF32 : spec.dtype; };
+  drafter.source = std::make_unique<GeneratedSource>(drafter.config, format, FillSynthetic);
+  return drafter;
 }
 
 void HashedValues(std::string_view name, uint64_t first, float base, float scale, std::span<float> out) {

@@ -23,6 +23,7 @@ class GeneratedSource : public TensorSource {
   using Fill = std::function<void(const TensorInfo&, uint64_t offset, std::span<uint8_t> out)>;
 
   GeneratedSource(const ModelConfig& config, const FormatOf& format, Fill fill);
+  GeneratedSource(const DrafterConfig& config, const FormatOf& format, Fill fill);
 
   std::span<const TensorInfo> tensors() const override { return tensors_; }
   const TensorInfo* Find(std::string_view name) const override;
@@ -30,6 +31,8 @@ class GeneratedSource : public TensorSource {
                                  std::vector<uint8_t>& scratch) const override;
 
  private:
+  void Add(const std::vector<ExpectedTensor>& expected, bool drafter, const FormatOf& format);
+
   std::vector<TensorInfo> tensors_;
   Fill fill_;
 };
@@ -44,6 +47,15 @@ struct SyntheticModel {
 // tensor/dtype.h for all matrices (q4_0 with the embedding in q6_k, as the published files have it) and q4_k_m, the
 // usual mix. `multimodal` adds the vision and audio embedders.
 Result<SyntheticModel> MakeSynthetic(std::string_view spec, bool multimodal);
+
+struct SyntheticDrafter {
+  DrafterConfig config;
+  std::unique_ptr<TensorSource> source;
+};
+
+// The drafter of the published size for the same spec; every matrix in the spec's format, as the published files have
+// it (q4_k for q4_k_m).
+Result<SyntheticDrafter> MakeSyntheticDrafter(std::string_view spec);
 
 // The rule of docs/parity.md, "Weights from a hash": float32 tensors defined by their names.
 std::unique_ptr<TensorSource> HashedWeights(const ModelConfig& config);

@@ -106,7 +106,7 @@ void Speculator::Propose(int32_t id) {
     const int64_t count = std::min<int64_t>(available, draft_);
     return DraftDepth::Choice{count, depth_.ExpectedTokens(source, count)};
   };
-  const PromptLookup::Match match = lookup_.Find();
+  const PromptLookup::Match match = use_lookup_ ? lookup_.Find() : PromptLookup::Match{};
   const DraftSource matched = match.length > 3 ? DraftSource::kLongMatch : DraftSource::kShortMatch;
   DraftDepth::Choice copy, guess;
   if (match.length > 0) copy = choose(matched, std::min(room, static_cast<int64_t>(match.follows.size())));

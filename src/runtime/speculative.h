@@ -60,6 +60,7 @@ class Speculator {
 
   const DraftStats& stats() const { return stats_; }
   void set_edit(Edit edit) { edit_ = std::move(edit); }
+  void set_lookup(bool on) { use_lookup_ = on; }
 
  private:
   void CloseRound(bool decided);
@@ -72,6 +73,7 @@ class Speculator {
   int32_t draft_;
   DraftDepth& depth_;
   PromptLookup lookup_;
+  bool use_lookup_ = true;
   Edit edit_;
   DraftStats stats_;
 
