@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/bench_mtp.h"
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "eval/bench.h"
@@ -17,6 +18,7 @@ namespace {
 
 struct BenchArgs {
   BenchOptions options;
+  MtpBenchArgs mtp;
   std::string kv = "bf16";
   int64_t threads = 0;
   bool json = false;
@@ -102,8 +104,17 @@ int RunMedia(const BenchArgs& args) {
   return FlushOutput();
 }
 
+int RunMtp(const BenchArgs& args) {
+  MtpBenchArgs mtp = args.mtp;
+  mtp.options.synthetic = args.options.synthetic;
+  mtp.options.load.threads = static_cast<int>(args.threads);
+  mtp.options.kv = args.kv == "f32" ? KvType::kF32 : KvType::kBf16;
+  return RunMtpBenchCommand(mtp, args.json);
+}
+
 int Run(BenchArgs args) {
   if (args.options.load.model == "media") return RunMedia(args);
+  if (args.options.load.model == "mtp") return RunMtp(args);
   args.options.load.threads = static_cast<int>(args.threads);
   args.options.kv = args.kv == "f32" ? KvType::kF32 : KvType::kBf16;
   if (args.options.prompt < 1 || args.options.repeat < 1 || args.options.decode < 1) {
@@ -122,7 +133,7 @@ int Run(BenchArgs args) {
 Command BenchCommand() {
   return {"bench", "measure speed as a share of what the machine can do", [](Args& args) {
             auto values = std::make_shared<BenchArgs>();
-            args.Positional("MODEL", values->options.load.model, "a model; Chick if none is named; 'media': what pictures and sound cost beside their prefill", false);
+            args.Positional("MODEL", values->options.load.model, "a model; Chick if none is named; 'media': what pictures and sound cost beside their prefill; 'mtp': what drafting brings", false);
             args.Option("--synthetic", values->options.synthetic,
                         "made-up weights of an exact shape: SHAPE[@LAYERS]:FORMAT, for instance 12b:q4_0 or 12b@6:q4_k_m");
             args.Option("-t,--threads", values->threads, "threads; 0 = one a core");
@@ -130,10 +141,12 @@ Command BenchCommand() {
             args.Option("--decode", values->options.decode, "tokens written in a repetition");
             args.Option("--repeat", values->options.repeat, "repetitions; the best and the median are shown");
             args.Choice("--kv", values->kv, {"f32", "bf16"}, "how the cache stores keys and values");
+            DeclareMtpBench(args, values->mtp);
             args.Flag("--json", values->json, "print one JSON object");
             args.Footer(
                 "Limits are measured between the repetitions of the same run (docs/performance.md).\n"
-                "Examples:\n  linnet bench\n  linnet bench --synthetic 12b:q4_0 --json\n  linnet bench media\n");
+                "Examples:\n  linnet bench\n  linnet bench --synthetic 12b:q4_0 --json\n  linnet bench media\n"
+                "  linnet bench mtp --synthetic 12b:q4_0 --acceptance 0.75 --json\n");
             return [values] { return Run(*values); };
           }};
 }
