@@ -38,6 +38,14 @@ uint64_t FileTensors::file_bytes() const {
   return sum;
 }
 
+std::vector<std::filesystem::path> FileTensors::paths() const {
+  std::vector<std::filesystem::path> paths;
+  for (const Part& part : parts_) {
+    if (!part.file.path().empty()) paths.push_back(part.file.path());
+  }
+  return paths;
+}
+
 Result<std::span<const uint8_t>> FileTensors::AddFile(const std::filesystem::path& path) {
   LINNET_ASSIGN(MappedFile file, MappedFile::Open(path));
   const std::span<const uint8_t> bytes = file.bytes();

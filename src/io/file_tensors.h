@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,6 +34,7 @@ class FileTensors : public TensorSource {
 
   // Sum of the sizes of all files, headers included.
   uint64_t file_bytes() const;
+  std::vector<std::filesystem::path> paths() const override;
 
  protected:
   // Keeps the file mapped and returns its bytes. A part is a file, or memory that outlives this object.

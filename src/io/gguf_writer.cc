@@ -25,7 +25,7 @@ void PutString(std::string& out, std::string_view text) {
 GgufWriter::GgufWriter(std::filesystem::path path) : path_(std::move(path)), part_(path_) { part_ += ".part"; }
 
 GgufWriter::~GgufWriter() {
-  if (finished_ || !file_.is_open()) return;
+  if (finished_ || !begun_) return;
   file_.close();
   std::error_code ignored;
   std::filesystem::remove(part_, ignored);
@@ -128,6 +128,7 @@ Status GgufWriter::Begin() {
   }
   errno = 0;
   file_.open(part_, std::ios::binary | std::ios::trunc);
+  begun_ = file_.is_open();
   file_.write(header.data(), static_cast<std::streamsize>(header.size()));
   written_ = header.size();
   Pad();

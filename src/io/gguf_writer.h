@@ -64,7 +64,7 @@ class GgufWriter {
   uint64_t written_ = 0;
   size_t current_ = 0;          // the tensor at hand
   uint64_t current_bytes_ = 0;  // of it written so far
-  bool finished_ = false;
+  bool begun_ = false, finished_ = false;
 };
 
 }  // namespace linnet

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,9 @@ class TensorSource {
   // `scratch` alone; a generator fills `scratch` and returns a view of it. REQUIRES: the range lies in the tensor.
   virtual std::span<const uint8_t> Bytes(const TensorInfo& tensor, uint64_t offset, uint64_t length,
                                          std::vector<uint8_t>& scratch) const = 0;
+
+  // The files it reads; none for memory and generators.
+  virtual std::vector<std::filesystem::path> paths() const { return {}; }
 
   // The caller has copied these bytes and will not come back: their pages may go.
   virtual void Forget(const TensorInfo& /*tensor*/, uint64_t /*offset*/, uint64_t /*length*/) const {}

@@ -40,6 +40,8 @@ inline constexpr std::string_view kGgufTokenPrefix =
 inline constexpr std::string_view kGgufEosIds = "linnet.token.eos";
 inline constexpr std::string_view kGgufScaleBf16 = "linnet.embed_scale_bf16";
 inline constexpr std::string_view kGgufSoftTokens = "linnet.vision.num_soft_tokens";
+inline constexpr std::string_view kGgufVisionEps = "linnet.vision.rms_norm_eps";
+inline constexpr std::string_view kGgufAudioEps = "linnet.audio.rms_norm_eps";
 inline constexpr std::string_view kGgufSamplingRate = "linnet.audio.sampling_rate";
 inline constexpr std::string_view kGgufModelType = "linnet.model_type";
 

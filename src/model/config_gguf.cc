@@ -318,6 +318,7 @@ void ReadVision(const Gguf& file, const Keys& keys, ModelConfig& config) {
   vision.pooling_kernel_size = side / vision.patch_size;
   const Keys own(file, "", keys.status());
   vision.num_soft_tokens = own.Int(kGgufSoftTokens, 280);
+  vision.rms_norm_eps = static_cast<float>(own.Float(kGgufVisionEps, 1e-6));  // the ecosystem's key is not this one
 }
 
 void ReadMultimodal(const Gguf& file, Status& status, ModelConfig& config) {
@@ -341,6 +342,7 @@ void ReadMultimodal(const Gguf& file, Status& status, ModelConfig& config) {
     config.audio.present = true;
     config.audio.frame_samples = LastSize(file, "mm.a.input_projection.weight", 640);
     config.audio.sampling_rate = Keys(file, "", status).Int(kGgufSamplingRate, 16000);
+    config.audio.rms_norm_eps = static_cast<float>(Keys(file, "", status).Float(kGgufAudioEps, 1e-6));
   }
 }
 

@@ -440,6 +440,7 @@ Result<DrafterConfig> DrafterFromJson(const ConfigTexts& texts) {
   drafter.text.model_type = "gemma4_unified_assistant";
   drafter.text.name = top.Text("_name_or_path", "");
   ReadText(text, Gemma4(), drafter.text, true);
+  for (LayerPlan& layer : drafter.text.layers) layer.k_eq_v = false;  // no K or V of its own
   ReadEos(top, text, Fields(generation_root, "", status), true, drafter.text);
   drafter.backbone_hidden_size = top.Int("backbone_hidden_size", 0);
   drafter.use_ordered_embeddings = top.Bool("use_ordered_embeddings", false);

@@ -167,9 +167,7 @@ bool IsLaterPart(const fs::path& path) {
 }
 
 Status UseMultimodal(std::unique_ptr<Gguf> file, ModelFiles& files) {
-  Result<ModelConfig> config = ConfigFromGguf(*files.gguf, file.get());
-  if (!config) return Prefixed(file->name(), std::move(config.error()));
-  files.config = std::move(*config);
+  LINNET_ASSIGN(files.config, ConfigFromGguf(*files.gguf, file.get()));
   files.multimodal_path = file->name();
   files.multimodal_file = std::move(file);
   files.multimodal = files.multimodal_file.get();
@@ -177,9 +175,7 @@ Status UseMultimodal(std::unique_ptr<Gguf> file, ModelFiles& files) {
 }
 
 Status UseDrafter(std::unique_ptr<Gguf> file, ModelFiles& files) {
-  Result<DrafterConfig> config = DrafterFromGguf(*file);
-  if (!config) return Prefixed(file->name(), std::move(config.error()));
-  files.drafter_config = std::move(*config);
+  LINNET_ASSIGN(files.drafter_config, DrafterFromGguf(*file));
   files.drafter_path = file->name();
   files.drafter = std::move(file);
   return {};
@@ -225,9 +221,7 @@ Result<ModelFiles> OpenGguf(const fs::path& path, const std::string& mmproj, con
                 path.string() + (part == GgufPart::kDrafter ? " is a drafter" : " is the multimodal part of a model"),
                 "name the text model; this file is found by itself when it lies beside it");
   }
-  Result<ModelConfig> config = ConfigFromGguf(*text, nullptr);
-  if (!config) return Prefixed(path.string(), std::move(config.error()));
-  files.config = std::move(*config);
+  LINNET_ASSIGN(files.config, ConfigFromGguf(*text, nullptr));
   files.gguf = text.get();
   files.text = std::move(text);
   if (!mmproj.empty()) {

@@ -187,17 +187,29 @@ Result<std::vector<Item>> MultimodalItems(const ModelConfig& config, const Tenso
   return items;
 }
 
-// A GGUF in another format: metadata and names as they are.
-Status ConvertGguf(Converter& converter, const Gguf& gguf, const ConvertOptions& options) {
+// Keys that describe the file rather than the model; the output has its own.
+bool DescribesTheFile(std::string_view key) {
+  return key == "general.file_type" || key == "general.quantization_version" || key == "general.alignment" ||
+         key == kGgufScaleBf16 || key.starts_with("split.");
+}
+
+// A GGUF in another format: names and the other metadata as they are.
+Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
+  const Gguf& gguf = *files.gguf;
+  LINNET_TRY(CheckTensors(gguf, TextTensors(files.config), gguf.name()));
   GgufWriter writer(options.output);
   for (const auto& [key, value] : gguf.metadata().values()) {
-    if (key == "general.file_type" || key == "general.quantization_version" || key.starts_with("split.")) continue;
-    writer.AddValue(key, value);
+    if (!DescribesTheFile(key)) writer.AddValue(key, value);
   }
+  // The factor on the embedding follows from the table's format, which may change here; the function must not.
+  writer.AddBool(kGgufScaleBf16, files.config.embed_scale_bf16);
   writer.AddU32("general.file_type", FileType(options.type));
   writer.AddU32("general.quantization_version", 2);
   std::vector<Item> items;
   for (const TensorInfo& tensor : gguf.tensors()) {
+    if (tensor.bytes == 0 || tensor.shape.empty()) {
+      return Fail(ErrorCode::kBadFile, gguf.name() + ": the tensor \"" + tensor.name + "\" holds nothing", "the file is damaged");
+    }
     Item item{tensor.name, tensor.dtype, tensor.shape, &gguf, &tensor, {}};
     if (tensor.shape.size() == 2 && tensor.dtype != Dtype::kI32 && tensor.dtype != Dtype::kI64) {
       item.dtype = converter.MatrixType(tensor.name, tensor.shape[1], tensor.name == "token_embd.weight");
@@ -214,12 +226,22 @@ std::string MultimodalPath(const std::string& output) {
 
 Status CheckOutput(const ConvertOptions& options, const std::string& path) {
   std::error_code error;
-  if (!fs::exists(path, error)) return {};
-  if (!options.input.empty() && fs::equivalent(path, options.input, error)) {
-    return Fail(ErrorCode::kInvalidArgument, path + " is the input", "give another output");
-  }
-  if (options.overwrite) return {};
+  if (!fs::exists(path, error) || options.overwrite) return {};
   return Fail(ErrorCode::kInvalidArgument, path + " exists already", "give another name, or --force to replace it");
+}
+
+// Even --force never replaces a file that is being read, be it a part of a split file or the model's mmproj.
+Status CheckNotInput(const ModelFiles& files, const std::string& output) {
+  for (const TensorSource* source : {files.text.get(), files.multimodal_file.get(), files.drafter.get()}) {
+    if (source == nullptr) continue;
+    for (const fs::path& path : source->paths()) {
+      std::error_code error;
+      if (fs::equivalent(path, output, error)) {
+        return Fail(ErrorCode::kInvalidArgument, output + " is part of the input", "give another output");
+      }
+    }
+  }
+  return {};
 }
 
 Status ConvertParts(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
@@ -253,6 +275,7 @@ Status ConvertParts(Converter& converter, const ModelFiles& files, const Convert
 Status ConvertDrafter(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
   const std::vector<ExpectedTensor> expected = DrafterTensors(*files.drafter_config);
   LINNET_TRY(CheckTensors(*files.drafter, expected, "the drafter"));
+  LINNET_TRY(CheckExpressible(files.drafter_config->text));
   GgufWriter writer(options.output);
   AddDrafterMetadata(*files.drafter_config, options.type, writer);
   LINNET_ASSIGN(const std::vector<Item> items,
@@ -270,12 +293,14 @@ Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& po
   Converter converter(options, pool, progress);
   if (IsDrafterDirectory(options.input)) {
     LINNET_ASSIGN(const ModelFiles files, OpenDrafterDirectory(options.input));
+    LINNET_TRY(CheckNotInput(files, options.output));
     LINNET_TRY(ConvertDrafter(converter, files, options));
     return std::move(converter.report());
   }
   LINNET_ASSIGN(const ModelFiles files, OpenModel(options.input, "", ""));
+  LINNET_TRY(CheckNotInput(files, options.output));
   if (files.gguf != nullptr) {
-    LINNET_TRY(ConvertGguf(converter, *files.gguf, options));
+    LINNET_TRY(ConvertGguf(converter, files, options));
     if (files.multimodal_file != nullptr) {
       converter.Note("the multimodal file " + files.multimodal_path + " is used as it is: keep a copy beside the output");
     }
@@ -283,6 +308,7 @@ Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& po
   }
   if (files.config.vision.present || files.config.audio.present) {
     LINNET_TRY(CheckOutput(options, MultimodalPath(options.output)));
+    LINNET_TRY(CheckNotInput(files, MultimodalPath(options.output)));
   }
   LINNET_TRY(ConvertParts(converter, files, options));
   return std::move(converter.report());

@@ -100,8 +100,25 @@ std::vector<float> RopeFactors(const ModelConfig& config) {
   return factors;
 }
 
+Status CheckExpressible(const ModelConfig& config) {
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    const LayerPlan& plan = config.layers[i];
+    const LayerPlan& first = *FirstLayer(config, plan.sliding);
+    const bool same = plan.head_dim == first.head_dim && plan.window == first.window && plan.rope.theta == first.rope.theta &&
+                      plan.rope.rotated_pairs == first.rope.rotated_pairs;
+    const bool plain = plan.rope.linear_factor == 1.0 && (!plan.sliding || plan.rope.rotated_pairs == plan.head_dim / 2);
+    if (same && plain) continue;
+    return Fail(ErrorCode::kUnsupported,
+                "layer " + std::to_string(i) + (same ? " rotates in a way" : " differs from the others of its kind in a way") +
+                    " that GGUF has no keys for",
+                "run the directory itself");
+  }
+  return {};
+}
+
 Status AddTextMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer) {
   const ModelConfig& config = files.config;
+  LINNET_TRY(CheckExpressible(config));
   writer.AddString("general.architecture", "gemma4");
   writer.AddString("general.type", "model");
   if (!config.name.empty()) writer.AddString("general.name", config.name);
@@ -142,6 +159,7 @@ void AddMultimodalMetadata(const ModelConfig& config, GgufWriter& writer) {
     writer.AddF32s("clip.vision.image_std", std::vector<float>{1, 1, 1});
     writer.AddF32("clip.vision.attention.layer_norm_epsilon", config.vision.rms_norm_eps);
     writer.AddU32(kGgufSoftTokens, U32(config.vision.num_soft_tokens));
+    writer.AddF32(kGgufVisionEps, config.vision.rms_norm_eps);
   }
   if (!config.audio.present) return;
   writer.AddString("clip.audio.projector_type", "gemma4ua");
@@ -153,6 +171,7 @@ void AddMultimodalMetadata(const ModelConfig& config, GgufWriter& writer) {
   writer.AddU32("clip.audio.num_mel_bins", 128);
   writer.AddF32("clip.audio.attention.layer_norm_epsilon", config.audio.rms_norm_eps);
   writer.AddU32(kGgufSamplingRate, U32(config.audio.sampling_rate));
+  writer.AddF32(kGgufAudioEps, config.audio.rms_norm_eps);
 }
 
 void AddDrafterMetadata(const DrafterConfig& config, Dtype type, GgufWriter& writer) {
@@ -166,6 +185,7 @@ void AddDrafterMetadata(const DrafterConfig& config, Dtype type, GgufWriter& wri
   const uint32_t layers = U32(static_cast<int64_t>(config.text.layers.size()));
   writer.AddU32(arch + ".nextn_predict_layers", layers);
   writer.AddU32(arch + ".attention.shared_kv_layers", layers);
+  if (config.use_ordered_embeddings) writer.AddU32(arch + ".centroid_intermediate_top_k", U32(config.centroid_top_k));
   AddTokenIds(config.text.tokens, writer);
 }
 

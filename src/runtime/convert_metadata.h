@@ -7,6 +7,10 @@
 
 namespace linnet {
 
+// The keys hold one head size, window and rotation for all sliding layers and one for all full layers. A configuration
+// that needs more is refused: kUnsupported.
+Status CheckExpressible(const ModelConfig& config);
+
 // Everything of the text file but the tensors: architecture, shape, vocabulary, defaults.
 Status AddTextMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer);
 // Of the multimodal file.
