@@ -35,7 +35,7 @@ int Run(ConvertArgs args) {
 Command ConvertCommand() {
   return {"convert", "write a model as GGUF files", [](Args& args) {
             auto values = std::make_shared<ConvertArgs>();
-            args.Positional("IN", values->options.input, "a Hugging Face directory, a GGUF file, or a drafter's directory");
+            args.Positional("IN", values->options.input, "a Hugging Face directory, a GGUF file, a drafter's directory, or synthetic:12b:q4_0");
             args.Positional("OUT", values->options.output, "the text model's file, ending in .gguf");
             args.Choice("--type", values->type, {"bf16", "f32", "q8_0", "q4_0"}, "number format of the matrices");
             args.Flag("--force", values->options.overwrite, "replace files that exist");

@@ -10,6 +10,7 @@
 #include "io/gguf_writer.h"
 #include "model/config_files.h"
 #include "model/model_files.h"
+#include "model/synthetic.h"
 #include "model/tensor_names.h"
 #include "runtime/convert_metadata.h"
 #include "tensor/block_format.h"
@@ -36,6 +37,14 @@ class Converter {
  public:
   Converter(const ConvertOptions& options, ThreadPool& pool, const Progress& progress)
       : options_(options), pool_(pool), progress_(progress) {}
+
+  // Matrices keep the format they have.
+  void KeepFormats() { keep_ = true; }
+
+  // The format of a matrix of the decoder.
+  Dtype MatrixType(const std::string& name, const TensorInfo& tensor, bool embedding) {
+    return keep_ ? tensor.dtype : MatrixType(name, tensor.shape[1], embedding);
+  }
 
   // The format of a matrix with this row length.
   Dtype MatrixType(const std::string& name, int64_t row, bool embedding) {
@@ -129,6 +138,7 @@ class Converter {
   ThreadPool& pool_;
   const Progress& progress_;
   ConvertReport report_;
+  bool keep_ = false;
   std::vector<uint8_t> encoded_;
   std::vector<float> decoded_;
 };
@@ -143,7 +153,7 @@ Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource&
     if (tensor.role == Role::kTokenOrdering) {
       item.dtype = item.tensor->dtype;
     } else if (tensor.shape.size() == 2) {
-      item.dtype = converter.MatrixType(item.name, tensor.shape[1], tensor.role == Role::kEmbedding);
+      item.dtype = converter.MatrixType(item.name, *item.tensor, tensor.role == Role::kEmbedding);
     }
     items.push_back(std::move(item));
     if (tensor.role == Role::kFinalNorm && !rope.empty()) {
@@ -219,6 +229,21 @@ Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertO
   return converter.WriteFile(writer, options.output, items);
 }
 
+constexpr std::string_view kSynthetic = "synthetic:";
+
+bool IsSynthetic(const std::string& input) { return input.starts_with(kSynthetic); }
+
+Result<ModelFiles> OpenInput(const std::string& input) {
+  if (!IsSynthetic(input)) return OpenModel(input, "", "");
+  LINNET_ASSIGN(SyntheticModel synthetic, MakeSynthetic(std::string_view(input).substr(kSynthetic.size()), true));
+  ModelFiles files;
+  files.config = std::move(synthetic.config);
+  files.config.name = input;
+  files.text = std::move(synthetic.source);
+  files.multimodal = files.text.get();
+  return files;
+}
+
 std::string MultimodalPath(const std::string& output) {
   const fs::path path(output);
   return (path.parent_path() / ("mmproj-" + path.filename().string())).string();
@@ -252,8 +277,13 @@ Status ConvertParts(Converter& converter, const ModelFiles& files, const Convert
   const std::vector<ExpectedTensor> expected = TextTensors(files.config);
   LINNET_TRY(CheckTensors(*files.text, expected, "the text model"));
   GgufWriter writer(options.output);
-  LINNET_TRY(AddTextMetadata(files, options.type, writer));
-  if (files.tokenizer_json.empty()) converter.Note("the input has no tokenizer.json, so the output has no vocabulary");
+  const bool synthetic = IsSynthetic(options.input);
+  LINNET_TRY(AddTextMetadata(files, synthetic ? FindTensor(*files.text, Role::kQ, 0)->dtype : options.type, writer));
+  if (synthetic) {
+    AddPlaceholderVocabulary(files.config, writer);
+  } else if (files.tokenizer_json.empty()) {
+    converter.Note("the input has no tokenizer.json, so the output has no vocabulary");
+  }
   LINNET_ASSIGN(const std::string jinja, [&]() -> Result<std::string> {
     if (!fs::is_regular_file(fs::path(files.path) / "chat_template.jinja")) return std::string();
     LINNET_ASSIGN(const MappedFile file, MappedFile::Open(fs::path(files.path) / "chat_template.jinja"));
@@ -297,7 +327,8 @@ Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& po
     LINNET_TRY(ConvertDrafter(converter, files, options));
     return std::move(converter.report());
   }
-  LINNET_ASSIGN(const ModelFiles files, OpenModel(options.input, "", ""));
+  LINNET_ASSIGN(const ModelFiles files, OpenInput(options.input));
+  if (IsSynthetic(options.input)) converter.KeepFormats();
   LINNET_TRY(CheckNotInput(files, options.output));
   if (files.gguf != nullptr) {
     LINNET_TRY(ConvertGguf(converter, files, options));

@@ -14,7 +14,9 @@
 namespace linnet {
 
 struct ConvertOptions {
-  std::string input;   // as OpenModel takes it, or a drafter's directory
+  // As OpenModel takes it, a drafter's directory, or "synthetic:SPEC" (model/synthetic.h): made-up weights in the
+  // formats that the specification names, so that other programs can be measured on the same file. `type` is ignored.
+  std::string input;
   std::string output;  // ends in .gguf
   Dtype type = Dtype::kBf16;  // of the matrices: one that CanEncode
   bool overwrite = false;

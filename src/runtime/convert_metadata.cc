@@ -80,13 +80,50 @@ void AddTokenIds(const TokenIds& tokens, GgufWriter& writer) {
   }
 }
 
+struct SpecialToken {
+  int64_t id;
+  const char* text;
+};
+constexpr SpecialToken kSpecialTokens[] = {
+    {0, "<pad>"},       {1, "<eos>"},           {2, "<bos>"},         {3, "<unk>"},        {4, "<mask>"},
+    {105, "<|turn>"},   {106, "<turn|>"},       {107, "\n"},          {255999, "<|image>"}, {256000, "<|audio>"},
+    {258880, "<|image|>"}, {258881, "<|audio|>"}, {258882, "<image|>"}, {258883, "<audio|>"}, {258884, "<|video|>"},
+};
+constexpr size_t kFirstByteToken = 238;  // <0x00>
+
 }  // namespace
+
+void AddPlaceholderVocabulary(const ModelConfig& config, GgufWriter& writer) {
+  Vocabulary vocabulary;
+  const size_t size = static_cast<size_t>(config.vocab_size);
+  vocabulary.model = "gemma4";
+  vocabulary.unknown_id = 3;
+  vocabulary.types.assign(size, static_cast<int32_t>(VocabularyType::kNormal));
+  for (size_t i = 0; i < size; ++i) {
+    vocabulary.tokens.push_back("w" + std::to_string(i));
+    vocabulary.scores.push_back(-static_cast<float>(i));
+  }
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  for (size_t byte = 0; byte < 256 && kFirstByteToken + byte < size; ++byte) {
+    vocabulary.tokens[kFirstByteToken + byte] = std::string("<0x") + kDigits[byte / 16] + kDigits[byte % 16] + ">";
+    vocabulary.types[kFirstByteToken + byte] = static_cast<int32_t>(VocabularyType::kByte);
+  }
+  for (const SpecialToken& special : kSpecialTokens) {
+    if (special.id >= config.vocab_size) continue;
+    vocabulary.tokens[static_cast<size_t>(special.id)] = special.text;
+    vocabulary.types[static_cast<size_t>(special.id)] =
+        static_cast<int32_t>(special.id == 107 ? VocabularyType::kNormal : VocabularyType::kControl);
+  }
+  AddVocabulary(vocabulary, writer);
+}
 
 uint32_t FileType(Dtype type) {
   switch (type) {
     case Dtype::kF16: return 1;
     case Dtype::kQ4_0: return 2;
     case Dtype::kQ8_0: return 7;
+    case Dtype::kQ4K: return 15;
+    case Dtype::kQ6K: return 18;
     case Dtype::kBf16: return 32;
     default: return 0;
   }

@@ -17,6 +17,10 @@ Status AddTextMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer);
 void AddMultimodalMetadata(const ModelConfig& config, GgufWriter& writer);
 void AddDrafterMetadata(const DrafterConfig& config, Dtype type, GgufWriter& writer);
 
+// As many tokens as the model has rows: Gemma's special tokens and bytes at their ids, invented words for the rest.
+// For synthetic models, which other programs refuse to open without a vocabulary.
+void AddPlaceholderVocabulary(const ModelConfig& config, GgufWriter& writer);
+
 // general.file_type of the ecosystem.
 uint32_t FileType(Dtype type);
 
