@@ -7,7 +7,7 @@ packages="
   g++ cmake ninja-build pkg-config make binutils
   libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libedit-dev
   libpng-dev libjpeg-dev libwebp-dev libtiff-dev libsoxr-dev zlib1g-dev libssl-dev
-  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
+  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev poppler-utils
   libgtest-dev
 "
 

@@ -109,7 +109,7 @@ class Inspection {
                       FrameCount(splitter.samples())));
     if (!info.note.empty()) Write("  note: " + info.note + "\n");
     if (reader.replaced() > 0)
-      Write(fmt::format("  note: {} samples were no numbers and became 0\n", reader.replaced()));
+      Write(fmt::format("  note: {} samples were damaged and became 0\n", reader.replaced()));
     if (lines.empty()) Write("  nothing can be heard\n");
     for (const std::string& line : lines) Write(line);
     return Save(source, drawer.Draw());

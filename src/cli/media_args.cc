@@ -7,6 +7,7 @@
 
 #include "media/audio.h"
 #include "media/patches.h"
+#include "media/pdf.h"
 #include "media/picture.h"
 #include "runtime/media_input.h"
 
@@ -44,15 +45,9 @@ class Loading {
   Status Image(const std::string& file) {
     if (!config_.vision.present) return NoSense(Label(file), "pictures");
     LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
+    if (IsPdf(source)) return Pdf(source);
     LINNET_ASSIGN(const Picture picture, loader_.LoadPicture(source));
-    const int64_t budget = Budget(picture);
-    auto image = MakeImageInput(picture, budget, config_);
-    if (!image) return Prefixed(source.name, image.error());
-    Note(source.name, picture.note);
-    TellSize(source.name, picture, budget);
-    uses_.push_back({source.name, "image", image->rows});
-    message_.pictures.push_back(std::move(*image));
-    return {};
+    return AddPicture(source.name, picture);
   }
 
   Status Sound(const std::string& file) {
@@ -87,6 +82,25 @@ class Loading {
   const MediaLoader& loader() const { return loader_; }
 
  private:
+  Status Pdf(const MediaSource& source) {
+    LINNET_ASSIGN(const PageRanges ranges, ParsePages(values_.pages.empty() ? "1" : values_.pages));
+    LINNET_ASSIGN(const std::vector<Picture> pages, LoadPdfPages(source, ranges));
+    if (values_.pages.empty()) Note(source.name, "its first page is used; --pages 1-3 takes more");
+    for (const Picture& page : pages) LINNET_TRY(AddPicture(source.name, page));
+    return {};
+  }
+
+  Status AddPicture(const std::string& name, const Picture& picture) {
+    const int64_t budget = Budget(picture);
+    auto image = MakeImageInput(picture, budget, config_);
+    if (!image) return Prefixed(name, image.error());
+    Note(name, picture.note);
+    TellSize(name, picture, budget);
+    uses_.push_back({name, "image", image->rows});
+    message_.pictures.push_back(std::move(*image));
+    return {};
+  }
+
   int64_t Budget(const Picture& picture) const {
     const int64_t own = config_.vision.num_soft_tokens;
     if (values_.image_tokens == "model") return own;
@@ -130,7 +144,9 @@ class Loading {
 }  // namespace
 
 void DeclareMedia(Args& args, MediaArgs& values) {
-  args.Option("--image", values.images, "a picture (PNG, JPEG, WebP, GIF, BMP, TIFF); can be given again");
+  args.Option("--image", values.images,
+              "a picture (PNG, JPEG, WebP, GIF, BMP, TIFF) or a PDF; can be given again");
+  args.Option("--pages", values.pages, "pages of a PDF, as 1-3 or 2,5; the first if none are named");
   args.Option("--audio", values.audio, "a sound (WAV; FLAC, MP3, Ogg, M4A, WebM); can be given again");
   args.Option("--video", values.videos, "a video (MP4, WebM) with its sound track; can be given again");
   args.Choice("--image-tokens", values.image_tokens, {"auto", "model", "70", "140", "280", "560", "1120"},

@@ -18,6 +18,7 @@ struct MediaArgs {
   std::vector<std::string> audio;
   std::vector<std::string> videos;
   std::string image_tokens = "auto";
+  std::string pages;  // of PDFs among the pictures; empty = the first
   std::string frame_tokens = "70";
   double frames_per_second = 1.0;
   int64_t max_frames = 60;

@@ -179,7 +179,7 @@ Result<AudioClip> ReadClip(AudioReader& reader, double max_seconds) {
   clip.info = reader.info();
   if (reader.replaced() > 0) {
     if (!clip.info.note.empty()) clip.info.note += "; ";
-    clip.info.note += fmt::format("{} samples were no numbers and became 0", reader.replaced());
+    clip.info.note += fmt::format("{} samples were damaged and became 0", reader.replaced());
   }
   return clip;
 }

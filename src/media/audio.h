@@ -18,6 +18,12 @@ class MappedFile;
 inline constexpr int64_t kSampleRate = 16000;
 inline constexpr int64_t kFrameSamples = 640;  // 40 ms
 
+// Full scale is 1. Beyond a million of it (120 dB too loud), or no number at all, is damage: such samples
+// become 0, since sums and squares of them would spoil everything after them. Louder sound than full scale is
+// left as it is.
+constexpr float kLoudestSample = 1e6f;
+constexpr bool IsUsableSample(float sample) { return sample >= -kLoudestSample && sample <= kLoudestSample; }
+
 struct AudioInfo {
   std::string format;    // "WAV", "FLAC" …
   int64_t rate = 0;      // Hz, of the file
@@ -34,7 +40,7 @@ class MonoSource {
   virtual const AudioInfo& info() const = 0;
   // Fills `out` with the next samples; fewer than asked only at the end.
   virtual Result<size_t> Read(std::span<float> out) = 0;
-  // Samples so far that were no finite numbers and were replaced by 0.
+  // Samples so far that were not usable (IsUsableSample) and were replaced by 0.
   virtual int64_t replaced() const { return 0; }
 };
 

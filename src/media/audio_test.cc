@@ -139,6 +139,15 @@ TEST(Wav, ValuesThatAreNoNumbersBecomeZeroAndAreCounted) {
   EXPECT_EQ(reader->replaced(), 2);
 }
 
+// Two channels whose sum would be infinite.
+TEST(Wav, ValuesFarBeyondFullScaleBecomeZero) {
+  std::vector<uint8_t> data(16);
+  const float values[4] = {3e38f, 3e38f, 4.0f, 2.0f};
+  std::memcpy(data.data(), values, 16);
+  const auto wav = MakeWav({.tag = 3, .channels = 2, .bits = 32, .data_size = 16}, data);
+  EXPECT_EQ(ReadAll(wav), (std::vector<float>{0.0f, 3.0f}));
+}
+
 TEST(Wav, TelephoneLawsFollowG711) {
   // Decoded values of the standard's tables at 16 bits: largest, smallest step, sign.
   EXPECT_EQ(ReadAll(MakeWav({.tag = 7, .bits = 8, .data_size = 4}, {0x80, 0x00, 0xff, 0xfe})),

@@ -118,7 +118,7 @@ class AvAudio : public MonoSource {
       for (size_t c = 0; c < n; ++c) {
         const float value = planar ? ToFloat(frame.extended_data[c], i, packed)
                                    : ToFloat(frame.extended_data[0], i * n + c, packed);
-        if (std::isfinite(value))
+        if (IsUsableSample(value))
           sum += value;
         else
           ++replaced_;

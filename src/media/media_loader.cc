@@ -93,7 +93,7 @@ class Helper {
 std::vector<float> ToSamples(const Message& message) {
   std::vector<float> samples(message.payload.size() / sizeof(float));
   if (!samples.empty()) std::memcpy(samples.data(), message.payload.data(), samples.size() * sizeof(float));
-  for (float& sample : samples) sample = std::isfinite(sample) ? sample : 0.0f;
+  for (float& sample : samples) sample = IsUsableSample(sample) ? sample : 0.0f;
   return samples;
 }
 

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "media/audio.h"
 #include "media/byte_reader.h"
 
 namespace linnet {
@@ -184,7 +185,7 @@ float WavReader::FrameMean(const uint8_t* frame) {
   const std::span<float> values(many.empty() ? few.data() : many.data(), channels);
   for (size_t c = 0; c < channels; ++c) {
     values[c] = Sample(frame + c * static_cast<size_t>(sample_bytes_));
-    if (!std::isfinite(values[c])) {
+    if (!IsUsableSample(values[c])) {
       values[c] = 0.0f;
       ++replaced_;
     }

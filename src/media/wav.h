@@ -23,9 +23,7 @@ class WavReader {
   int64_t channels() const { return channels_; }
   int64_t frames() const { return frames_; }
   bool truncated() const { return truncated_; }  // fewer frames are there than the header promises
-  int64_t replaced() const {
-    return replaced_;
-  }  // samples read so far that were no finite numbers and became 0
+  int64_t replaced() const { return replaced_; }  // samples so far that became 0 (IsUsableSample)
 
   // The next frames as the mean over the channels in float32; fewer than asked only at the end.
   size_t Read(std::span<float> out);

@@ -1,0 +1,31 @@
+// Pages of a PDF as pictures, drawn by poppler's `pdftoppm` in a process of its own.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "linnet/error.h"
+#include "media/media_loader.h"
+#include "media/picture.h"
+
+namespace linnet {
+
+// Ranges of pages from 1, first to last.
+using PageRanges = std::vector<std::pair<int64_t, int64_t>>;
+
+// "3", "1-3", "1-2,7". At most 100 pages together. Errors: kInvalidArgument.
+Result<PageRanges> ParsePages(std::string_view text);
+
+bool IsPdf(const MediaSource& source);
+
+// The longer side of a drawn page in pixels: more than the largest budget shows.
+inline constexpr int64_t kPageSide = 2048;
+
+// The pages in order. Errors: kUnsupported when pdftoppm is not installed; kBadFile for a damaged file, one
+// that has no such page, and a converter that hangs.
+Result<std::vector<Picture>> LoadPdfPages(const MediaSource& source, const PageRanges& pages,
+                                          double patience_seconds = 60);
+
+}  // namespace linnet

@@ -1,0 +1,67 @@
+#include "media/pdf.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+namespace linnet {
+namespace {
+
+// Two pages of 200 x 100 points: the first with a red field in its left half, the second all blue. Without a
+// table of positions, which readers rebuild.
+const std::string kTwoPages =
+    "%PDF-1.4\n"
+    "1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj\n"
+    "2 0 obj <</Type/Pages/Kids[3 0 R 4 0 R]/Count 2/MediaBox[0 0 200 100]>> endobj\n"
+    "3 0 obj <</Type/Page/Parent 2 0 R/Contents 5 0 R>> endobj\n"
+    "4 0 obj <</Type/Page/Parent 2 0 R/Contents 6 0 R>> endobj\n"
+    "5 0 obj <</Length 27>> stream\n1 0 0 rg 0 0 100 100 re f  \nendstream endobj\n"
+    "6 0 obj <</Length 27>> stream\n0 0 1 rg 0 0 200 100 re f  \nendstream endobj\n"
+    "trailer <</Root 1 0 R>>\n";
+
+MediaSource Source(const std::string& text) {
+  return {std::vector<uint8_t>(text.begin(), text.end()), "letter.pdf"};
+}
+
+TEST(Pdf, PageLists) {
+  EXPECT_EQ(*ParsePages("3"), (PageRanges{{3, 3}}));
+  EXPECT_EQ(*ParsePages("1-3,7"), (PageRanges{{1, 3}, {7, 7}}));
+  for (const char* bad : {"", "0", "3-1", "a", "1-", "1,", "1-200", "-1", "1 2", "99999999999999999999"}) {
+    EXPECT_FALSE(ParsePages(bad).has_value()) << bad;
+  }
+}
+
+TEST(Pdf, IsToldByItsStart) {
+  EXPECT_TRUE(IsPdf(Source(kTwoPages)));
+  EXPECT_FALSE(IsPdf(Source("PDF")));
+  EXPECT_FALSE(IsPdf(MediaSource(std::filesystem::path("/nowhere.pdf"))));
+}
+
+TEST(Pdf, PagesArePictures) {
+  const auto pages = LoadPdfPages(Source(kTwoPages), {{1, 2}});
+  if (!pages && pages.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << pages.error().Message();
+  ASSERT_TRUE(pages.has_value()) << pages.error().Message();
+  ASSERT_EQ(pages->size(), 2u);
+  const auto at = [&](size_t page, int64_t x, int64_t y) {
+    const Picture& picture = (*pages)[page];
+    const uint8_t* rgb = &picture.rgb[static_cast<size_t>(3 * (y * picture.width + x))];
+    return std::vector<int>{rgb[0], rgb[1], rgb[2]};
+  };
+  EXPECT_EQ((*pages)[0].width, 2048);
+  EXPECT_EQ((*pages)[0].height, 1024);
+  EXPECT_EQ(at(0, 500, 500), (std::vector<int>{255, 0, 0}));
+  EXPECT_EQ(at(0, 1500, 500), (std::vector<int>{255, 255, 255}));
+  EXPECT_EQ(at(1, 1500, 500), (std::vector<int>{0, 0, 255}));
+}
+
+TEST(Pdf, MissingPagesAndDamagedFilesAreErrors) {
+  const auto missing = LoadPdfPages(Source(kTwoPages), {{2, 4}});
+  ASSERT_FALSE(missing.has_value());
+  if (missing.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << missing.error().Message();
+  EXPECT_NE(missing.error().what.find("letter.pdf: it has no page 3"), std::string::npos)
+      << missing.error().what;
+  EXPECT_FALSE(LoadPdfPages(Source("%PDF-1.4\nnothing"), {{1, 1}}).has_value());
+}
+
+}  // namespace
+}  // namespace linnet
