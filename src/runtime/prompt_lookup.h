@@ -20,7 +20,10 @@ class PromptLookup {
 
   struct Match {
     int64_t length = 0;                // tokens before that equal the last ones; 0 = there is none
-    std::span<const int32_t> follows;  // valid until the next Add()
+    std::span<const int32_t> follows;  // to the end of the text; valid until the next Add()
+
+    // The i-th token that may follow. A match that reaches its own end goes round: the text has that period.
+    int32_t At(int64_t i) const { return follows[static_cast<size_t>(i) % follows.size()]; }
   };
   // The longest match, of equally long ones the latest. Its time is linear in the number of tokens: microseconds for
   // thousands, far below a step of any model with such a context.

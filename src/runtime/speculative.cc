@@ -109,11 +109,11 @@ void Speculator::Propose(int32_t id) {
   const PromptLookup::Match match = use_lookup_ ? lookup_.Find() : PromptLookup::Match{};
   const DraftSource matched = match.length > 3 ? DraftSource::kLongMatch : DraftSource::kShortMatch;
   DraftDepth::Choice copy, guess;
-  if (match.length > 0) copy = choose(matched, std::min(room, static_cast<int64_t>(match.follows.size())));
+  if (match.length > 0) copy = choose(matched, room);
   if (session_.engine.drafter != nullptr) guess = choose(DraftSource::kDrafter, room);
   if (copy.drafts > 0 && (guess.drafts == 0 || copy.gain > guess.gain)) {
     source_ = matched;
-    ids_.insert(ids_.end(), match.follows.begin(), match.follows.begin() + copy.drafts);
+    for (int64_t i = 0; i < copy.drafts; ++i) ids_.push_back(match.At(i));
   } else if (guess.drafts > 0) {
     source_ = DraftSource::kDrafter;
     ProposeFromDrafter(id, guess.drafts);

@@ -318,7 +318,11 @@ TEST(PromptLookup, RepetitionsOverlap) {
   PromptLookup lookup(10);
   lookup.Add(std::vector<int32_t>{4, 4, 4});
   EXPECT_EQ(lookup.Find().length, 2);
-  EXPECT_EQ(lookup.Find().follows.size(), 1u);
+  EXPECT_EQ(lookup.Find().At(5), 4);
+  PromptLookup period(10);
+  period.Add(std::vector<int32_t>{1, 2, 3, 1, 2, 3, 1, 2});
+  EXPECT_EQ(period.Find().length, 5);
+  for (int i = 0; i < 9; ++i) EXPECT_EQ(period.Find().At(i), (i + 2) % 3 + 1);
 }
 
 TEST(Pairing, SaysWhatDiffers) {
