@@ -1,4 +1,6 @@
 // Models converted to GGUF are the same models: the reference data passes from the converted files as well.
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
 #include "program.h"
@@ -8,6 +10,7 @@ namespace {
 
 TEST(Convert, TheReferenceCasesPassFromGguf) {
   const std::string directory = Scratch("convert");
+  std::filesystem::create_directories(directory);
   for (const std::string type : {"f32"}) {
     const std::string file = directory + "/target-" + type + ".gguf";
     const ProgramResult converted = RunLinnet({"convert", InSource("tests/data/golden/model/target"), file, "--type", type});
@@ -29,6 +32,7 @@ TEST(Convert, ShardedDirectoriesAreTheSameModel) {
 
 TEST(Convert, ChickAnswersFromEveryFormat) {
   const std::string directory = Scratch("convert_chick");
+  std::filesystem::create_directories(directory);
   for (const std::string type : {"bf16", "f32", "q8_0"}) {
     const std::string file = directory + "/chick-" + type + ".gguf";
     ASSERT_EQ(RunLinnet({"convert", InSource("models/chick"), file, "--type", type}).code, 0);

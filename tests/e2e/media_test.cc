@@ -1,0 +1,107 @@
+// Pictures, sounds and videos through the program: inspect, transcribe, translate, and run with media of
+// every kind.
+#include <filesystem>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "program.h"
+
+namespace linnet {
+namespace {
+
+std::string Folder(const std::string& name) {
+  const std::string folder = Scratch(name);
+  std::filesystem::create_directories(folder);
+  return folder;
+}
+
+// Builds without FFmpeg say so; everything else must work.
+bool HasVideo(const ProgramResult& result) {
+  return result.errors.find("this build of Linnet reads no") == std::string::npos;
+}
+
+TEST(Inspect, ShowsPicturesSoundsAndVideos) {
+  const std::string folder = Folder("inspect");
+  const ProgramResult shown =
+      RunLinnet({"inspect", InSource("examples/shapes.png"), InSource("examples/command.wav"), "-o", folder});
+  EXPECT_EQ(shown.code, 0) << shown.errors;
+  // Where the system does not grant all of the sandbox, that is all there is to say.
+  EXPECT_TRUE(shown.errors.empty() || shown.errors.find("does not grant") != std::string::npos)
+      << shown.errors;
+  EXPECT_NE(shown.output.find("* budget  280"), std::string::npos) << shown.output;
+  EXPECT_NE(shown.output.find("piece    1"), std::string::npos) << shown.output;
+  for (const char* name : {"/shapes.png.inspect.png", "/command.wav.inspect.png"}) {
+    EXPECT_TRUE(ReadFile(folder + name).starts_with("\x89PNG")) << name;
+  }
+  const ProgramResult video = RunLinnet({"inspect", InSource("tests/data/media/clip.mp4"), "-o", folder});
+  if (HasVideo(video)) {
+    EXPECT_EQ(video.code, 0) << video.errors;
+    EXPECT_NE(video.output.find("told as 00:05"), std::string::npos) << video.output;
+    EXPECT_TRUE(ReadFile(folder + "/clip.mp4.inspect.png").starts_with("\x89PNG"));
+  }
+}
+
+TEST(Inspect, AWrongFileDoesNotStopTheOthers) {
+  const ProgramResult shown =
+      RunLinnet({"inspect", "/nowhere.png", InSource("examples/shapes.png"), "-o", Folder("inspect_wrong")});
+  EXPECT_EQ(shown.code, 1);
+  EXPECT_NE(shown.errors.find("/nowhere.png"), std::string::npos);
+  EXPECT_NE(shown.output.find("shown in"), std::string::npos);
+}
+
+TEST(Transcribe, WritesDownAndLeavesFinishedTranscriptsAlone) {
+  const ProgramResult heard =
+      RunLinnet({"transcribe", "-q", InSource("examples/command.wav"), InSource("examples/weather.wav")});
+  EXPECT_EQ(heard.code, 0) << heard.errors;
+  EXPECT_EQ(heard.output, "play some jazz music\nwhat is the weather in paris\n");
+
+  const std::string folder = Folder("transcripts");
+  const std::vector<std::string> command = {
+      "transcribe", InSource("examples/command.wav"), "-f", "json", "-o", folder};
+  EXPECT_EQ(RunLinnet(command).code, 0);
+  const auto json = nlohmann::json::parse(ReadFile(folder + "/command.wav.json"));
+  ASSERT_EQ(json["utterances"].size(), 1u);
+  EXPECT_EQ(json["utterances"][0]["text"], "play some jazz music");
+  EXPECT_FALSE(std::filesystem::exists(folder + "/command.wav.json.journal"));
+  EXPECT_NE(RunLinnet(command).errors.find("is there already"), std::string::npos);
+}
+
+TEST(Transcribe, SubtitlesAndErrors) {
+  const ProgramResult subtitles =
+      RunLinnet({"transcribe", "-q", "-f", "srt", InSource("examples/command.wav")});
+  EXPECT_TRUE(subtitles.output.starts_with("1\n00:00:00,000 --> 00:00:01,")) << subtitles.output;
+  const ProgramResult wrong = RunLinnet({"transcribe", InSource("examples/shapes.png"), "/nowhere.wav"});
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_NE(wrong.errors.find("/nowhere.wav: cannot open"), std::string::npos) << wrong.errors;
+  EXPECT_EQ(RunLinnet({"transcribe", "-f", "doc", "x.wav"}).code, 2);
+}
+
+TEST(Translate, TextsAndRecordings) {
+  const ProgramResult text = RunLinnet({"translate", "-", "--to", "fr", "-q"}, "turn off the garden lamp\n");
+  EXPECT_EQ(text.code, 0) << text.errors;
+  EXPECT_EQ(text.output, "éteins la lampe dans le jardin\n");
+  EXPECT_EQ(RunLinnet({"translate", "-", "--to", "x!"}, "hello").code, 2);
+  EXPECT_EQ(RunLinnet({"translate", "-", "--to", "fr"}, "").code, 1);
+}
+
+TEST(RunWithMedia, VideosAddressesAndSandbox) {
+  const ProgramResult video =
+      RunLinnet({"run", "-q", "-p", "what", "--video", InSource("tests/data/media/clip.mp4"), "--max-frames",
+                 "3", "--json"});
+  if (HasVideo(video)) {
+    ASSERT_EQ(video.code, 0) << video.errors;
+    const auto media = nlohmann::json::parse(video.output)["media"];
+    ASSERT_EQ(media.size(), 2u);
+    EXPECT_EQ(media[0]["soft_tokens"], 189);
+    EXPECT_EQ(media[1]["kind"], "video sound");
+    EXPECT_NE(video.errors.find("3 are used"), std::string::npos) << video.errors;
+  }
+  const ProgramResult address = RunLinnet({"run", "-q", "-p", "Transcribe the audio.", "--audio",
+                                           "file://" + InSource("examples/command.wav"), "--no-sandbox"});
+  EXPECT_EQ(address.output, "play some jazz music\n");
+  EXPECT_NE(address.errors.find("the sandbox is off"), std::string::npos) << address.errors;
+}
+
+}  // namespace
+}  // namespace linnet
