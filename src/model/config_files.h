@@ -43,6 +43,5 @@ inline constexpr std::string_view kGgufSoftTokens = "linnet.vision.num_soft_toke
 inline constexpr std::string_view kGgufVisionEps = "linnet.vision.rms_norm_eps";
 inline constexpr std::string_view kGgufAudioEps = "linnet.audio.rms_norm_eps";
 inline constexpr std::string_view kGgufSamplingRate = "linnet.audio.sampling_rate";
-inline constexpr std::string_view kGgufModelType = "linnet.model_type";
 
 }  // namespace linnet

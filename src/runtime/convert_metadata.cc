@@ -172,7 +172,6 @@ Status AddTextMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer) 
     AddVocabulary(*vocabulary, writer);
   }
   AddTokenIds(config.tokens, writer);
-  writer.AddString(kGgufModelType, config.model_type);
   writer.AddBool(kGgufScaleBf16, config.embed_scale_bf16);
   return {};
 }
