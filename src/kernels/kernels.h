@@ -48,6 +48,17 @@ struct QuantisedRows {
   int64_t k;
 };
 
+// The same activations for the wide product: tiles of KernelTable::wide_rows rows, side by side, so that one pointer
+// runs through everything a tile needs. Rows that are missing in the last tile are zero.
+struct RowTiles {
+  const int8_t* q;          // (tiles, K / 32, 8, rows, 4)
+  const float* scale;       // (tiles, K / 32, rows)
+  const int32_t* sum;       // (tiles, K / 32, 2, rows)
+  const float* scaled_sum;  // (tiles, K / 32, rows)
+  int64_t blocks;           // K / 32
+};
+inline constexpr int kMaxWideRows = 8;
+
 // y[r][16p + lane] = the product of packed panels with few rows (1 to kFewRows), straight from the packed blocks.
 struct FewProduct {
   const uint8_t* panels;
@@ -73,7 +84,7 @@ struct WideBlocks {
   int64_t mins_stride;
 };
 
-inline constexpr int kWidePanels = 4;  // panels that the wide product takes at once
+inline constexpr int kWidePanels = 3;  // panels that the wide product takes at once
 inline constexpr int kWideBytes = kActBlock * kPanel;
 
 // y[r][..] (+)= product of `blocks` expanded blocks of `kWidePanels` panels with any number of rows. Layout of the
@@ -82,9 +93,9 @@ struct WideProduct {
   const uint8_t* bytes;  // (blocks, kWidePanels, 8, 16, 4)
   const float* scales;   // (blocks, kWidePanels, scales_per_block, 16)
   const float* mins;     // (blocks, kWidePanels, 16)
-  int64_t blocks;
+  int64_t blocks;       // at most kMaxWideBlocks
   int64_t first_block;  // of the rows' blocks
-  QuantisedRows x;
+  RowTiles x;
   float* y;
   int64_t y_stride;
   int64_t outputs;  // at most 16 * kWidePanels
@@ -93,6 +104,8 @@ struct WideProduct {
 };
 
 inline constexpr int64_t kLimitBytes = 24 * 1024;
+
+inline constexpr int kMaxWideBlocks = 16;
 
 struct FormatKernels {
   int block_k;           // inputs a packed block covers; 1 for plain formats
@@ -108,6 +121,7 @@ struct FormatKernels {
 
 struct KernelTable {
   const char* name;  // "avx512vnni"
+  int wide_rows;     // rows of a tile of the wide product, at most kMaxWideRows
   FormatKernels formats[kPanelFormatCount];
 
   // Per block of 32: scale = max|x| / 127, q = x / scale rounded to nearest even; an all-zero block has scale 0.

@@ -40,6 +40,12 @@ class OpContext {
 
   // Room for quantised activations of `width` inputs; filled by matmul.cc.
   QuantisedRows Quantised(int64_t width) const;
+  // The same in tiles for the wide product.
+  RowTiles Tiles(int64_t width) const;
+  int8_t* tile_q() { return tile_q_.data(); }
+  float* tile_scale() { return tile_scale_.data(); }
+  int32_t* tile_sum() { return tile_sum_.data(); }
+  float* tile_scaled_sum() { return tile_scaled_sum_.data(); }
   int8_t* q() { return q_.data(); }
   float* scale() { return scale_.data(); }
   int32_t* sum() { return sum_.data(); }
@@ -54,9 +60,9 @@ class OpContext {
   ThreadPool& pool_;
   const KernelTable& kernels_;
   int64_t rows_ = 0, width_ = 0, heads_ = 0, head_dim_ = 0;
-  AlignedBuffer<int8_t> q_;
-  AlignedBuffer<float> scale_, scaled_sum_, partials_;
-  AlignedBuffer<int32_t> sum_;
+  AlignedBuffer<int8_t> q_, tile_q_;
+  AlignedBuffer<float> scale_, scaled_sum_, tile_scale_, tile_scaled_sum_, partials_;
+  AlignedBuffer<int32_t> sum_, tile_sum_;
   std::vector<AlignedBuffer<float>> thread_scratch_;
 };
 

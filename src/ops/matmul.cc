@@ -1,29 +1,69 @@
 #include "ops/matmul.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 
 namespace linnet {
 namespace {
 
-// Blocks of 32 inputs that are expanded at a time: 12 blocks of four panels are 24 KiB of bytes, so they stay in the
+// Blocks of 32 inputs that are expanded at a time: 16 blocks of three panels are 24 KiB of bytes, so they stay in the
 // first-level cache while all rows pass over them.
-constexpr int64_t kChunkBlocks = 12;
+constexpr int64_t kChunkBlocks = 16;
+static_assert(kChunkBlocks <= kMaxWideBlocks);
 constexpr int64_t kBytesFloats = kChunkBlocks * kWidePanels * kWideBytes / static_cast<int64_t>(sizeof(float));
 constexpr int64_t kScaleFloats = kChunkBlocks * kWidePanels * 2 * kPanel;
 constexpr int64_t kMinFloats = kChunkBlocks * kWidePanels * kPanel;
 
-void QuantiseRows(OpContext& context, Rows x) {
+void QuantiseRow(OpContext& context, Rows x, int64_t r) {
   const int64_t blocks = x.width / kActBlock;
-  const auto rows = [&](int64_t begin, int64_t end, int) {
+  context.kernels().quantise_row(x.row(r), x.width, context.q() + r * x.width, context.scale() + r * blocks,
+                                 context.sum() + 2 * r * blocks, context.scaled_sum() + r * blocks);
+}
+
+// One row into its place of its tile.
+void Interleave(OpContext& context, int64_t width, int64_t row) {
+  const int64_t tile_rows = context.kernels().wide_rows;
+  const int64_t blocks = width / kActBlock, lane = row % tile_rows, first = row / tile_rows * blocks;
+  const int8_t* q = context.q() + row * width;
+  int8_t* tile_q = context.tile_q() + first * kActBlock * tile_rows;
+  for (int64_t g = 0; g < width / kGroup; ++g) std::memcpy(tile_q + (g * tile_rows + lane) * kGroup, q + g * kGroup, kGroup);
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t at = (first + b) * tile_rows + lane;
+    context.tile_scale()[at] = context.scale()[row * blocks + b];
+    context.tile_scaled_sum()[at] = context.scaled_sum()[row * blocks + b];
+    context.tile_sum()[at + (first + b) * tile_rows] = context.sum()[2 * (row * blocks + b)];
+    context.tile_sum()[at + (first + b + 1) * tile_rows] = context.sum()[2 * (row * blocks + b) + 1];
+  }
+}
+
+void ClearLane(OpContext& context, int64_t width, int64_t row) {
+  const int64_t tile_rows = context.kernels().wide_rows;
+  const int64_t blocks = width / kActBlock, lane = row % tile_rows, first = row / tile_rows * blocks;
+  int8_t* tile_q = context.tile_q() + first * kActBlock * tile_rows;
+  for (int64_t g = 0; g < width / kGroup; ++g) std::memset(tile_q + (g * tile_rows + lane) * kGroup, 0, kGroup);
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t at = (first + b) * tile_rows + lane;
+    context.tile_scale()[at] = context.tile_scaled_sum()[at] = 0.0f;
+    context.tile_sum()[at + (first + b) * tile_rows] = context.tile_sum()[at + (first + b + 1) * tile_rows] = 0;
+  }
+}
+
+// Eight-bit activations of all rows, and their tiles where the wide product will read them.
+void QuantiseRows(OpContext& context, Rows x) {
+  if (x.rows == 1) return QuantiseRow(context, x, 0);
+  const bool wide = x.rows > kFewRows;
+  const int64_t tile_rows = context.kernels().wide_rows;
+  const int64_t padded = (x.rows + tile_rows - 1) / tile_rows * tile_rows;
+  const auto range = [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
-      context.kernels().quantise_row(x.row(r), x.width, context.q() + r * x.width, context.scale() + r * blocks,
-                                     context.sum() + 2 * r * blocks, context.scaled_sum() + r * blocks);
+      if (r < x.rows) QuantiseRow(context, x, r);
+      if (wide && r < x.rows) Interleave(context, x.width, r);
+      if (wide && r >= x.rows) ClearLane(context, x.width, r);
     }
   };
-  if (x.rows == 1) return rows(0, 1, 0);
-  context.pool().For(x.rows, rows);
+  context.pool().For(wide ? padded : x.rows, range, 4 * x.rows * x.width);
 }
 
 // A group of at most kWidePanels panels against all rows, a chunk of K at a time.
@@ -44,7 +84,7 @@ void WideGroup(OpContext& context, const Projection& projection, Rows x, int64_t
                     {bytes + p * kWideBytes, scale + p * scales, min + p * kPanel, kWidePanels * kWideBytes,
                      kWidePanels * scales, kWidePanels * kPanel});
     }
-    format.wide({bytes, scale, min, count, first, context.Quantised(w.k),
+    format.wide({bytes, scale, min, count, first, context.Tiles(w.k),
                  projection.out.data + first_panel * kPanel, projection.out.stride,
                  std::min<int64_t>(w.n - first_panel * kPanel, kWidePanels * kPanel), x.rows, first > 0});
   }
