@@ -10,6 +10,7 @@ Command ConvertCommand();
 Command InfoCommand();
 Command InspectCommand();
 Command ParityCommand();
+Command PerplexityCommand();
 Command RunCommand();
 Command TranscribeCommand();
 Command TranslateCommand();

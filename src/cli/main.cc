@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
       linnet::InfoCommand(),
       linnet::BenchCommand(), linnet::ConvertCommand(),
       linnet::ParityCommand(),
+      linnet::PerplexityCommand(),
   };
   return linnet::RunCommandLine(argc, argv, commands, linnet::Version);
 }

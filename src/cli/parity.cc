@@ -54,7 +54,10 @@ Status RunPath(const std::filesystem::path& root, const ParityOptions& options, 
     return Fail(ErrorCode::kNotFound, fmt::format("{} is not a directory", root.string()),
                 "give a directory of reference data (docs/parity.md)");
   }
-  LINNET_TRY(RunModelCases(root, options, sink));
+  ParityOptions model_options = options;
+  if (IsRealModel(root, options.model)) model_options.model.clear();
+  LINNET_TRY(RunModelCases(root, model_options, sink));
+  LINNET_TRY(RunRealCases(root, options, sink));
   LINNET_TRY(RunTokenizerCases(root, options, sink));
   LINNET_TRY(RunChatCases(root, options, sink));
   LINNET_TRY(RunImageCases(root, options, sink));

@@ -46,5 +46,9 @@ Status RunChatCases(const std::filesystem::path& root, const ParityOptions& opti
 Status RunImageCases(const std::filesystem::path& root, const ParityOptions& options, const CaseSink& sink);
 Status RunAudioCases(const std::filesystem::path& root, const ParityOptions& options, const CaseSink& sink);
 Status RunProcessorCases(const std::filesystem::path& root, const ParityOptions& options, const CaseSink& sink);
+// Needs `options.model`: the checkpoint that real/cases.json names by its SHA-256; not run without it.
+Status RunRealCases(const std::filesystem::path& root, const ParityOptions& options, const CaseSink& sink);
+// Whether `model` is that checkpoint. The other cases are then run with their own models.
+bool IsRealModel(const std::filesystem::path& root, const std::filesystem::path& model);
 
 }  // namespace linnet

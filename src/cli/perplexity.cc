@@ -1,0 +1,136 @@
+// linnet perplexity: how well a model predicts texts, and what a number format costs.
+#include <fmt/core.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/mapped_file.h"
+#include "cli/commands.h"
+#include "cli/model_args.h"
+#include "cli/report.h"
+#include "eval/perplexity.h"
+#include "model/config.h"
+#include "text/tokenizer.h"
+
+namespace linnet {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The name that --compare takes instead of a file.
+constexpr char kDequantised[] = "dequantised";
+
+struct PerplexityArgs {
+  ModelArgs model;
+  std::vector<std::string> texts;
+  std::string compare;
+  bool json = false;
+};
+
+Result<std::string> ReadText(const std::string& path) {
+  LINNET_ASSIGN(const MappedFile file, MappedFile::Open(path));
+  return std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+}
+
+Result<std::vector<TokenText>> Tokenise(const std::vector<std::string>& paths, const Engine& engine,
+                                        const Engine* reference) {
+  std::vector<TokenText> texts;
+  for (const std::string& path : paths) {
+    LINNET_ASSIGN(const std::string text, ReadText(path));
+    texts.push_back({path, engine.tokenizer().EncodeOrdinary(text)});
+    if (reference != nullptr && reference->tokenizer().EncodeOrdinary(text) != texts.back().ids) {
+      return Fail(ErrorCode::kInvalidArgument, "the two models cut " + path + " into different tokens",
+                  "compare two files of the same model");
+    }
+  }
+  return texts;
+}
+
+Json ScoreJson(const TextScore& score) {
+  return {{"name", score.name}, {"tokens", score.tokens}, {"mean_nll", score.mean_nll}, {"perplexity", score.Perplexity()}};
+}
+
+std::string AsJson(const PerplexityResult& result, const PerplexityArgs& args) {
+  Json json = {{"model", args.model.model}, {"context", result.context}, {"texts", Json::array()}};
+  for (const TextScore& score : result.texts) json["texts"].push_back(ScoreJson(score));
+  json["total"] = ScoreJson(result.total);
+  if (result.comparison) {
+    const ModelComparison& c = *result.comparison;
+    json["comparison"] = {{"reference", args.compare}, {"kl_mean", c.kl_mean}, {"kl_99", c.kl_99}, {"kl_max", c.kl_max},
+                          {"top1", c.top1}, {"reference_mean_nll", c.reference_nll},
+                          {"nll_change", result.total.mean_nll - c.reference_nll}};
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string ScoreLine(const TextScore& score) {
+  return fmt::format("{}: {} tokens, mean nll {:.5f}, perplexity {:.4f}\n", score.name, score.tokens, score.mean_nll,
+                     score.Perplexity());
+}
+
+std::string AsText(const PerplexityResult& result, const PerplexityArgs& args) {
+  std::string text;
+  for (const TextScore& score : result.texts) text += ScoreLine(score);
+  if (result.texts.size() > 1) text += ScoreLine(result.total);
+  if (!result.comparison) return text;
+  const ModelComparison& c = *result.comparison;
+  text += fmt::format("beside {}: mean nll {:.5f}, change {:+.5f}\n", args.compare, c.reference_nll,
+                      result.total.mean_nll - c.reference_nll);
+  text += fmt::format("KL divergence: mean {:.3g}, 99 % {:.3g}, largest {:.3g}\n", c.kl_mean, c.kl_99, c.kl_max);
+  text += fmt::format("the same most probable token: {:.2f} %\n", 100 * c.top1);
+  return text;
+}
+
+Result<std::unique_ptr<Engine>> LoadReference(const PerplexityArgs& args) {
+  ModelArgs model = args.model;
+  model.dequantise = args.compare == kDequantised;
+  if (!model.dequantise) model.model = args.compare;
+  return LoadModel(model);
+}
+
+Result<int> Run(const PerplexityArgs& args) {
+  LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
+  std::unique_ptr<Engine> reference;
+  if (!args.compare.empty()) {
+    LINNET_ASSIGN(reference, LoadReference(args));
+  }
+  LINNET_ASSIGN(const std::vector<TokenText> texts, Tokenise(args.texts, *engine, reference.get()));
+  ProgressLine progress;
+  auto result = MeasurePerplexity(*engine, reference.get(), texts, {session.context}, progress.AsCallback());
+  progress.Clear();
+  if (!result) return std::unexpected(result.error());
+  Write(args.json ? AsJson(*result, args) : AsText(*result, args));
+  return FlushOutput();
+}
+
+}  // namespace
+
+Command PerplexityCommand() {
+  return {"perplexity", "measure how well a model predicts texts, alone or beside another", [](Args& args) {
+            auto values = std::make_shared<PerplexityArgs>();
+            args.Positional("MODEL", values->model.model, "Hugging Face directory, GGUF file, or directory of GGUFs");
+            args.Positional("TEXT", values->texts, "text files");
+            args.Option("--compare", values->compare,
+                        "another file of the same model, or 'dequantised': the same weights held as float32");
+            args.Option("--context", values->model.context, "tokens seen at once; 0 = the model's, at most 2048");
+            args.Option("-t,--threads", values->model.threads, "threads: a number or 'auto' (one a core)");
+            args.Flag("--dequantise", values->model.dequantise, "hold every weight as float32: slow and large");
+            args.Flag("--json", values->json, "one JSON object");
+            args.Footer(
+                "Longer texts than the context are read in windows that overlap by half; every token counts once.\n"
+                "With --compare both models are in memory at once.\n"
+                "Examples:\n  linnet perplexity model.gguf book.txt\n"
+                "  linnet perplexity model-q4_0.gguf book.txt --compare model-bf16.gguf\n"
+                "  linnet perplexity model.gguf book.txt --compare dequantised --json\n");
+            return [values] {
+              const Result<int> code = Run(*values);
+              return code ? *code : Report(code.error());
+            };
+          }};
+}
+
+}  // namespace linnet
