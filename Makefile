@@ -10,11 +10,12 @@ ROBUST_TARGETS := $(foreach name,$(ROBUST),linnet_$(name)_test)
 empty :=
 ROBUST_REGEX := ^($(subst $(empty) ,|,$(strip $(ROBUST))))$$
 
-.PHONY: help setup build demo test asan format clean
+.PHONY: help setup build demo test test-real asan format clean
 
 help:
 	@echo "make demo    install the system packages, build, and show Chick at work"
 	@echo "make test    the same set-up, then every test"
+	@echo "make test-real   the tests on the real weights of Gemma 3 270M, which it fetches (250 MB)"
 	@echo "make build   only build/release/linnet and the tests"
 	@echo "make asan    the tests of all file and text readers under the address and undefined-behaviour sanitizers"
 	@echo "make format  clang-format over src, include and tests"
@@ -46,6 +47,10 @@ asan: setup
 test: build asan
 	@echo "test: everything"
 	@ctest --test-dir build/release -j$(JOBS)
+
+test-real: setup build/release/build.ninja
+	@ninja -C build/release -j$(JOBS) linnet
+	@tools/test_real.sh build/release/linnet
 
 format:
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i
