@@ -1,7 +1,7 @@
 # What a person types. Each target says what it does, shows its progress and can be run again.
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 LAUNCHER := $(if $(shell command -v ccache 2>/dev/null),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-CONFIGURE = cmake -DLINNET_WERROR=ON $(LAUNCHER) --preset
+CONFIGURE = cmake $(LAUNCHER) --preset
 export CTEST_OUTPUT_ON_FAILURE = 1
 
 # Test programs that read files and texts of strangers: they also run under the sanitizers.
@@ -26,7 +26,7 @@ setup:
 
 build/release/build.ninja: CMakeLists.txt CMakePresets.json cmake/linnet.cmake | setup
 	@echo "configure: build/release"
-	@$(CONFIGURE) release > build-release.log 2>&1 || { cat build-release.log; rm -f build-release.log; exit 1; }
+	@$(CONFIGURE) release -DLINNET_WERROR=ON > build-release.log 2>&1 || { cat build-release.log; rm -f build-release.log; exit 1; }
 	@rm -f build-release.log
 
 build: setup build/release/build.ninja
