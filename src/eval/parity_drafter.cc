@@ -98,7 +98,9 @@ class DrafterCase {
     LINNET_ASSIGN(const GoldenTensor* keys, Floats("in.kv." + name + ".k", tokens * width));
     LINNET_ASSIGN(const GoldenTensor* values, Floats("in.kv." + name + ".v", tokens * width));
     store = KvStore(KvType::kF32, plan.kv_heads, plan.head_dim, tokens);
-    for (int64_t p = 0; p < tokens; ++p) store.Write(p, &keys->values[static_cast<size_t>(p * width)], &values->values[static_cast<size_t>(p * width)]);
+    for (int64_t p = 0; p < tokens; ++p) {
+      store.Write(p, keys->values.data() + p * width, values->values.data() + p * width);
+    }
     return {};
   }
 
