@@ -19,6 +19,9 @@ std::string AsJson(const MtpBenchResult& r, const MtpBenchOptions& options) {
   j["plain_tok_s"] = r.plain_tok_s;
   j["draft_tok_s"] = r.draft_tok_s;
   j["speedup"] = r.speedup;
+  j["slowest_piece"] = r.slowest_piece;
+  j["fastest_piece"] = r.fastest_piece;
+  j["plausible"] = r.plausible;
   j["tokens_per_pass"] = r.tokens_per_pass;
   j["accepted_per_pass"] = r.accepted_per_pass;
   j["drafts_per_pass"] = r.drafts_per_pass;
@@ -34,7 +37,9 @@ std::string AsText(const MtpBenchResult& r, const MtpBenchOptions& options) {
                                  r.kernels, r.threads, r.drafter_gb, r.drafter_work_mb);
   if (options.acceptance >= 0) text += fmt::format("imposed   {:.0f} % of the drafts are right\n", 100 * options.acceptance);
   text += fmt::format("plain     {:.2f} tokens/s\n", r.plain_tok_s);
-  text += fmt::format("drafting  {:.2f} tokens/s: {:.2f} times plain (median of pairs)\n", r.draft_tok_s, r.speedup);
+  text += fmt::format("drafting  {:.2f} tokens/s: {:.2f} times plain (median of pairs, {:.2f} to {:.2f})\n", r.draft_tok_s,
+                      r.speedup, r.slowest_piece, r.fastest_piece);
+  if (!r.plausible) text += "          more than the tokens a pass allow: the machine was busy, measure again\n";
   text += fmt::format("a pass    {:.2f} drafts, {:.2f} accepted, {:.2f} tokens; guessing takes {:.0f} % of the time\n",
                       r.drafts_per_pass, r.accepted_per_pass, r.tokens_per_pass, 100 * r.draft_share);
   return text + (r.identical ? "the text is the same token for token\n" : "THE TEXT DIFFERS\n");

@@ -138,10 +138,13 @@ class MtpBench {
     r.plain_tok_s = 1 / Median(plain);
     r.draft_tok_s = 1 / Median(draft);
     r.speedup = Median(ratios);
+    r.slowest_piece = *std::min_element(ratios.begin(), ratios.end());
+    r.fastest_piece = *std::max_element(ratios.begin(), ratios.end());
     int64_t accepted = 0;
     for (const int64_t n : stats_.accepted) accepted += n;
     const double passes = static_cast<double>(std::max<int64_t>(1, stats_.passes));
     r.tokens_per_pass = static_cast<double>(stats_.tokens) / passes;
+    r.plausible = r.speedup <= r.tokens_per_pass;
     r.accepted_per_pass = static_cast<double>(accepted) / passes;
     r.drafts_per_pass = static_cast<double>(stats_.drafts()) / passes;
     r.draft_share = stats_.draft_seconds / std::max(1e-9, stats_.draft_seconds + stats_.verify_seconds);

@@ -31,6 +31,11 @@ struct MtpBenchResult {
   double plain_tok_s = 0;        // medians over the pieces
   double draft_tok_s = 0;
   double speedup = 0;            // median over the pieces of a drafting piece over the plain one beside it
+  double slowest_piece = 0;      // the smallest and the largest of these ratios
+  double fastest_piece = 0;
+  // False: the speedup is above the tokens a pass, although a pass costs at least a plain step. Something else slowed the
+  // plain pieces, and the times of this run say nothing.
+  bool plausible = false;
   double tokens_per_pass = 0;
   double accepted_per_pass = 0;  // drafts
   double drafts_per_pass = 0;
