@@ -17,6 +17,7 @@
 #include "media/media_kind.h"
 #include "media/media_loader.h"
 #include "media/patches.h"
+#include "media/pdf.h"
 #include "media/resize.h"
 #include "media/voice.h"
 #include "runtime/media_input.h"
@@ -31,6 +32,7 @@ constexpr size_t kPiece = 1 << 15;
 struct InspectArgs {
   std::vector<std::string> files;
   std::string directory = ".";
+  std::string pages = "1";
   std::string image_tokens = "auto";
   double frames_per_second = 1.0;
   int64_t max_frames = 60;
@@ -48,6 +50,7 @@ class Inspection {
     if (!source.file.empty()) {
       LINNET_ASSIGN(kind, GuessMediaKind(source.file));
     }
+    if (IsPdf(source)) return Pages(source);
     if (kind == MediaKind::kSound) return Sound(source);
     if (kind != MediaKind::kVideo) return ShowPicture(source);  // which also says what an unknown file is
     // MP4 and WebM may hold sound alone.
@@ -59,8 +62,19 @@ class Inspection {
   const MediaLoader& loader() const { return loader_; }
 
  private:
+  Status Pages(const MediaSource& source) {
+    LINNET_ASSIGN(const PageRanges ranges, ParsePages(args_.pages));
+    LINNET_ASSIGN(const std::vector<Picture> pages, LoadPdfPages(source, ranges));
+    for (const Picture& page : pages) LINNET_TRY(Show(source, page));
+    return {};
+  }
+
   Status ShowPicture(const MediaSource& source) {
     LINNET_ASSIGN(const Picture picture, loader_.LoadPicture(source));
+    return Show(source, picture);
+  }
+
+  Status Show(const MediaSource& source, const Picture& picture) {
     Write(
         fmt::format("{}: {}, {} x {} pixels\n", source.name, picture.format, picture.width, picture.height));
     if (!picture.note.empty()) Write("  note: " + picture.note + "\n");
@@ -184,10 +198,11 @@ int Run(const InspectArgs& args) {
 Command InspectCommand() {
   return {"inspect", "show what the model gets of a picture, a sound or a video", [](Args& args) {
             auto values = std::make_shared<InspectArgs>();
-            args.Positional("FILE", values->files, "pictures, sounds, videos");
+            args.Positional("FILE", values->files, "pictures, PDFs, sounds, videos");
             args.Option("-o,--output", values->directory, "directory for the pictures FILE.inspect.png");
             args.Choice("--image-tokens", values->image_tokens, {"auto", "70", "140", "280", "560", "1120"},
                         "tokens of a picture or a video frame (frames: 70 where it is auto)");
+            args.Option("--pages", values->pages, "pages of a PDF, as 1-3 or 2,5");
             args.Option("--fps", values->frames_per_second, "frames of a video a second");
             args.Option("--max-frames", values->max_frames, "frames of a video at most");
             args.Option("--piece-seconds", values->max_seconds,
