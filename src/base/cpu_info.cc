@@ -5,10 +5,6 @@
 
 #include <sched.h>
 
-#if defined(__aarch64__)
-#include <sys/auxv.h>
-#endif
-
 namespace linnet {
 namespace {
 
@@ -20,13 +16,6 @@ void ReadFeatures(CpuInfo& info) {
                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   info.avx512_vnni = info.avx512 && __builtin_cpu_supports("avx512vnni");
   info.avx_vnni = info.avx2 && __builtin_cpu_supports("avxvnni");
-}
-#elif defined(__aarch64__)
-void ReadFeatures(CpuInfo& info) {
-  constexpr unsigned long kDotProd = 1ul << 20;  // HWCAP_ASIMDDP
-  constexpr unsigned long kI8mm = 1ul << 13;     // HWCAP2_I8MM
-  info.neon_dotprod = (getauxval(AT_HWCAP) & kDotProd) != 0;
-  info.neon_i8mm = (getauxval(AT_HWCAP2) & kI8mm) != 0;
 }
 #else
 void ReadFeatures(CpuInfo&) {}

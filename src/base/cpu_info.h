@@ -10,8 +10,6 @@ struct CpuInfo {
   bool avx_vnni = false;
   bool avx512 = false;  // F, BW, DQ, VL
   bool avx512_vnni = false;
-  bool neon_dotprod = false;
-  bool neon_i8mm = false;
   int cores = 1;     // processors this process may run on
   std::string name;  // as the system names it; may be empty
 };

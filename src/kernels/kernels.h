@@ -150,13 +150,11 @@ struct KernelTable {
   uint64_t (*read)(const uint8_t* data, int64_t bytes);
 };
 
-// Tables in order of preference; nullptr where the build has none.
+// One table a file; those of instruction sets that the build is not for do not exist (see dispatch.cc).
 const KernelTable* ScalarKernels();
 const KernelTable* Avx2Kernels();
 const KernelTable* AvxVnniKernels();
 const KernelTable* Avx512Kernels();
 const KernelTable* Avx512VnniKernels();
-const KernelTable* NeonDotprodKernels();
-const KernelTable* NeonI8mmKernels();
 
 }  // namespace linnet
