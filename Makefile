@@ -5,7 +5,7 @@ CONFIGURE = cmake $(LAUNCHER) --preset
 export CTEST_OUTPUT_ON_FAILURE = 1
 
 # Test programs that read files and texts of strangers: they also run under the sanitizers.
-ROBUST := base tensor io text media runtime
+ROBUST := base tensor io text media
 ROBUST_TARGETS := $(foreach name,$(ROBUST),linnet_$(name)_test)
 empty :=
 ROBUST_REGEX := ^($(subst $(empty) ,|,$(strip $(ROBUST))))$$
@@ -41,8 +41,9 @@ demo: setup build/release/build.ninja
 asan: setup
 	@echo "build: the readers of files and texts with sanitizers, $(JOBS) jobs"
 	@$(CONFIGURE) asan > /dev/null
-	@ninja -C build/asan -j$(JOBS) $(ROBUST_TARGETS)
+	@ninja -C build/asan -j$(JOBS) $(ROBUST_TARGETS) linnet_runtime_test
 	@ctest --test-dir build/asan -R '$(ROBUST_REGEX)' -j$(JOBS)
+	@build/asan/src/runtime/linnet_runtime_test --gtest_brief=1 --gtest_filter='Damage*'
 
 test: build asan
 	@echo "test: everything"
