@@ -192,7 +192,13 @@ bool Fits(const Gguf& multimodal, const ModelConfig& config) {
 
 Status FindGgufSiblings(const fs::path& text, bool want_multimodal, bool want_drafter, ModelFiles& files) {
   const fs::path directory = text.parent_path().empty() ? fs::path(".") : text.parent_path();
-  for (const fs::path& path : Entries(directory)) {
+  std::vector<fs::path> neighbours = Entries(directory);
+  // Of several that fit, as where two models of one shape share a directory, the one named after this model:
+  // `mmproj-NAME.gguf`.
+  std::stable_partition(neighbours.begin(), neighbours.end(), [&](const fs::path& path) {
+    return path.filename().string().ends_with("-" + text.filename().string());
+  });
+  for (const fs::path& path : neighbours) {
     std::error_code error;
     if (!LooksLikeGguf(path) || IsLaterPart(path) || fs::equivalent(path, text, error)) continue;
     Result<std::unique_ptr<Gguf>> file = Gguf::Open(path);

@@ -269,6 +269,15 @@ Status CheckNotInput(const ModelFiles& files, const std::string& output) {
   return {};
 }
 
+// The template that lies in the model's directory; empty if there is none, or no directory (Chick, synthetic models).
+Result<std::string> ReadChatTemplate(const ModelFiles& files) {
+  const fs::path path = fs::path(files.path) / "chat_template.jinja";
+  std::error_code error;
+  if (files.kind != ModelFiles::Kind::kHuggingFace || !fs::is_regular_file(path, error)) return std::string();
+  LINNET_ASSIGN(const MappedFile file, MappedFile::Open(path));
+  return std::string(file.bytes().begin(), file.bytes().end());
+}
+
 Status ConvertParts(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
   if (files.config.model_type.find("gemma4") == std::string::npos) {
     return Fail(ErrorCode::kUnsupported, "only Gemma 4 directories are converted, this is " + files.config.model_type,
@@ -284,11 +293,7 @@ Status ConvertParts(Converter& converter, const ModelFiles& files, const Convert
   } else if (files.tokenizer_json.empty()) {
     converter.Note("the input has no tokenizer.json, so the output has no vocabulary");
   }
-  LINNET_ASSIGN(const std::string jinja, [&]() -> Result<std::string> {
-    if (!fs::is_regular_file(fs::path(files.path) / "chat_template.jinja")) return std::string();
-    LINNET_ASSIGN(const MappedFile file, MappedFile::Open(fs::path(files.path) / "chat_template.jinja"));
-    return std::string(file.bytes().begin(), file.bytes().end());
-  }());
+  LINNET_ASSIGN(const std::string jinja, ReadChatTemplate(files));
   if (!jinja.empty()) writer.AddString("tokenizer.chat_template", jinja);
   LINNET_ASSIGN(const std::vector<Item> items, DecoderItems(converter, *files.text, expected, RopeFactors(files.config)));
   LINNET_TRY(converter.WriteFile(writer, options.output, items));

@@ -183,6 +183,37 @@ TEST_F(ConvertTest, NeverReplacesWhatItReads) {
   for (const auto& entry : fs::directory_iterator(root_)) EXPECT_NE(entry.path().extension(), ".part");
 }
 
+TEST_F(ConvertTest, ModelsOfOneShapeInOneDirectoryKeepTheirOwnMultimodalFiles) {
+  for (const char* name : {"a.gguf", "b.gguf", "ba.gguf"}) {
+    ASSERT_TRUE(Convert(kModels + "target", File(name), Dtype::kF32));
+  }
+  for (const char* name : {"a.gguf", "b.gguf", "ba.gguf"}) {
+    const auto files = OpenModel(File(name), "", "");
+    ASSERT_TRUE(files) << files.error().Message();
+    EXPECT_EQ(fs::path(files->multimodal_path).filename(), std::string("mmproj-") + name);
+  }
+}
+
+TEST_F(ConvertTest, TakesTheChatTemplateOfTheModelAndNoOther) {
+  const fs::path before = fs::current_path();
+  const auto write = [](const std::string& path, const char* text) { std::ofstream(path) << text; };
+  write(File("chat_template.jinja"), "of the working directory");
+  fs::current_path(root_);
+  const auto converted = Convert("", File("chick.gguf"), Dtype::kF32);
+  fs::current_path(before);
+  ASSERT_TRUE(converted) << converted.error().Message();
+  auto files = OpenModel(File("chick.gguf"), "", "");
+  ASSERT_TRUE(files) << files.error().Message();
+  EXPECT_EQ(files->gguf->metadata().Get("tokenizer.chat_template"), nullptr);
+
+  fs::copy(kModels + "target", File("hf"), fs::copy_options::recursive);
+  write(File("hf/chat_template.jinja"), "of the model");
+  ASSERT_TRUE(Convert(File("hf"), File("hf.gguf"), Dtype::kF32));
+  files = OpenModel(File("hf.gguf"), "", "");
+  ASSERT_TRUE(files) << files.error().Message();
+  EXPECT_EQ(files->gguf->metadata().GetString("tokenizer.chat_template"), "of the model");
+}
+
 TEST_F(ConvertTest, RefusesWhatGgufCannotExpress) {
   const fs::path directory = root_ / "model";
   fs::copy(kModels + "target", directory);
