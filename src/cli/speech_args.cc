@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -182,6 +183,17 @@ Status WriteDown(const SpeechArgs& args, const std::string& file, const std::str
   if (!reader.info().note.empty()) note(reader.info().note);
   if (cut > 0) note(fmt::format("in {} pieces the model repeated itself and was stopped", cut));
   return {};
+}
+
+int ForEachFile(const std::vector<std::string>& files, const std::function<Status(const std::string&)>& one) {
+  int code = kExitDone;
+  for (const std::string& file : files) {
+    const Status status = one(file);
+    if (status) continue;
+    code = std::max(code, Report(status.error()));
+    if (status.error().code == ErrorCode::kCancelled) break;
+  }
+  return code;
 }
 
 }  // namespace linnet

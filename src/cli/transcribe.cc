@@ -17,13 +17,9 @@ Result<int> Run(const SpeechArgs& args) {
   LINNET_ASSIGN(Transcriber transcriber, Transcriber::Create(*engine, session, {args.split, ""}));
   const MediaLoader loader({.sandbox = !args.no_sandbox});
   const InterruptGuard interrupt;
-  int code = kExitDone;
-  for (const std::string& file : args.files) {
-    const Status status = WriteDown(args, file, "", transcriber, loader, interrupt.flag());
-    if (status) continue;
-    code = std::max(code, Report(status.error()));
-    if (status.error().code == ErrorCode::kCancelled) break;
-  }
+  const int code = ForEachFile(args.files, [&](const std::string& file) {
+    return WriteDown(args, file, "", transcriber, loader, interrupt.flag());
+  });
   WarnOfWeakness(loader);
   return std::max(code, FlushOutput());
 }

@@ -101,13 +101,9 @@ Result<int> Run(const TranslateArgs& args) {
                 Transcriber::Create(*engine, session, {args.speech.split, language}));
   const MediaLoader loader({.sandbox = !args.speech.no_sandbox});
   const InterruptGuard interrupt;
-  int code = kExitDone;
-  for (const std::string& file : args.speech.files) {
-    const Status status = Translate(args, language, file, transcriber, loader, interrupt.flag());
-    if (status) continue;
-    code = std::max(code, Report(status.error()));
-    if (status.error().code == ErrorCode::kCancelled) break;
-  }
+  const int code = ForEachFile(args.speech.files, [&](const std::string& file) {
+    return Translate(args, language, file, transcriber, loader, interrupt.flag());
+  });
   WarnOfWeakness(loader);
   return std::max(code, FlushOutput());
 }
