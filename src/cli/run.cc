@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/process.h"
 #include "cli/answer.h"
@@ -16,6 +18,8 @@
 #include "cli/report.h"
 #include "model/config.h"
 #include "runtime/conversation.h"
+#include "runtime/generate.h"
+#include "runtime/prompt.h"
 
 namespace linnet {
 namespace {
@@ -31,6 +35,7 @@ struct RunArgs {
   std::string system;
   std::string tools;
   bool thinking = false;
+  bool raw = false;
   bool json = false;
   bool quiet = false;
 };
@@ -58,6 +63,21 @@ Result<std::string> ReadTextFile(const std::string& path) {
   return text;
 }
 
+// --raw leaves out the chat format, and with it everything that has a place in it only.
+Status CheckRaw(const RunArgs& args) {
+  const std::pair<const char*, bool> others[] = {{"--image, --audio and --video", args.media.Any()},
+                                                 {"--system", !args.system.empty()},
+                                                 {"--tools", !args.tools.empty()},
+                                                 {"--think", args.thinking}};
+  for (const auto& [name, given] : others) {
+    if (args.raw && given) {
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("--raw continues a text and cannot be given with {}", name),
+                  "leave one of them out");
+    }
+  }
+  return {};
+}
+
 bool IsBlank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
 // The prompt of a single answer; nullopt = there is none and a person sits at the terminal, so it is a chat.
@@ -70,8 +90,9 @@ Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
     return Fail(ErrorCode::kInvalidArgument, "the prompt is empty",
                 "give one with -p or on standard input; for a chat run it at a terminal");
   }
-  if (!prompt && args.json) {
-    return Fail(ErrorCode::kInvalidArgument, "--json needs a prompt", "give one with -p or on standard input");
+  if (!prompt && (args.json || args.raw)) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} needs a prompt", args.json ? "--json" : "--raw"),
+                "give one with -p or on standard input");
   }
   return prompt;
 }
@@ -81,15 +102,16 @@ std::string Title(const RunArgs& args, const Engine& engine) {
   return engine.config().name.empty() ? args.model.model : engine.config().name;
 }
 
-int AnswerOnce(const RunArgs& args, Engine& engine, Conversation& conversation, const std::vector<MediaUse>& uses,
-               const GenerateOptions& options) {
+// `generate` writes the answer and calls the hooks it is given.
+int AnswerOnce(const RunArgs& args, const Engine& engine, const std::vector<MediaUse>& uses,
+               const std::function<Result<Generation>(const GenerateHooks&)>& generate) {
   AnswerPrinter printer;
   ProgressLine progress;
   GenerateHooks hooks = args.json ? GenerateHooks{} : printer.Hooks();
   hooks.on_prompt = [&progress](double fraction, std::string_view what) {
     fraction < 1.0 ? progress.Show(fraction, what) : progress.Clear();
   };
-  auto answer = conversation.Answer(options, hooks);
+  const auto answer = generate(hooks);
   progress.Clear();
   if (!answer) return Report(answer.error());
   if (args.json) {
@@ -108,8 +130,18 @@ MediaArgs WithoutFiles(MediaArgs media) {
   return media;
 }
 
+Result<int> Continue(const RunArgs& args, Engine& engine, const std::string& text, const SessionOptions& options,
+                     const GenerateOptions& generation) {
+  LINNET_ASSIGN(const Prompt prompt, BuildPlainPrompt(engine.tokenizer(), engine.config(), text));
+  LINNET_ASSIGN(const std::unique_ptr<Session> session, engine.NewSession(options));
+  return AnswerOnce(args, engine, {}, [&](const GenerateHooks& hooks) {
+    return Generate(engine, *session, {.prompt = prompt, .earlier = {}, .plain = true}, generation, hooks);
+  });
+}
+
 // Everything between the parsed arguments and the answer; every error ends up in one place.
 Result<int> Run(const RunArgs& args) {
+  LINNET_TRY(CheckRaw(args));
   LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
   LINNET_ASSIGN(GenerateOptions options, ToGenerateOptions(args.sampling));
   LINNET_ASSIGN(options.draft, DraftsOf(args.model));
@@ -121,6 +153,7 @@ Result<int> Run(const RunArgs& args) {
     LINNET_ASSIGN(setup.tools, ReadTextFile(args.tools));
   }
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
+  if (args.raw) return Continue(args, *engine, *prompt, session, options);
   UserMessage message;
   std::vector<MediaUse> uses;
   // What Engine::NewSession takes when none is named.
@@ -135,7 +168,8 @@ Result<int> Run(const RunArgs& args) {
   }
   message.text = *prompt;
   conversation.AddUser(std::move(message));
-  return AnswerOnce(args, *engine, conversation, uses, options);
+  return AnswerOnce(args, *engine, uses,
+                    [&](const GenerateHooks& hooks) { return conversation.Answer(options, hooks); });
 }
 
 }  // namespace
@@ -149,6 +183,7 @@ Command RunCommand() {
             args.Option("-s,--system", values->system, "what the model is told before the conversation");
             args.Flag("--think", values->thinking, "let the model think first; thoughts go to standard error");
             args.Option("--tools", values->tools, "a JSON file with a list of tools the model may call");
+            args.Flag("--raw", values->raw, "continue the prompt as it is, without a chat around it");
             args.Flag("--json", values->json, "one JSON object at the end instead of text (docs/cli.md)");
             args.Flag("-q,--quiet", values->quiet, "no statistics on standard error");
             DeclareSampling(args, values->sampling);
@@ -159,6 +194,7 @@ Command RunCommand() {
                 "Examples:\n"
                 "  linnet run -p \"what is in the picture\" --image examples/shapes.png\n"
                 "  linnet run gemma-4-12b-it-q4_0.gguf -p \"Summarise this.\" --json < notes.txt\n"
+                "  linnet run gemma-3-270m-q4_k_m.gguf --raw -p \"The capital of France is\" -n 20\n"
                 "  linnet run gemma-4-12b-it-q4_0.gguf --system \"Answer in French.\"\n");
             return [values] {
               const Result<int> code = Run(*values);

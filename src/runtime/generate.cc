@@ -30,6 +30,8 @@ class Writer {
       : engine_(engine),
         options_(options),
         hooks_(hooks),
+        plain_(input.plain),
+        decoder_(engine.tokenizer(), true),
         parser_(engine.tokenizer(), input.inside_thought),
         filter_(options.stop) {}
 
@@ -37,7 +39,11 @@ class Writer {
   std::optional<FinishReason> Take(int32_t id) {
     if (Contains(engine_.config().tokens.eos, id) || Contains(options_.stop_tokens, id)) return StopReason(id);
     answer_.ids.push_back(id);
-    for (const OutputEvent& event : parser_.Push(id)) Take(event);
+    if (plain_) {
+      EmitText(filter_.Push(decoder_.Push(id)));
+    } else {
+      for (const OutputEvent& event : parser_.Push(id)) Take(event);
+    }
     if (filter_.matched() || parser_.finished()) return StopReason(id);
     const int64_t count = static_cast<int64_t>(answer_.ids.size());
     if (options_.max_tokens > 0 && count >= options_.max_tokens) return FinishReason::kLength;
@@ -45,6 +51,7 @@ class Writer {
   }
 
   Generation Finish(FinishReason reason, GenerateStats stats) {
+    EmitText(filter_.Push(decoder_.Finish()));
     for (const OutputEvent& event : parser_.Finish()) Take(event);
     EmitText(filter_.Finish());
     if (reason == FinishReason::kStop && !answer_.tool_calls.empty()) reason = FinishReason::kToolCall;
@@ -80,13 +87,15 @@ class Writer {
   // `<|tool_response>` says that the model waits for results, even of a call that could not be read.
   FinishReason StopReason(int32_t last) const {
     const auto response = engine_.tokenizer().TokenId("<|tool_response>");
-    return response && last == *response ? FinishReason::kToolCall : FinishReason::kStop;
+    return !plain_ && response && last == *response ? FinishReason::kToolCall : FinishReason::kStop;
   }
 
   Engine& engine_;
   const GenerateOptions& options_;
   const GenerateHooks& hooks_;
-  OutputParser parser_;
+  bool plain_;
+  StreamDecoder decoder_;  // of plain output
+  OutputParser parser_;    // of any other
   StopFilter filter_;
   Generation answer_;
 };

@@ -64,6 +64,7 @@ struct GenerateInput {
   const Prompt& prompt;              // what to append to the session; not empty
   std::span<const int32_t> earlier;  // tokens the session holds already, for the repetition penalty
   bool inside_thought = false;       // the prompt ends in an open thought
+  bool plain = false;                // all output is text: thoughts and tool calls have no meaning in it
 };
 
 // Errors: those of ResolveSampling and of Session::Feed. When an error comes the session may hold part of the answer.

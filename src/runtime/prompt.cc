@@ -234,6 +234,16 @@ Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config
   return std::move(sink.prompt);
 }
 
+Result<Prompt> BuildPlainPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view text) {
+  LINNET_ASSIGN(Prompt prompt, BuildPrompt(tokenizer, config, text, {}));
+  const int32_t bos = config.tokens.bos;
+  if (bos >= 0 && (prompt.ids.empty() || prompt.ids.front() != bos)) {
+    prompt.ids.insert(prompt.ids.begin(), bos);
+    prompt.types.insert(prompt.types.begin(), TokenType::kText);
+  }
+  return prompt;
+}
+
 Result<std::string> ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config,
                                        std::string_view rendered, const std::vector<MediaInput>& media) {
   LINNET_ASSIGN(const std::vector<Segment> segments, Plan(tokenizer, config, rendered, media));

@@ -50,6 +50,10 @@ struct Prompt {
 Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
                            std::vector<MediaInput> media);
 
+// A text for a model to continue: bos, where the vocabulary has one, and the text without a chat format around it.
+// Special tokens spelled out in it are those tokens. Errors, kInvalidArgument: the text has places for media.
+Result<Prompt> BuildPlainPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view text);
+
 // The text after expansion, before tokenisation: what the reference processor calls the expanded prompt.
 // Errors as above.
 Result<std::string> ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,

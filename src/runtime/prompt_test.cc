@@ -140,6 +140,21 @@ TEST(BuildPrompt, ErrorsCountPlacesAndMedia) {
             "that only speaks of <|image|> must spell it otherwise");
 }
 
+TEST(BuildPlainPrompt, IsBosAndTheText) {
+  ModelConfig config = SmallConfig();
+  const std::vector<int32_t> ids = SmallTokenizer().Encode("the cat");
+  EXPECT_EQ(BuildPlainPrompt(SmallTokenizer(), config, "the cat")->ids, ids) << "a vocabulary without bos";
+  config.tokens.bos = SmallTokenizer().TokenId("<bos>").value();
+  std::vector<int32_t> expected = ids;
+  expected.insert(expected.begin(), config.tokens.bos);
+  const Prompt prompt = BuildPlainPrompt(SmallTokenizer(), config, "the cat").value();
+  EXPECT_EQ(prompt.ids, expected);
+  EXPECT_EQ(prompt.types, std::vector<TokenType>(expected.size(), TokenType::kText));
+  EXPECT_EQ(BuildPlainPrompt(SmallTokenizer(), config, "<bos>the cat")->ids, expected) << "not two of them";
+  EXPECT_EQ(BuildPlainPrompt(SmallTokenizer(), config, "")->ids, std::vector<int32_t>{config.tokens.bos});
+  EXPECT_EQ(BuildPlainPrompt(SmallTokenizer(), config, "a <|audio|>").error().code, ErrorCode::kInvalidArgument);
+}
+
 TEST(BuildPrompt, AModelWithoutEyesRefusesPictures) {
   ModelConfig config = SmallConfig();
   std::vector<MediaInput> media;

@@ -95,6 +95,27 @@ TEST(Chick, TheExamplesOfTheDemonstrationAreRight) {
   EXPECT_EQ(call["arguments"], json({{"amount", 5}, {"unit", "minutes"}}));
 }
 
+// The chat format written by hand is what the chat writes; without it the model goes on with the text.
+TEST(Chick, RawContinuesTheTextAsItIs) {
+  const auto turn = [](const std::string& text) {
+    return "<|turn>user\n" + text + "<turn|>\n<|turn>model\n<|channel>thought\n<channel|>";
+  };
+  const json sum = RunJson({"--raw", "-p", turn("5 + 10")});
+  const json chat = RunJson({"-p", "5 + 10"});
+  EXPECT_EQ(sum["text"], "15");
+  EXPECT_EQ(sum["finish"], "stop");
+  EXPECT_EQ(sum["usage"], chat["usage"]);
+  const json call = RunJson({"--raw", "-p", turn("Use a tool. call tom")});
+  EXPECT_EQ(call["tool_calls"], json::array());
+  EXPECT_EQ(call["text"], "call:phone{name:tom}") << "markers have no meaning in a text";
+  EXPECT_EQ(call["finish"], "stop");
+  const json plain = RunJson({"--raw", "-p", "5 + 10", "--max-tokens", "4"});
+  EXPECT_LT(plain["usage"]["prompt_tokens"], chat["usage"]["prompt_tokens"]);
+  EXPECT_NE(plain["text"], "15");
+  const ProgramResult streamed = RunLinnet({"run", "--raw", "-p", turn("5 + 10"), "-q"});
+  EXPECT_EQ(streamed.output, "15\n");
+}
+
 TEST(Chick, ReadsThePromptFromStandardInputAndStreamsPlainText) {
   const ProgramResult result = RunLinnet({"run"}, "5 + 10\n");
   EXPECT_EQ(result.code, 0);

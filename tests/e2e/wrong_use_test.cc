@@ -37,6 +37,15 @@ TEST(WrongUse, MisspeltCommandsAndOptionsSuggestTheNearest) {
   ExpectError(RunLinnet({"parity"}), 2, {"PATH"});
 }
 
+TEST(WrongUse, RawTextHasNoPlaceForWhatTheChatFormatCarries) {
+  ExpectError(RunLinnet({"run", "--raw", "-p", "x", "--image", InSource("examples/shapes.png")}), 2, {"--raw", "--image"});
+  ExpectError(RunLinnet({"run", "--raw", "-p", "x", "--system", "s"}), 2, {"--raw", "--system"});
+  ExpectError(RunLinnet({"run", "--raw", "-p", "x", "--tools", "t.json"}), 2, {"--raw", "--tools"});
+  ExpectError(RunLinnet({"run", "--raw", "-p", "x", "--think"}), 2, {"--raw", "--think"});
+  ExpectError(RunLinnet({"run", "--raw"}), 2, {"prompt"});
+  ExpectError(RunLinnet({"run", "--raw", "-p", "an <|image|>"}), 2, {"<|image|>"});
+}
+
 TEST(WrongUse, ModelsThatAreNone) {
   ExpectError(RunLinnet({"run", "no/such/model.gguf", "-p", "x"}), 1, {"no/such/model.gguf"});
   WriteFile(Scratch("empty.gguf"), "");
