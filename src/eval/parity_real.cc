@@ -171,7 +171,7 @@ Result<std::vector<ProbeResult>> RunKernels(const std::vector<std::string>& text
   std::vector<TokenText> tokens;
   for (const std::string& text : texts) tokens.push_back({"real", quantised->tokenizer().Encode(text)});
   LINNET_ASSIGN(const PerplexityResult result, MeasurePerplexity(*quantised, exact, tokens, {}));
-  const ModelComparison& comparison = *result.comparison;
+  const ModelComparison& comparison = *result.total.comparison;
   note = fmt::format("{} tokens, KL mean {:.2g}, 99 % {:.2g}, max {:.2g}; top-1 {:.2f} %; nll {:.5f} for {:.5f}",
                      result.total.tokens, comparison.kl_mean, comparison.kl_99, comparison.kl_max,
                      100 * comparison.top1, result.total.mean_nll, comparison.reference_nll);

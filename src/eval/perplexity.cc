@@ -16,6 +16,13 @@ constexpr int64_t kDefaultContext = 2048;
 
 std::span<const float> RowOf(const Rows& rows, int64_t r) { return {rows.row(r), static_cast<size_t>(rows.width)}; }
 
+// One predicted token beside the reference.
+struct Divergence {
+  float kl;
+  bool same_top;
+  double reference_nll;
+};
+
 class Meter {
  public:
   Meter(Engine& tested, Engine* reference, int64_t context)
@@ -32,7 +39,8 @@ class Meter {
 
   // Adds a text; `done` counts its predicted tokens as they come.
   Result<TextScore> Score(const TokenText& text, const std::function<void(int64_t)>& done) {
-    TextScore score{text.name, 0, 0};
+    TextScore score{text.name, 0, 0, {}};
+    const size_t before = divergences_.size();
     const int64_t prefix = bos_ >= 0 ? 1 : 0;
     for (const ScoringWindow& window :
          ScoringWindows(static_cast<int64_t>(text.ids.size()), std::max<int64_t>(1, context_ - prefix))) {
@@ -49,26 +57,38 @@ class Meter {
       return Fail(ErrorCode::kInvalidArgument, text.name + " is too short to predict anything", "give more text");
     }
     score.mean_nll /= static_cast<double>(score.tokens);
+    if (other_) score.comparison = Comparison(before);
     return score;
   }
 
-  TextScore Total() const { return {"all", tokens_, nll_sum_ / static_cast<double>(std::max<int64_t>(tokens_, 1))}; }
-
-  ModelComparison Comparison() {
-    ModelComparison result;
-    const double count = static_cast<double>(divergences_.size());
-    if (divergences_.empty()) return result;
-    for (const float divergence : divergences_) result.kl_mean += divergence / count;
-    const size_t rank = static_cast<size_t>(0.99 * (count - 1));
-    std::nth_element(divergences_.begin(), divergences_.begin() + static_cast<ptrdiff_t>(rank), divergences_.end());
-    result.kl_99 = divergences_[rank];
-    result.kl_max = *std::max_element(divergences_.begin(), divergences_.end());
-    result.top1 = static_cast<double>(agreeing_) / count;
-    result.reference_nll = reference_nll_sum_ / count;
-    return result;
+  TextScore Total() const {
+    TextScore score{"all", tokens_, nll_sum_ / static_cast<double>(std::max<int64_t>(tokens_, 1)), {}};
+    if (other_) score.comparison = Comparison(0);
+    return score;
   }
 
  private:
+  // Over the tokens from `first` on.
+  ModelComparison Comparison(size_t first) const {
+    ModelComparison result;
+    std::vector<Divergence> part(divergences_.begin() + static_cast<ptrdiff_t>(first), divergences_.end());
+    if (part.empty()) return result;
+    const double count = static_cast<double>(part.size());
+    for (const Divergence& token : part) {
+      result.kl_mean += token.kl / count;
+      result.top1 += token.same_top ? 1 : 0;
+      result.reference_nll += token.reference_nll;
+    }
+    result.top1 /= count;
+    result.reference_nll /= count;
+    const auto smaller = [](const Divergence& a, const Divergence& b) { return a.kl < b.kl; };
+    const auto rank = part.begin() + static_cast<ptrdiff_t>(0.99 * (count - 1));
+    std::nth_element(part.begin(), rank, part.end(), smaller);
+    result.kl_99 = rank->kl;
+    result.kl_max = std::max_element(rank, part.end(), smaller)->kl;
+    return result;
+  }
+
   // Predicts ids [first, size) of a window, each from those before it.
   Status ScoreWindow(std::span<const int32_t> ids, int64_t first, TextScore& score) {
     const int64_t last_input = static_cast<int64_t>(ids.size()) - 1;  // the last token predicts nothing that is known
@@ -109,9 +129,8 @@ class Meter {
   }
 
   void Compare(std::span<const float> reference, std::span<const float> tested, int32_t next) {
-    divergences_.push_back(static_cast<float>(KlDivergence(reference, tested)));
-    agreeing_ += Argmax(reference) == Argmax(tested);
-    reference_nll_sum_ += LogSumExp(reference) - reference[static_cast<size_t>(next)];
+    divergences_.push_back({static_cast<float>(KlDivergence(reference, tested)), Argmax(reference) == Argmax(tested),
+                            LogSumExp(reference) - reference[static_cast<size_t>(next)]});
   }
 
   Engine& tested_;
@@ -119,9 +138,9 @@ class Meter {
   int64_t context_;
   int32_t bos_;
   std::optional<ScoringSession> session_, other_;
-  double nll_sum_ = 0, reference_nll_sum_ = 0;
-  int64_t tokens_ = 0, agreeing_ = 0;
-  std::vector<float> divergences_;
+  double nll_sum_ = 0;
+  int64_t tokens_ = 0;
+  std::vector<Divergence> divergences_;
 };
 
 Result<int64_t> ContextOf(const Engine& tested, const Engine* reference, int64_t wanted) {
@@ -176,7 +195,6 @@ Result<PerplexityResult> MeasurePerplexity(Engine& tested, Engine* reference, st
     result.texts.push_back(std::move(score));
   }
   result.total = meter.Total();
-  if (reference != nullptr) result.comparison = meter.Comparison();
   return result;
 }
 

@@ -31,29 +31,29 @@ struct PerplexityOptions {
   int64_t context = 0;  // tokens the model sees at once; 0 = the model's maximum, at most 2048
 };
 
-struct TextScore {
-  std::string name;
-  int64_t tokens = 0;   // predicted
-  double mean_nll = 0;  // negative log likelihood a token, in nats
-
-  double Perplexity() const;
-};
-
-// The tested model beside the reference, over all predicted tokens.
+// The tested model beside the reference, over the predicted tokens of a text or of all.
 struct ModelComparison {
   double kl_mean = 0, kl_99 = 0, kl_max = 0;  // KL divergence of the tested from the reference, in nats
   double top1 = 0;                            // share of positions with the same most probable token
   double reference_nll = 0;                   // mean
 };
 
+struct TextScore {
+  std::string name;
+  int64_t tokens = 0;   // predicted
+  double mean_nll = 0;  // negative log likelihood a token, in nats
+  std::optional<ModelComparison> comparison;
+
+  double Perplexity() const;
+};
+
 struct PerplexityResult {
   int64_t context = 0;
   std::vector<TextScore> texts;
   TextScore total;  // over the tokens of all texts
-  std::optional<ModelComparison> comparison;
 };
 
-// `reference` may be null. Memory beside the models and their caches: kRows rows of logits each, and 4 bytes a token.
+// `reference` may be null. Memory beside the models and their caches: kRows rows of logits each, and 16 bytes a token.
 // Errors, kInvalidArgument: a text without tokens, a context the model does not have, vocabularies of different size;
 // kBadFile: a model that computes no usable number.
 Result<PerplexityResult> MeasurePerplexity(Engine& tested, Engine* reference, std::span<const TokenText> texts,

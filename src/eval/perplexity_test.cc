@@ -95,19 +95,29 @@ TEST(Perplexity, ComparesWithAReference) {
   const auto engine = Load("target");
   const std::vector<TokenText> texts = {Text(60, 4)};
   const auto same = MeasurePerplexity(*engine, engine.get(), texts, {});
-  ASSERT_TRUE(same && same->comparison) << (same ? "" : same.error().Message());
-  EXPECT_EQ(same->comparison->kl_max, 0);
-  EXPECT_EQ(same->comparison->top1, 1);
-  EXPECT_EQ(same->comparison->reference_nll, same->total.mean_nll);
+  ASSERT_TRUE(same && same->total.comparison) << (same ? "" : same.error().Message());
+  EXPECT_FALSE(MeasurePerplexity(*engine, nullptr, texts, {})->total.comparison);
+  EXPECT_EQ(same->total.comparison->kl_max, 0);
+  EXPECT_EQ(same->total.comparison->top1, 1);
+  EXPECT_EQ(same->total.comparison->reference_nll, same->total.mean_nll);
 
   const auto other = Load("target", true);
   for (float& w : other->impl().weights.norm) w *= 1.5f;  // sharper distributions
-  const auto different = MeasurePerplexity(*engine, other.get(), texts, {});
-  ASSERT_TRUE(different && different->comparison);
-  EXPECT_GT(different->comparison->kl_mean, 1e-4);
-  EXPECT_LE(different->comparison->kl_mean, different->comparison->kl_99);
-  EXPECT_LE(different->comparison->kl_99, different->comparison->kl_max);
-  EXPECT_NE(different->comparison->reference_nll, different->total.mean_nll);
+  const std::vector<TokenText> two = {texts[0], Text(20, 5)};
+  const auto different = MeasurePerplexity(*engine, other.get(), two, {});
+  ASSERT_TRUE(different && different->total.comparison);
+  EXPECT_GT(different->total.comparison->kl_mean, 1e-4);
+  EXPECT_LE(different->total.comparison->kl_mean, different->total.comparison->kl_99);
+  EXPECT_LE(different->total.comparison->kl_99, different->total.comparison->kl_max);
+  EXPECT_NE(different->total.comparison->reference_nll, different->total.mean_nll);
+  // The parts make the whole, weighted by their tokens.
+  const ModelComparison& first = *different->texts[0].comparison;
+  const ModelComparison& second = *different->texts[1].comparison;
+  EXPECT_NEAR(different->total.comparison->kl_mean, (60 * first.kl_mean + 20 * second.kl_mean) / 80, 1e-12);
+  EXPECT_NEAR(different->total.comparison->top1, (60 * first.top1 + 20 * second.top1) / 80, 1e-12);
+  EXPECT_NEAR(different->total.comparison->reference_nll, (60 * first.reference_nll + 20 * second.reference_nll) / 80, 1e-12);
+  EXPECT_EQ(different->total.comparison->kl_max, std::max(first.kl_max, second.kl_max));
+  EXPECT_EQ(different->texts[0].comparison->kl_mean, MeasurePerplexity(*engine, other.get(), texts, {})->total.comparison->kl_mean);
 }
 
 TEST(Perplexity, RefusesWhatItCannotMeasure) {
