@@ -3,7 +3,15 @@
 #include <algorithm>
 #include <fstream>
 
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#else
 #include <sched.h>
+#endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 namespace linnet {
 namespace {
@@ -17,8 +25,38 @@ void ReadFeatures(CpuInfo& info) {
   info.avx512_vnni = info.avx512 && __builtin_cpu_supports("avx512vnni");
   info.avx_vnni = info.avx2 && __builtin_cpu_supports("avxvnni");
 }
+#elif defined(__aarch64__) && defined(__APPLE__)
+bool HasFeature(const char* name) {
+  int value = 0;
+  size_t size = sizeof(value);
+  return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value == 1;
+}
+
+void ReadFeatures(CpuInfo& info) {
+  info.neon_dot = HasFeature("hw.optional.arm.FEAT_DotProd");
+  info.neon_i8mm = info.neon_dot && HasFeature("hw.optional.arm.FEAT_I8MM");
+}
+#elif defined(__aarch64__) && defined(__linux__)
+void ReadFeatures(CpuInfo& info) {
+  info.neon_dot = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  info.neon_i8mm = info.neon_dot && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
+}
 #else
 void ReadFeatures(CpuInfo&) {}
+#endif
+
+#ifdef __APPLE__
+int ReadCores() {
+  int value = 0;
+  size_t size = sizeof(value);
+  return sysctlbyname("hw.logicalcpu", &value, &size, nullptr, 0) == 0 ? value : 1;
+}
+#else
+int ReadCores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
 #endif
 
 std::string ReadName() {
@@ -34,9 +72,7 @@ std::string ReadName() {
 CpuInfo Read() {
   CpuInfo info;
   ReadFeatures(info);
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) info.cores = std::max(1, CPU_COUNT(&set));
+  info.cores = std::max(1, ReadCores());
   info.name = ReadName();
   return info;
 }

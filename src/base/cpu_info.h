@@ -10,6 +10,8 @@ struct CpuInfo {
   bool avx_vnni = false;
   bool avx512 = false;  // F, BW, DQ, VL
   bool avx512_vnni = false;
+  bool neon_dot = false;   // FEAT_DotProd
+  bool neon_i8mm = false;  // FEAT_I8MM, with the former
   int cores = 1;     // processors this process may run on
   std::string name;  // as the system names it; may be empty
 };

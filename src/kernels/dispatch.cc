@@ -41,6 +41,10 @@ std::vector<const KernelTable*> SupportedKernels() {
   if (cpu.avx_vnni) tables.push_back(AvxVnniKernels());
   if (cpu.avx512) tables.push_back(Avx512Kernels());
   if (cpu.avx2) tables.push_back(Avx2Kernels());
+#elif defined(__aarch64__)
+  const CpuInfo& cpu = GetCpuInfo();
+  if (cpu.neon_i8mm) tables.push_back(NeonI8mmKernels());
+  if (cpu.neon_dot) tables.push_back(NeonDotKernels());
 #endif
   tables.push_back(ScalarKernels());
   return tables;

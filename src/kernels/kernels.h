@@ -49,9 +49,10 @@ struct QuantisedRows {
 };
 
 // The same activations for the wide product: tiles of KernelTable::wide_rows rows, side by side, so that one pointer
-// runs through everything a tile needs. Rows that are missing in the last tile are zero.
+// runs through everything a tile needs. Rows that are missing in the last tile are zero. `group` is
+// KernelTable::wide_group.
 struct RowTiles {
-  const int8_t* q;          // (tiles, K / 32, 8, rows, 4)
+  const int8_t* q;          // (tiles, K / 32, 32 / group, rows, group)
   const float* scale;       // (tiles, K / 32, rows)
   const int32_t* sum;       // (tiles, K / 32, 2, rows)
   const float* scaled_sum;  // (tiles, K / 32, rows)
@@ -72,7 +73,8 @@ struct FewProduct {
 inline constexpr int64_t kFewRows = 8;
 
 // One panel's blocks [first, first + count) of kActBlock inputs expanded to a byte a weight:
-//   bytes (count, 8, 16, 4), scales (count, scales_per_block, 16), mins (count, 16) where the format has them.
+//   bytes (count, 32 / group, 16, group), scales (count, scales_per_block, 16), mins (count, 16) where the format has
+//   them; `group` is KernelTable::wide_group.
 // weight = (byte - zero) * scale, or byte * scale + min.
 struct WideBlocks {
   uint8_t* bytes;
@@ -90,7 +92,7 @@ inline constexpr int kWideBytes = kActBlock * kPanel;
 // y[r][..] (+)= product of `blocks` expanded blocks of `kWidePanels` panels with any number of rows. Layout of the
 // expanded blocks: (block, panel, …) with the strides above.
 struct WideProduct {
-  const uint8_t* bytes;  // (blocks, kWidePanels, 8, 16, 4)
+  const uint8_t* bytes;  // (blocks, kWidePanels, 32 / wide_group, 16, wide_group)
   const float* scales;   // (blocks, kWidePanels, scales_per_block, 16)
   const float* mins;     // (blocks, kWidePanels, 16)
   int64_t blocks;       // at most kMaxWideBlocks
@@ -122,6 +124,7 @@ struct FormatKernels {
 struct KernelTable {
   const char* name;  // "avx512vnni"
   int wide_rows;     // rows of a tile of the wide product, at most kMaxWideRows
+  int wide_group;    // inputs that lie side by side in what it reads: 4, or 8 for products of matrices
   FormatKernels formats[kPanelFormatCount];
 
   // Per block of 32: scale = max|x| / 127, q = x / scale rounded to nearest even; an all-zero block has scale 0.
@@ -156,5 +159,7 @@ const KernelTable* Avx2Kernels();
 const KernelTable* AvxVnniKernels();
 const KernelTable* Avx512Kernels();
 const KernelTable* Avx512VnniKernels();
+const KernelTable* NeonDotKernels();   // signed products of bytes (FEAT_DotProd)
+const KernelTable* NeonI8mmKernels();  // and products of matrices of bytes (FEAT_I8MM)
 
 }  // namespace linnet

@@ -117,6 +117,15 @@ TEST_P(KernelTables, QuantisedRowsKeepTheirValuesWithinHalfAStep) {
   EXPECT_EQ(scale[2], 0.0f);
 }
 
+TEST_P(KernelTables, LimitsCountTheirProducts) {
+  alignas(64) static uint8_t data[kLimitBytes] = {1, 2, 3, 250, 251};
+  EXPECT_GE(GetParam()->int8_peak(1), 64);
+  EXPECT_EQ(GetParam()->int8_peak(3), 3 * GetParam()->int8_peak(1));
+  EXPECT_GE(GetParam()->int8_fed(data, 1), 64);
+  EXPECT_EQ(GetParam()->int8_fed(data, 3), 3 * GetParam()->int8_fed(data, 1));
+  EXPECT_EQ(GetParam()->read(data, 4096), ScalarKernels()->read(data, 4096));
+}
+
 TEST_P(KernelTables, FloatProductsMatchDoublePrecisionAndScalarBits) {
   for (const int64_t outputs : {1, 15, 16, 17, 40, 130, 200}) {
     for (const int64_t rows : {1, 2, 3, 5, 6, 7, 13}) {

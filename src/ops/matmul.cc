@@ -22,13 +22,20 @@ void QuantiseRow(OpContext& context, Rows x, int64_t r) {
                                  context.sum() + 2 * r * blocks, context.scaled_sum() + r * blocks);
 }
 
+// One row, kBytes at a time, into every tile_rows-th place.
+template <int64_t kBytes>
+void Scatter(const int8_t* q, int64_t width, int64_t tile_rows, int8_t* out) {
+  for (int64_t i = 0; i < width; i += kBytes) std::memcpy(out + i * tile_rows, q + i, kBytes);
+}
+
 // One row into its place of its tile.
 void Interleave(OpContext& context, int64_t width, int64_t row) {
   const int64_t tile_rows = context.kernels().wide_rows;
   const int64_t blocks = width / kActBlock, lane = row % tile_rows, first = row / tile_rows * blocks;
   const int8_t* q = context.q() + row * width;
-  int8_t* tile_q = context.tile_q() + first * kActBlock * tile_rows;
-  for (int64_t g = 0; g < width / kGroup; ++g) std::memcpy(tile_q + (g * tile_rows + lane) * kGroup, q + g * kGroup, kGroup);
+  const int64_t group = context.kernels().wide_group;
+  int8_t* tile_q = context.tile_q() + first * kActBlock * tile_rows + lane * group;
+  group == kGroup ? Scatter<kGroup>(q, width, tile_rows, tile_q) : Scatter<2 * kGroup>(q, width, tile_rows, tile_q);
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t at = (first + b) * tile_rows + lane;
     context.tile_scale()[at] = context.scale()[row * blocks + b];
@@ -41,8 +48,9 @@ void Interleave(OpContext& context, int64_t width, int64_t row) {
 void ClearLane(OpContext& context, int64_t width, int64_t row) {
   const int64_t tile_rows = context.kernels().wide_rows;
   const int64_t blocks = width / kActBlock, lane = row % tile_rows, first = row / tile_rows * blocks;
-  int8_t* tile_q = context.tile_q() + first * kActBlock * tile_rows;
-  for (int64_t g = 0; g < width / kGroup; ++g) std::memset(tile_q + (g * tile_rows + lane) * kGroup, 0, kGroup);
+  const int64_t group = context.kernels().wide_group;
+  int8_t* tile_q = context.tile_q() + first * kActBlock * tile_rows + lane * group;
+  for (int64_t i = 0; i < width; i += group) std::memset(tile_q + i * tile_rows, 0, static_cast<size_t>(group));
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t at = (first + b) * tile_rows + lane;
     context.tile_scale()[at] = context.tile_scaled_sum()[at] = 0.0f;

@@ -206,13 +206,14 @@ void UnpackRow(const Matrix& matrix, int64_t index, std::span<float> out) {
     return;
   }
   const FormatKernels& format = Kernels().formats[static_cast<int>(matrix.format)];
+  const int64_t group = Kernels().wide_group;
   for (int64_t b = 0; b < matrix.k / kActBlock; ++b) {
     alignas(64) uint8_t bytes[kWideBytes];
     alignas(64) float scales[2 * kPanel];
     alignas(64) float mins[kPanel];
     format.expand(panel, b, 1, {bytes, scales, mins, 0, 0, 0});
     for (int64_t i = 0; i < kActBlock; ++i) {
-      const float q = static_cast<float>(bytes[(i / kGroup * kPanel + lane) * kGroup + i % kGroup]) -
+      const float q = static_cast<float>(bytes[(i / group * kPanel + lane) * group + i % group]) -
                       static_cast<float>(format.zero);
       const float scale = scales[i / (kActBlock / format.scales_per_block) * kPanel + lane];
       const float value = q * scale;
