@@ -10,7 +10,7 @@ ROBUST_TARGETS := $(foreach name,$(ROBUST),linnet_$(name)_test)
 empty :=
 ROBUST_REGEX := ^($(subst $(empty) ,|,$(strip $(ROBUST))))$$
 
-.PHONY: help setup build demo test test-real asan format clean
+.PHONY: help setup setup-tests build demo test test-real asan format clean
 
 help:
 	@echo "make demo    install the system packages, build, and show Chick at work"
@@ -45,7 +45,10 @@ asan: setup
 	@ctest --test-dir build/asan -R '$(ROBUST_REGEX)' -j$(JOBS)
 	@build/asan/src/runtime/linnet_runtime_test --gtest_brief=1 --gtest_filter='Damage*'
 
-test: build asan
+setup-tests: setup
+	@tools/setup.sh tests
+
+test: setup-tests build asan
 	@echo "test: everything"
 	@ctest --test-dir build/release -j$(JOBS)
 

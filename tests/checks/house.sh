@@ -59,7 +59,7 @@ case "$check" in
   symbols)
     # W, V: weak; u: unique global. An instruction-set file with one of these could lend its copy of a common function
     # to the whole program, which would then fail on an older processor.
-    found=$(nm -C "$@" | grep -E '^[0-9a-f]* *[WVu] ' || true)
+    found=$("${NM:-nm}" -C "$@" | grep -E '^[0-9a-f]* *[WVu] ' || true)
     ;;
   *) echo "usage: house.sh floors|length|marks|symbols ..." >&2; exit 2 ;;
 esac

@@ -1,0 +1,25 @@
+# For a build for another processor: the libraries that are headers alone, as the machine that builds has them, and
+# GoogleTest from its sources. Enough for the floors below media.
+set(cross_headers ${CMAKE_BINARY_DIR}/headers)
+file(MAKE_DIRECTORY ${cross_headers})
+foreach(library fmt spdlog nlohmann)
+  # A link to each: the directory they lie in also holds the C library's headers, for the wrong processor.
+  find_path(LINNET_${library}_PARENT ${library} PATHS /usr/include /usr/local/include REQUIRED
+    NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
+  file(CREATE_LINK ${LINNET_${library}_PARENT}/${library} ${cross_headers}/${library} SYMBOLIC)
+endforeach()
+foreach(package fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json)
+  add_library(${package} INTERFACE IMPORTED)
+  set_target_properties(${package} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES ${cross_headers})
+endforeach()
+target_compile_definitions(fmt::fmt INTERFACE FMT_HEADER_ONLY)
+target_compile_definitions(spdlog::spdlog INTERFACE SPDLOG_FMT_EXTERNAL FMT_HEADER_ONLY)
+if(LINNET_TESTS)
+  set(BUILD_GMOCK OFF)
+  set(INSTALL_GTEST OFF)
+  add_subdirectory(/usr/src/googletest ${CMAKE_BINARY_DIR}/googletest EXCLUDE_FROM_ALL)
+  if(NOT TARGET GTest::gtest)
+    add_library(GTest::gtest ALIAS gtest)
+    add_library(GTest::gtest_main ALIAS gtest_main)
+  endif()
+endif()
