@@ -29,6 +29,8 @@ uint64_t PeakResidentBytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * kUnit;
 }
 
+int64_t ProcessId() { return getpid(); }
+
 bool IsTerminal(Stream stream) { return isatty(static_cast<int>(stream)) == 1; }
 
 InterruptGuard::InterruptGuard() {

@@ -9,6 +9,9 @@ namespace linnet {
 // The largest amount of memory that was resident so far; 0 where the system does not say.
 uint64_t PeakResidentBytes();
 
+// Of this process: no other that runs has it.
+int64_t ProcessId();
+
 enum class Stream { kInput = 0, kOutput = 1, kError = 2 };
 bool IsTerminal(Stream stream);
 

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "base/check.h"
+#include "base/process.h"
 #include "io/gguf.h"
 
 namespace linnet {
@@ -22,7 +23,11 @@ void PutString(std::string& out, std::string_view text) {
 
 }  // namespace
 
-GgufWriter::GgufWriter(std::filesystem::path path) : path_(std::move(path)), part_(path_) { part_ += ".part"; }
+GgufWriter::GgufWriter(std::filesystem::path path) : path_(std::move(path)), part_(PartPath(path_)) {}
+
+std::filesystem::path PartPath(std::filesystem::path path) {
+  return path += "." + std::to_string(ProcessId()) + ".part";
+}
 
 GgufWriter::~GgufWriter() {
   if (finished_ || !begun_) return;

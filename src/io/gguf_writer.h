@@ -1,5 +1,5 @@
 // Writes a GGUF v3 file: metadata and tensor headers first, then the tensors' bytes in the same order. The file appears
-// under its name only when it is complete: until then it is NAME.part beside it.
+// under its name only when it is complete: until then it is PartPath(NAME) beside it.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,9 @@
 #include "tensor/dtype.h"
 
 namespace linnet {
+
+// Where a file lies until it is complete: beside it, under a name that no other process takes.
+std::filesystem::path PartPath(std::filesystem::path path);
 
 class GgufWriter {
  public:

@@ -333,6 +333,7 @@ Result<ModelFiles> OpenDrafterDirectory(const std::string& path) {
   ModelFiles files;
   files.kind = ModelFiles::Kind::kHuggingFace;
   LINNET_TRY(OpenHfDrafter(path, files));
+  LINNET_ASSIGN(files.tokenizer_json, ReadSmall(fs::path(path) / "tokenizer.json"));
   return files;
 }
 

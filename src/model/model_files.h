@@ -39,7 +39,7 @@ struct ModelFiles {
 // Errors name what was found and what to do: kNotFound, kBadFile, kUnsupported. `mmproj` and `drafter` may be empty.
 Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj, const std::string& drafter);
 
-// A Hugging Face directory of a drafter, alone: only the drafter's fields of the result are set.
+// A Hugging Face directory of a drafter, alone: only the drafter's fields of the result and tokenizer_json are set.
 bool IsDrafterDirectory(const std::string& path);
 Result<ModelFiles> OpenDrafterDirectory(const std::string& path);
 

@@ -23,6 +23,8 @@ namespace fs = std::filesystem;
 // Values decoded at a time: memory stays bounded whatever the size of a matrix.
 constexpr int64_t kChunkValues = int64_t{1} << 22;
 
+constexpr char kNoVocabulary[] = "the input has no tokenizer.json, so the output has no vocabulary";
+
 // One tensor of the output and where its numbers come from.
 struct Item {
   std::string name;
@@ -144,14 +146,19 @@ class Converter {
 };
 
 // Items of decoder tensors: matrices in the wanted format, the rest as float32.
-Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource& source,
-                                       const std::vector<ExpectedTensor>& expected, const std::vector<float>& rope) {
+Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource& source, const ModelConfig& config,
+                                       const std::vector<ExpectedTensor>& expected) {
+  const std::vector<float> rope = RopeFactors(config);
   std::vector<Item> items;
   for (const ExpectedTensor& tensor : expected) {
     Item item{GgufName(tensor.role, tensor.layer), Dtype::kF32, tensor.shape, &source,
               FindTensor(source, tensor.role, tensor.layer), {}};
     if (tensor.role == Role::kTokenOrdering) {
       item.dtype = item.tensor->dtype;
+    } else if (tensor.shape.size() == 1 && config.norm_adds_one && tensor.role != Role::kLayerScalar) {
+      LINNET_ASSIGN(item.values, ReadFloats(source, tensor.role, tensor.layer));
+      for (float& value : item.values) value += 1.0f;  // GGUF stores the sum
+      item.tensor = nullptr;
     } else if (tensor.shape.size() == 2) {
       item.dtype = converter.MatrixType(item.name, *item.tensor, tensor.role == Role::kEmbedding);
     }
@@ -279,10 +286,6 @@ Result<std::string> ReadChatTemplate(const ModelFiles& files) {
 }
 
 Status ConvertParts(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
-  if (files.config.model_type.find("gemma4") == std::string::npos) {
-    return Fail(ErrorCode::kUnsupported, "only Gemma 4 directories are converted, this is " + files.config.model_type,
-                "convert a GGUF of it instead");
-  }
   const std::vector<ExpectedTensor> expected = TextTensors(files.config);
   LINNET_TRY(CheckTensors(*files.text, expected, "the text model"));
   GgufWriter writer(options.output);
@@ -291,11 +294,11 @@ Status ConvertParts(Converter& converter, const ModelFiles& files, const Convert
   if (synthetic) {
     AddPlaceholderVocabulary(files.config, writer);
   } else if (files.tokenizer_json.empty()) {
-    converter.Note("the input has no tokenizer.json, so the output has no vocabulary");
+    converter.Note(kNoVocabulary);
   }
   LINNET_ASSIGN(const std::string jinja, ReadChatTemplate(files));
   if (!jinja.empty()) writer.AddString("tokenizer.chat_template", jinja);
-  LINNET_ASSIGN(const std::vector<Item> items, DecoderItems(converter, *files.text, expected, RopeFactors(files.config)));
+  LINNET_ASSIGN(const std::vector<Item> items, DecoderItems(converter, *files.text, files.config, expected));
   LINNET_TRY(converter.WriteFile(writer, options.output, items));
   if (files.multimodal == nullptr || (!files.config.vision.present && !files.config.audio.present)) return {};
   LINNET_TRY(CheckTensors(*files.multimodal, MultimodalTensors(files.config), "the multimodal part"));
@@ -307,14 +310,42 @@ Status ConvertParts(Converter& converter, const ModelFiles& files, const Convert
   return converter.WriteFile(multimodal, path, media);
 }
 
+bool SameDirectory(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  const auto directory = [](const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); };
+  return fs::equivalent(directory(a), directory(b), error);
+}
+
+// The multimodal file of a GGUF needs no conversion; where the output's directory is another, it gets a copy.
+Status KeepMultimodal(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
+  if (files.multimodal_file == nullptr) return {};
+  if (SameDirectory(files.multimodal_path, options.output)) {
+    converter.Note("the multimodal file " + files.multimodal_path + " serves the output too");
+    return {};
+  }
+  const fs::path path = MultimodalPath(options.output), part = PartPath(path);
+  std::error_code error;
+  fs::copy_file(files.multimodal_path, part, fs::copy_options::overwrite_existing, error);
+  if (!error) fs::rename(part, path, error);
+  if (error) {
+    std::error_code ignored;
+    fs::remove(part, ignored);
+    return Fail(ErrorCode::kBadFile, "cannot copy " + files.multimodal_path + " to " + path.string() + ": " + error.message(),
+                "copy it beside the output");
+  }
+  converter.report().files.push_back({path.string(), fs::file_size(path, error)});
+  return {};
+}
+
 Status ConvertDrafter(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
   const std::vector<ExpectedTensor> expected = DrafterTensors(*files.drafter_config);
   LINNET_TRY(CheckTensors(*files.drafter, expected, "the drafter"));
   LINNET_TRY(CheckExpressible(files.drafter_config->text));
   GgufWriter writer(options.output);
-  AddDrafterMetadata(*files.drafter_config, options.type, writer);
+  LINNET_TRY(AddDrafterMetadata(files, options.type, writer));
+  if (files.tokenizer_json.empty()) converter.Note(kNoVocabulary);
   LINNET_ASSIGN(const std::vector<Item> items,
-                DecoderItems(converter, *files.drafter, expected, RopeFactors(files.drafter_config->text)));
+                DecoderItems(converter, *files.drafter, files.drafter_config->text, expected));
   return converter.WriteFile(writer, options.output, items);
 }
 
@@ -336,10 +367,12 @@ Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& po
   if (IsSynthetic(options.input)) converter.KeepFormats();
   LINNET_TRY(CheckNotInput(files, options.output));
   if (files.gguf != nullptr) {
-    LINNET_TRY(ConvertGguf(converter, files, options));
-    if (files.multimodal_file != nullptr) {
-      converter.Note("the multimodal file " + files.multimodal_path + " is used as it is: keep a copy beside the output");
+    if (files.multimodal_file != nullptr && !SameDirectory(files.multimodal_path, options.output)) {
+      LINNET_TRY(CheckOutput(options, MultimodalPath(options.output)));
+      LINNET_TRY(CheckNotInput(files, MultimodalPath(options.output)));
     }
+    LINNET_TRY(ConvertGguf(converter, files, options));
+    LINNET_TRY(KeepMultimodal(converter, files, options));
     return std::move(converter.report());
   }
   if (files.config.vision.present || files.config.audio.present) {

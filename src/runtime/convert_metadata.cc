@@ -13,6 +13,9 @@ namespace {
 
 uint32_t U32(int64_t value) { return static_cast<uint32_t>(value); }
 
+// Which of the two families' keys hold the model.
+bool IsGemma3(const ModelConfig& config) { return config.model_type.starts_with("gemma3"); }
+
 const LayerPlan* FirstLayer(const ModelConfig& config, bool sliding) {
   const auto it = std::find_if(config.layers.begin(), config.layers.end(),
                                [&](const LayerPlan& plan) { return plan.sliding == sliding; });
@@ -29,7 +32,7 @@ void AddShape(const ModelConfig& config, const std::string& arch, GgufWriter& wr
   writer.AddU32(key("block_count"), U32(static_cast<int64_t>(config.layers.size())));
   writer.AddU32(key("context_length"), U32(config.max_position_embeddings));
   writer.AddU32(key("embedding_length"), U32(config.hidden_size));
-  writer.AddU32(key("embedding_length_per_layer_input"), 0);
+  if (!IsGemma3(config)) writer.AddU32(key("embedding_length_per_layer_input"), 0);
   writer.AddU32(key("feed_forward_length"), U32(config.intermediate_size));
   writer.AddU32(key("attention.head_count"), U32(config.num_attention_heads));
   std::vector<int32_t> kv_heads;
@@ -51,6 +54,10 @@ void AddShape(const ModelConfig& config, const std::string& arch, GgufWriter& wr
   writer.AddF32(key("rope.freq_base"), static_cast<float>(full->rope.theta));
   writer.AddF32(key("rope.freq_base_swa"), static_cast<float>(sliding->rope.theta));
   if (config.final_logit_softcapping > 0) writer.AddF32(key("final_logit_softcapping"), config.final_logit_softcapping);
+  if (full->rope.linear_factor != 1.0) {
+    writer.AddString(key("rope.scaling.type"), "linear");
+    writer.AddF32(key("rope.scaling.factor"), static_cast<float>(full->rope.linear_factor));
+  }
 }
 
 void AddVocabulary(const Vocabulary& vocabulary, GgufWriter& writer) {
@@ -60,6 +67,15 @@ void AddVocabulary(const Vocabulary& vocabulary, GgufWriter& writer) {
   writer.AddI32s("tokenizer.ggml.token_type", vocabulary.types);
   writer.AddStrings("tokenizer.ggml.merges", vocabulary.merges);
   if (vocabulary.unknown_id >= 0) writer.AddU32("tokenizer.ggml.unknown_token_id", U32(vocabulary.unknown_id));
+}
+
+// The vocabulary of the directory, if it has one.
+Status AddOwnVocabulary(const ModelFiles& files, GgufWriter& writer) {
+  if (files.tokenizer_json.empty()) return {};
+  Result<Vocabulary> vocabulary = VocabularyFromJson(files.tokenizer_json);
+  if (!vocabulary) return Prefixed("tokenizer.json", std::move(vocabulary.error()));
+  AddVocabulary(*vocabulary, writer);
+  return {};
 }
 
 // Ids by number: a vocabulary may be missing, or spell its special tokens otherwise.
@@ -131,7 +147,7 @@ uint32_t FileType(Dtype type) {
 
 std::vector<float> RopeFactors(const ModelConfig& config) {
   const LayerPlan* full = FirstLayer(config, false);
-  if (full == nullptr) return {};
+  if (full == nullptr || IsGemma3(config)) return {};
   std::vector<float> factors(static_cast<size_t>(full->head_dim / 2), 1e30f);
   std::fill_n(factors.begin(), full->rope.rotated_pairs, 1.0f);
   return factors;
@@ -143,7 +159,10 @@ Status CheckExpressible(const ModelConfig& config) {
     const LayerPlan& first = *FirstLayer(config, plan.sliding);
     const bool same = plan.head_dim == first.head_dim && plan.window == first.window && plan.rope.theta == first.rope.theta &&
                       plan.rope.rotated_pairs == first.rope.rotated_pairs;
-    const bool plain = plan.rope.linear_factor == 1.0 && (!plan.sliding || plan.rope.rotated_pairs == plan.head_dim / 2);
+    // Gemma 3's keys hold a linear factor, which readers apply to full layers, and no partial rotation.
+    const bool whole = plan.rope.rotated_pairs == plan.head_dim / 2;
+    const bool linear = plan.rope.linear_factor == first.rope.linear_factor && !plan.sliding && IsGemma3(config);
+    const bool plain = (plan.rope.linear_factor == 1.0 || linear) && (whole || (!plan.sliding && !IsGemma3(config)));
     if (same && plain) continue;
     return Fail(ErrorCode::kUnsupported,
                 "layer " + std::to_string(i) + (same ? " rotates in a way" : " differs from the others of its kind in a way") +
@@ -156,7 +175,8 @@ Status CheckExpressible(const ModelConfig& config) {
 Status AddTextMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer) {
   const ModelConfig& config = files.config;
   LINNET_TRY(CheckExpressible(config));
-  writer.AddString("general.architecture", "gemma4");
+  const std::string arch = IsGemma3(config) ? "gemma3" : "gemma4";
+  writer.AddString("general.architecture", arch);
   writer.AddString("general.type", "model");
   if (!config.name.empty()) writer.AddString("general.name", config.name);
   writer.AddU32("general.file_type", FileType(type));
@@ -164,13 +184,13 @@ Status AddTextMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer) 
   writer.AddF32("general.sampling.temp", config.generation.do_sample ? config.generation.temperature : 0.0f);
   writer.AddU32("general.sampling.top_k", U32(config.generation.top_k));
   writer.AddF32("general.sampling.top_p", config.generation.top_p);
-  AddShape(config, "gemma4", writer);
-  writer.AddU32("gemma4.attention.shared_kv_layers", 0);
-  if (!files.tokenizer_json.empty()) {
-    Result<Vocabulary> vocabulary = VocabularyFromJson(files.tokenizer_json);
-    if (!vocabulary) return Prefixed("tokenizer.json", std::move(vocabulary.error()));
-    AddVocabulary(*vocabulary, writer);
+  AddShape(config, arch, writer);
+  if (IsGemma3(config)) {
+    writer.AddF32("gemma3.attention.scale", config.attention_scale);
+  } else {
+    writer.AddU32("gemma4.attention.shared_kv_layers", 0);
   }
+  LINNET_TRY(AddOwnVocabulary(files, writer));
   AddTokenIds(config.tokens, writer);
   writer.AddBool(kGgufScaleBf16, config.embed_scale_bf16);
   return {};
@@ -210,7 +230,8 @@ void AddMultimodalMetadata(const ModelConfig& config, GgufWriter& writer) {
   writer.AddF32(kGgufAudioEps, config.audio.rms_norm_eps);
 }
 
-void AddDrafterMetadata(const DrafterConfig& config, Dtype type, GgufWriter& writer) {
+Status AddDrafterMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer) {
+  const DrafterConfig& config = *files.drafter_config;
   const std::string arch = "gemma4-assistant";
   writer.AddString("general.architecture", arch);
   if (!config.text.name.empty()) writer.AddString("general.name", config.text.name);
@@ -222,7 +243,9 @@ void AddDrafterMetadata(const DrafterConfig& config, Dtype type, GgufWriter& wri
   writer.AddU32(arch + ".nextn_predict_layers", layers);
   writer.AddU32(arch + ".attention.shared_kv_layers", layers);
   if (config.use_ordered_embeddings) writer.AddU32(arch + ".centroid_intermediate_top_k", U32(config.centroid_top_k));
+  LINNET_TRY(AddOwnVocabulary(files, writer));
   AddTokenIds(config.text.tokens, writer);
+  return {};
 }
 
 }  // namespace linnet

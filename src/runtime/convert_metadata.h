@@ -15,7 +15,7 @@ Status CheckExpressible(const ModelConfig& config);
 Status AddTextMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer);
 // Of the multimodal file.
 void AddMultimodalMetadata(const ModelConfig& config, GgufWriter& writer);
-void AddDrafterMetadata(const DrafterConfig& config, Dtype type, GgufWriter& writer);
+Status AddDrafterMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer);
 
 // As many tokens as the model has rows: Gemma's special tokens and bytes at their ids, invented words for the rest.
 // For synthetic models, which other programs refuse to open without a vocabulary.

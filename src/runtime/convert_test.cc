@@ -9,7 +9,12 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "io/gguf_test_bytes.h"
+#include "linnet/engine.h"
+#include "linnet/session.h"
+#include "model/config_files.h"
 #include "model/model_files.h"
 #include "model/tensor_names.h"
 
@@ -165,6 +170,120 @@ TEST_F(ConvertTest, DraftersConvert) {
       EXPECT_EQ(*ReadFloats(*a->drafter, tensor.role, tensor.layer), *ReadFloats(*b->drafter, tensor.role, tensor.layer));
     }
   }
+}
+
+// The first `size` tokens of the small test vocabulary.
+void WriteTokenizer(const fs::path& path, int32_t size) {
+  std::ifstream in(std::string(LINNET_SOURCE_DIR) + "/tests/data/golden/tokenizer/small/tokenizer.json", std::ios::binary);
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(in);
+  nlohmann::ordered_json vocab, added = nlohmann::ordered_json::array();
+  for (const auto& [token, id] : json["model"]["vocab"].items()) {
+    if (id.get<int32_t>() < size) vocab[token] = id;
+  }
+  for (const auto& token : json["added_tokens"]) {
+    if (token["id"].get<int32_t>() < size) added.push_back(token);
+  }
+  json["model"]["vocab"] = vocab;
+  json["model"]["merges"] = nlohmann::ordered_json::array();
+  json["added_tokens"] = added;
+  std::ofstream(path, std::ios::binary) << json.dump();
+}
+
+// A small Gemma 3 as Hugging Face stores one, with made-up float32 weights.
+void WriteGemma3(const fs::path& directory) {
+  fs::create_directories(directory);
+  const std::string text = R"({"model_type":"gemma3_text","vocab_size":192,"hidden_size":64,"num_hidden_layers":3,
+      "num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":96,"head_dim":32,"sliding_window":16,
+      "query_pre_attn_scalar":48,"_sliding_window_pattern":3,"rope_theta":1000000.0,"rope_local_base_freq":10000.0,
+      "rope_scaling":{"factor":8.0,"rope_type":"linear"},"max_position_embeddings":512,"rms_norm_eps":1e-6})";
+  std::ofstream(directory / "config.json") << text;
+  std::ofstream(directory / "generation_config.json") << R"({"eos_token_id":[1,50,106]})";
+  nlohmann::ordered_json header;
+  std::vector<float> values;
+  uint32_t state = 1;
+  for (const ExpectedTensor& tensor : TextTensors(*ConfigFromJson({text, "", ""}))) {
+    const size_t begin = values.size();
+    size_t count = 1;
+    for (const int64_t size : tensor.shape) count *= static_cast<size_t>(size);
+    for (size_t i = 0; i < count; ++i) {
+      state = state * 1664525u + 1013904223u;
+      values.push_back((static_cast<float>(state >> 8) / 16777216.0f - 0.5f) * 0.25f);
+    }
+    header[HfName(tensor.role, tensor.layer)] = {
+        {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {4 * begin, 4 * values.size()}}};
+  }
+  const std::string json = header.dump();
+  const uint64_t length = json.size();
+  std::ofstream out(directory / "model.safetensors", std::ios::binary);
+  out.write(reinterpret_cast<const char*>(&length), sizeof length);
+  out << json;
+  out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(4 * values.size()));
+}
+
+std::vector<float> Logits(const std::string& model) {
+  LoadOptions options;
+  options.model = model;
+  options.threads = 1;
+  auto engine = Engine::Load(options);
+  EXPECT_TRUE(engine) << (engine ? "" : engine.error().Message());
+  auto session = (*engine)->NewSession({});
+  std::vector<int32_t> ids(40);
+  for (int32_t i = 0; i < 40; ++i) ids[static_cast<size_t>(i)] = (7 * i + 2) % 192;
+  EXPECT_TRUE((*session)->Feed(ids));
+  const auto logits = (*session)->logits();
+  return {logits.begin(), logits.end()};
+}
+
+TEST_F(ConvertTest, Gemma3DirectoriesAreTheSameModelAsGguf) {
+  WriteGemma3(File("gemma3"));
+  WriteTokenizer(File("gemma3/tokenizer.json"), 192);
+  const auto report = Convert(File("gemma3"), File("gemma3.gguf"), Dtype::kF32);
+  ASSERT_TRUE(report) << report.error().Message();
+  EXPECT_EQ(report->files.size(), 1u) << "it neither sees nor hears";
+  const auto before = OpenModel(File("gemma3"), "", "");
+  const auto after = OpenModel(File("gemma3.gguf"), "", "");
+  ASSERT_TRUE(before && after) << (after ? "" : after.error().Message());
+  EXPECT_EQ(after->config.model_type, "gemma3_text");
+  EXPECT_EQ(after->gguf->metadata().GetString("general.architecture"), "gemma3");
+  ExpectSameConfig(before->config, after->config);
+  EXPECT_EQ(after->config.layers[2].rope.linear_factor, 8.0);
+  EXPECT_EQ(after->config.layers[0].rope.linear_factor, 1.0);
+  EXPECT_FALSE(after->config.norm_adds_one);
+  EXPECT_EQ(ReadFloats(*after->text, Role::kFinalNorm)->front(), ReadFloats(*before->text, Role::kFinalNorm)->front() + 1.0f);
+  EXPECT_EQ(Logits(File("gemma3")), Logits(File("gemma3.gguf")));
+}
+
+TEST_F(ConvertTest, ADrafterTakesItsVocabularyAlong) {
+  fs::copy(kModels + "assistant", File("assistant"));
+  auto report = Convert(File("assistant"), File("bare.gguf"), Dtype::kF32);
+  ASSERT_TRUE(report && report->notes.size() == 1);
+  EXPECT_NE(report->notes[0].find("vocabulary"), std::string::npos);
+  WriteTokenizer(File("assistant/tokenizer.json"), 192);
+  report = Convert(File("assistant"), File("assistant.gguf"), Dtype::kF32);
+  ASSERT_TRUE(report) << report.error().Message();
+  EXPECT_TRUE(report->notes.empty());
+  const auto files = OpenModel(kModels + "target", "", File("assistant.gguf"));
+  ASSERT_TRUE(files) << files.error().Message();
+  const auto gguf = Gguf::Open(File("assistant.gguf"));
+  EXPECT_EQ((*gguf)->metadata().GetStrings("tokenizer.ggml.tokens")->size(), 192u);
+}
+
+TEST_F(ConvertTest, AGgufElsewhereGetsACopyOfTheMultimodalFile) {
+  ASSERT_TRUE(Convert(kModels + "target", File("a.gguf"), Dtype::kF32));
+  const auto beside = Convert(File("a.gguf"), File("b.gguf"), Dtype::kQ8_0);
+  ASSERT_TRUE(beside);
+  EXPECT_EQ(beside->files.size(), 1u);
+  fs::create_directories(File("elsewhere"));
+  const auto away = Convert(File("a.gguf"), File("elsewhere/c.gguf"), Dtype::kQ8_0);
+  ASSERT_TRUE(away) << away.error().Message();
+  ASSERT_EQ(away->files.size(), 2u);
+  EXPECT_EQ(away->files[1].bytes, fs::file_size(File("mmproj-a.gguf")));
+  const auto files = OpenModel(File("elsewhere/c.gguf"), "", "");
+  ASSERT_TRUE(files && files->config.vision.present);
+  EXPECT_EQ(fs::path(files->multimodal_path).filename(), "mmproj-c.gguf");
+  fs::remove(File("elsewhere/c.gguf"));
+  EXPECT_FALSE(Convert(File("a.gguf"), File("elsewhere/c.gguf"), Dtype::kQ8_0)) << "the copy would replace a file";
+  EXPECT_FALSE(fs::exists(File("elsewhere/c.gguf")));
 }
 
 TEST_F(ConvertTest, NeverReplacesWhatItReads) {
