@@ -60,9 +60,9 @@ std::string AsText(const BenchResult& r, const BenchOptions& options) {
                       100 * r.prefill_share_fed);
   text += fmt::format("decode    {:.2f} tokens/s best, {:.2f} median: {:.0f} % of the bandwidth\n", r.decode_tok_s.best,
                       r.decode_tok_s.median, 100 * r.decode_share);
-  for (size_t i = 1; i < r.depth_tok_s.size(); ++i) {
-    text += fmt::format("          {:.2f} tokens/s best, {:.2f} median at depth {}\n", r.depth_tok_s[i].best,
-                        r.depth_tok_s[i].median, options.depths[i]);
+  if (r.depth > 0) {
+    text += fmt::format("          {:.2f} tokens/s best, {:.2f} median at depth {}\n", r.depth_tok_s.best,
+                        r.depth_tok_s.median, r.depth);
   }
   text += fmt::format("verify    four drafts take {:.2f} times one token\n", r.verify4_ratio);
   text += fmt::format("streams   eight sequences write {:.2f} times the tokens of one\n", r.streams8_ratio);
@@ -140,6 +140,7 @@ Command BenchCommand() {
             args.Option("--prompt", values->options.prompt, "tokens of the prompt");
             args.Option("--decode", values->options.decode, "tokens written in a repetition");
             args.Option("--repeat", values->options.repeat, "repetitions; the best and the median are shown");
+            args.Option("--depth", values->options.depth, "filled cache positions at which writing is measured too; 0 = none");
             args.Choice("--kv", values->kv, {"f32", "bf16"}, "how the cache stores keys and values");
             DeclareMtpBench(args, values->mtp);
             args.Flag("--json", values->json, "print one JSON object");

@@ -18,7 +18,7 @@ struct BenchOptions {
   int64_t prompt = 512;     // tokens of the prefill
   int64_t decode = 12;      // tokens a decode repetition
   int64_t repeat = 5;
-  std::vector<int64_t> depths = {0, 32768};  // filled cache positions at which decoding is measured
+  int64_t depth = 32768;    // filled cache positions at which decoding is measured too, lowered to the model's; 0 = none
   KvType kv = KvType::kBf16;
 };
 
@@ -46,10 +46,11 @@ struct BenchResult {
   Spread prefill_tok_s;
   double prefill_share = 0;  // of int8_peak, best
   double prefill_share_fed = 0;
-  Spread decode_tok_s;  // at the first depth
+  Spread decode_tok_s;  // with an empty cache
   double decode_share = 0;   // bytes read a second over the bandwidth, best
-  std::vector<Spread> depth_tok_s;
-  double decode_32k_ratio = 0;  // time of a token at the last depth over the first, medians
+  int64_t depth = 0;         // that was measured
+  Spread depth_tok_s;
+  double decode_32k_ratio = 0;  // time of a token at that depth over an empty cache, medians
   double verify4_ratio = 0;     // five rows of one sequence over one, medians
   double streams8_ratio = 0;    // tokens a second of eight sequences over one, medians
 };
