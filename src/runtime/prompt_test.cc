@@ -142,6 +142,7 @@ TEST(BuildPrompt, ErrorsCountPlacesAndMedia) {
 
 TEST(BuildPlainPrompt, IsBosAndTheText) {
   ModelConfig config = SmallConfig();
+  config.tokens.bos = -1;
   const std::vector<int32_t> ids = SmallTokenizer().Encode("the cat");
   EXPECT_EQ(BuildPlainPrompt(SmallTokenizer(), config, "the cat")->ids, ids) << "a vocabulary without bos";
   config.tokens.bos = SmallTokenizer().TokenId("<bos>").value();
