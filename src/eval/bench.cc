@@ -253,7 +253,7 @@ void MeasureLimits(ThreadPool& pool, MachineLimits& limits) {
     limits.int8_peak_tmacs = std::max(limits.int8_peak_tmacs, rate([&](int) { return kernels.int8_peak(kPeakIterations); }) / 1e12);
     limits.int8_fed_tmacs =
         std::max(limits.int8_fed_tmacs, rate([&](int) { return kernels.int8_fed(memory.data(), kFedIterations); }) / 1e12);
-    const int64_t share = kReadBytes / threads / 4096 * 4096;
+    const int64_t share = kReadBytes / threads / kReadRun * kReadRun;
     limits.bandwidth_gbs = std::max(limits.bandwidth_gbs, rate([&](int t) {
                                       static_cast<void>(kernels.read(memory.data() + t * share, share));
                                       return share;

@@ -39,24 +39,28 @@ struct FloatProduct {
   bool accumulate;  // y holds the start values
 };
 
-// Activations in blocks of 32 with one scale each, x ≈ q * scale. All arrays are row-major.
-struct QuantisedRows {
-  const int8_t* q;         // (rows, K)
-  const float* scale;      // (rows, K / 32)
-  const int32_t* sum;      // (rows, K / 16): sums of q
-  const float* scaled_sum; // (rows, K / 32): scale * sum of q over the block
-  int64_t k;
-};
-
-// The same activations for the wide product: tiles of KernelTable::wide_rows rows, side by side, so that one pointer
-// runs through everything a tile needs. Rows that are missing in the last tile are zero. `group` is
-// KernelTable::wide_group.
+// Activations in blocks of 32 with one scale each, x ≈ q * scale, in tiles of some rows side by side, so that one
+// pointer runs through everything a product needs. The wide product takes tiles of KernelTable::wide_rows rows (rows
+// that are missing in the last tile are zero) and groups of KernelTable::wide_group inputs, the product of few rows one
+// tile of exactly its rows in groups of kGroup.
 struct RowTiles {
   const int8_t* q;          // (tiles, K / 32, 32 / group, rows, group)
   const float* scale;       // (tiles, K / 32, rows)
-  const int32_t* sum;       // (tiles, K / 32, 2, rows)
-  const float* scaled_sum;  // (tiles, K / 32, rows)
+  const int32_t* start;     // (tiles, K / 32, rows): -8 times the sum of q over the block
+  const int32_t* half_start;  // (tiles, K / 32, 2, rows): the same over each half of it
+  const float* scaled_sum;  // (tiles, K / 32, rows): scale * sum of q over the block
   int64_t blocks;           // K / 32
+};
+
+// Where one row goes in a tile of `rows` rows: the pointers of RowTiles moved to its lane of the tile's first block.
+struct TileLane {
+  int8_t* q;
+  float* scale;
+  int32_t* start;
+  int32_t* half_start;
+  float* scaled_sum;
+  int64_t rows;
+  int group;
 };
 inline constexpr int kMaxWideRows = 8;
 
@@ -64,7 +68,7 @@ inline constexpr int kMaxWideRows = 8;
 struct FewProduct {
   const uint8_t* panels;
   int64_t panel_bytes;
-  QuantisedRows x;
+  RowTiles x;  // one tile of `rows` rows
   float* y;
   int64_t y_stride;
   int64_t outputs;
@@ -89,25 +93,25 @@ struct WideBlocks {
 inline constexpr int kWidePanels = 3;  // panels that the wide product takes at once
 inline constexpr int kWideBytes = kActBlock * kPanel;
 
-// y[r][..] (+)= product of `blocks` expanded blocks of `kWidePanels` panels with any number of rows. Layout of the
-// expanded blocks: (block, panel, …) with the strides above.
+// Product of `blocks` expanded blocks of `kWidePanels` panels with any number of rows, one step of a product that runs
+// along K: the sums so far wait in `sums` and reach y in the last step.
 struct WideProduct {
   const uint8_t* bytes;  // (blocks, kWidePanels, 32 / wide_group, 16, wide_group)
   const float* scales;   // (blocks, kWidePanels, scales_per_block, 16)
   const float* mins;     // (blocks, kWidePanels, 16)
-  int64_t blocks;       // at most kMaxWideBlocks
-  int64_t first_block;  // of the rows' blocks
+  int64_t blocks;
+  int64_t first_block;  // of the rows' blocks; 0 in the first step, which starts from zero
   RowTiles x;
+  float* sums;  // (tiles, kWidePanels, wide_rows, 16)
+  bool last;
   float* y;
   int64_t y_stride;
   int64_t outputs;  // at most 16 * kWidePanels
   int64_t rows;
-  bool accumulate;
 };
 
 inline constexpr int64_t kLimitBytes = 24 * 1024;
-
-inline constexpr int kMaxWideBlocks = 16;
+inline constexpr int64_t kReadRun = 4 * (32 * 1024 + 512);
 
 struct FormatKernels {
   int block_k;           // inputs a packed block covers; 1 for plain formats
@@ -129,7 +133,7 @@ struct KernelTable {
 
   // Per block of 32: scale = max|x| / 127, q = x / scale rounded to nearest even; an all-zero block has scale 0.
   // REQUIRES: n is a multiple of 32.
-  void (*quantise_row)(const float* x, int64_t n, int8_t* q, float* scale, int32_t* sum, float* scaled_sum);
+  void (*quantise_row)(const float* x, int64_t n, const TileLane& out);
 
   // y = x * (mean(x²) + eps)^-0.5 [* w]. w may be null.
   void (*rms_norm)(const float* x, const float* w, float eps, int64_t n, float* y);
@@ -149,7 +153,7 @@ struct KernelTable {
   // alone, and fed as the wide product is, with weights and activations from `data` (kLimitBytes, first-level cache).
   int64_t (*int8_peak)(int64_t iterations);
   int64_t (*int8_fed)(const uint8_t* data, int64_t iterations);
-  // Reads `bytes` (a multiple of 4096) once, in four forward streams; the result keeps the reads alive.
+  // Reads `bytes` (whole multiples of kReadRun) once, in forward streams; the result keeps the reads alive.
   uint64_t (*read)(const uint8_t* data, int64_t bytes);
 };
 

@@ -104,17 +104,36 @@ TEST_P(KernelTables, QuantisedRowsKeepTheirValuesWithinHalfAStep) {
   std::vector<float> x = Random(640, 7);
   for (int i = 0; i < 32; ++i) x[64 + static_cast<size_t>(i)] = 0.0f;
   x[100] = 1e30f;
-  std::vector<int8_t> q(640), q2(640);
-  std::vector<float> scale(20), scaled(20), scale2(20), scaled2(20);
-  std::vector<int32_t> sum(40), sum2(40);
-  GetParam()->quantise_row(x.data(), 640, q.data(), scale.data(), sum.data(), scaled.data());
-  ScalarKernels()->quantise_row(x.data(), 640, q2.data(), scale2.data(), sum2.data(), scaled2.data());
-  EXPECT_EQ(q, q2);
-  EXPECT_EQ(scale, scale2);
-  EXPECT_EQ(sum, sum2);
-  EXPECT_EQ(scaled, scaled2);
-  for (size_t i = 0; i < 640; ++i) EXPECT_LE(std::fabs(q[i] * scale[i / 32] - x[i]), scale[i / 32] * 0.501f);
-  EXPECT_EQ(scale[2], 0.0f);
+  struct Lanes {
+    std::vector<int8_t> q = std::vector<int8_t>(640 * 3);
+    std::vector<float> scale = std::vector<float>(20 * 3), scaled_sum = scale;
+    std::vector<int32_t> start = std::vector<int32_t>(20 * 3), half_start = std::vector<int32_t>(40 * 3);
+    bool operator==(const Lanes&) const = default;
+  };
+  constexpr int64_t kRows = 3, kLane = 1;  // the middle one of three
+  const auto quantise = [&](const KernelTable& table) {
+    Lanes out;
+    table.quantise_row(x.data(), 640, {out.q.data() + 4 * kLane, out.scale.data() + kLane, out.start.data() + kLane,
+                                       out.half_start.data() + kLane, out.scaled_sum.data() + kLane, kRows, kGroup});
+    return out;
+  };
+  const Lanes lanes = quantise(*GetParam());
+  EXPECT_EQ(lanes, quantise(*ScalarKernels()));
+  for (size_t b = 0; b < 20; ++b) {
+    const float scale = lanes.scale[b * kRows + kLane];
+    int sums[2] = {0, 0};
+    for (size_t i = 0; i < 32; ++i) {
+      const int q = lanes.q[((b * 8 + i / 4) * kRows + kLane) * 4 + i % 4];
+      EXPECT_LE(std::fabs(static_cast<float>(q) * scale - x[32 * b + i]), scale * 0.501f);
+      sums[i / 16] += q;
+    }
+    EXPECT_EQ(lanes.start[b * kRows + kLane], -8 * (sums[0] + sums[1]));
+    EXPECT_EQ(lanes.half_start[2 * b * kRows + kLane], -8 * sums[0]);
+    EXPECT_EQ(lanes.half_start[(2 * b + 1) * kRows + kLane], -8 * sums[1]);
+    EXPECT_EQ(lanes.scaled_sum[b * kRows + kLane], scale * static_cast<float>(sums[0] + sums[1]));
+    EXPECT_EQ(lanes.scale[b * kRows], 0.0f);  // the other rows' lanes stay as they were
+  }
+  EXPECT_EQ(lanes.scale[2 * kRows + kLane], 0.0f);
 }
 
 TEST_P(KernelTables, LimitsCountTheirProducts) {

@@ -38,18 +38,16 @@ class OpContext {
   int64_t rows() const { return rows_; }
   uint64_t bytes() const;
 
-  // Room for quantised activations of `width` inputs; filled by matmul.cc.
-  QuantisedRows Quantised(int64_t width) const;
-  // The same in tiles for the wide product.
+  // Quantised activations of `width` inputs, written lane by lane by matmul.cc.
   RowTiles Tiles(int64_t width) const;
-  int8_t* tile_q() { return tile_q_.data(); }
-  float* tile_scale() { return tile_scale_.data(); }
-  int32_t* tile_sum() { return tile_sum_.data(); }
-  float* tile_scaled_sum() { return tile_scaled_sum_.data(); }
-  int8_t* q() { return q_.data(); }
-  float* scale() { return scale_.data(); }
-  int32_t* sum() { return sum_.data(); }
-  float* scaled_sum() { return scaled_sum_.data(); }
+  // How they lie: tiles of `rows` rows of `blocks` blocks, `group` inputs side by side.
+  struct TileShape {
+    int64_t rows;
+    int64_t blocks;
+    int group;
+  };
+  TileLane Lane(const TileShape& shape, int64_t tile, int64_t lane);
+  void ClearTile(const TileShape& shape, int64_t tile);
 
   // Scratch of one thread, and what attention shares between threads.
   float* thread_scratch(int thread) { return thread_scratch_[static_cast<size_t>(thread)].data(); }
@@ -60,9 +58,9 @@ class OpContext {
   ThreadPool& pool_;
   const KernelTable& kernels_;
   int64_t rows_ = 0, width_ = 0, heads_ = 0, head_dim_ = 0;
-  AlignedBuffer<int8_t> q_, tile_q_;
-  AlignedBuffer<float> scale_, scaled_sum_, tile_scale_, tile_scaled_sum_, partials_;
-  AlignedBuffer<int32_t> sum_, tile_sum_;
+  AlignedBuffer<int8_t> q_;
+  AlignedBuffer<float> scale_, scaled_sum_, partials_;
+  AlignedBuffer<int32_t> start_, half_start_;
   std::vector<AlignedBuffer<float>> thread_scratch_;
 };
 

@@ -25,6 +25,7 @@ inline void MatMul(OpContext& context, const Matrix& weight, Rows x, Rows out) {
   Project(context, x, {{&weight, out}});
 }
 
-int64_t MatMulScratchFloats();
+// Of one thread, for calls of up to `rows` rows.
+int64_t MatMulScratchFloats(int64_t rows);
 
 }  // namespace linnet

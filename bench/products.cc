@@ -1,0 +1,100 @@
+// Products of packed weights beside the machine's limits: `linnet_bench_products [FORMAT] [N K]`.
+//   rows 512     share of the int8 peak measured in the same run
+//   rows 1 to 8  share of the memory bandwidth; weights are read from memory, a different matrix every time
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/cpu_info.h"
+#include "eval/bench.h"
+#include "kernels/dispatch.h"
+#include "ops/matmul.h"
+
+namespace linnet {
+namespace {
+
+constexpr int64_t kFromMemory = int64_t{1} << 29;  // bytes of all matrices together: more than any cache
+constexpr int kRepeat = 7;
+
+struct FormatName {
+  std::string_view name;
+  PanelFormat format;
+};
+constexpr FormatName kFormats[] = {
+    {"q4_0", PanelFormat::kQ4_0}, {"q4_1", PanelFormat::kQ4_1}, {"q5_0", PanelFormat::kQ5_0},
+    {"q5_1", PanelFormat::kQ5_1}, {"q8_0", PanelFormat::kQ8_0}, {"q4_k", PanelFormat::kQ4K},
+    {"q5_k", PanelFormat::kQ5K},  {"q6_k", PanelFormat::kQ6K},  {"bf16", PanelFormat::kBf16},
+    {"f16", PanelFormat::kF16},   {"f32", PanelFormat::kF32},
+};
+
+// Bits that are harmless as factors of any format: 0x2e2e is a small positive float16 and bfloat16.
+Matrix MakeMatrix(PanelFormat format, int64_t n, int64_t k) {
+  Matrix matrix = AllocateMatrix(format, n, k);
+  std::fill_n(matrix.panels.data(), matrix.panels.size(), uint8_t{0x2e});
+  return matrix;
+}
+
+double Seconds(const auto& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+struct Product {
+  PanelFormat format;
+  int64_t n, k, rows;
+};
+
+// Best seconds of one product.
+double Time(ThreadPool& pool, const Product& product, MachineLimits& limits) {
+  const int64_t bytes = PanelBytes(product.format, product.k) * PanelCount(product.n);
+  const int64_t count = product.rows > kFewRows ? 1 : std::max<int64_t>(1, kFromMemory / bytes);
+  std::vector<Matrix> matrices;
+  for (int64_t i = 0; i < count; ++i) matrices.push_back(MakeMatrix(product.format, product.n, product.k));
+  AlignedBuffer<float> x(static_cast<size_t>(product.rows * product.k)), y(static_cast<size_t>(product.rows * product.n));
+  for (size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i % 1000));
+  OpContext context(pool, Kernels());
+  context.Reserve(product.rows, product.k, 1, 64);
+  double best = 1e9;
+  for (int i = 0; i < kRepeat; ++i) {
+    const double seconds = Seconds([&] {
+      for (const Matrix& matrix : matrices) {
+        MatMul(context, matrix, MakeRows(x.data(), product.rows, product.k), MakeRows(y.data(), product.rows, product.n));
+      }
+    });
+    best = std::min(best, seconds / static_cast<double>(count));
+    if (i % 3 == 0) MeasureLimits(pool, limits);
+  }
+  return best;
+}
+
+void Run(const FormatName& format, int64_t n, int64_t k) {
+  ThreadPool pool(GetCpuInfo().cores);
+  const double bytes = static_cast<double>(PanelBytes(format.format, k) * PanelCount(n));
+  double one = 0;
+  for (const int64_t rows : {1, 2, 3, 4, 5, 6, 8, 16, 512}) {
+    MachineLimits limits;
+    const double seconds = Time(pool, {format.format, n, k, rows}, limits);
+    if (rows == 1) one = seconds;
+    fmt::print("{} N {} K {} rows {:3}: {:5.1f} % of {:.1f} GB/s, {:5.1f} % of {:.3f} T int8, {:.2f} times one row\n",
+               format.name, n, k, rows, 100 * bytes / seconds / 1e9 / limits.bandwidth_gbs, limits.bandwidth_gbs,
+               100 * static_cast<double>(rows * n * k) / seconds / 1e12 / limits.int8_peak_tmacs,
+               limits.int8_peak_tmacs, seconds / one);
+  }
+}
+
+}  // namespace
+}  // namespace linnet
+
+int main(int argc, char** argv) {
+  const std::string_view wanted = argc > 1 ? argv[1] : "q4_0";
+  const int64_t n = argc > 3 ? std::atoll(argv[2]) : 3840, k = argc > 3 ? std::atoll(argv[3]) : 3840;
+  for (const linnet::FormatName& format : linnet::kFormats) {
+    if (wanted == format.name || wanted == "all") linnet::Run(format, n, k);
+  }
+}
