@@ -137,12 +137,12 @@ TEST_P(KernelTables, QuantisedRowsKeepTheirValuesWithinHalfAStep) {
 }
 
 TEST_P(KernelTables, LimitsCountTheirProducts) {
-  alignas(64) static uint8_t data[kLimitBytes] = {1, 2, 3, 250, 251};
+  alignas(64) static uint8_t data[2 * kReadRun] = {1, 2, 3, 250, 251};
   EXPECT_GE(GetParam()->int8_peak(1), 64);
   EXPECT_EQ(GetParam()->int8_peak(3), 3 * GetParam()->int8_peak(1));
   EXPECT_GE(GetParam()->int8_fed(data, 1), 64);
   EXPECT_EQ(GetParam()->int8_fed(data, 3), 3 * GetParam()->int8_fed(data, 1));
-  EXPECT_EQ(GetParam()->read(data, 4096), ScalarKernels()->read(data, 4096));
+  EXPECT_EQ(GetParam()->read(data, sizeof(data)), ScalarKernels()->read(data, sizeof(data)));
 }
 
 TEST_P(KernelTables, FloatProductsMatchDoublePrecisionAndScalarBits) {
