@@ -8,7 +8,7 @@ packages="
   g++ cmake ninja-build pkg-config make binutils
   libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libedit-dev
   libpng-dev libjpeg-dev libwebp-dev libtiff-dev libsoxr-dev zlib1g-dev libssl-dev
-  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev poppler-utils
+  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libavdevice-dev poppler-utils
   libgtest-dev
 "
 # The kernels of 64-bit ARM, built and run in an emulator.

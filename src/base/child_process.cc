@@ -132,6 +132,10 @@ void ChildProcess::Kill() {
   Wait();
 }
 
+void ChildProcess::Interrupt() {
+  if (id_ >= 0) ::kill(id_, SIGINT);
+}
+
 Result<size_t> ChildProcess::Read(std::span<uint8_t> out, double patience_seconds) {
   size_t filled = 0;
   while (filled < out.size()) {

@@ -34,6 +34,9 @@ class ChildProcess {
   // nothing comes for `patience_seconds`; the child is killed then.
   Result<size_t> Read(std::span<uint8_t> out, double patience_seconds);
 
+  // Asks it to come to an end, as Ctrl-C does.
+  void Interrupt();
+
   // Waits for its end, and says how it ended where that was no success: "was ended by signal 11 (Segmentation
   // fault)".
   std::string Wait();

@@ -8,6 +8,7 @@
 #include "base/mapped_file.h"
 #include "media/av.h"
 #include "media/resample.h"
+#include "media/sample_queue.h"
 #include "media/wav.h"
 
 namespace linnet {
@@ -90,19 +91,15 @@ Result<std::unique_ptr<MonoSource>> OpenSound(MappedFile file) {
 struct AudioReader::Impl {
   std::unique_ptr<MonoSource> source;
   Resampler resampler;
-  std::vector<float> in;     // a piece at the file's rate
-  std::vector<float> ready;  // resampled, not yet given out from `next` on
-  size_t next = 0;
-  bool ended = false;
+  std::vector<float> in;                // a piece at the file's rate
+  media_internal::SampleQueue samples;  // resampled
 
   Status Refill() {
-    ready.clear();
-    next = 0;
     LINNET_ASSIGN(const size_t count, source->Read(in));
-    LINNET_TRY(resampler.Push(std::span(in).first(count), ready));
+    LINNET_TRY(resampler.Push(std::span(in).first(count), samples.ready));
     if (count == in.size()) return {};
-    ended = true;
-    return resampler.Finish(ready);
+    samples.ended = true;
+    return resampler.Finish(samples.ready);
   }
 };
 
@@ -139,20 +136,7 @@ int64_t AudioReader::expected_samples() const {
 }
 
 Result<size_t> AudioReader::Read(std::span<float> out) {
-  size_t filled = 0;
-  while (filled < out.size()) {
-    if (impl_->next == impl_->ready.size()) {
-      if (impl_->ended) break;
-      LINNET_TRY(impl_->Refill());
-      continue;
-    }
-    const size_t count = std::min(out.size() - filled, impl_->ready.size() - impl_->next);
-    std::copy_n(impl_->ready.begin() + static_cast<ptrdiff_t>(impl_->next), count,
-                out.begin() + static_cast<ptrdiff_t>(filled));
-    impl_->next += count;
-    filled += count;
-  }
-  return filled;
+  return impl_->samples.Read(out, [this] { return impl_->Refill(); });
 }
 
 namespace {

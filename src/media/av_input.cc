@@ -1,7 +1,10 @@
 #include "media/av_input.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -25,6 +28,7 @@ constexpr const char* kCodecs =
     "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,gsm_ms";
 constexpr int kIoBuffer = 1 << 16;
 constexpr int kMaxStreams = 32;
+constexpr std::chrono::milliseconds kDeviceWait(5);
 
 std::string AvMessage(int error) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
@@ -65,11 +69,36 @@ Result<std::unique_ptr<AvInput>> AvInput::Open(std::span<const uint8_t> bytes, A
   input->bytes_ = bytes;
   LINNET_TRY(input->OpenFormat());
   LINNET_TRY(input->OpenCodec(type));
-  input->packet_.reset(av_packet_alloc());
-  input->frame_.reset(av_frame_alloc());
-  if (input->packet_ == nullptr || input->frame_ == nullptr)
-    return Fail(ErrorCode::kOutOfMemory, "no memory for a frame");
+  LINNET_TRY(input->AllocateFrame());
   return input;
+}
+
+Result<std::unique_ptr<AvInput>> AvInput::OpenDevice(const AVInputFormat* device, const std::string& name,
+                                                     std::function<bool()> stopped) {
+  av_log_set_level(AV_LOG_QUIET);
+  std::unique_ptr<AvInput> input(new AvInput);
+  input->stopped_ = std::move(stopped);
+  AVFormatContext* context = avformat_alloc_context();
+  if (context == nullptr) return Fail(ErrorCode::kOutOfMemory, "no memory for the device");
+  // Reading gives way while there is nothing, so that a recording can be stopped at any time.
+  context->flags |= AVFMT_FLAG_NONBLOCK;
+  context->interrupt_callback = {[](void* self) { return static_cast<AvInput*>(self)->stopped_() ? 1 : 0; }, input.get()};
+  const int opened = avformat_open_input(&context, name.c_str(), device, nullptr);  // frees the context when it fails
+  input->format_.reset(context);
+  if (opened < 0) {
+    return Fail(ErrorCode::kNotFound, fmt::format("{}:{}: {}", device->name, name, AvMessage(opened)),
+                "check that it is connected and that its name is right");
+  }
+  LINNET_TRY(input->OpenCodec(AVMEDIA_TYPE_AUDIO));
+  LINNET_TRY(input->AllocateFrame());
+  return input;
+}
+
+Status AvInput::AllocateFrame() {
+  packet_.reset(av_packet_alloc());
+  frame_.reset(av_frame_alloc());
+  if (packet_ == nullptr || frame_ == nullptr) return Fail(ErrorCode::kOutOfMemory, "no memory for a frame");
+  return {};
 }
 
 Status AvInput::OpenFormat() {
@@ -146,7 +175,12 @@ Result<const AVFrame*> AvInput::Next() {
     }
     if (draining_) return nullptr;
     av_packet_unref(packet_.get());
+    if (stopped_ && stopped_()) return nullptr;
     const int read = av_read_frame(format_.get(), packet_.get());
+    if (read == AVERROR(EAGAIN) && stopped_) {
+      std::this_thread::sleep_for(kDeviceWait);
+      continue;
+    }
     if (read < 0) {  // the end, or damage behind which nothing can be found
       if (read != AVERROR_EOF) ++skipped_;
       draining_ = true;

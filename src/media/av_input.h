@@ -1,7 +1,8 @@
-// Private to the FFmpeg part: a demuxer over bytes in memory and one decoder of one stream.
+// Private to the FFmpeg part: a demuxer over bytes in memory, or a device, and one decoder of one stream.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -42,6 +43,10 @@ class AvInput {
   // Only containers and codecs on a list of common ones; nothing but `bytes` is ever read.
   static Result<std::unique_ptr<AvInput>> Open(std::span<const uint8_t> bytes, AVMediaType type);
 
+  // A device that is recorded from; its sound is taken as it comes. `stopped` ends it, also while nothing comes.
+  static Result<std::unique_ptr<AvInput>> OpenDevice(const AVInputFormat* device, const std::string& name,
+                                                     std::function<bool()> stopped);
+
   // The next decoded frame, valid until the next call; nullptr at the end.
   Result<const AVFrame*> Next();
   // The next frame comes from the last key frame at or before this time, if the container can do that.
@@ -60,8 +65,10 @@ class AvInput {
   static int64_t Seek(void* self, int64_t offset, int whence);
   Status OpenFormat();
   Status OpenCodec(AVMediaType type);
+  Status AllocateFrame();
 
   std::span<const uint8_t> bytes_;
+  std::function<bool()> stopped_;  // of a device; empty for a file
   int64_t at_ = 0;
   std::unique_ptr<AVIOContext, FreeIo> io_;
   std::unique_ptr<AVFormatContext, FreeFormat> format_;

@@ -14,33 +14,16 @@
 #include "media/audio.h"
 #include "media/picture.h"
 #include "media/video_clip.h"
-#include "media/wire.h"
+#include "media/wire_output.h"
 
 namespace linnet {
 namespace {
 
 using media_internal::MessageWriter;
-
-bool Send(MessageWriter& message) {
-  const auto bytes = message.Finish();
-  return std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size() && std::fflush(stdout) == 0;
-}
-
-void SendError(const Error& error) {
-  MessageWriter message('E');
-  Send(message.U64(static_cast<uint64_t>(error.code)).Text(error.what).Text(error.hint));
-}
-
-void SendSamples(std::span<const float> samples) {
-  while (!samples.empty()) {
-    const auto piece = samples.first(std::min(samples.size(), media_internal::kMaxSamplesPerMessage));
-    MessageWriter message('S');
-    // The parent has gone: there is nothing left to do.
-    if (!Send(message.Raw({reinterpret_cast<const uint8_t*>(piece.data()), piece.size_bytes()})))
-      std::_Exit(1);
-    samples = samples.subspan(piece.size());
-  }
-}
+using media_internal::Send;
+using media_internal::SendError;
+using media_internal::SendSamples;
+using media_internal::SendSoundHead;
 
 Status DecodeOnePicture(std::span<const uint8_t> bytes, char** arguments) {
   PictureOptions options;
@@ -55,14 +38,7 @@ Status DecodeOnePicture(std::span<const uint8_t> bytes, char** arguments) {
 
 Status DecodeSound(MappedFile file) {
   LINNET_ASSIGN(const std::unique_ptr<MonoSource> source, OpenSound(std::move(file)));
-  const AudioInfo& info = source->info();
-  MessageWriter head('I');
-  Send(head.Text(info.format)
-           .I64(info.rate)
-           .I64(info.channels)
-           .I64(info.frames)
-           .F64(info.seconds)
-           .Text(info.note));
+  SendSoundHead(source->info());
   std::vector<float> piece(1 << 14);
   while (true) {
     LINNET_ASSIGN(const size_t count, source->Read(piece));

@@ -2,100 +2,27 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "base/child_process.h"
 #include "base/mapped_file.h"
+#include "media/helper.h"
 #include "media/wire.h"
 
 namespace linnet {
 namespace {
 
+using media_internal::DamagedAnswer;
+using media_internal::Helper;
+using media_internal::kAllGranted;
 using media_internal::kMaxSmallMessage;
+using media_internal::Message;
 using media_internal::MessageReader;
+using media_internal::ToSamples;
 
-constexpr int kAllGranted = 7;
 constexpr double kVideoPatience = 4;  // frames far apart take many decoded ones
-
-struct Message {
-  char kind = 'Z';
-  std::vector<uint8_t> payload;
-};
-
-std::unexpected<Error> Nonsense() {
-  return Fail(ErrorCode::kBadFile, "the decoder gave a damaged answer", "convert the file");
-}
-
-// One running helper and the messages it sends.
-class Helper {
- public:
-  static Result<Helper> Start(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                              const MediaSource& source, double patience) {
-    if (source.file.empty()) {
-      LINNET_ASSIGN(ChildProcess child, ChildProcess::Start(program, arguments, source.bytes));
-      return Helper(std::move(child), patience);
-    }
-    LINNET_ASSIGN(ChildProcess child, ChildProcess::Start(program, arguments, source.file));
-    return Helper(std::move(child), patience);
-  }
-
-  // The next message with a payload of at most `limit`. The helper's own errors come back as errors.
-  Result<Message> Next(uint64_t limit) {
-    uint8_t head[media_internal::kMessageHead];
-    LINNET_ASSIGN(const size_t there, child_.Read(head, patience_));
-    if (there < sizeof(head)) return Died();
-    Message message;
-    message.kind = static_cast<char>(head[0]);
-    const uint64_t length = MessageReader(std::span(head).subspan(1)).U64();
-    if (length > (message.kind == 'E' ? kMaxSmallMessage : limit)) return Nonsense();
-    message.payload.resize(length);
-    LINNET_ASSIGN(const size_t filled, child_.Read(message.payload, patience_));
-    if (filled < length) return Died();
-    if (message.kind != 'E') return message;
-    MessageReader reader(message.payload);
-    const auto code =
-        static_cast<ErrorCode>(std::min<uint64_t>(reader.U64(), static_cast<uint64_t>(ErrorCode::kInternal)));
-    std::string what = reader.Text();
-    if (what.starts_with(": ")) what.erase(0, 2);  // the helper knows no name to put in front
-    return Fail(code, std::move(what), reader.Text());
-  }
-
-  // The same, and it must be of this kind.
-  Result<Message> Expect(char kind, uint64_t limit = kMaxSmallMessage) {
-    LINNET_ASSIGN(Message message, Next(limit));
-    if (message.kind != kind) return Nonsense();
-    return message;
-  }
-
-  Result<int> Greeting() {
-    LINNET_ASSIGN(const Message hello, Expect('H', 8));
-    return static_cast<int>(MessageReader(hello.payload).U64() & kAllGranted);
-  }
-
- private:
-  Helper(ChildProcess child, double patience) : child_(std::move(child)), patience_(patience) {}
-
-  std::unexpected<Error> Died() {
-    const std::string how = child_.Wait();
-    return Fail(ErrorCode::kBadFile, fmt::format("the decoder {}", how.empty() ? "ended in the middle" : how),
-                "the file is damaged or made to do harm");
-  }
-
-  ChildProcess child_;
-  double patience_;
-};
-
-std::vector<float> ToSamples(const Message& message) {
-  std::vector<float> samples(message.payload.size() / sizeof(float));
-  if (!samples.empty()) std::memcpy(samples.data(), message.payload.data(), samples.size() * sizeof(float));
-  for (float& sample : samples) sample = IsUsableSample(sample) ? sample : 0.0f;
-  return samples;
-}
 
 // Pixels behind a width and a height; false when they do not fit together.
 bool TakePixels(MessageReader& reader, int64_t width, int64_t height, Picture& picture) {
@@ -121,78 +48,12 @@ Result<Picture> ReceivePicture(Helper& helper, const PictureOptions& options) {
   Picture picture;
   picture.format = reader.Text();
   picture.note = reader.Text();
-  if (!TakePixels(reader, width, height, picture)) return Nonsense();
+  if (!TakePixels(reader, width, height, picture)) return DamagedAnswer();
   return picture;
 }
 
-class HelperSound : public MonoSource {
- public:
-  static Result<std::unique_ptr<MonoSource>> Open(Helper helper) {
-    LINNET_ASSIGN(const Message head, helper.Expect('I'));
-    std::unique_ptr<HelperSound> sound(new HelperSound(std::move(helper)));
-    MessageReader reader(head.payload);
-    AudioInfo& info = sound->info_;
-    info.format = reader.Text();
-    info.rate = reader.I64();
-    info.channels = reader.I64();
-    info.frames = reader.I64();
-    info.seconds = reader.F64();
-    info.note = reader.Text();
-    if (reader.bad() || info.rate < 1 || info.channels < 1 || info.frames < -1 ||
-        info.frames > int64_t{1} << 48 || !(info.seconds >= 0 && info.seconds < 1e12)) {
-      return Nonsense();
-    }
-    return std::unique_ptr<MonoSource>(std::move(sound));
-  }
-
-  const AudioInfo& info() const override { return info_; }
-  int64_t replaced() const override { return replaced_; }
-
-  Result<size_t> Read(std::span<float> out) override {
-    size_t filled = 0;
-    while (filled < out.size() && !(ended_ && next_ == ready_.size())) {
-      if (next_ == ready_.size()) {
-        LINNET_TRY(Refill());
-        continue;
-      }
-      const size_t count = std::min(out.size() - filled, ready_.size() - next_);
-      std::copy_n(ready_.begin() + static_cast<ptrdiff_t>(next_), count,
-                  out.begin() + static_cast<ptrdiff_t>(filled));
-      next_ += count;
-      filled += count;
-    }
-    return filled;
-  }
-
- private:
-  explicit HelperSound(Helper helper) : helper_(std::move(helper)) {}
-
-  Status Refill() {
-    ready_.clear();
-    next_ = 0;
-    LINNET_ASSIGN(const Message message, helper_.Next(kMaxSmallMessage));
-    if (message.kind == 'S') {
-      ready_ = ToSamples(message);
-      return {};
-    }
-    if (message.kind != 'N') return Nonsense();
-    MessageReader reader(message.payload);
-    info_.note = reader.Text();
-    replaced_ = reader.I64();
-    ended_ = true;
-    return {};
-  }
-
-  Helper helper_;
-  AudioInfo info_;
-  std::vector<float> ready_;
-  size_t next_ = 0;
-  bool ended_ = false;
-  int64_t replaced_ = 0;
-};
-
 Result<VideoClip> ReceiveVideo(Helper& helper, const VideoOptions& options) {
-  LINNET_ASSIGN(const Message head, helper.Expect('V'));
+  LINNET_ASSIGN(const Message head, helper.Expect('V', kMaxSmallMessage));
   MessageReader info(head.payload);
   VideoClip clip;
   clip.info.format = info.Text();
@@ -202,7 +63,7 @@ Result<VideoClip> ReceiveVideo(Helper& helper, const VideoOptions& options) {
   clip.info.height = info.I64();
   clip.info.orientation = static_cast<int>(info.I64());
   clip.info.has_sound = info.I64() != 0;
-  if (info.bad()) return Nonsense();
+  if (info.bad()) return DamagedAnswer();
   const uint64_t limit = PixelLimit(options.budget * options.cell * options.cell);
   const auto most_samples = static_cast<size_t>(options.max_sound_seconds * kSampleRate);
   while (true) {
@@ -214,7 +75,7 @@ Result<VideoClip> ReceiveVideo(Helper& helper, const VideoOptions& options) {
       const int64_t width = reader.I64(), height = reader.I64();
       if (!TakePixels(reader, width, height, frame.picture) || width % options.cell != 0 ||
           height % options.cell != 0 || !(frame.seconds >= 0 && frame.seconds < 1e9)) {
-        return Nonsense();
+        return DamagedAnswer();
       }
       clip.frames.push_back(std::move(frame));
     } else if (message.kind == 'S' && clip.sound.size() <= most_samples) {
@@ -224,20 +85,9 @@ Result<VideoClip> ReceiveVideo(Helper& helper, const VideoOptions& options) {
       clip.note = reader.Text();
       return clip;
     } else {
-      return Nonsense();
+      return DamagedAnswer();
     }
   }
-}
-
-std::filesystem::path FindHelper() {
-  if (const char* named = std::getenv("LINNET_MEDIA_HELPER"); named != nullptr && *named != '\0')
-    return named;
-  const std::filesystem::path directory = ProgramDirectory();
-  std::error_code ignored;
-  for (const auto& candidate : {directory / "linnet-media", directory / "../libexec/linnet/linnet-media"}) {
-    if (!directory.empty() && std::filesystem::exists(candidate, ignored)) return candidate;
-  }
-  return {};
 }
 
 // Errors of a file name it already; everything else gets the name here.
@@ -260,7 +110,7 @@ MediaLoader::MediaLoader(const LoaderOptions& options)
     missing_ = "the sandbox is off: media are decoded in this process";
     return;
   }
-  helper_ = options.helper.empty() ? FindHelper() : options.helper;
+  helper_ = options.helper.empty() ? media_internal::FindProgram("linnet-media", "LINNET_MEDIA_HELPER") : options.helper;
   if (helper_.empty())
     missing_ = "the helper linnet-media is not beside the program: media are decoded without a sandbox";
 }
@@ -296,7 +146,7 @@ Result<AudioReader> MediaLoader::OpenAudio(const MediaSource& source) const {
     }
     LINNET_ASSIGN(Helper helper, Helper::Start(helper_, {"sound"}, source, patience_));
     LINNET_ASSIGN(*granted_, helper.Greeting());
-    LINNET_ASSIGN(std::unique_ptr<MonoSource> sound, HelperSound::Open(std::move(helper)));
+    LINNET_ASSIGN(std::unique_ptr<MonoSource> sound, media_internal::HelperSound::Open(std::move(helper)));
     return AudioReader::FromSource(std::move(sound));
   };
   return WithName(source, open());

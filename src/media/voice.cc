@@ -10,8 +10,8 @@ namespace {
 
 constexpr int64_t kFrame = 320;  // 20 ms
 constexpr double kFramesPerSecond = 50.0;
-// Frames are judged this much later than they are measured, so that levels of what follows count too.
-constexpr int64_t kLookahead = 150;  // 3 s
+// What is not needed any more is forgotten in steps of this: erasing moves the rest.
+constexpr int64_t kForgetFrames = 150;
 // dB relative to full scale. Below the first nothing is audible in practice; above the second nothing counts
 // as a pause, however loud the rest is.
 constexpr float kSilence = -65.0f, kNeverSilent = -35.0f;
@@ -41,11 +41,12 @@ Result<VoiceSplitter> VoiceSplitter::Create(const SplitOptions& options) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("pieces of {} s", options.max_seconds),
                 "choose 1 to 30 s");
   }
-  if (!within(options.pause_seconds, 0, 5) || !within(options.pad_seconds, 0, 5)) {
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("a pause of {} s with {} s around a piece", options.pause_seconds, options.pad_seconds),
-        "choose 0 to 5 s");
+  if (!within(options.pause_seconds, 0, 5) || !within(options.pad_seconds, 0, 5) ||
+      !within(options.lookahead_seconds, 0, 5)) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a pause of {} s with {} s around a piece, judged {} s later", options.pause_seconds,
+                            options.pad_seconds, options.lookahead_seconds),
+                "choose 0 to 5 s");
   }
   return VoiceSplitter(options);
 }
@@ -53,7 +54,8 @@ Result<VoiceSplitter> VoiceSplitter::Create(const SplitOptions& options) {
 VoiceSplitter::VoiceSplitter(const SplitOptions& options)
     : max_frames_(Frames(options.max_seconds)),
       pause_frames_(std::max<int64_t>(1, Frames(options.pause_seconds))),
-      pad_frames_(std::min(Frames(options.pad_seconds), max_frames_ / 4)) {}
+      pad_frames_(std::min(Frames(options.pad_seconds), max_frames_ / 4)),
+      lookahead_(Frames(options.lookahead_seconds)) {}
 
 void VoiceSplitter::Push(std::span<const float> samples) {
   held_.insert(held_.end(), samples.begin(), samples.end());
@@ -84,7 +86,7 @@ void VoiceSplitter::Measure() {
 // Against the levels known a little later: the first word of a recording is already loud for what comes
 // before it.
 bool VoiceSplitter::IsSound(int64_t frame) const {
-  const int64_t later = std::min(frame + kLookahead, first_ + static_cast<int64_t>(levels_.size()) - 1);
+  const int64_t later = std::min(frame + lookahead_, first_ + static_cast<int64_t>(levels_.size()) - 1);
   return level(frame) > levels_[static_cast<size_t>(later - first_)].threshold;
 }
 
@@ -109,7 +111,7 @@ VoicePiece VoiceSplitter::Take(int64_t first_frame, int64_t end_frame) {
 }
 
 void VoiceSplitter::Forget(int64_t frame) {
-  if (frame <= first_ + kLookahead) return;  // in larger steps: erasing moves the rest
+  if (frame <= first_ + kForgetFrames) return;
   levels_.erase(levels_.begin(), levels_.begin() + static_cast<ptrdiff_t>(frame - first_));
   held_.erase(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(frame * kFrame - base_));
   first_ = frame;
@@ -118,7 +120,7 @@ void VoiceSplitter::Forget(int64_t frame) {
 
 std::optional<VoicePiece> VoiceSplitter::Next() {
   const int64_t known = first_ + static_cast<int64_t>(levels_.size());
-  const int64_t judged = finished_ ? known : known - kLookahead;
+  const int64_t judged = finished_ ? known : known - lookahead_;
   for (; scan_ < judged; ++scan_) {
     const bool sound = IsSound(scan_);
     if (begin_ < 0) {
@@ -150,6 +152,47 @@ std::optional<VoicePiece> VoiceSplitter::Next() {
   const int64_t begin = begin_;
   begin_ = -1;
   return Take(begin - pad_frames_, std::min(last_sound_ + 1 + pad_frames_, known));
+}
+
+Result<std::vector<std::span<const float>>> CutAtPauses(std::span<const float> samples, int64_t max_samples) {
+  const double max_seconds = static_cast<double>(max_samples) / static_cast<double>(kSampleRate);
+  LINNET_ASSIGN(VoiceSplitter splitter, VoiceSplitter::Create({.max_seconds = max_seconds}));
+  // Pieces with a pause between them lie apart; one that was cut for its length touches the next.
+  std::vector<int64_t> pauses, cuts;
+  int64_t end = 0;
+  const auto drain = [&] {
+    while (const auto piece = splitter.Next()) {
+      (piece->begin > end ? pauses : cuts).push_back(end + (piece->begin - end) / 2);
+      end = piece->begin + static_cast<int64_t>(piece->samples.size());
+    }
+  };
+  for (auto left = samples; !left.empty();) {
+    const auto push = left.first(std::min<size_t>(left.size(), 1 << 14));
+    splitter.Push(push);
+    left = left.subspan(push.size());
+    drain();
+  }
+  splitter.Finish();
+  drain();
+
+  std::vector<std::span<const float>> parts;
+  const auto total = static_cast<int64_t>(samples.size());
+  // The last place to cut in (from, from + max_samples]; `from` if there is none.
+  const auto last_of = [&](const std::vector<int64_t>& places, int64_t from) {
+    const auto after = std::upper_bound(places.begin(), places.end(), from + max_samples);
+    return after == places.begin() ? from : std::max(from, *(after - 1));
+  };
+  for (int64_t from = 0; from < total;) {
+    int64_t to = total;
+    if (total - from > max_samples) {
+      to = last_of(pauses, from);
+      if (to == from) to = last_of(cuts, from);
+      if (to == from) to = from + max_samples;  // in silence, or just behind a cut
+    }
+    parts.push_back(samples.subspan(static_cast<size_t>(from), static_cast<size_t>(to - from)));
+    from = to;
+  }
+  return parts;
 }
 
 }  // namespace linnet

@@ -18,6 +18,9 @@ struct SplitOptions {
   double max_seconds = 15.0;   // the model's hearing fades beyond about 450 positions, 18 s
   double pause_seconds = 0.4;  // a silence of this length ends a piece
   double pad_seconds = 0.12;   // of the silence around a piece that goes with it
+  // A moment is judged when this much of what follows is known: its loudness counts too. What is heard live comes
+  // that much later.
+  double lookahead_seconds = 3.0;
 };
 
 struct VoicePiece {
@@ -30,7 +33,7 @@ struct VoicePiece {
 
 class VoiceSplitter {
  public:
-  // Errors: kInvalidArgument for a piece below 1 s or above 30 s, or a pause or pad below 0 or above 5 s.
+  // Errors: kInvalidArgument for a piece below 1 s or above 30 s, or another time below 0 or above 5 s.
   static Result<VoiceSplitter> Create(const SplitOptions& options = {});
 
   void Push(std::span<const float> samples);  // 16 kHz mono
@@ -55,7 +58,7 @@ class VoiceSplitter {
     float threshold;  // dB: louder is sound
   };
 
-  int64_t max_frames_, pause_frames_, pad_frames_;
+  int64_t max_frames_, pause_frames_, pad_frames_, lookahead_;
   std::vector<float> held_;  // samples from base_ on
   int64_t base_ = 0;
   std::deque<Level> levels_;  // of frames from first_ on
@@ -67,5 +70,9 @@ class VoiceSplitter {
   float floor_ = 0, loud_ = 0;
   bool finished_ = false;
 };
+
+// Cuts a sound into parts of at most `max_samples` (1 to 30 s) that together are all of it, silence too: in the middle
+// of its pauses, or where it is quietest when none is near enough. Errors: kInvalidArgument.
+Result<std::vector<std::span<const float>>> CutAtPauses(std::span<const float> samples, int64_t max_samples);
 
 }  // namespace linnet

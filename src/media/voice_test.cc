@@ -130,6 +130,70 @@ TEST(VoiceSplitter, TheStepsOfTheInputDoNotMatter) {
   }
 }
 
+// Parts are all of the sound, in order; the times where it is cut.
+std::vector<double> CheckedCuts(const std::vector<float>& samples, int64_t max_samples) {
+  const auto parts = CutAtPauses(samples, max_samples).value();
+  std::vector<double> cuts;
+  const float* at = samples.data();
+  for (const auto& part : parts) {
+    EXPECT_EQ(part.data(), at);
+    EXPECT_FALSE(part.empty());
+    EXPECT_LE(static_cast<int64_t>(part.size()), max_samples);
+    at += part.size();
+    cuts.push_back(static_cast<double>(at - samples.data()) / 16000);
+  }
+  EXPECT_EQ(at, samples.data() + samples.size());
+  if (!cuts.empty()) cuts.pop_back();  // the end
+  return cuts;
+}
+
+TEST(CutAtPauses, ShortSoundsStayWhole) {
+  EXPECT_TRUE(CutAtPauses({}, 480000)->empty());
+  EXPECT_TRUE(CheckedCuts(MakeRecording(0.001, {{1, 5}, {6, 29}}, 30).samples, 480000).empty());
+}
+
+TEST(CutAtPauses, LongSoundsAreCutInThePauses) {
+  const auto recording = MakeRecording(0.001, {{0.5, 9}, {10, 22}, {23, 40}, {41, 60}, {61, 64}}, 65);
+  const auto cuts = CheckedCuts(recording.samples, 480000);
+  ASSERT_EQ(cuts.size(), 2u);
+  EXPECT_NEAR(cuts[0], 22.5, 0.2);
+  EXPECT_NEAR(cuts[1], 40.5, 0.2);
+}
+
+TEST(CutAtPauses, APauseIsBetterThanALaterQuietMoment) {
+  // From 4 s on it is loud without a pause; the quietest moment lies at 28 s.
+  const auto recording = MakeRecording(0.0, {{0.2, 3.5}, {4.5, 28.0}, {28.2, 50.0}}, 51);
+  const auto cuts = CheckedCuts(recording.samples, 480000);
+  ASSERT_EQ(cuts.size(), 2u);
+  EXPECT_NEAR(cuts[0], 4.0, 0.2);
+  EXPECT_NEAR(cuts[1], 28.1, 0.2);
+}
+
+TEST(CutAtPauses, SilenceAndTonesAreKeptWhole) {
+  EXPECT_EQ(CheckedCuts(std::vector<float>(16000 * 70), 480000).size(), 2u);
+  std::vector<float> tone(16000 * 70 + 3);
+  for (size_t i = 0; i < tone.size(); ++i) tone[i] = 0.2f * std::sin(static_cast<float>(i) * 0.2f);
+  EXPECT_GE(CheckedCuts(tone, 480000).size(), 2u);
+  EXPECT_GE(CheckedCuts(tone, 16000).size(), 70u);
+}
+
+TEST(CutAtPauses, RefusesPartsBeyondTheModel) {
+  EXPECT_FALSE(CutAtPauses(std::vector<float>(16000), 16000 * 31).has_value());
+  EXPECT_FALSE(CutAtPauses(std::vector<float>(16000), 0).has_value());
+}
+
+TEST(VoiceSplitter, ALiveRecordingIsJudgedSooner) {
+  const Recording recording = MakeRecording(0.001, {{0.3, 1}, {2, 5}, {6, 9}}, 12);
+  auto splitter = VoiceSplitter::Create({.lookahead_seconds = 0.5}).value();
+  std::vector<double> known;  // how much was pushed when each piece came
+  for (size_t at = 0; at < recording.samples.size(); at += 1600) {
+    splitter.Push(std::span(recording.samples).subspan(at, 1600));
+    while (splitter.Next()) known.push_back(static_cast<double>(at + 1600) / 16000);
+  }
+  ASSERT_EQ(known.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_LT(known[i], recording.bursts[i].second + 1.2);
+}
+
 TEST(VoiceSplitter, RefusesOptionsThatMakeNoSense) {
   EXPECT_FALSE(VoiceSplitter::Create({.max_seconds = 0.1}).has_value());
   EXPECT_FALSE(VoiceSplitter::Create({.max_seconds = 60}).has_value());
