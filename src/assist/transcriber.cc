@@ -8,7 +8,7 @@
 namespace linnet {
 namespace {
 
-constexpr size_t kRead = 1 << 14;
+constexpr size_t kRead = 1 << 12;  // a quarter of a second: what is live shall not wait longer
 // Fast speech is about five words a second; a model that writes more than this has begun to repeat itself.
 constexpr double kTokensPerSecond = 12;
 constexpr int64_t kSpareTokens = 48;

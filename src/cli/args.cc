@@ -174,8 +174,9 @@ void Args::Choice(const std::string& names, std::string& value, const std::vecto
 void Args::Positional(const std::string& name, std::string& value, const std::string& help, bool required) {
   impl_.app.add_option(name, value, help)->required(required);
 }
-void Args::Positional(const std::string& name, std::vector<std::string>& value, const std::string& help) {
-  impl_.app.add_option(name, value, help)->required();
+void Args::Positional(const std::string& name, std::vector<std::string>& value, const std::string& help,
+                      bool required) {
+  impl_.app.add_option(name, value, help)->required(required);
 }
 void Args::Footer(const std::string& text) { impl_.app.footer(text); }
 

@@ -38,7 +38,8 @@ class Args {
   void Choice(const std::string& names, std::string& value, const std::vector<std::string>& allowed,
               const std::string& help);
   void Positional(const std::string& name, std::string& value, const std::string& help, bool required = true);
-  void Positional(const std::string& name, std::vector<std::string>& value, const std::string& help);
+  void Positional(const std::string& name, std::vector<std::string>& value, const std::string& help,
+                  bool required = true);
   // Text at the end of the help: examples.
   void Footer(const std::string& text);
 

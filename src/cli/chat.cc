@@ -23,6 +23,7 @@ namespace {
 constexpr const char* kHelp =
     "/image FILE    a picture for the next message      /audio FILE   a sound for it\n"
     "/video FILE    a video with its sound              @FILE         the same inside a message\n"
+    "/mic           a sound from the microphone, until Ctrl-C\n"
     "/system TEXT   another system message, from anew   /think        thinking on or off\n"
     "/result TEXT   the result of the tool call asked for\n"
     "/reset         forget the conversation             /quit         leave (also Ctrl-D)\n"
@@ -85,11 +86,13 @@ class ChatLoop {
       fmt::print(stderr, "thinking is {}\n", conversation_.thinking() ? "on" : "off");
     } else if (name == "image" || name == "audio" || name == "video") {
       Attach(name, rest);
+    } else if (name == "mic") {
+      Record();
     } else if (name == "result") {
       ToolResult(rest);
     } else {
       const auto nearest =
-          Nearest(name, {"help", "quit", "reset", "system", "think", "image", "audio", "video", "result"});
+          Nearest(name, {"help", "quit", "reset", "system", "think", "image", "audio", "video", "mic", "result"});
       fmt::print(stderr, "linnet: unknown command /{}{}; /help lists them\n", name,
                  nearest ? ", did you mean /" + *nearest + "?" : "");
     }
@@ -134,12 +137,23 @@ class ChatLoop {
     MediaArgs media = start_.media;
     (kind == "image" ? media.images : kind == "audio" ? media.audio : media.videos).push_back(file);
     std::vector<MediaUse> uses;
-    if (const Status status = LoadMedia(media, engine_.config(), next_, uses); !status) {
+    Told(LoadMedia(media, engine_.config(), next_, uses), uses);
+  }
+
+  void Record() {
+    interrupt_.Clear();
+    std::vector<MediaUse> uses;
+    Told(LoadMic(start_.media, engine_.config(), interrupt_.flag(), next_, uses), uses);
+    interrupt_.Clear();
+  }
+
+  static void Told(const Status& status, const std::vector<MediaUse>& uses) {
+    if (!status) {
       Report(status.error());
-    } else {
-      for (const MediaUse& use : uses) {
-        fmt::print(stderr, "{}: {} tokens, goes with the next message\n", use.file, use.soft_tokens);
-      }
+      return;
+    }
+    for (const MediaUse& use : uses) {
+      fmt::print(stderr, "{}: {} tokens, goes with the next message\n", use.file, use.soft_tokens);
     }
   }
 

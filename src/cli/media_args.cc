@@ -3,12 +3,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "media/audio.h"
 #include "media/patches.h"
 #include "media/pdf.h"
 #include "media/picture.h"
+#include "media/voice.h"
 #include "runtime/media_input.h"
 
 namespace linnet {
@@ -16,7 +18,10 @@ namespace {
 
 // Left for the text and the answer when `auto` shares the context out among pictures.
 constexpr int64_t kTextTokens = 1024;
-constexpr double kGoodHearingSeconds = 30.0;  // the model card's limit for one sound
+// The model card's limit for one sound. A longer one is cut into parts that are heard better: hearing fades beyond about
+// 450 positions, 18 s.
+constexpr int64_t kHearingSeconds = 30, kPartSeconds = 15;
+constexpr size_t kMostTimesShown = 12;
 
 void Note(const std::string& file, const std::string& note) {
   if (!note.empty()) fmt::print(stderr, "linnet: {}: {}\n", file, note);
@@ -53,10 +58,24 @@ class Loading {
   Status Sound(const std::string& file) {
     if (!config_.audio.present) return NoSense(Label(file), "sound");
     LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
-    LINNET_ASSIGN(AudioClip clip, loader_.LoadAudio(source));
+    LINNET_ASSIGN(const AudioClip clip, loader_.LoadAudio(source));
     Note(source.name, clip.info.note);
-    AddSound(source.name, "audio", std::move(clip.samples));
-    return {};
+    return AddParts(source.name, "audio", clip.samples);
+  }
+
+  Status Microphone(const std::atomic<bool>& stop) {
+    if (!config_.audio.present) return NoSense("microphone", "sound");
+    const int64_t room = values_.context - kTextTokens - Tokens();
+    const double seconds =
+        static_cast<double>(room * config_.audio.frame_samples) / static_cast<double>(kSampleRate);
+    if (seconds < 1) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("a context of {} has no room left for a recording", values_.context),
+                  "ask for a larger --context");
+    }
+    LINNET_ASSIGN(const AudioClip clip, RecordClip(values_.mic, seconds, stop));
+    Note("microphone", clip.info.note);
+    return AddParts("microphone", "audio", clip.samples);
   }
 
   Status Video(const std::string& file) {
@@ -75,8 +94,7 @@ class Loading {
     for (const ImageInput& frame : video.frames) tokens += frame.rows;
     uses_.push_back({source.name, "video", tokens});
     message_.pictures.push_back(std::move(video));
-    if (!clip.sound.empty()) AddSound(source.name, "video sound", std::move(clip.sound));
-    return {};
+    return clip.sound.empty() ? Status() : AddParts(source.name, "video sound", clip.sound);
   }
 
   const MediaLoader& loader() const { return loader_; }
@@ -120,18 +138,49 @@ class Loading {
                            most ? "; cut out what matters" : "; a larger --image-tokens shows more"));
   }
 
-  void AddSound(const std::string& name, const char* kind, std::vector<float> samples) {
-    const double seconds = static_cast<double>(samples.size()) / static_cast<double>(kSampleRate);
-    const int64_t tokens = FrameCount(static_cast<int64_t>(samples.size()), config_.audio.frame_samples);
-    if (seconds > kGoodHearingSeconds) {
-      Note(name,
-           fmt::format(
-               "{:.0f} s of sound are {} tokens, all given to the model, which hears about {:.0f} s well; "
-               "'linnet transcribe' cuts long recordings at pauses",
-               seconds, tokens, kGoodHearingSeconds));
+  // Of all media so far.
+  int64_t Tokens() const {
+    int64_t tokens = 0;
+    for (const MediaUse& use : uses_) tokens += use.soft_tokens;
+    return tokens;
+  }
+
+  // A sound longer than the model hears at once becomes several, cut at its pauses.
+  Status AddParts(const std::string& name, const char* kind, std::span<const float> samples) {
+    std::vector<std::span<const float>> parts = {samples};
+    if (static_cast<int64_t>(samples.size()) > kHearingSeconds * kSampleRate) {
+      LINNET_ASSIGN(parts, CutAtPauses(samples, kPartSeconds * kSampleRate));
+    }
+    int64_t tokens = 0;
+    for (const auto& part : parts) {
+      tokens += FrameCount(static_cast<int64_t>(part.size()), config_.audio.frame_samples);
     }
     uses_.push_back({name, kind, tokens});
-    message_.sounds.push_back(AudioInput{std::move(samples)});
+    const double seconds = static_cast<double>(samples.size()) / static_cast<double>(kSampleRate);
+    const int64_t all = Tokens();
+    if (values_.context > 0 && all > values_.context) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: {:.0f} s of sound are {} tokens{}, and the context holds {}", name, seconds, tokens,
+                              all > tokens ? fmt::format(", {} with the other media", all) : "", values_.context),
+                  "write it down with 'linnet transcribe', give less of it, or ask for a larger --context");
+    }
+    if (parts.size() > 1) TellParts(name, parts, seconds, tokens);
+    for (const auto& part : parts) message_.sounds.push_back(AudioInput{{part.begin(), part.end()}});
+    return {};
+  }
+
+  static void TellParts(const std::string& name, std::span<const std::span<const float>> parts, double seconds,
+                        int64_t tokens) {
+    std::string times;
+    size_t at = 0;
+    for (size_t i = 0; i + 1 < parts.size() && i < kMostTimesShown; ++i) {
+      at += parts[i].size();
+      times += fmt::format("{}{:.1f}", i == 0 ? "" : ", ", static_cast<double>(at) / static_cast<double>(kSampleRate));
+    }
+    Note(name, fmt::format("{:.0f} s are given as {} sounds of at most {} s, {} tokens, cut in the pauses at {} s{}; "
+                           "'linnet transcribe' writes down long recordings",
+                           seconds, parts.size(), kPartSeconds, tokens, times,
+                           parts.size() - 1 > kMostTimesShown ? " …" : ""));
   }
 
   const MediaArgs& values_;
@@ -157,6 +206,7 @@ void DeclareMedia(Args& args, MediaArgs& values) {
   args.Choice("--frame-tokens", values.frame_tokens, {"70", "140", "280", "560", "1120"},
               "tokens a video frame may take");
   args.Flag("--no-sandbox", values.no_sandbox, "decode media inside this process");
+  DeclareMic(args, values.mic);
 }
 
 Status LoadMedia(const MediaArgs& values, const ModelConfig& config, UserMessage& message,
@@ -167,6 +217,11 @@ Status LoadMedia(const MediaArgs& values, const ModelConfig& config, UserMessage
   for (const std::string& file : values.audio) LINNET_TRY(loading.Sound(file));
   if (values.Any()) WarnOfWeakness(loading.loader());
   return {};
+}
+
+Status LoadMic(const MediaArgs& values, const ModelConfig& config, const std::atomic<bool>& stop, UserMessage& message,
+               std::vector<MediaUse>& uses) {
+  return Loading(values, config, message, uses).Microphone(stop);
 }
 
 void WarnOfWeakness(const MediaLoader& loader) {

@@ -127,6 +127,7 @@ MediaArgs WithoutFiles(MediaArgs media) {
   media.images.clear();
   media.audio.clear();
   media.videos.clear();
+  media.mic.on = false;
   return media;
 }
 
@@ -142,6 +143,7 @@ Result<int> Continue(const RunArgs& args, Engine& engine, const std::string& tex
 // Everything between the parsed arguments and the answer; every error ends up in one place.
 Result<int> Run(const RunArgs& args) {
   LINNET_TRY(CheckRaw(args));
+  LINNET_TRY(CheckMic(args.media.mic));
   LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
   LINNET_ASSIGN(GenerateOptions options, ToGenerateOptions(args.sampling));
   LINNET_ASSIGN(options.draft, DraftsOf(args.model));
@@ -163,6 +165,10 @@ Result<int> Run(const RunArgs& args) {
                                       : std::min(kUsualContext, engine->config().max_position_embeddings);
   LINNET_TRY(LoadMedia(media, engine->config(), message, uses));
   LINNET_ASSIGN(Conversation conversation, Conversation::Create(*engine, session, setup));
+  if (media.mic.on) {
+    const InterruptGuard interrupt;
+    LINNET_TRY(LoadMic(media, engine->config(), interrupt.flag(), message, uses));
+  }
   if (!prompt) {
     return Chat(*engine, conversation, {Title(args, *engine), std::move(message), WithoutFiles(media), options});
   }
@@ -189,7 +195,8 @@ Command RunCommand() {
             DeclareSampling(args, values->sampling);
             DeclareDrafting(args, values->model);
             args.Footer(
-                "Pictures are put before the text and sound after it, as the model was trained.\n"
+                "Pictures are put before the text and sound after it, as the model was trained. A sound of more than\n"
+                "30 s is given as several of at most 15 s, cut at its pauses; long recordings are for 'linnet transcribe'.\n"
                 "Without a prompt at a terminal it is a chat; Ctrl-C stops an answer, /help lists the commands.\n"
                 "Examples:\n"
                 "  linnet run -p \"what is in the picture\" --image examples/shapes.png\n"

@@ -24,6 +24,9 @@ TranscriptFormat FormatOf(const std::string& name) {
   return name == "json" ? TranscriptFormat::kJson : TranscriptFormat::kText;
 }
 
+// Words come this much after the pause that ends them.
+constexpr double kLiveLookahead = 0.6;
+
 std::string Clock(double seconds) {
   const auto whole = static_cast<int64_t>(seconds);
   return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
@@ -68,6 +71,10 @@ bool IsNewer(const std::string& output, const std::string& input) {
   return !error && made >= changed;
 }
 
+std::string RepeatNote(int64_t cut) {
+  return cut == 0 ? "" : fmt::format("in {} pieces the model repeated itself and was stopped", cut);
+}
+
 // The transcript as it grows: on standard output at once, for a file collected until it is complete.
 class Output {
  public:
@@ -76,6 +83,8 @@ class Output {
     Put(writer_.Begin());
   }
   void Add(const Utterance& utterance) { Put(writer_.Add(utterance)); }
+  // The file as it would be if the recording ended here.
+  std::string SoFar(double seconds) const { return content_ + writer_.End(seconds); }
   const std::string& End(double seconds) {
     Put(writer_.End(seconds));
     return content_;
@@ -92,7 +101,8 @@ class Output {
 }  // namespace
 
 void DeclareSpeech(Args& args, SpeechArgs& values) {
-  args.Positional("FILE", values.files, "recordings (WAV; FLAC, MP3, Ogg, M4A, WebM), videos");
+  args.Positional("FILE", values.files, "recordings (WAV; FLAC, MP3, Ogg, M4A, WebM), videos", false);
+  DeclareMic(args, values.mic);
   DeclareModel(args, values.model, false);
   args.Choice("-f,--format", values.format, {"txt", "srt", "vtt", "json"}, "form of the transcript");
   args.Option("-o,--output", values.output, "file, or directory for several; without it standard output");
@@ -103,6 +113,20 @@ void DeclareSpeech(Args& args, SpeechArgs& values) {
   args.Option("--pad-seconds", values.split.pad_seconds, "silence around a piece that is heard with it");
   args.Flag("--no-sandbox", values.no_sandbox, "decode media inside this process");
   args.Flag("-q,--quiet", values.quiet, "no notes on standard error");
+}
+
+Status CheckSpeech(const SpeechArgs& values) {
+  LINNET_TRY(CheckMic(values.mic));
+  if (values.files.empty() == values.mic.on) return {};
+  return values.mic.on
+             ? Fail(ErrorCode::kInvalidArgument, "--mic and files are given", "do one after the other")
+             : Fail(ErrorCode::kInvalidArgument, "no FILE is given", "give recordings, or --mic to record now");
+}
+
+SplitOptions SplitOf(const SpeechArgs& values) {
+  SplitOptions split = values.split;
+  if (values.mic.on) split.lookahead_seconds = kLiveLookahead;
+  return split;
 }
 
 Result<std::string> OutputOf(const SpeechArgs& args, const std::string& file, const std::string& suffix) {
@@ -181,8 +205,32 @@ Status WriteDown(const SpeechArgs& args, const std::string& file, const std::str
     journal->Remove();
   }
   if (!reader.info().note.empty()) note(reader.info().note);
-  if (cut > 0) note(fmt::format("in {} pieces the model repeated itself and was stopped", cut));
+  if (cut > 0) note(RepeatNote(cut));
   return {};
+}
+
+Status WriteDownMic(const SpeechArgs& args, Transcriber& transcriber, const std::atomic<bool>& stop) {
+  LINNET_ASSIGN(const std::string path, OutputOf(args, "microphone", "." + args.format));
+  std::error_code ignored;
+  if (!path.empty() && !args.again && fs::exists(path, ignored)) {
+    return Fail(ErrorCode::kInvalidArgument, path + " is there already", "name another file, or add --again to replace it");
+  }
+  LINNET_ASSIGN(AudioReader reader, OpenMic(args.mic, args.quiet, [&] { return stop.load(); }));
+  Output output(args, "microphone", !path.empty());
+  int64_t cut = 0;
+  const auto length = transcriber.Run(reader, 0, [&](const Utterance& utterance) -> Status {
+    cut += utterance.cut;
+    output.Add(utterance);
+    return path.empty() ? Status() : WriteWhole(path, output.SoFar(utterance.end));
+  });
+  if (!length) return Prefixed("microphone", length.error());
+  const auto note = [&](const std::string& text) {
+    if (!args.quiet && !text.empty()) fmt::print(stderr, "linnet: microphone: {}\n", text);
+  };
+  note(reader.info().note);
+  note(RepeatNote(cut));
+  const std::string& content = output.End(*length);
+  return path.empty() ? Status() : WriteWhole(path, content);
 }
 
 int ForEachFile(const std::vector<std::string>& files, const std::function<Status(const std::string&)>& one) {

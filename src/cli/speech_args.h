@@ -10,6 +10,7 @@
 #include "assist/transcriber.h"
 #include "assist/transcript.h"
 #include "cli/args.h"
+#include "cli/mic_args.h"
 #include "cli/model_args.h"
 #include "media/media_loader.h"
 
@@ -25,15 +26,24 @@ struct SpeechArgs {
   bool quiet = false;
   SplitOptions split;
   bool no_sandbox = false;
+  MicArgs mic;
 };
 
 void DeclareSpeech(Args& args, SpeechArgs& values);
+// Errors: kInvalidArgument when there is nothing to hear, or files and the microphone together.
+Status CheckSpeech(const SpeechArgs& values);
+// How recordings are to be cut; what is spoken live is judged sooner.
+SplitOptions SplitOf(const SpeechArgs& values);
 
 // Writes down one recording, to standard output or into its file, whose journal remembers what is done: a run
 // that was stopped goes on there. `language` as in TranscribeOptions. Errors: those of the loader, the model
 // and the disk.
 Status WriteDown(const SpeechArgs& args, const std::string& file, const std::string& language,
                  Transcriber& transcriber, const MediaLoader& loader, const std::atomic<bool>& cancel);
+
+// Writes down what is spoken into the microphone, piece by piece as it is spoken, until `stop`; then what is left of it.
+// A file holds the transcript so far at all times.
+Status WriteDownMic(const SpeechArgs& args, Transcriber& transcriber, const std::atomic<bool>& stop);
 
 // The file that the transcript of `file` goes to; empty = standard output. Errors: kInvalidArgument.
 Result<std::string> OutputOf(const SpeechArgs& args, const std::string& file, const std::string& suffix);

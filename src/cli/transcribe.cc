@@ -12,11 +12,16 @@ namespace linnet {
 namespace {
 
 Result<int> Run(const SpeechArgs& args) {
+  LINNET_TRY(CheckSpeech(args));
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
-  LINNET_ASSIGN(Transcriber transcriber, Transcriber::Create(*engine, session, {args.split, ""}));
+  LINNET_ASSIGN(Transcriber transcriber, Transcriber::Create(*engine, session, {SplitOf(args), ""}));
   const MediaLoader loader({.sandbox = !args.no_sandbox});
   const InterruptGuard interrupt;
+  if (args.mic.on) {
+    LINNET_TRY(WriteDownMic(args, transcriber, interrupt.flag()));
+    return FlushOutput();
+  }
   const int code = ForEachFile(args.files, [&](const std::string& file) {
     return WriteDown(args, file, "", transcriber, loader, interrupt.flag());
   });
@@ -27,7 +32,7 @@ Result<int> Run(const SpeechArgs& args) {
 }  // namespace
 
 Command TranscribeCommand() {
-  return {"transcribe", "write down recordings of any length", [](Args& args) {
+  return {"transcribe", "write down recordings of any length, or what is spoken now", [](Args& args) {
             auto values = std::make_shared<SpeechArgs>();
             DeclareSpeech(args, *values);
             args.Footer(
@@ -35,6 +40,7 @@ Command TranscribeCommand() {
                 "With -o a run that was stopped goes on where it was when it is started again.\n"
                 "Examples:\n"
                 "  linnet transcribe examples/command.wav\n"
+                "  linnet transcribe --mic --timestamps\n"
                 "  linnet transcribe talk.mp3 --model gemma-4-12b-it-q4_0.gguf --timestamps\n"
                 "  linnet transcribe *.m4a --model gemma-4-12b-it-q4_0.gguf --format srt -o subtitles/\n");
             return [values] {

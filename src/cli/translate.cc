@@ -90,6 +90,7 @@ Status Translate(const TranslateArgs& args, const std::string& language, const s
 }
 
 Result<int> Run(const TranslateArgs& args) {
+  LINNET_TRY(CheckSpeech(args.speech));
   const std::string language = LanguageName(args.to);
   if (language.empty()) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("--to \"{}\" names no language", args.to),
@@ -98,9 +99,13 @@ Result<int> Run(const TranslateArgs& args) {
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.speech.model));
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.speech.model));
   LINNET_ASSIGN(Transcriber transcriber,
-                Transcriber::Create(*engine, session, {args.speech.split, language}));
+                Transcriber::Create(*engine, session, {SplitOf(args.speech), language}));
   const MediaLoader loader({.sandbox = !args.speech.no_sandbox});
   const InterruptGuard interrupt;
+  if (args.speech.mic.on) {
+    LINNET_TRY(WriteDownMic(args.speech, transcriber, interrupt.flag()));
+    return FlushOutput();
+  }
   const int code = ForEachFile(args.speech.files, [&](const std::string& file) {
     return Translate(args, language, file, transcriber, loader, interrupt.flag());
   });
@@ -111,7 +116,7 @@ Result<int> Run(const TranslateArgs& args) {
 }  // namespace
 
 Command TranslateCommand() {
-  return {"translate", "translate recordings and texts", [](Args& args) {
+  return {"translate", "translate recordings, texts, or what is spoken now", [](Args& args) {
             auto values = std::make_shared<TranslateArgs>();
             DeclareSpeech(args, values->speech);
             args.Option("--to", values->to, "the language: a code as fr, or its English name");

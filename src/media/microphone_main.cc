@@ -53,13 +53,12 @@ std::string KnownKinds() {
   const AVInputFormat* format = nullptr;
   while ((format = av_input_audio_device_next(format)) != nullptr) {
     const std::string_view names = format->name;
-    kinds += std::string(names.substr(0, names.find(','))) + ", ";
+    kinds += (kinds.empty() ? "" : ", ") + std::string(names.substr(0, names.find(',')));
   }
-  return kinds + std::string(kMadeSound);
+  return kinds;
 }
 
 const AVInputFormat* FormatOf(const std::string& kind) {
-  if (kind == kMadeSound) return av_find_input_format(kind.c_str());
   const AVInputFormat* format = nullptr;
   while ((format = av_input_audio_device_next(format)) != nullptr) {
     if (av_match_name(kind.c_str(), format->name) != 0) return format;

@@ -1,0 +1,47 @@
+#include "cli/mic_args.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "media/microphone.h"
+
+namespace linnet {
+void DeclareMic(Args& args, MicArgs& values) {
+  args.Flag("--mic", values.on, "record from the microphone, until Ctrl-C or --seconds");
+  args.Option("--mic-device", values.device, "another one, as alsa:hw:1 or pulse:NAME; the system's if none is named");
+  args.Option("--seconds", values.seconds, "with --mic: record this long");
+}
+
+Status CheckMic(const MicArgs& values) {
+  if (!values.on && (!values.device.empty() || values.seconds != 0)) {
+    return Fail(ErrorCode::kInvalidArgument, "--mic-device and --seconds are for --mic", "add --mic");
+  }
+  if (!(values.seconds >= 0 && values.seconds <= 1e6)) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("--seconds {:g}", values.seconds),
+                "record up to 1000000 s, or leave it out to end with Ctrl-C");
+  }
+  return {};
+}
+
+Result<AudioReader> OpenMic(const MicArgs& values, bool quiet, std::function<bool()> stopped) {
+  LINNET_ASSIGN(AudioReader reader,
+                OpenMicrophone({.device = values.device, .max_seconds = values.seconds}, std::move(stopped)));
+  if (!quiet) {
+    fmt::print(stderr, "linnet: recording{}; Ctrl-C ends it\n",
+               values.seconds > 0 ? fmt::format(" for at most {:.0f} s", values.seconds) : "");
+  }
+  return reader;
+}
+
+Result<AudioClip> RecordClip(MicArgs values, double most_seconds, const std::atomic<bool>& stop) {
+  values.seconds = values.seconds > 0 ? std::min(values.seconds, most_seconds) : most_seconds;
+  LINNET_ASSIGN(AudioReader reader, OpenMic(values, false, [&] { return stop.load(); }));
+  auto clip = ReadClip(reader, most_seconds + 1);
+  if (!clip) return Prefixed("microphone", std::move(clip).error());
+  return clip;
+}
+
+}  // namespace linnet
