@@ -2,10 +2,12 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <string>
 
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -52,6 +54,34 @@ TEST(Sandbox, TakesFilesSocketsProgramsAndCodeAway) {
   ::close(open_before);
   if (code == 77) GTEST_SKIP() << "neither landlock nor seccomp is there";
   EXPECT_TRUE(code == 0 || code == 78) << code;
+}
+
+TEST(Sandbox, AProgramOfOthersReadsTheSystemAndNothingElse) {
+  const std::string secret = ::testing::TempDir() + "linnet-secret";
+  ::close(::open(secret.c_str(), O_CREAT | O_WRONLY, 0600));
+  const int code = InChild([&] {
+    const SandboxState state = EnterProgramSandbox("/bin/true", {});
+    if (!state.limits) return 1;
+    if (!state.no_files || !state.few_calls) return 77;
+    if (::open(secret.c_str(), O_RDONLY) >= 0) return 2;
+    if (::open("/etc/passwd", O_RDONLY) >= 0) return 3;
+    if (::open(secret.c_str(), O_WRONLY) >= 0) return 4;
+    if (::socket(AF_UNIX, SOCK_STREAM, 0) >= 0) return 5;
+    if (::fork() >= 0) return 6;
+    if (::kill(::getppid(), 0) == 0) return 7;
+    const int library = ::open("/usr", O_RDONLY);
+    if (library < 0) return 8;
+    char name[] = "/bin/sh", option[] = "-c", command[] = "exit 9";
+    char* const shell[] = {name, option, command, nullptr};
+    BecomeProgram(shell);  // must fail
+    char allowed[] = "/bin/true";
+    char* const arguments[] = {allowed, nullptr};
+    BecomeProgram(arguments);
+    return 10;
+  });
+  ::unlink(secret.c_str());
+  if (code == 77) GTEST_SKIP() << "landlock or seccomp is not there";
+  EXPECT_EQ(code, 0);
 }
 
 TEST(Sandbox, MemoryIsLimited) {

@@ -64,7 +64,7 @@ class Inspection {
  private:
   Status Pages(const MediaSource& source) {
     LINNET_ASSIGN(const PageRanges ranges, ParsePages(args_.pages));
-    LINNET_ASSIGN(const std::vector<Picture> pages, LoadPdfPages(source, ranges));
+    LINNET_ASSIGN(const std::vector<Picture> pages, LoadPdfPages(loader_, source, ranges));
     for (const Picture& page : pages) LINNET_TRY(Show(source, page));
     return {};
   }

@@ -102,7 +102,7 @@ class Loading {
  private:
   Status Pdf(const MediaSource& source) {
     LINNET_ASSIGN(const PageRanges ranges, ParsePages(values_.pages.empty() ? "1" : values_.pages));
-    LINNET_ASSIGN(const std::vector<Picture> pages, LoadPdfPages(source, ranges));
+    LINNET_ASSIGN(const std::vector<Picture> pages, LoadPdfPages(loader_, source, ranges));
     if (values_.pages.empty()) Note(source.name, "its first page is used; --pages 1-3 takes more");
     for (const Picture& page : pages) LINNET_TRY(AddPicture(source.name, page));
     return {};

@@ -14,13 +14,15 @@ std::unexpected<Error> DamagedAnswer() {
   return Fail(ErrorCode::kBadFile, "the decoder gave a damaged answer", "convert the file");
 }
 
+Result<ChildProcess> StartWith(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+                               const MediaSource& source) {
+  return source.file.empty() ? ChildProcess::Start(program, arguments, source.bytes)
+                             : ChildProcess::Start(program, arguments, source.file);
+}
+
 Result<Helper> Helper::Start(const std::filesystem::path& program, const std::vector<std::string>& arguments,
                              const MediaSource& source, double patience) {
-  if (source.file.empty()) {
-    LINNET_ASSIGN(ChildProcess child, ChildProcess::Start(program, arguments, source.bytes));
-    return Helper(std::move(child), patience);
-  }
-  LINNET_ASSIGN(ChildProcess child, ChildProcess::Start(program, arguments, source.file));
+  LINNET_ASSIGN(ChildProcess child, StartWith(program, arguments, source));
   return Helper(std::move(child), patience);
 }
 

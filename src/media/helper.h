@@ -28,6 +28,10 @@ struct Message {
 
 std::unexpected<Error> DamagedAnswer();
 
+// A process with the source as its standard input.
+Result<ChildProcess> StartWith(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+                               const MediaSource& source);
+
 class Helper {
  public:
   // `patience`: seconds without a sign until it is taken to hang.

@@ -3,6 +3,7 @@
 //
 //   linnet-media picture APPLY_ORIENTATION MAX_PIXELS
 //   linnet-media sound
+//   linnet-media pages PROGRAM ARGUMENTS... : becomes a page converter, after the greeting; its output follows
 //   linnet-media video FPS MAX_FRAMES BUDGET CELL SOUND MAX_SOUND_SECONDS
 #include <cstdio>
 #include <cstdlib>
@@ -79,8 +80,21 @@ Status DecodeOneVideo(std::span<const uint8_t> bytes, char** arguments) {
   return {};
 }
 
+void Greet(const SandboxState& state) {
+  MessageWriter hello('H');
+  Send(hello.U64((state.limits ? 1u : 0u) | (state.no_files ? 2u : 0u) | (state.few_calls ? 4u : 0u)));
+}
+
+int BecomeConverter(char** program) {
+  constexpr uint64_t kMostSeconds = 600;  // of processor time, for a hundred pages at most
+  Greet(EnterProgramSandbox(program[0], {.cpu_seconds = kMostSeconds}));
+  BecomeProgram(program);
+  return media_internal::kConverterNotStarted;
+}
+
 int Run(int count, char** arguments) {
   const std::string_view kind = count > 1 ? arguments[1] : "";
+  if (kind == "pages" && count > 2) return BecomeConverter(arguments + 2);
   const bool picture = kind == "picture" && count == 4, sound = kind == "sound" && count == 2;
   const bool video = kind == "video" && count == 8;
   if (!picture && !sound && !video) {
@@ -89,8 +103,7 @@ int Run(int count, char** arguments) {
   }
   auto file = MappedFile::FromStandardInput("");
   const SandboxState state = EnterSandbox({});
-  MessageWriter hello('H');
-  Send(hello.U64((state.limits ? 1u : 0u) | (state.no_files ? 2u : 0u) | (state.few_calls ? 4u : 0u)));
+  Greet(state);
   Status status;
   if (!file)
     status = std::unexpected(file.error());

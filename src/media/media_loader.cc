@@ -177,4 +177,15 @@ Result<VideoClip> MediaLoader::LoadVideo(const MediaSource& source, const VideoO
   return WithName(source, load());
 }
 
+Result<ChildProcess> MediaLoader::StartProgram(const std::filesystem::path& program,
+                                               const std::vector<std::string>& arguments, const MediaSource& source,
+                                               double patience_seconds) const {
+  if (helper_.empty()) return media_internal::StartWith(program, arguments, source);
+  std::vector<std::string> all = {"pages", program.string()};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  LINNET_ASSIGN(Helper helper, Helper::Start(helper_, all, source, patience_seconds));
+  LINNET_ASSIGN(*granted_, helper.Greeting());
+  return std::move(helper.process());
+}
+
 }  // namespace linnet

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/child_process.h"
+#include "media/wire.h"
 
 namespace linnet {
 namespace {
@@ -72,7 +73,7 @@ Result<bool> ReadPpm(ChildProcess& child, double patience, Picture& picture) {
   return true;
 }
 
-Status LoadRange(const MediaSource& source, std::pair<int64_t, int64_t> range, double patience,
+Status LoadRange(const MediaLoader& loader, const MediaSource& source, std::pair<int64_t, int64_t> range, double patience,
                  std::vector<Picture>& pages) {
   const std::filesystem::path converter = FindConverter();
   if (converter.empty()) {
@@ -87,19 +88,21 @@ Status LoadRange(const MediaSource& source, std::pair<int64_t, int64_t> range, d
                                               "-l",
                                               std::to_string(range.second),
                                               "-"};
-  auto started = source.file.empty() ? ChildProcess::Start(converter, arguments, source.bytes)
-                                     : ChildProcess::Start(converter, arguments, source.file);
-  if (!started) return std::unexpected(std::move(started).error());
+  LINNET_ASSIGN(ChildProcess child, loader.StartProgram(converter, arguments, source, patience));
   int64_t got = 0;
   const int64_t wanted = range.second - range.first + 1;
   for (; got < wanted; ++got) {
     Picture page;
-    LINNET_ASSIGN(const bool more, ReadPpm(*started, patience, page));
+    LINNET_ASSIGN(const bool more, ReadPpm(child, patience, page));
     if (!more) break;
     pages.push_back(std::move(page));
   }
   if (got == wanted) return {};
-  const std::string how = started->Wait();
+  const std::string how = child.Wait();
+  if (got == 0 && how == fmt::format("ended with exit code {}", media_internal::kConverterNotStarted)) {
+    return Fail(ErrorCode::kUnsupported, fmt::format("{} cannot be started in the sandbox", converter.string()),
+                "where it is no plain program of the system, use --no-sandbox");
+  }
   return Fail(ErrorCode::kBadFile,
               how.empty() || got > 0 ? fmt::format("it has no page {}", range.first + got)
                                      : fmt::format("page {} cannot be drawn (pdftoppm {})", range.first, how),
@@ -148,11 +151,11 @@ bool IsPdf(const MediaSource& source) {
   return std::string_view(start, sizeof(start)) == kMagic;
 }
 
-Result<std::vector<Picture>> LoadPdfPages(const MediaSource& source, const PageRanges& pages,
+Result<std::vector<Picture>> LoadPdfPages(const MediaLoader& loader, const MediaSource& source, const PageRanges& pages,
                                           double patience_seconds) {
   std::vector<Picture> pictures;
   for (const auto& range : pages) {
-    if (const Status status = LoadRange(source, range, patience_seconds, pictures); !status) {
+    if (const Status status = LoadRange(loader, source, range, patience_seconds, pictures); !status) {
       return status.error().what.starts_with(source.name) ? std::unexpected(status.error())
                                                           : Prefixed(source.name, status.error());
     }

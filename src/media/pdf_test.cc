@@ -19,6 +19,9 @@ const std::string kTwoPages =
     "6 0 obj <</Length 27>> stream\n0 0 1 rg 0 0 200 100 re f  \nendstream endobj\n"
     "trailer <</Root 1 0 R>>\n";
 
+// With all of the sandbox that the system grants.
+const MediaLoader kLoader({.helper = LINNET_MEDIA_HELPER});
+
 MediaSource Source(const std::string& text) {
   return {std::vector<uint8_t>(text.begin(), text.end()), "letter.pdf"};
 }
@@ -38,7 +41,7 @@ TEST(Pdf, IsToldByItsStart) {
 }
 
 TEST(Pdf, PagesArePictures) {
-  const auto pages = LoadPdfPages(Source(kTwoPages), {{1, 2}});
+  const auto pages = LoadPdfPages(kLoader, Source(kTwoPages), {{1, 2}});
   if (!pages && pages.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << pages.error().Message();
   ASSERT_TRUE(pages.has_value()) << pages.error().Message();
   ASSERT_EQ(pages->size(), 2u);
@@ -54,13 +57,24 @@ TEST(Pdf, PagesArePictures) {
   EXPECT_EQ(at(1, 1500, 500), (std::vector<int>{0, 0, 255}));
 }
 
+TEST(Pdf, TheSandboxChangesNoPixel) {
+  const auto with = LoadPdfPages(kLoader, Source(kTwoPages), {{1, 1}});
+  if (!with && with.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << with.error().Message();
+  ASSERT_TRUE(with.has_value()) << with.error().Message();
+  const MediaLoader off({.sandbox = false});
+  const auto without = LoadPdfPages(off, Source(kTwoPages), {{1, 1}});
+  ASSERT_TRUE(without.has_value()) << without.error().Message();
+  EXPECT_EQ(with->front().rgb, without->front().rgb);
+  EXPECT_NE(off.Weakness().find("the sandbox is off"), std::string::npos);
+}
+
 TEST(Pdf, MissingPagesAndDamagedFilesAreErrors) {
-  const auto missing = LoadPdfPages(Source(kTwoPages), {{2, 4}});
+  const auto missing = LoadPdfPages(kLoader, Source(kTwoPages), {{2, 4}});
   ASSERT_FALSE(missing.has_value());
   if (missing.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << missing.error().Message();
   EXPECT_NE(missing.error().what.find("letter.pdf: it has no page 3"), std::string::npos)
       << missing.error().what;
-  EXPECT_FALSE(LoadPdfPages(Source("%PDF-1.4\nnothing"), {{1, 1}}).has_value());
+  EXPECT_FALSE(LoadPdfPages(kLoader, Source("%PDF-1.4\nnothing"), {{1, 1}}).has_value());
 }
 
 }  // namespace

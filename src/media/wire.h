@@ -24,6 +24,7 @@ namespace linnet::media_internal {
 inline constexpr size_t kMessageHead = 9;              // kind, u64 length
 inline constexpr uint64_t kMaxSmallMessage = 1 << 20;  // everything but pixels
 inline constexpr size_t kMaxSamplesPerMessage = 1 << 16;
+inline constexpr int kConverterNotStarted = 126;  // exit code, as a shell has it
 
 class MessageWriter {
  public:
