@@ -56,7 +56,9 @@ class Inspection {
     // MP4 and WebM may hold sound alone.
     const Status video = Video(source);
     if (video || video.error().code != ErrorCode::kUnsupported) return video;
-    return Sound(source) ? Status() : video;
+    if (!Sound(source)) return video;
+    fmt::print(stderr, "linnet: {}; its sound alone is shown\n", video.error().what);
+    return {};
   }
 
   const MediaLoader& loader() const { return loader_; }
@@ -141,13 +143,13 @@ class Inspection {
     Write(fmt::format("{}: {}, {} x {} pixels, {:.2f} frames a second, {:.2f} s\n", source.name, info.format,
                       info.width, info.height, info.fps, info.seconds));
     if (!clip.note.empty()) Write("  note: " + clip.note + "\n");
-    Write(fmt::format("  {} frames of {} x {} pixels, {} tokens each, {} together\n", clip.frames.size(),
+    Write(fmt::format("  {} frame{} of {} x {} pixels, {} tokens each, {} together\n", clip.frames.size(), clip.frames.size() == 1 ? "" : "s",
                       first.width, first.height, frame_tokens,
                       frame_tokens * static_cast<int64_t>(clip.frames.size())));
     std::vector<Picture> frames;
     for (ClipFrame& frame : clip.frames) {
       Write(fmt::format("  frame {:3}: {:8.2f} s, told as {}\n", frames.size() + 1, frame.seconds,
-                        TimestampText(frame.seconds)));
+                        ClipTimestamp(frame.seconds)));
       DrawGrid(frame.picture, kCell);
       frames.push_back(std::move(frame.picture));
     }

@@ -22,7 +22,7 @@ namespace {
 constexpr const char* kContainers =
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,flac,aac,avi,wav,w64,aiff,caf,amr,mpegts,mpeg,flv";
 constexpr const char* kCodecs =
-    "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,theora,h263,prores,"
+    "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,theora,h263,flv,prores,"
     "flac,mp3,mp3float,mp2,mp2float,vorbis,libvorbis,opus,libopus,aac,aac_fixed,alac,ac3,eac3,amrnb,amrwb,"
     "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,"
     "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,gsm_ms";

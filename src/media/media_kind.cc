@@ -1,5 +1,6 @@
 #include "media/media_kind.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 
@@ -31,6 +32,7 @@ constexpr Magic kMagics[] = {
     {0, "OggS"sv, MediaKind::kSound},
     {0, "FORM"sv, MediaKind::kSound},
     {0, "caff"sv, MediaKind::kSound},
+    {0, "riff\x2e\x91\xcf\x11"sv, MediaKind::kSound},  // Wave64
     {0, "#!AMR"sv, MediaKind::kSound},
     {4, "ftypM4A"sv, MediaKind::kSound},
     {4, "ftypM4B"sv, MediaKind::kSound},
@@ -43,9 +45,26 @@ constexpr Magic kMagics[] = {
     {0, "BM"sv, MediaKind::kPicture},
 };
 
+// The first pages of an Ogg file tell its tracks.
+bool OggHasVideo(std::span<const uint8_t> start) {
+  constexpr size_t kFirstPages = 4096;
+  const std::string_view text(reinterpret_cast<const char*>(start.data()), std::min(start.size(), kFirstPages));
+  return text.starts_with("OggS"sv) && text.find("\x80theora"sv) != text.npos;
+}
+
+// Packets of 188 bytes that each begin with one sign.
+bool IsTransportStream(std::span<const uint8_t> start) {
+  constexpr size_t kPacket = 188;
+  for (size_t packet = 0; packet < 3; ++packet) {
+    if (start.size() <= packet * kPacket || start[packet * kPacket] != 0x47) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 MediaKind GuessMediaKind(std::span<const uint8_t> start) {
+  if (OggHasVideo(start) || IsTransportStream(start)) return MediaKind::kVideo;
   for (const Magic& magic : kMagics) {
     if (start.size() >= magic.at + magic.bytes.size() &&
         std::memcmp(start.data() + magic.at, magic.bytes.data(), magic.bytes.size()) == 0) {

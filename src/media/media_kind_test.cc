@@ -22,5 +22,18 @@ TEST(MediaKind, IsToldByTheContent) {
   EXPECT_FALSE(GuessMediaKind(std::filesystem::path("/nowhere/a.png")).has_value());
 }
 
+TEST(MediaKind, ContainersOfBothAreToldApart) {
+  const auto kind = [](std::string start) {
+    start.resize(1000, '\0');
+    return GuessMediaKind(std::span(reinterpret_cast<const uint8_t*>(start.data()), start.size()));
+  };
+  EXPECT_EQ(kind("OggS" + std::string(24, '\1') + "\x80theora"), MediaKind::kVideo);
+  EXPECT_EQ(kind("OggS" + std::string(24, '\1') + "OpusHead"), MediaKind::kSound);
+  std::string stream(1000, 'x');
+  for (size_t at = 0; at < 1000; at += 188) stream[at] = 0x47;
+  EXPECT_EQ(kind(stream), MediaKind::kVideo);
+  EXPECT_EQ(kind("G" + std::string(187, 'x') + "GIF"), MediaKind::kUnknown);
+}
+
 }  // namespace
 }  // namespace linnet

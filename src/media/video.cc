@@ -56,6 +56,11 @@ std::string TimestampText(double seconds) {
                      static_cast<int64_t>(rest));
 }
 
+std::string ClipTimestamp(double seconds) {
+  constexpr double kClockSlack = 0.0005;
+  return TimestampText(seconds + kClockSlack);
+}
+
 std::string FrameTimestamp(int64_t index, double fps, bool sampled) {
   if (!(fps > 0) || !std::isfinite(fps)) fps = kAssumedFps;
   return TimestampText(sampled ? static_cast<double>(static_cast<float>(index) / static_cast<float>(fps))

@@ -26,6 +26,9 @@ Result<std::vector<int64_t>> SampleFramesAtRate(int64_t total, double video_fps,
 // "MM:SS"; minutes may exceed 99. REQUIRES: seconds is finite and not negative.
 std::string TimestampText(double seconds);
 
+// The same for a frame of a clip. Container clocks round: one a hair before a full second shows that second.
+std::string ClipTimestamp(double seconds);
+
 // The same for a frame by its number. An fps that is not above 0 counts as kAssumedFps. The reference
 // computes with float32 when frames were sampled and with float64 when all were taken.
 std::string FrameTimestamp(int64_t index, double fps, bool sampled);

@@ -32,13 +32,11 @@ Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double 
 }
 
 VideoInput MakeVideoInput(const VideoClip& clip, const ModelConfig& config) {
-  // Container clocks round: a frame a hair before the full second shows that second.
-  constexpr double kClockSlack = 0.0005;
   VideoInput video;
   for (const ClipFrame& frame : clip.frames) {
     PatchRows rows = CutPatches(frame.picture, PixelScale::kDivision, config.vision.cell());
     video.frames.push_back({rows.rows, std::move(rows.patches), std::move(rows.positions)});
-    video.timestamps.push_back(TimestampText(frame.seconds + kClockSlack));
+    video.timestamps.push_back(ClipTimestamp(frame.seconds));
   }
   return video;
 }
