@@ -15,8 +15,8 @@ void DeclareMic(Args& args, MicArgs& values) {
   args.Option("--seconds", values.seconds, "with --mic: record this long");
 }
 
-Status CheckMic(const MicArgs& values) {
-  if (!values.on && (!values.device.empty() || values.seconds != 0)) {
+Status CheckMic(const MicArgs& values, bool later) {
+  if (!values.on && !later && (!values.device.empty() || values.seconds != 0)) {
     return Fail(ErrorCode::kInvalidArgument, "--mic-device and --seconds are for --mic", "add --mic");
   }
   if (!(values.seconds >= 0 && values.seconds <= 1e6)) {

@@ -65,7 +65,7 @@ Result<std::string> ReadTextFile(const std::string& path) {
 
 // --raw leaves out the chat format, and with it everything that has a place in it only.
 Status CheckRaw(const RunArgs& args) {
-  const std::pair<const char*, bool> others[] = {{"--image, --audio and --video", args.media.Any()},
+  const std::pair<const char*, bool> others[] = {{"--image, --audio, --video and --mic", args.media.Any()},
                                                  {"--system", !args.system.empty()},
                                                  {"--tools", !args.tools.empty()},
                                                  {"--think", args.thinking}};
@@ -143,8 +143,8 @@ Result<int> Continue(const RunArgs& args, Engine& engine, const std::string& tex
 // Everything between the parsed arguments and the answer; every error ends up in one place.
 Result<int> Run(const RunArgs& args) {
   LINNET_TRY(CheckRaw(args));
-  LINNET_TRY(CheckMic(args.media.mic));
   LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
+  LINNET_TRY(CheckMic(args.media.mic, !prompt));
   LINNET_ASSIGN(GenerateOptions options, ToGenerateOptions(args.sampling));
   LINNET_ASSIGN(options.draft, DraftsOf(args.model));
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));

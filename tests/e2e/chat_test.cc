@@ -65,5 +65,42 @@ TEST(Chat, AToolCallTakesItsResult) {
   EXPECT_EQ(chat.Wait(), 0);
 }
 
+TEST(Chat, FilesAreNamedInsideAMessage) {
+  Terminal chat({"run"});
+  ASSERT_TRUE(chat.Expect("> "));
+  chat.Type("what is in the picture @" + InSource("models/chick/examples/see-006.png") + "\n");
+  EXPECT_TRUE(chat.Expect("goes with the next message")) << chat.screen();
+  EXPECT_TRUE(chat.Expect("a purple star and a yellow triangle")) << chat.screen();
+  ASSERT_TRUE(chat.Expect("tokens used"));
+  chat.Type("/quit\n");
+  EXPECT_EQ(chat.Wait(), 0);
+}
+
+// A microphone that speaks without end, in the pace of a person.
+const char* const kSpeaking = "lavfi:sine=sample_rate=16000,arealtime";
+
+TEST(Microphone, CtrlCEndsTheRecordingAndNotTheProgram) {
+  Terminal live({"transcribe", "--mic", "--mic-device", kSpeaking, "-f", "json"});
+  if (!live.Expect("Ctrl-C ends it")) GTEST_SKIP() << live.screen();
+  usleep(1'500'000);
+  live.Type("\x03");
+  EXPECT_TRUE(live.Expect("\"seconds\": ")) << live.screen();
+  EXPECT_EQ(live.Wait(), 0);
+}
+
+TEST(Microphone, ATurnOfTheChatIsSpoken) {
+  Terminal chat({"run", "--mic-device", kSpeaking, "--max-tokens", "4"});
+  ASSERT_TRUE(chat.Expect("> "));
+  chat.Type("/mic\n");
+  if (!chat.Expect("Ctrl-C ends it")) GTEST_SKIP() << chat.screen();
+  usleep(1'000'000);
+  chat.Type("\x03");
+  EXPECT_TRUE(chat.Expect("goes with the next message")) << chat.screen();
+  chat.Type("Transcribe the audio.\n");
+  EXPECT_TRUE(chat.Expect("tokens used")) << chat.screen();
+  chat.Type("/quit\n");
+  EXPECT_EQ(chat.Wait(), 0);
+}
+
 }  // namespace
 }  // namespace linnet
