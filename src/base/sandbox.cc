@@ -18,8 +18,8 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sys/mman.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -78,7 +78,8 @@ bool ForbidFiles(const std::vector<Grant>& grants) {
     if (rule.parent_fd < 0) continue;
     struct stat info{};
     rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE;
-    if (::fstat(rule.parent_fd, &info) == 0 && S_ISDIR(info.st_mode)) rule.allowed_access |= LANDLOCK_ACCESS_FS_READ_DIR;
+    if (::fstat(rule.parent_fd, &info) == 0 && S_ISDIR(info.st_mode))
+      rule.allowed_access |= LANDLOCK_ACCESS_FS_READ_DIR;
     if (grant.execute) rule.allowed_access |= LANDLOCK_ACCESS_FS_EXECUTE;
     ::syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
     ::close(rule.parent_fd);
@@ -114,9 +115,9 @@ std::string LoaderOf(const std::filesystem::path& program) {
 std::vector<Grant> GrantsFor(const std::filesystem::path& program) {
   std::vector<Grant> grants = {{program.string(), true}, {LoaderOf(program), true}};
   // Libraries, fonts and their lists, where systems keep them.
-  for (const char* path : {"/usr", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/gnu/store", "/etc/fonts",
-                           "/etc/ld.so.cache", "/etc/localtime", "/var/cache/fontconfig", "/var/lib/ghostscript/fonts",
-                           "/dev/null"}) {
+  for (const char* path : {"/usr", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/gnu/store",
+                           "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime", "/var/cache/fontconfig",
+                           "/var/lib/ghostscript/fonts", "/dev/null"}) {
     grants.push_back({path});
   }
   if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
@@ -200,20 +201,56 @@ bool FilterCalls() {
 // A program of others makes many calls: what reaches beyond its own memory and files is taken out instead.
 constexpr uint32_t kForbidden[] = {
 #ifdef SYS_fork
-    SYS_fork, SYS_vfork,
+    SYS_fork,
+    SYS_vfork,
 #endif
-    SYS_execveat, SYS_socket, SYS_socketpair, SYS_connect, SYS_bind, SYS_listen, SYS_accept, SYS_accept4, SYS_kill, SYS_tkill,
-    SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp,
-    SYS_pidfd_open, SYS_pidfd_send_signal, SYS_pidfd_getfd, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_unshare,
-    SYS_setns, SYS_open_by_handle_at, SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_keyctl,
-    SYS_add_key, SYS_request_key, SYS_shmget, SYS_shmat, SYS_msgget, SYS_semget, SYS_mq_open, SYS_memfd_create};
+    SYS_execveat,
+    SYS_socket,
+    SYS_socketpair,
+    SYS_connect,
+    SYS_bind,
+    SYS_listen,
+    SYS_accept,
+    SYS_accept4,
+    SYS_kill,
+    SYS_tkill,
+    SYS_rt_sigqueueinfo,
+    SYS_rt_tgsigqueueinfo,
+    SYS_ptrace,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_kcmp,
+    SYS_pidfd_open,
+    SYS_pidfd_send_signal,
+    SYS_pidfd_getfd,
+    SYS_mount,
+    SYS_umount2,
+    SYS_pivot_root,
+    SYS_chroot,
+    SYS_unshare,
+    SYS_setns,
+    SYS_open_by_handle_at,
+    SYS_bpf,
+    SYS_perf_event_open,
+    SYS_userfaultfd,
+    SYS_io_uring_setup,
+    SYS_keyctl,
+    SYS_add_key,
+    SYS_request_key,
+    SYS_shmget,
+    SYS_shmat,
+    SYS_msgget,
+    SYS_semget,
+    SYS_mq_open,
+    SYS_memfd_create};
 
 bool ForbidCalls() {
   if (kArchitecture == 0) return false;
   constexpr auto kNumber = static_cast<uint32_t>(offsetof(seccomp_data, nr));
   constexpr auto kArch = static_cast<uint32_t>(offsetof(seccomp_data, arch));
-  constexpr auto kFirstArgument = static_cast<uint32_t>(offsetof(seccomp_data, args));  // low half (little endian)
-  constexpr uint32_t kOtherNumbers = 0x40000000;  // a second set of calls on x86-64
+  constexpr auto kFirstArgument =
+      static_cast<uint32_t>(offsetof(seccomp_data, args));  // low half (little endian)
+  constexpr uint32_t kOtherNumbers = 0x40000000;            // a second set of calls on x86-64
   sock_filter program[16 + std::size(kForbidden) * 2];
   size_t n = 0;
   const auto add = [&](sock_filter instruction) { program[n++] = instruction; };

@@ -21,9 +21,10 @@ struct SandboxState {
 // From here on only files that are open already can be used. The program must have one thread.
 SandboxState EnterSandbox(const SandboxLimits& limits);
 
-// For a program of others that this process becomes next, by exec. It may run `program` and no other, read what lies in
-// the system's directories (libraries, fonts) and files that are open, and write to files that are open; it has no
-// network, cannot start processes or send signals to any. `no_files` then means none but these. One thread, as above.
+// For a program of others that this process becomes next, by exec. It may run `program` and no other, read
+// what lies in the system's directories (libraries, fonts) and files that are open, and write to files that
+// are open; it has no network, cannot start processes or send signals to any. `no_files` then means none but
+// these. One thread, as above.
 SandboxState EnterProgramSandbox(const std::filesystem::path& program, const SandboxLimits& limits);
 
 // Becomes the program; returns only if that fails.

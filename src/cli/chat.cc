@@ -91,8 +91,8 @@ class ChatLoop {
     } else if (name == "result") {
       ToolResult(rest);
     } else {
-      const auto nearest =
-          Nearest(name, {"help", "quit", "reset", "system", "think", "image", "audio", "video", "mic", "result"});
+      const auto nearest = Nearest(
+          name, {"help", "quit", "reset", "system", "think", "image", "audio", "video", "mic", "result"});
       fmt::print(stderr, "linnet: unknown command /{}{}; /help lists them\n", name,
                  nearest ? ", did you mean /" + *nearest + "?" : "");
     }

@@ -143,8 +143,8 @@ class Inspection {
     Write(fmt::format("{}: {}, {} x {} pixels, {:.2f} frames a second, {:.2f} s\n", source.name, info.format,
                       info.width, info.height, info.fps, info.seconds));
     if (!clip.note.empty()) Write("  note: " + clip.note + "\n");
-    Write(fmt::format("  {} frame{} of {} x {} pixels, {} tokens each, {} together\n", clip.frames.size(), clip.frames.size() == 1 ? "" : "s",
-                      first.width, first.height, frame_tokens,
+    Write(fmt::format("  {} frame{} of {} x {} pixels, {} tokens each, {} together\n", clip.frames.size(),
+                      clip.frames.size() == 1 ? "" : "s", first.width, first.height, frame_tokens,
                       frame_tokens * static_cast<int64_t>(clip.frames.size())));
     std::vector<Picture> frames;
     for (ClipFrame& frame : clip.frames) {

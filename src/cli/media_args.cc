@@ -18,8 +18,8 @@ namespace {
 
 // Left for the text and the answer when `auto` shares the context out among pictures.
 constexpr int64_t kTextTokens = 1024;
-// The model card's limit for one sound. A longer one is cut into parts that are heard better: hearing fades beyond about
-// 450 positions, 18 s.
+// The model card's limit for one sound. A longer one is cut into parts that are heard better: hearing fades
+// beyond about 450 positions, 18 s.
 constexpr int64_t kHearingSeconds = 30, kPartSeconds = 15;
 constexpr size_t kMostTimesShown = 12;
 
@@ -159,28 +159,32 @@ class Loading {
     const double seconds = static_cast<double>(samples.size()) / static_cast<double>(kSampleRate);
     const int64_t all = Tokens();
     if (values_.context > 0 && all > values_.context) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: {:.0f} s of sound are {} tokens{}, and the context holds {}", name, seconds, tokens,
-                              all > tokens ? fmt::format(", {} with the other media", all) : "", values_.context),
-                  "write it down with 'linnet transcribe', give less of it, or ask for a larger --context");
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{}: {:.0f} s of sound are {} tokens{}, and the context holds {}", name, seconds,
+                      tokens, all > tokens ? fmt::format(", {} with the other media", all) : "",
+                      values_.context),
+          "write it down with 'linnet transcribe', give less of it, or ask for a larger --context");
     }
     if (parts.size() > 1) TellParts(name, parts, seconds, tokens);
     for (const auto& part : parts) message_.sounds.push_back(AudioInput{{part.begin(), part.end()}});
     return {};
   }
 
-  static void TellParts(const std::string& name, std::span<const std::span<const float>> parts, double seconds,
-                        int64_t tokens) {
+  static void TellParts(const std::string& name, std::span<const std::span<const float>> parts,
+                        double seconds, int64_t tokens) {
     std::string times;
     size_t at = 0;
     for (size_t i = 0; i + 1 < parts.size() && i < kMostTimesShown; ++i) {
       at += parts[i].size();
-      times += fmt::format("{}{:.1f}", i == 0 ? "" : ", ", static_cast<double>(at) / static_cast<double>(kSampleRate));
+      times += fmt::format("{}{:.1f}", i == 0 ? "" : ", ",
+                           static_cast<double>(at) / static_cast<double>(kSampleRate));
     }
-    Note(name, fmt::format("{:.0f} s are given as {} sounds of at most {} s, {} tokens, cut in the pauses at {} s{}; "
-                           "'linnet transcribe' writes down long recordings",
-                           seconds, parts.size(), kPartSeconds, tokens, times,
-                           parts.size() - 1 > kMostTimesShown ? " …" : ""));
+    Note(name, fmt::format(
+                   "{:.0f} s are given as {} sounds of at most {} s, {} tokens, cut in the pauses at {} s{}; "
+                   "'linnet transcribe' writes down long recordings",
+                   seconds, parts.size(), kPartSeconds, tokens, times,
+                   parts.size() - 1 > kMostTimesShown ? " …" : ""));
   }
 
   const MediaArgs& values_;
@@ -219,8 +223,8 @@ Status LoadMedia(const MediaArgs& values, const ModelConfig& config, UserMessage
   return {};
 }
 
-Status LoadMic(const MediaArgs& values, const ModelConfig& config, const std::atomic<bool>& stop, UserMessage& message,
-               std::vector<MediaUse>& uses) {
+Status LoadMic(const MediaArgs& values, const ModelConfig& config, const std::atomic<bool>& stop,
+               UserMessage& message, std::vector<MediaUse>& uses) {
   return Loading(values, config, message, uses).Microphone(stop);
 }
 

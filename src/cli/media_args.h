@@ -34,15 +34,15 @@ struct MediaArgs {
 void DeclareMedia(Args& args, MediaArgs& values);
 
 // Reads the files into `message`, and appends to `uses` what each one takes. What a person should know about
-// a file (its budget, lost detail, damage, the parts of a long sound) goes to standard error. Errors: those of the files;
-// kInvalidArgument when the sounds do not fit the context.
+// a file (its budget, lost detail, damage, the parts of a long sound) goes to standard error. Errors: those
+// of the files; kInvalidArgument when the sounds do not fit the context.
 Status LoadMedia(const MediaArgs& values, const ModelConfig& config, UserMessage& message,
                  std::vector<MediaUse>& uses);
 
-// Records from the microphone until `stop`, as long as the context has room for it, and adds the sound. The same notes
-// and errors, and those of the microphone.
-Status LoadMic(const MediaArgs& values, const ModelConfig& config, const std::atomic<bool>& stop, UserMessage& message,
-               std::vector<MediaUse>& uses);
+// Records from the microphone until `stop`, as long as the context has room for it, and adds the sound. The
+// same notes and errors, and those of the microphone.
+Status LoadMic(const MediaArgs& values, const ModelConfig& config, const std::atomic<bool>& stop,
+               UserMessage& message, std::vector<MediaUse>& uses);
 
 // Says once a run, on standard error, when media are decoded without all of the sandbox.
 void WarnOfWeakness(const MediaLoader& loader);

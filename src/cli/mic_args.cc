@@ -11,7 +11,8 @@
 namespace linnet {
 void DeclareMic(Args& args, MicArgs& values) {
   args.Flag("--mic", values.on, "record from the microphone, until Ctrl-C or --seconds");
-  args.Option("--mic-device", values.device, "another one, as alsa:hw:1 or pulse:NAME; the system's if none is named");
+  args.Option("--mic-device", values.device,
+              "another one, as alsa:hw:1 or pulse:NAME; the system's if none is named");
   args.Option("--seconds", values.seconds, "with --mic: record this long");
 }
 

@@ -19,8 +19,8 @@ struct MicArgs {
 
 void DeclareMic(Args& args, MicArgs& values);
 
-// Errors: kInvalidArgument when the other options make no sense, or are given without --mic unless it may be used `later`
-// (in a chat).
+// Errors: kInvalidArgument when the other options make no sense, or are given without --mic unless it may be
+// used `later` (in a chat).
 Status CheckMic(const MicArgs& values, bool later = false);
 
 // Begins to record, and says so on standard error unless `quiet`. Errors as of OpenMicrophone.

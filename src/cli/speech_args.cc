@@ -120,7 +120,8 @@ Status CheckSpeech(const SpeechArgs& values) {
   if (values.files.empty() == values.mic.on) return {};
   return values.mic.on
              ? Fail(ErrorCode::kInvalidArgument, "--mic and files are given", "do one after the other")
-             : Fail(ErrorCode::kInvalidArgument, "no FILE is given", "give recordings, or --mic to record now");
+             : Fail(ErrorCode::kInvalidArgument, "no FILE is given",
+                    "give recordings, or --mic to record now");
 }
 
 SplitOptions SplitOf(const SpeechArgs& values) {
@@ -213,7 +214,8 @@ Status WriteDownMic(const SpeechArgs& args, Transcriber& transcriber, const std:
   LINNET_ASSIGN(const std::string path, OutputOf(args, "microphone", "." + args.format));
   std::error_code ignored;
   if (!path.empty() && !args.again && fs::exists(path, ignored)) {
-    return Fail(ErrorCode::kInvalidArgument, path + " is there already", "name another file, or add --again to replace it");
+    return Fail(ErrorCode::kInvalidArgument, path + " is there already",
+                "name another file, or add --again to replace it");
   }
   LINNET_ASSIGN(AudioReader reader, OpenMic(args.mic, args.quiet, [&] { return stop.load(); }));
   Output output(args, "microphone", !path.empty());

@@ -41,8 +41,8 @@ SplitOptions SplitOf(const SpeechArgs& values);
 Status WriteDown(const SpeechArgs& args, const std::string& file, const std::string& language,
                  Transcriber& transcriber, const MediaLoader& loader, const std::atomic<bool>& cancel);
 
-// Writes down what is spoken into the microphone, piece by piece as it is spoken, until `stop`; then what is left of it.
-// A file holds the transcript so far at all times.
+// Writes down what is spoken into the microphone, piece by piece as it is spoken, until `stop`; then what is
+// left of it. A file holds the transcript so far at all times.
 Status WriteDownMic(const SpeechArgs& args, Transcriber& transcriber, const std::atomic<bool>& stop);
 
 // The file that the transcript of `file` goes to; empty = standard output. Errors: kInvalidArgument.

@@ -14,7 +14,7 @@
 namespace linnet {
 namespace {
 
-constexpr size_t kPiece = 1 << 12;  // what is recorded live shall not wait longer
+constexpr size_t kPiece = 1 << 12;        // what is recorded live shall not wait longer
 constexpr size_t kForgetBytes = 1 << 24;  // pages of the file kept at most
 
 class WavSource : public MonoSource {

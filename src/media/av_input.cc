@@ -82,8 +82,10 @@ Result<std::unique_ptr<AvInput>> AvInput::OpenDevice(const AVInputFormat* device
   if (context == nullptr) return Fail(ErrorCode::kOutOfMemory, "no memory for the device");
   // Reading gives way while there is nothing, so that a recording can be stopped at any time.
   context->flags |= AVFMT_FLAG_NONBLOCK;
-  context->interrupt_callback = {[](void* self) { return static_cast<AvInput*>(self)->stopped_() ? 1 : 0; }, input.get()};
-  const int opened = avformat_open_input(&context, name.c_str(), device, nullptr);  // frees the context when it fails
+  context->interrupt_callback = {[](void* self) { return static_cast<AvInput*>(self)->stopped_() ? 1 : 0; },
+                                 input.get()};
+  const int opened =
+      avformat_open_input(&context, name.c_str(), device, nullptr);  // frees the context when it fails
   input->format_.reset(context);
   if (opened < 0) {
     return Fail(ErrorCode::kNotFound, fmt::format("{}:{}: {}", device->name, name, AvMessage(opened)),

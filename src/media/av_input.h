@@ -43,7 +43,8 @@ class AvInput {
   // Only containers and codecs on a list of common ones; nothing but `bytes` is ever read.
   static Result<std::unique_ptr<AvInput>> Open(std::span<const uint8_t> bytes, AVMediaType type);
 
-  // A device that is recorded from; its sound is taken as it comes. `stopped` ends it, also while nothing comes.
+  // A device that is recorded from; its sound is taken as it comes. `stopped` ends it, also while nothing
+  // comes.
   static Result<std::unique_ptr<AvInput>> OpenDevice(const AVInputFormat* device, const std::string& name,
                                                      std::function<bool()> stopped);
 

@@ -14,8 +14,8 @@ std::unexpected<Error> DamagedAnswer() {
   return Fail(ErrorCode::kBadFile, "the decoder gave a damaged answer", "convert the file");
 }
 
-Result<ChildProcess> StartWith(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                               const MediaSource& source) {
+Result<ChildProcess> StartWith(const std::filesystem::path& program,
+                               const std::vector<std::string>& arguments, const MediaSource& source) {
   return source.file.empty() ? ChildProcess::Start(program, arguments, source.bytes)
                              : ChildProcess::Start(program, arguments, source.file);
 }
@@ -81,8 +81,8 @@ Result<std::unique_ptr<HelperSound>> HelperSound::Open(Helper helper) {
   info.frames = reader.I64();
   info.seconds = reader.F64();
   info.note = reader.Text();
-  if (reader.bad() || info.rate < 1 || info.channels < 1 || info.frames < -1 || info.frames > int64_t{1} << 48 ||
-      !(info.seconds >= 0 && info.seconds < 1e12)) {
+  if (reader.bad() || info.rate < 1 || info.channels < 1 || info.frames < -1 ||
+      info.frames > int64_t{1} << 48 || !(info.seconds >= 0 && info.seconds < 1e12)) {
     return DamagedAnswer();
   }
   return sound;

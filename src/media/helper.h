@@ -1,4 +1,5 @@
-// Private to src/media: a helper program that is running, and the messages it sends (wire.h). What it says is not trusted.
+// Private to src/media: a helper program that is running, and the messages it sends (wire.h). What it says is
+// not trusted.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct Message {
 std::unexpected<Error> DamagedAnswer();
 
 // A process with the source as its standard input.
-Result<ChildProcess> StartWith(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                               const MediaSource& source);
+Result<ChildProcess> StartWith(const std::filesystem::path& program,
+                               const std::vector<std::string>& arguments, const MediaSource& source);
 
 class Helper {
  public:
@@ -82,7 +83,8 @@ class HelperSound : public MonoSource {
   std::function<void(ChildProcess&)> on_wait_;
 };
 
-// A program of ours: named by the environment variable, beside this one, or in ../libexec/linnet. Empty if it is nowhere.
+// A program of ours: named by the environment variable, beside this one, or in ../libexec/linnet. Empty if it
+// is nowhere.
 std::filesystem::path FindProgram(const std::string& name, const char* variable);
 
 }  // namespace linnet::media_internal

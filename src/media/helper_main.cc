@@ -3,8 +3,8 @@
 //
 //   linnet-media picture APPLY_ORIENTATION MAX_PIXELS
 //   linnet-media sound
-//   linnet-media pages PROGRAM ARGUMENTS... : becomes a page converter, after the greeting; its output follows
-//   linnet-media video FPS MAX_FRAMES BUDGET CELL SOUND MAX_SOUND_SECONDS
+//   linnet-media pages PROGRAM ARGUMENTS... : becomes a page converter, after the greeting; its output
+//   follows linnet-media video FPS MAX_FRAMES BUDGET CELL SOUND MAX_SOUND_SECONDS
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>

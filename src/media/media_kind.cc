@@ -48,7 +48,8 @@ constexpr Magic kMagics[] = {
 // The first pages of an Ogg file tell its tracks.
 bool OggHasVideo(std::span<const uint8_t> start) {
   constexpr size_t kFirstPages = 4096;
-  const std::string_view text(reinterpret_cast<const char*>(start.data()), std::min(start.size(), kFirstPages));
+  const std::string_view text(reinterpret_cast<const char*>(start.data()),
+                              std::min(start.size(), kFirstPages));
   return text.starts_with("OggS"sv) && text.find("\x80theora"sv) != text.npos;
 }
 

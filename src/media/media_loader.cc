@@ -110,7 +110,8 @@ MediaLoader::MediaLoader(const LoaderOptions& options)
     missing_ = "the sandbox is off: media are decoded in this process";
     return;
   }
-  helper_ = options.helper.empty() ? media_internal::FindProgram("linnet-media", "LINNET_MEDIA_HELPER") : options.helper;
+  helper_ = options.helper.empty() ? media_internal::FindProgram("linnet-media", "LINNET_MEDIA_HELPER")
+                                   : options.helper;
   if (helper_.empty())
     missing_ = "the helper linnet-media is not beside the program: media are decoded without a sandbox";
 }
@@ -178,8 +179,8 @@ Result<VideoClip> MediaLoader::LoadVideo(const MediaSource& source, const VideoO
 }
 
 Result<ChildProcess> MediaLoader::StartProgram(const std::filesystem::path& program,
-                                               const std::vector<std::string>& arguments, const MediaSource& source,
-                                               double patience_seconds) const {
+                                               const std::vector<std::string>& arguments,
+                                               const MediaSource& source, double patience_seconds) const {
   if (helper_.empty()) return media_internal::StartWith(program, arguments, source);
   std::vector<std::string> all = {"pages", program.string()};
   all.insert(all.end(), arguments.begin(), arguments.end());

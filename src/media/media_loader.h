@@ -49,10 +49,11 @@ class MediaLoader {
   Result<AudioClip> LoadAudio(const MediaSource& source, double max_seconds = 3600.0) const;
   Result<VideoClip> LoadVideo(const MediaSource& source, const VideoOptions& options = {}) const;
 
-  // A program of others that reads the source as its standard input, without more rights than EnterProgramSandbox leaves
-  // it. Errors: kNotFound and kBadFile for the source, kInternal.
-  Result<ChildProcess> StartProgram(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                                    const MediaSource& source, double patience_seconds) const;
+  // A program of others that reads the source as its standard input, without more rights than
+  // EnterProgramSandbox leaves it. Errors: kNotFound and kBadFile for the source, kInternal.
+  Result<ChildProcess> StartProgram(const std::filesystem::path& program,
+                                    const std::vector<std::string>& arguments, const MediaSource& source,
+                                    double patience_seconds) const;
 
   // Empty when the helper is used with all its protections; else one line on what is missing. What the system
   // grants is known after the first medium.

@@ -22,14 +22,17 @@ Result<AudioReader> OpenMicrophone(const MicrophoneOptions& options, std::functi
                 "choose up to 1000000 s; 0 = until it is stopped");
   }
   const std::filesystem::path program =
-      options.program.empty() ? media_internal::FindProgram("linnet-microphone", "LINNET_MICROPHONE") : options.program;
+      options.program.empty() ? media_internal::FindProgram("linnet-microphone", "LINNET_MICROPHONE")
+                              : options.program;
   if (program.empty()) {
-    return Fail(ErrorCode::kUnsupported, "this build of Linnet has no microphone (linnet-microphone is not beside it)",
+    return Fail(ErrorCode::kUnsupported,
+                "this build of Linnet has no microphone (linnet-microphone is not beside it)",
                 "record to a file first, or build with libavdevice's development package");
   }
   const std::vector<std::string> arguments = {options.device, fmt::format("{}", options.max_seconds)};
   const MediaSource nothing({}, "microphone");
-  LINNET_ASSIGN(media_internal::Helper helper, media_internal::Helper::Start(program, arguments, nothing, kPatience));
+  LINNET_ASSIGN(media_internal::Helper helper,
+                media_internal::Helper::Start(program, arguments, nothing, kPatience));
   LINNET_ASSIGN(auto sound, media_internal::HelperSound::Open(std::move(helper)));
   sound->OnWait([stopped = std::move(stopped), told = false](ChildProcess& recorder) mutable {
     if (told || !stopped || !stopped()) return;

@@ -1,5 +1,5 @@
-// Sound as it is spoken, from a device of the system. The program `linnet-microphone` records it; where the build has no
-// libavdevice there is no such program.
+// Sound as it is spoken, from a device of the system. The program `linnet-microphone` records it; where the
+// build has no libavdevice there is no such program.
 #pragma once
 
 #include <filesystem>
@@ -19,10 +19,11 @@ struct MicrophoneOptions {
   std::filesystem::path program;  // empty = LINNET_MICROPHONE, else `linnet-microphone` beside the program
 };
 
-// Records from now on. Read() waits for what is spoken, and nothing is lost while nobody reads: only more than ten
-// minutes of it end the recording, with a note. The sound ends after `max_seconds`, once `stopped` gives true (asked
-// between reads), at Ctrl-C, which the recording program hears too, or with the device. Errors: kUnsupported without the
-// program, kNotFound when no device can be opened, kInvalidArgument for a kind that is not known.
+// Records from now on. Read() waits for what is spoken, and nothing is lost while nobody reads: only more
+// than ten minutes of it end the recording, with a note. The sound ends after `max_seconds`, once `stopped`
+// gives true (asked between reads), at Ctrl-C, which the recording program hears too, or with the device.
+// Errors: kUnsupported without the program, kNotFound when no device can be opened, kInvalidArgument for a
+// kind that is not known.
 Result<AudioReader> OpenMicrophone(const MicrophoneOptions& options, std::function<bool()> stopped);
 
 }  // namespace linnet

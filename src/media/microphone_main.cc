@@ -1,12 +1,12 @@
-// linnet-microphone: records from a device through libavdevice and writes the samples as messages (wire.h). It is started
-// by OpenMicrophone and of no use to a person.
+// linnet-microphone: records from a device through libavdevice and writes the samples as messages (wire.h).
+// It is started by OpenMicrophone and of no use to a person.
 //
 //   linnet-microphone DEVICE SECONDS
 //
-// A program of its own, because libavdevice brings some eighty libraries along, which print on standard error as they
-// like. It has all rights of the user: devices need them, and what comes from one are plain samples, no file of a
-// stranger's. A thread records all the time into a queue, so that nothing is lost while the reader is busy. SIGINT ends
-// the recording; what was said before is still sent.
+// A program of its own, because libavdevice brings some eighty libraries along, which print on standard error
+// as they like. It has all rights of the user: devices need them, and what comes from one are plain samples,
+// no file of a stranger's. A thread records all the time into a queue, so that nothing is lost while the
+// reader is busy. SIGINT ends the recording; what was said before is still sent.
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -45,7 +45,8 @@ struct Device {
   std::string kind, name;
 };
 
-// What systems call the microphone that is chosen in their settings; the kinds of other systems are not known.
+// What systems call the microphone that is chosen in their settings; the kinds of other systems are not
+// known.
 const Device kUsual[] = {{"pulse", "default"}, {"alsa", "default"}, {"avfoundation", ":default"}};
 
 std::string KnownKinds() {
@@ -146,9 +147,11 @@ std::string Record(AvInput& input, media_internal::AvMixer& mixer, double second
       if (stopped) return {};
       return done == 0 ? "the device gives no sound" : "the device has ended";
     }
-    if (const Status mixed = mixer.Mix(**frame, piece); !mixed) return "the recording ends here: " + mixed.error().what;
+    if (const Status mixed = mixer.Mix(**frame, piece); !mixed)
+      return "the recording ends here: " + mixed.error().what;
     if (most >= 0) piece.resize(std::min(piece.size(), static_cast<size_t>(most - done)));
-    if (!queue.Put(piece)) return "the recording ends here: ten minutes wait to be heard; take a faster model";
+    if (!queue.Put(piece))
+      return "the recording ends here: ten minutes wait to be heard; take a faster model";
   }
   return {};
 }
@@ -164,7 +167,8 @@ Status Run(const std::string& name, double seconds) {
   info.rate = sound.sample_rate;
   info.channels = sound.ch_layout.nb_channels;
   media_internal::SendSoundHead(info);
-  Queue queue(static_cast<size_t>(kMostWaitingSeconds * static_cast<double>(info.rate)), device.kind == kMadeSound);
+  Queue queue(static_cast<size_t>(kMostWaitingSeconds * static_cast<double>(info.rate)),
+              device.kind == kMadeSound);
   media_internal::AvMixer mixer;
   std::string note;
   std::thread recorder([&] {

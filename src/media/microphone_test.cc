@@ -23,7 +23,9 @@ TEST(Microphone, RefusesALengthThatMakesNoSense) {
 
 #ifdef LINNET_MICROPHONE
 
-MicrophoneOptions Options(std::string device, double seconds = 0) { return {std::move(device), seconds, LINNET_MICROPHONE}; }
+MicrophoneOptions Options(std::string device, double seconds = 0) {
+  return {std::move(device), seconds, LINNET_MICROPHONE};
+}
 
 std::vector<float> ReadAll(AudioReader& reader) {
   auto clip = ReadClip(reader, 3600);

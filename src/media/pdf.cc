@@ -73,8 +73,8 @@ Result<bool> ReadPpm(ChildProcess& child, double patience, Picture& picture) {
   return true;
 }
 
-Status LoadRange(const MediaLoader& loader, const MediaSource& source, std::pair<int64_t, int64_t> range, double patience,
-                 std::vector<Picture>& pages) {
+Status LoadRange(const MediaLoader& loader, const MediaSource& source, std::pair<int64_t, int64_t> range,
+                 double patience, std::vector<Picture>& pages) {
   const std::filesystem::path converter = FindConverter();
   if (converter.empty()) {
     return Fail(ErrorCode::kUnsupported, "PDF files need pdftoppm, which is not installed",
@@ -100,7 +100,8 @@ Status LoadRange(const MediaLoader& loader, const MediaSource& source, std::pair
   if (got == wanted) return {};
   const std::string how = child.Wait();
   if (got == 0 && how == fmt::format("ended with exit code {}", media_internal::kConverterNotStarted)) {
-    return Fail(ErrorCode::kUnsupported, fmt::format("{} cannot be started in the sandbox", converter.string()),
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("{} cannot be started in the sandbox", converter.string()),
                 "where it is no plain program of the system, use --no-sandbox");
   }
   return Fail(ErrorCode::kBadFile,
@@ -151,8 +152,8 @@ bool IsPdf(const MediaSource& source) {
   return std::string_view(start, sizeof(start)) == kMagic;
 }
 
-Result<std::vector<Picture>> LoadPdfPages(const MediaLoader& loader, const MediaSource& source, const PageRanges& pages,
-                                          double patience_seconds) {
+Result<std::vector<Picture>> LoadPdfPages(const MediaLoader& loader, const MediaSource& source,
+                                          const PageRanges& pages, double patience_seconds) {
   std::vector<Picture> pictures;
   for (const auto& range : pages) {
     if (const Status status = LoadRange(loader, source, range, patience_seconds, pictures); !status) {

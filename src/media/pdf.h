@@ -1,5 +1,5 @@
-// Pages of a PDF as pictures, drawn by poppler's `pdftoppm`: a process of its own, which the decoder's helper becomes once
-// it has no rights left but reading the system's libraries and fonts.
+// Pages of a PDF as pictures, drawn by poppler's `pdftoppm`: a process of its own, which the decoder's helper
+// becomes once it has no rights left but reading the system's libraries and fonts.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,9 @@ bool IsPdf(const MediaSource& source);
 // The longer side of a drawn page in pixels: more than the largest budget shows.
 inline constexpr int64_t kPageSide = 2048;
 
-// The pages in order, drawn in the loader's sandbox. Errors: kUnsupported when pdftoppm is not installed; kBadFile for a
-// damaged file, one that has no such page, and a converter that hangs.
-Result<std::vector<Picture>> LoadPdfPages(const MediaLoader& loader, const MediaSource& source, const PageRanges& pages,
-                                          double patience_seconds = 60);
+// The pages in order, drawn in the loader's sandbox. Errors: kUnsupported when pdftoppm is not installed;
+// kBadFile for a damaged file, one that has no such page, and a converter that hangs.
+Result<std::vector<Picture>> LoadPdfPages(const MediaLoader& loader, const MediaSource& source,
+                                          const PageRanges& pages, double patience_seconds = 60);
 
 }  // namespace linnet

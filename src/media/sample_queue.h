@@ -15,8 +15,8 @@ struct SampleQueue {
   size_t next = 0;
   bool ended = false;  // nothing comes behind `ready`
 
-  // Fills `out`; fewer only at the end. Where nothing is ready, `refill`, a function that gives a Status, puts the next
-  // piece into the emptied `ready`, or sets `ended`, or both.
+  // Fills `out`; fewer only at the end. Where nothing is ready, `refill`, a function that gives a Status,
+  // puts the next piece into the emptied `ready`, or sets `ended`, or both.
   template <typename Refill>
   Result<size_t> Read(std::span<float> out, const Refill& refill) {
     size_t filled = 0;
@@ -29,7 +29,8 @@ struct SampleQueue {
         continue;
       }
       const size_t count = std::min(out.size() - filled, ready.size() - next);
-      std::copy_n(ready.begin() + static_cast<ptrdiff_t>(next), count, out.begin() + static_cast<ptrdiff_t>(filled));
+      std::copy_n(ready.begin() + static_cast<ptrdiff_t>(next), count,
+                  out.begin() + static_cast<ptrdiff_t>(filled));
       next += count;
       filled += count;
     }

@@ -44,8 +44,8 @@ Result<VoiceSplitter> VoiceSplitter::Create(const SplitOptions& options) {
   if (!within(options.pause_seconds, 0, 5) || !within(options.pad_seconds, 0, 5) ||
       !within(options.lookahead_seconds, 0, 5)) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("a pause of {} s with {} s around a piece, judged {} s later", options.pause_seconds,
-                            options.pad_seconds, options.lookahead_seconds),
+                fmt::format("a pause of {} s with {} s around a piece, judged {} s later",
+                            options.pause_seconds, options.pad_seconds, options.lookahead_seconds),
                 "choose 0 to 5 s");
   }
   return VoiceSplitter(options);

@@ -18,8 +18,8 @@ struct SplitOptions {
   double max_seconds = 15.0;   // the model's hearing fades beyond about 450 positions, 18 s
   double pause_seconds = 0.4;  // a silence of this length ends a piece
   double pad_seconds = 0.12;   // of the silence around a piece that goes with it
-  // A moment is judged when this much of what follows is known: its loudness counts too. What is heard live comes
-  // that much later.
+  // A moment is judged when this much of what follows is known: its loudness counts too. What is heard live
+  // comes that much later.
   double lookahead_seconds = 3.0;
 };
 
@@ -71,8 +71,8 @@ class VoiceSplitter {
   bool finished_ = false;
 };
 
-// Cuts a sound into parts of at most `max_samples` (1 to 30 s) that together are all of it, silence too: in the middle
-// of its pauses, or where it is quietest when none is near enough. Errors: kInvalidArgument.
+// Cuts a sound into parts of at most `max_samples` (1 to 30 s) that together are all of it, silence too: in
+// the middle of its pauses, or where it is quietest when none is near enough. Errors: kInvalidArgument.
 Result<std::vector<std::span<const float>>> CutAtPauses(std::span<const float> samples, int64_t max_samples);
 
 }  // namespace linnet

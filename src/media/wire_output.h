@@ -38,7 +38,8 @@ inline void SendSamples(std::span<const float> samples) {
     const auto piece = samples.first(std::min(samples.size(), kMaxSamplesPerMessage));
     MessageWriter message('S');
     // The parent has gone: there is nothing left to do.
-    if (!Send(message.Raw({reinterpret_cast<const uint8_t*>(piece.data()), piece.size_bytes()}))) std::_Exit(1);
+    if (!Send(message.Raw({reinterpret_cast<const uint8_t*>(piece.data()), piece.size_bytes()})))
+      std::_Exit(1);
     samples = samples.subspan(piece.size());
   }
 }

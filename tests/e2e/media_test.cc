@@ -122,7 +122,8 @@ void WriteLongRecording(const std::string& path, size_t seconds) {
 TEST(RunWithMedia, LongSoundsAreGivenInPartsAndNothingIsDropped) {
   const std::string recording = Scratch("long.wav");
   WriteLongRecording(recording, 40);
-  const std::vector<std::string> command = {"run", "-q", "-p", "what", "-n", "1", "--json", "--audio", recording};
+  const std::vector<std::string> command = {"run", "-q",     "-p",      "what",   "-n",
+                                            "1",   "--json", "--audio", recording};
   const ProgramResult parts = RunLinnet(command);
   ASSERT_EQ(parts.code, 0) << parts.errors;
   EXPECT_NE(parts.errors.find("sounds of at most 15 s"), std::string::npos) << parts.errors;
@@ -144,7 +145,9 @@ TEST(RunWithMedia, LongSoundsAreGivenInPartsAndNothingIsDropped) {
 std::string MadeSound() { return "lavfi:amovie=" + InSource("examples/command.wav") + ",apad=pad_dur=1"; }
 
 // Builds without libavdevice say so.
-bool HasMicrophone(const ProgramResult& result) { return result.errors.find("has no microphone") == std::string::npos; }
+bool HasMicrophone(const ProgramResult& result) {
+  return result.errors.find("has no microphone") == std::string::npos;
+}
 
 TEST(Microphone, IsHeardByEveryCommandThatHears) {
   const ProgramResult heard = RunLinnet({"transcribe", "--mic", "--mic-device", MadeSound(), "--timestamps"});
@@ -158,14 +161,16 @@ TEST(Microphone, IsHeardByEveryCommandThatHears) {
   EXPECT_EQ(french.code, 0) << french.errors;
   EXPECT_EQ(nlohmann::json::parse(french.output)["utterances"][0]["text"], "play some jazz music");
 
-  const ProgramResult asked = RunLinnet({"run", "--mic", "--mic-device", "lavfi:amovie=" + InSource("examples/command.wav"),
-                                         "-p", "Transcribe the audio.", "-q"});
+  const ProgramResult asked =
+      RunLinnet({"run", "--mic", "--mic-device", "lavfi:amovie=" + InSource("examples/command.wav"), "-p",
+                 "Transcribe the audio.", "-q"});
   EXPECT_EQ(asked.output, "play some jazz music\n") << asked.errors;
 }
 
 TEST(Microphone, KeepsTheTranscriptInItsFile) {
   const std::string folder = Folder("spoken");
-  const std::vector<std::string> command = {"transcribe", "--mic", "--mic-device", MadeSound(), "-o", folder, "-f", "vtt"};
+  const std::vector<std::string> command = {"transcribe", "--mic", "--mic-device", MadeSound(),
+                                            "-o",         folder,  "-f",           "vtt"};
   const ProgramResult heard = RunLinnet(command);
   if (!HasMicrophone(heard)) GTEST_SKIP() << heard.errors;
   EXPECT_EQ(heard.code, 0) << heard.errors;
