@@ -64,7 +64,7 @@ struct TileLane {
 };
 inline constexpr int kMaxWideRows = 8;
 
-// y[r][16p + lane] = the product of packed panels with few rows (1 to kFewRows), straight from the packed blocks.
+// y[r][16p + lane] = the product of packed panels with few rows (1 to KernelTable::few_rows), straight from the packed blocks.
 struct FewProduct {
   const uint8_t* panels;
   int64_t panel_bytes;
@@ -74,7 +74,6 @@ struct FewProduct {
   int64_t outputs;
   int64_t rows;
 };
-inline constexpr int64_t kFewRows = 8;
 
 // One panel's blocks [first, first + count) of kActBlock inputs expanded to a byte a weight:
 //   bytes (count, 32 / group, 16, group), scales (count, scales_per_block, 16), mins (count, 16) where the format has
@@ -127,6 +126,7 @@ struct FormatKernels {
 
 struct KernelTable {
   const char* name;  // "avx512vnni"
+  int few_rows;      // more rows than this go through the wide product
   int wide_rows;     // rows of a tile of the wide product, at most kMaxWideRows
   int wide_group;    // inputs that lie side by side in what it reads: 4, or 8 for products of matrices
   FormatKernels formats[kPanelFormatCount];

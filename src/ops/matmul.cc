@@ -14,13 +14,14 @@ constexpr int64_t kBytesFloats = kChunkBlocks * kWidePanels * kWideBytes / stati
 constexpr int64_t kScaleFloats = kChunkBlocks * kWidePanels * 2 * kPanel;
 constexpr int64_t kMinFloats = kChunkBlocks * kWidePanels * kPanel;
 
-bool IsWide(int64_t rows) { return rows > kFewRows; }
+bool IsWide(const OpContext& context, int64_t rows) { return rows > context.kernels().few_rows; }
 
 // Eight-bit activations of all rows in tiles; the last tile of the wide product is filled up with zeros.
 void QuantiseRows(OpContext& context, Rows x) {
   const KernelTable& kernels = context.kernels();
-  const OpContext::TileShape shape{IsWide(x.rows) ? kernels.wide_rows : x.rows, x.width / kActBlock,
-                                   IsWide(x.rows) ? kernels.wide_group : kGroup};
+  const bool wide = IsWide(context, x.rows);
+  const OpContext::TileShape shape{wide ? kernels.wide_rows : x.rows, x.width / kActBlock,
+                                   wide ? kernels.wide_group : kGroup};
   const auto range = [&](int64_t begin, int64_t end, int) {
     for (int64_t tile = begin; tile < end; ++tile) {
       const int64_t first = tile * shape.rows, rows = std::min(shape.rows, x.rows - first);
@@ -61,7 +62,7 @@ void WideGroup(OpContext& context, const Projection& projection, Rows x, int64_t
 void BlockPanels(OpContext& context, const Projection& projection, Rows x, int64_t begin, int64_t end, int thread) {
   const Matrix& w = *projection.weight;
   const int64_t panel_bytes = PanelBytes(w.format, w.k);
-  if (IsWide(x.rows)) {
+  if (IsWide(context, x.rows)) {
     for (int64_t p = begin; p < end; p += kWidePanels) {
       WideGroup(context, projection, x, p, context.thread_scratch(thread));
     }
@@ -104,7 +105,7 @@ void Project(OpContext& context, Rows x, std::initializer_list<Projection> proje
   context.pool().RunIfLarge(work, [&](int thread) {
     for (const Projection& p : projections) {
       // Whole groups of panels: a group cut in two would expand its neighbours' share twice.
-      const bool wide = p.weight->blocks() && IsWide(x.rows);
+      const bool wide = p.weight->blocks() && IsWide(context, x.rows);
       const int64_t unit = wide ? kWidePanels : 1;
       const int64_t panels = PanelCount(p.weight->n);
       const int64_t units = (panels + unit - 1) / unit;
