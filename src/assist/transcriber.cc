@@ -19,6 +19,10 @@ std::string Trimmed(std::string_view text) {
   return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
 }
 
+bool WasCut(const Generation& answer) {
+  return answer.finish == FinishReason::kLength || answer.finish == FinishReason::kContext;
+}
+
 }  // namespace
 
 void SplitTranslation(const std::string& answer, const std::string& language, Utterance& utterance) {
@@ -78,24 +82,26 @@ Result<Utterance> Transcriber::Hear(VoicePiece piece, const std::atomic<bool>* c
       together ? FillPrompt(prompts_.translate_speech, options_.language, "") : prompts_.transcribe;
   message.sounds.push_back(AudioInput{std::move(piece.samples)});
   LINNET_ASSIGN(const Generation answer, Ask(std::move(message), most, cancel));
-  utterance.cut = answer.finish == FinishReason::kLength || answer.finish == FinishReason::kContext;
+  utterance.cut = WasCut(answer);
   if (together) {
     SplitTranslation(answer.text, options_.language, utterance);
     return utterance;
   }
   utterance.text = Trimmed(answer.text);
   if (!options_.language.empty() && !utterance.text.empty()) {
-    LINNET_ASSIGN(utterance.translation, TranslateText(utterance.text, cancel));
+    LINNET_ASSIGN(utterance.translation, TranslateText(utterance.text, utterance.cut, cancel));
   }
   return utterance;
 }
 
-Result<std::string> Transcriber::TranslateText(const std::string& text, const std::atomic<bool>* cancel) {
+Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cut,
+                                               const std::atomic<bool>* cancel) {
   UserMessage message;
   message.text = FillPrompt(prompts_.translate_text, options_.language, text);
   // A translation may be longer than its text, in tokens of a script the vocabulary knows less well.
   const auto most = static_cast<int64_t>(text.size()) * 2 + kSpareTokens;
   LINNET_ASSIGN(const Generation answer, Ask(std::move(message), most, cancel));
+  cut = cut || WasCut(answer);
   return Trimmed(answer.text);
 }
 

@@ -61,18 +61,25 @@ Status TranslateTextFile(const SpeechArgs& args, const std::string& file, Transc
   LINNET_ASSIGN(const std::string text, ReadText(file));
   ProgressLine progress;
   std::string content;
+  int64_t cut = 0;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
     std::string line = text.substr(at, end - at);
     at = end + 1;
     if (!IsBlank(line)) {
-      LINNET_ASSIGN(line, transcriber.TranslateText(line, &cancel));
+      bool stopped = false;
+      LINNET_ASSIGN(line, transcriber.TranslateText(line, stopped, &cancel));
+      cut += stopped;
     }
     progress.Clear();
     path.empty() ? Write(line + "\n") : void(content += line + "\n");
     progress.Show(static_cast<double>(end) / static_cast<double>(text.size()), "translating");
   }
   progress.Clear();
+  if (cut > 0 && !args.quiet) {
+    fmt::print(stderr, "linnet: {}: in {} line{} the model repeated itself and was stopped\n", file, cut,
+               cut == 1 ? "" : "s");
+  }
   return path.empty() ? Status() : WriteWhole(path, content);
 }
 
