@@ -194,7 +194,7 @@ class Bench {
     Engine::Impl& e = engine_->impl();
     std::vector<KvCache> caches;
     for (int64_t i = 0; i < kStreams; ++i) {
-      LINNET_ASSIGN(KvCache cache, KvCache::Create(e.config, options_.kv, 64, 8));
+      LINNET_ASSIGN(KvCache cache, KvCache::Create(e.config, e.weights, {options_.kv, 64, 8}));
       caches.push_back(std::move(cache));
     }
     std::vector<Sequence> sequences;

@@ -39,6 +39,19 @@ struct FloatProduct {
   bool accumulate;  // y holds the start values
 };
 
+// y[r][o] = sum over k of w[o * w_stride + k] * x[r * x_stride + k]: rows against rows, sixteen partial sums along k.
+struct DotProduct {
+  const void* w;     // float32, float16 or bfloat16 elements
+  int64_t w_stride;  // in elements
+  const float* x;
+  int64_t x_stride;
+  float* y;
+  int64_t y_stride;
+  int64_t k;
+  int64_t outputs;
+  int64_t rows;
+};
+
 // Activations in blocks of 32 with one scale each, x ≈ q * scale, in tiles of some rows side by side, so that one
 // pointer runs through everything a product needs. The wide product takes tiles of KernelTable::wide_rows rows (rows
 // that are missing in the last tile are zero) and groups of KernelTable::wide_group inputs, the product of few rows one
@@ -119,6 +132,7 @@ struct FormatKernels {
   int scales_per_block;  // scales per 32 inputs: 1, or 2 where sixteen inputs share one
   bool has_min;
   void (*product)(const FloatProduct&);  // plain formats only
+  void (*dot)(const DotProduct&);        // plain formats only
   void (*few)(const FewProduct&);        // block formats only
   void (*expand)(const uint8_t* panel, int64_t first_block, int64_t blocks, const WideBlocks& out);
   void (*wide)(const WideProduct&);

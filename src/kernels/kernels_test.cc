@@ -174,6 +174,33 @@ TEST_P(KernelTables, FloatProductsMatchDoublePrecisionAndScalarBits) {
   }
 }
 
+TEST_P(KernelTables, DotProductsMatchDoublePrecisionAndScalarBits) {
+  for (const int64_t k : {1, 15, 16, 37, 512}) {
+    for (const int64_t rows : {1, 2, 5, 16, 33}) {
+      const int64_t outputs = 7, stride = k + 3;
+      const std::vector<float> w = Random(static_cast<size_t>(outputs * stride), 21);
+      const std::vector<float> x = Random(static_cast<size_t>(rows * k), 22);
+      std::vector<float> y(static_cast<size_t>(rows * outputs)), reference = y;
+      DotProduct a{w.data(), stride, x.data(), k, y.data(), outputs, k, outputs, rows};
+      GetParam()->formats[0].dot(a);
+      a.y = reference.data();
+      ScalarKernels()->formats[0].dot(a);
+      ASSERT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * 4)) << k << " x " << rows;
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t o = 0; o < outputs; ++o) {
+          double sum = 0, size = 0;
+          for (int64_t i = 0; i < k; ++i) {
+            const double term = double{w[static_cast<size_t>(o * stride + i)]} * x[static_cast<size_t>(r * k + i)];
+            sum += term;
+            size += std::fabs(term);
+          }
+          EXPECT_NEAR(y[static_cast<size_t>(r * outputs + o)], sum, 1e-6 * size);
+        }
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, KernelTables, testing::ValuesIn(SupportedKernels()),
                          [](const auto& info) { return std::string(info.param->name); });
 

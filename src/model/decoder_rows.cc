@@ -119,9 +119,8 @@ void Decoder::AppendAndAttend(int64_t l, const Batch& batch, const AttentionRows
   int64_t first = 0;
   for (const Sequence& sequence : batch.sequences) {
     KvStore& store = sequence.cache->layer(l);
-    for (int64_t r = 0; r < sequence.rows; ++r) {
-      store.Write(positions_[static_cast<size_t>(first + r)], rows.k.row(first + r), rows.v.row(first + r));
-    }
+    store.Write(context_, positions_[static_cast<size_t>(first)], rows.k.Slice(first, sequence.rows),
+                rows.v.Slice(first, sequence.rows));
     Attention(context_, rows.q.Slice(first, sequence.rows), store,
               std::span(visible_).subspan(static_cast<size_t>(first), static_cast<size_t>(sequence.rows)),
               config_.attention_scale, rows.out.Slice(first, sequence.rows));

@@ -19,16 +19,22 @@ int64_t KvCache::RingCapacity(int64_t rows_per_call) const {
   return std::min(window_ + rows_per_call + kRollBack, std::max(context_, rows_per_call) + kKeyBlock);
 }
 
-Result<KvCache> KvCache::Create(const ModelConfig& config, KvType type, int64_t context, int64_t rows_per_call) {
+Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weights, const KvCacheOptions& options) {
   KvCache cache;
   cache.plan_ = config.layers;
-  cache.type_ = type;
-  cache.context_ = context;
-  cache.rows_per_call_ = rows_per_call;
+  cache.type_ = options.type;
+  cache.context_ = options.context;
+  cache.rows_per_call_ = options.rows_per_call;
   for (const LayerPlan& plan : config.layers) cache.window_ = std::max(cache.window_, plan.window);
-  for (const LayerPlan& plan : config.layers) {
-    const int64_t capacity = plan.window > 0 ? cache.RingCapacity(rows_per_call) : context;
-    KvStore store(type, plan.kv_heads, plan.head_dim, capacity);
+  for (size_t l = 0; l < config.layers.size(); ++l) {
+    const LayerPlan& plan = config.layers[l];
+    const int64_t capacity = plan.window > 0 ? cache.RingCapacity(options.rows_per_call) : options.context;
+    KeysFromValues shared;
+    // Both norms must divide by the same root; a wholly rotated key leaves nothing to share.
+    if (plan.window == 0 && plan.k_eq_v && config.v_norm && 2 * plan.rope.rotated_pairs < plan.head_dim) {
+      shared = {plan.rope.rotated_pairs, weights.layers[l].k_norm};
+    }
+    KvStore store(options.type, plan.kv_heads, plan.head_dim, capacity, shared);
     if (store.empty()) return NoMemory();
     cache.layers_.push_back(std::move(store));
   }

@@ -1,4 +1,5 @@
 // The key/value cache of one sequence: a ring for each sliding layer, a store of the whole context for each full one.
+// Full layers whose values are their raw keys store them once, with the rotated part of the keys: 62.5 % of the 12B's.
 //
 // Invariants:
 //  1. The rings hold the last `window` positions plus the rows of a call plus kRollBack, so that a call can write its
@@ -12,16 +13,24 @@
 #include "linnet/error.h"
 #include "linnet/options.h"
 #include "model/config.h"
+#include "model/weights.h"
 #include "ops/kv_store.h"
 
 namespace linnet {
+
+struct KvCacheOptions {
+  KvType type = KvType::kBf16;
+  int64_t context = 0;
+  int64_t rows_per_call = 0;
+};
 
 class KvCache {
  public:
   static constexpr int64_t kRollBack = 64;
 
-  // Room for `context` tokens, fed at most `rows_per_call` at a time. Error: kOutOfMemory.
-  static Result<KvCache> Create(const ModelConfig& config, KvType type, int64_t context, int64_t rows_per_call);
+  // Room for `context` tokens, fed at most `rows_per_call` at a time. `weights`, which outlive the cache, give the norms
+  // of keys that are stored with their values. Error: kOutOfMemory.
+  static Result<KvCache> Create(const ModelConfig& config, const Weights& weights, const KvCacheOptions& options);
 
   KvStore& layer(int64_t l) { return layers_[static_cast<size_t>(l)]; }
   const KvStore& layer(int64_t l) const { return layers_[static_cast<size_t>(l)]; }

@@ -65,11 +65,25 @@ Scratch Carve(float* data, int64_t rows, int64_t dim) {
   return s;
 }
 
+// Scaled; for a shared store in the order of its rows' last E elements, with the keys' weight where they hold values.
 void LoadQueries(const Call& call, const Tile& tile, float* q) {
-  for (int64_t r = 0; r < call.rows(tile); ++r) {
+  const KvStore& store = call.store;
+  const int64_t values = call.dim - store.rotated();
+  for (int64_t r = 0; r < call.rows(tile); ++r, q += call.dim) {
     const float* source =
         call.q.row(tile.token + r / call.group) + (tile.head * call.group + r % call.group) * call.dim;
-    for (int64_t e = 0; e < call.dim; ++e) q[r * call.dim + e] = source[e] * call.scale;
+    if (!store.shared()) {
+      for (int64_t e = 0; e < call.dim; ++e) q[e] = source[e] * call.scale;
+      continue;
+    }
+    for (int64_t i = 0; i < call.dim; ++i) {
+      const size_t e = static_cast<size_t>(store.order()[static_cast<size_t>(i)]);
+      if (i < store.rotated()) {
+        q[values + i] = source[e] * call.scale;
+      } else {
+        q[i - store.rotated()] = source[e] * call.scale * store.key_weight()[e];
+      }
+    }
   }
 }
 
@@ -90,17 +104,21 @@ float Weigh(const Call& call, const KeyRange& range, int64_t block, float* score
 // One block of keys for all rows of the tile.
 void AddBlock(const Call& call, const Tile& tile, int64_t block, const Scratch& s) {
   const KernelTable& kernels = call.context.kernels();
-  const PanelFormat format = call.store.type() == KvType::kF32 ? PanelFormat::kF32 : PanelFormat::kBf16;
-  const auto product = kernels.formats[static_cast<int>(format)].product;
+  const PanelFormat type = call.store.type() == KvType::kF32 ? PanelFormat::kF32 : PanelFormat::kBf16;
+  const FormatKernels& format = kernels.formats[static_cast<int>(type)];
   const int64_t rows = call.rows(tile);
-  product({call.store.KeyBlock(tile.head, block), call.dim * kPanel, kPanel, s.q, call.dim, s.scores, kKeyBlock,
-           call.dim, kKeyBlock, rows, false});
+  const void* keys = call.store.KeyBlock(tile.head, block);
+  if (call.store.shared()) {
+    format.dot({keys, call.store.row_width(), s.q, call.dim, s.scores, kKeyBlock, call.dim, kKeyBlock, rows});
+  } else {
+    format.product({keys, call.dim * kPanel, kPanel, s.q, call.dim, s.scores, kKeyBlock, call.dim, kKeyBlock, rows, false});
+  }
   for (int64_t r = 0; r < rows; ++r) {
     const float factor = Weigh(call, call.range(tile, r), block, s.scores + r * kKeyBlock, s.segment_max + r,
                                s.segment_total + r);
     if (factor != 1.0f) kernels.scale_add(s.segment + r * call.dim, factor, nullptr, call.dim);
   }
-  product({call.store.ValueBlock(tile.head, block), kPanel, call.dim, s.scores, kKeyBlock, s.segment, call.dim,
+  format.product({call.store.ValueBlock(tile.head, block), kPanel, call.store.row_width(), s.scores, kKeyBlock, s.segment, call.dim,
            kKeyBlock, call.dim, rows, true});
 }
 
@@ -149,7 +167,11 @@ void Merge(const Call& call, const float* segment, float segment_max, float segm
 void StoreRow(const Call& call, const Tile& tile, int64_t row, const float* sum, float total) {
   float* out = call.out.row(tile.token + row / call.group) + (tile.head * call.group + row % call.group) * call.dim;
   const float inverse = 1.0f / total;
-  for (int64_t e = 0; e < call.dim; ++e) out[e] = sum[e] * inverse;
+  if (!call.store.shared()) {
+    for (int64_t e = 0; e < call.dim; ++e) out[e] = sum[e] * inverse;
+    return;
+  }
+  for (int64_t i = 0; i < call.dim; ++i) out[call.store.order()[static_cast<size_t>(i)]] = sum[i] * inverse;
 }
 
 void WholeTile(const Call& call, const Tile& tile, float* memory) {

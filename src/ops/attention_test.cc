@@ -121,6 +121,57 @@ TEST(Attention, ARingGivesTheBitsOfAStoreThatHoldsEverything) {
   EXPECT_EQ(Attend(c, Store(c, 128), 0, 20, 1), whole);
 }
 
+// Keys that are values times a weight but for rotated pairs, as KeysFromValues says.
+Case SharedCase(Shape shape, int64_t pairs, const std::vector<float>& weight, int64_t tokens) {
+  Case c = MakeCase(shape, tokens, 100000, true);
+  for (size_t i = 0; i < c.k.size(); ++i) {
+    const size_t e = i % weight.size();
+    if (static_cast<int64_t>(e % (weight.size() / 2)) >= pairs) c.k[i] = c.v[i] * weight[e];
+  }
+  return c;
+}
+
+std::vector<float> KeyWeight(int64_t dim) {
+  std::vector<float> weight(static_cast<size_t>(dim));
+  for (size_t e = 0; e < weight.size(); ++e) weight[e] = 0.3f + 0.01f * static_cast<float>(e % 70);
+  return weight;
+}
+
+void Fill(KvStore& store, const Case& c) {
+  const size_t width = static_cast<size_t>(c.shape.kv_heads * c.shape.dim);
+  for (int64_t p = 0; p < c.shape.keys; ++p) store.Write(p, &c.k[static_cast<size_t>(p) * width], &c.v[static_cast<size_t>(p) * width]);
+}
+
+TEST(SharedKeys, MatchDoublePrecisionAndDoNotKnowTheirBatch) {
+  for (const auto& [shape, pairs] : {std::pair{Shape{16, 1, 128, 2500}, 16}, {Shape{4, 2, 24, 130}, 3}, {Shape{3, 1, 40, 70}, 0}}) {
+    const std::vector<float> weight = KeyWeight(shape.dim);
+    const Case c = SharedCase(shape, pairs, weight, 21);
+    KvStore store(KvType::kF32, shape.kv_heads, shape.dim, shape.keys, {pairs, weight});
+    Fill(store, c);
+    EXPECT_LT(store.bytes(), Store(c, shape.keys).bytes());
+    const std::vector<float> out = Attend(c, store, 0, c.tokens, 2);
+    const std::vector<double> expected = Reference(c);
+    for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], expected[i], 1e-5 * (1 + std::fabs(expected[i])));
+    const int64_t width = shape.heads * shape.dim;
+    for (const int64_t count : {1, 3, 7}) {
+      const std::vector<float> part = Attend(c, store, 5, count, 3);
+      EXPECT_EQ(0, std::memcmp(part.data(), &out[static_cast<size_t>(5 * width)], part.size() * 4));
+    }
+  }
+}
+
+TEST(SharedKeys, AreReadBackAsKeysAndValues) {
+  const std::vector<float> weight = KeyWeight(24);
+  const Case c = SharedCase({4, 2, 24, 90}, 3, weight, 1);
+  KvStore store(KvType::kF32, 2, 24, 90, {3, weight}), copy(KvType::kF32, 2, 24, 200, {3, weight});
+  Fill(store, c);
+  copy.CopyFrom(store, 30, 90);
+  std::vector<float> key(24), value(24);
+  copy.Read(77, 1, key.data(), value.data());
+  EXPECT_EQ(0, std::memcmp(key.data(), &c.k[(77 * 2 + 1) * 24], 24 * 4));
+  EXPECT_EQ(0, std::memcmp(value.data(), &c.v[(77 * 2 + 1) * 24], 24 * 4));
+}
+
 TEST(KvStore, CopiesAndReadsBack) {
   const Case c = MakeCase({4, 2, 24, 90}, 1, 90, false);
   const KvStore store = Store(c, 90);

@@ -78,7 +78,7 @@ Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& option
                 "ask for at most " + std::to_string(longest));
   }
   const int64_t rows = std::clamp<int64_t>(options.rows_per_call, 1, context);
-  LINNET_ASSIGN(KvCache cache, KvCache::Create(impl_->config, options.kv, context, rows));
+  LINNET_ASSIGN(KvCache cache, KvCache::Create(impl_->config, impl_->weights, {options.kv, context, rows}));
   auto session = std::make_unique<Session::Impl>(*impl_, std::move(cache));
   session->mask_rule = options.mask_rule;
   session->logit_rows.reserve(static_cast<size_t>(rows));
