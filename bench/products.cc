@@ -53,7 +53,7 @@ struct Product {
 // Best seconds of one product.
 double Time(ThreadPool& pool, const Product& product, MachineLimits& limits) {
   const int64_t bytes = PanelBytes(product.format, product.k) * PanelCount(product.n);
-  const int64_t count = product.rows > kFewRows ? 1 : std::max<int64_t>(1, kFromMemory / bytes);
+  const int64_t count = product.rows > Kernels().few_rows ? 1 : std::max<int64_t>(1, kFromMemory / bytes);
   std::vector<Matrix> matrices;
   for (int64_t i = 0; i < count; ++i) matrices.push_back(MakeMatrix(product.format, product.n, product.k));
   AlignedBuffer<float> x(static_cast<size_t>(product.rows * product.k)), y(static_cast<size_t>(product.rows * product.n));

@@ -33,7 +33,7 @@ struct LoadOptions {
 struct SessionOptions {
   int64_t context = 0;       // tokens the session can hold; 0 = the model's maximum, at most 8192
   int64_t rows_per_call = 512;  // prefill chunk; raised to the largest image block of a prompt
-  KvType kv = KvType::kF32;
+  KvType kv = KvType::kBf16;
   MaskRule mask_rule = MaskRule::kA;
 };
 

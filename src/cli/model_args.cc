@@ -40,6 +40,7 @@ void DeclareModel(Args& args, ModelArgs& values, bool positional) {
   args.Option("--mmproj", values.mmproj, "multimodal GGUF, if it does not lie beside the model");
   args.Option("-t,--threads", values.threads, "threads: a number or 'auto' (one a core)");
   args.Option("--context", values.context, "tokens the conversation can hold; 0 = the model's, at most 8192");
+  args.Choice("--kv", values.kv, {"bf16", "f32"}, "how keys and values of what was read are kept; f32 takes twice the memory");
   args.Choice("--mask-rule", values.mask_rule, {"a", "b"},
               "what picture blocks see: a = the model's own, b = what transformers executes");
   args.Flag("--dequantise", values.dequantise, "hold every weight as float32: slow and large, for comparisons");
@@ -85,6 +86,7 @@ Result<SessionOptions> ToSessionOptions(const ModelArgs& values) {
   LINNET_TRY(NotNegative("--context", values.context));
   SessionOptions options;
   options.context = values.context;
+  options.kv = values.kv == "f32" ? KvType::kF32 : KvType::kBf16;
   options.mask_rule = values.mask_rule == "b" ? MaskRule::kB : MaskRule::kA;
   return options;
 }

@@ -18,6 +18,7 @@ struct ModelArgs {
   std::string draft = "auto";
   std::string threads = "auto";
   int64_t context = 0;
+  std::string kv = "bf16";
   std::string mask_rule = "a";
   bool dequantise = false;
 };

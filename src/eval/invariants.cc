@@ -14,6 +14,7 @@ namespace {
 
 Result<std::unique_ptr<Session>> Open(Engine& engine, const std::vector<int32_t>& ids, int64_t rows) {
   SessionOptions options;
+  options.kv = KvType::kF32;
   options.context = static_cast<int64_t>(ids.size());
   options.rows_per_call = rows;
   return engine.NewSession(options);

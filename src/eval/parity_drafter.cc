@@ -66,6 +66,7 @@ class DrafterCase {
   // `in.h` and `in.kv.*` are results of the target: they are compared before they are used.
   Status CheckTarget() {
     SessionOptions options;
+    options.kv = KvType::kF32;
     options.context = std::min<int64_t>(engine_.config.max_position_embeddings, static_cast<int64_t>(prompt_.size()) + 64);
     LINNET_ASSIGN(const std::unique_ptr<Session> session, public_engine_.NewSession(options));
     LINNET_TRY(session->Feed(prompt_));

@@ -92,6 +92,7 @@ void CompareAll(const GoldenFile& golden, const std::string& prefix, RowRecorder
 
 Result<std::unique_ptr<Session>> OpenSession(Engine& engine, MaskRule rule, Probe& probe) {
   SessionOptions options;
+  options.kv = KvType::kF32;
   options.context = 1280;
   options.mask_rule = rule;
   LINNET_ASSIGN(std::unique_ptr<Session> session, engine.NewSession(options));

@@ -119,6 +119,7 @@ Prompt PromptOf(const Case& c) {
 
 Result<std::unique_ptr<Session>> NewSession(const Case& c, MaskRule rule, Recorder& recorder, int64_t tokens) {
   SessionOptions options;
+  options.kv = KvType::kF32;
   options.context = std::min<int64_t>(c.config().max_position_embeddings, tokens + 64);
   options.mask_rule = rule;
   if (const GoldenTensor* chunk = c.Find("in.chunk")) options.rows_per_call = chunk->integers.at(0);

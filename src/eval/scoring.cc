@@ -16,6 +16,7 @@ void ScoringSession::Recorder::See(std::string_view name, int64_t, Rows rows) {
 
 Result<ScoringSession> ScoringSession::Open(Engine& engine, int64_t context) {
   SessionOptions options;
+  options.kv = KvType::kF32;
   options.context = context;
   options.rows_per_call = kRows;
   ScoringSession scoring;

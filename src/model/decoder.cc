@@ -104,14 +104,14 @@ Rows Decoder::Head(const Batch& batch, Rows hidden) {
 void Decoder::EmbedRows(const Batch& batch, Rows x) {
   int64_t soft = 0;
   for (int64_t t = 0; t < x.rows; ++t) {
-    const int32_t id = batch.ids[static_cast<size_t>(t)];
-    if (id >= 0) {
-      Embed(id, {x.row(t), static_cast<size_t>(x.width)});
-    } else {  // soft tokens replace the row as they are: no embedding scale
-      const float* row = batch.soft.row(soft++);
-      std::copy(row, row + x.width, x.row(t));
-    }
+    if (batch.ids[static_cast<size_t>(t)] >= 0) continue;
+    const float* row = batch.soft.row(soft++);  // soft tokens replace the row as they are: no embedding scale
+    std::copy(row, row + x.width, x.row(t));
   }
+  ForRows(context_, x, [&](int64_t t) {
+    const int32_t id = batch.ids[static_cast<size_t>(t)];
+    if (id >= 0) Embed(id, {x.row(t), static_cast<size_t>(x.width)});
+  });
 }
 
 void Decoder::Embed(int32_t id, std::span<float> out) const {

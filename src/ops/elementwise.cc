@@ -5,23 +5,6 @@
 #include "base/check.h"
 
 namespace linnet {
-namespace {
-
-// Below this many values waking the other threads costs more than it saves.
-constexpr int64_t kParallelFrom = 16384;
-
-template <typename Body>
-void ForRows(OpContext& context, Rows x, const Body& body) {
-  if (x.rows * x.width < kParallelFrom || x.rows == 1) {
-    for (int64_t r = 0; r < x.rows; ++r) body(r);
-    return;
-  }
-  context.pool().For(x.rows, [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r) body(r);
-  });
-}
-
-}  // namespace
 
 void RmsNorm(OpContext& context, Rows x, std::span<const float> weight, float eps, Rows out) {
   HeadNorm(context, x, 1, weight, eps, out);

@@ -8,6 +8,17 @@
 
 namespace linnet {
 
+// Calls body(row) for every row, on all threads where there are enough values for it to pay.
+template <typename Body>
+void ForRows(OpContext& context, Rows x, const Body& body) {
+  constexpr int64_t kParallelFrom = 16384;
+  const auto range = [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) body(r);
+  };
+  if (x.rows * x.width < kParallelFrom || x.rows == 1) return range(0, x.rows, 0);
+  context.pool().For(x.rows, range);
+}
+
 // out = x * (mean(x²) + eps)^-0.5 * weight; an empty weight leaves the factor out. May run in place.
 void RmsNorm(OpContext& context, Rows x, std::span<const float> weight, float eps, Rows out);
 

@@ -1,27 +1,41 @@
 #include "ops/matmul.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/check.h"
 
 namespace linnet {
 namespace {
 
-// Blocks of 32 inputs that are expanded at a time: 16 blocks of three panels are 24 KiB of bytes, so they stay in the
+// Blocks of 32 inputs that are expanded at a time: 15 blocks of three panels are 23 KiB of bytes, so they stay in the
 // first-level cache while all rows pass over them.
-constexpr int64_t kChunkBlocks = 16;
+constexpr int64_t kChunkBlocks = 15;
 constexpr int64_t kBytesFloats = kChunkBlocks * kWidePanels * kWideBytes / static_cast<int64_t>(sizeof(float));
 constexpr int64_t kScaleFloats = kChunkBlocks * kWidePanels * 2 * kPanel;
 constexpr int64_t kMinFloats = kChunkBlocks * kWidePanels * kPanel;
 
+// Groups of panels that take turns on one chunk: of 512 rows the chunk is 256 KiB, a group's sums 96 KiB.
+constexpr int64_t kWideGroups = 4;
+
+// Panels that a thread takes at a time of products that expand nothing: a megabyte of a 12B layer's at most, whole
+// tiles of panels.
+constexpr int64_t kMostPanels = 32, kPanelUnit = 4;
+
 bool IsWide(const OpContext& context, int64_t rows) { return rows > context.kernels().few_rows; }
+
+int64_t RunLength(const OpContext& context, const Matrix& w, int64_t rows) {
+  if (w.blocks() && IsWide(context, rows)) return kWideGroups * kWidePanels;
+  const int64_t threads = context.pool().threads();
+  const int64_t share = (PanelCount(w.n) + threads - 1) / threads;
+  return std::min(kMostPanels, (share + kPanelUnit - 1) / kPanelUnit * kPanelUnit);
+}
 
 // Eight-bit activations of all rows in tiles; the last tile of the wide product is filled up with zeros.
 void QuantiseRows(OpContext& context, Rows x) {
   const KernelTable& kernels = context.kernels();
-  const bool wide = IsWide(context, x.rows);
-  const OpContext::TileShape shape{wide ? kernels.wide_rows : x.rows, x.width / kActBlock,
-                                   wide ? kernels.wide_group : kGroup};
+  const OpContext::TileShape shape{IsWide(context, x.rows) ? kernels.wide_rows : x.rows, x.width / kActBlock,
+                                   IsWide(context, x.rows) ? kernels.wide_group : kGroup};
   const auto range = [&](int64_t begin, int64_t end, int) {
     for (int64_t tile = begin; tile < end; ++tile) {
       const int64_t first = tile * shape.rows, rows = std::min(shape.rows, x.rows - first);
@@ -34,58 +48,82 @@ void QuantiseRows(OpContext& context, Rows x) {
   context.pool().For((x.rows + shape.rows - 1) / shape.rows, range, 4 * x.rows * x.width);
 }
 
-// A group of at most kWidePanels panels against all rows, a chunk of K at a time.
-void WideGroup(OpContext& context, const Projection& projection, Rows x, int64_t first_panel, float* scratch) {
-  const Matrix& w = *projection.weight;
-  const FormatKernels& format = context.kernels().formats[static_cast<int>(w.format)];
-  const int64_t panels = std::min<int64_t>(kWidePanels, PanelCount(w.n) - first_panel);
-  const int64_t panel_bytes = PanelBytes(w.format, w.k);
+// What a thread works on in the wide product.
+struct WideScratch {
+  uint8_t* bytes;
+  float* scale;
+  float* min;
+  float* sums;  // of kWideGroups groups
+};
+
+WideScratch Carve(float* data) {
+  WideScratch s;
+  s.bytes = reinterpret_cast<uint8_t*>(data);
+  s.scale = data + kBytesFloats;
+  s.min = s.scale + kScaleFloats;
+  s.sums = s.min + kMinFloats;
+  return s;
+}
+
+int64_t GroupSums(int64_t rows) { return (rows + kMaxWideRows) * kWidePanels * kPanel; }
+
+// One product with a run of its panels.
+struct Work {
+  const Matrix& w;
+  Rows x;
+  Rows out;
+  int64_t begin, end;  // panels
+
+  const FormatKernels& kernels(OpContext& context) const { return context.kernels().formats[static_cast<int>(w.format)]; }
+  const uint8_t* panels() const { return w.panels.data() + begin * PanelBytes(w.format, w.k); }
+  float* y() const { return out.data + begin * kPanel; }
+  int64_t outputs() const { return std::min(w.n, end * kPanel) - begin * kPanel; }
+  int64_t blocks() const { return w.k / kActBlock; }
+};
+
+// One chunk of K of at most kWidePanels panels against all rows.
+void WideChunk(OpContext& context, const Work& group, int64_t first_block, const WideScratch& s) {
+  const FormatKernels& format = group.kernels(context);
+  const int64_t panel_bytes = PanelBytes(group.w.format, group.w.k);
   const int64_t scales = format.scales_per_block * kPanel;
-  uint8_t* bytes = reinterpret_cast<uint8_t*>(scratch);
-  float* scale = scratch + kBytesFloats;
-  float* min = scale + kScaleFloats;
-  float* sums = min + kMinFloats;
-  const int64_t blocks = w.k / kActBlock;
-  for (int64_t first = 0; first < blocks; first += kChunkBlocks) {
-    const int64_t count = std::min(kChunkBlocks, blocks - first);
-    for (int64_t p = 0; p < panels; ++p) {
-      format.expand(w.panels.data() + (first_panel + p) * panel_bytes, first, count,
-                    {bytes + p * kWideBytes, scale + p * scales, min + p * kPanel, kWidePanels * kWideBytes,
-                     kWidePanels * scales, kWidePanels * kPanel});
+  const int64_t count = std::min(kChunkBlocks, group.blocks() - first_block);
+  for (int64_t p = 0; p < group.end - group.begin; ++p) {
+    format.expand(group.panels() + p * panel_bytes, first_block, count,
+                  {s.bytes + p * kWideBytes, s.scale + p * scales, s.min + p * kPanel, kWidePanels * kWideBytes,
+                   kWidePanels * scales, kWidePanels * kPanel});
+  }
+  format.wide({s.bytes, s.scale, s.min, count, first_block, context.Tiles(group.w.k), s.sums,
+               first_block + count == group.blocks(), group.y(), group.out.stride, group.outputs(), group.x.rows});
+}
+
+// A chunk of the rows serves all groups of the run from the second-level cache.
+void WideRun(OpContext& context, const Work& run, float* scratch) {
+  for (int64_t block = 0; block < run.blocks(); block += kChunkBlocks) {
+    WideScratch s = Carve(scratch);
+    for (int64_t panel = run.begin; panel < run.end; panel += kWidePanels) {
+      WideChunk(context, {run.w, run.x, run.out, panel, std::min<int64_t>(run.end, panel + kWidePanels)}, block, s);
+      s.sums += GroupSums(run.x.rows);
     }
-    format.wide({bytes, scale, min, count, first, context.Tiles(w.k), sums, first + count == blocks,
-                 projection.out.data + first_panel * kPanel, projection.out.stride,
-                 std::min<int64_t>(w.n - first_panel * kPanel, kWidePanels * kPanel), x.rows});
   }
 }
 
-void BlockPanels(OpContext& context, const Projection& projection, Rows x, int64_t begin, int64_t end, int thread) {
-  const Matrix& w = *projection.weight;
-  const int64_t panel_bytes = PanelBytes(w.format, w.k);
-  if (IsWide(context, x.rows)) {
-    for (int64_t p = begin; p < end; p += kWidePanels) {
-      WideGroup(context, projection, x, p, context.thread_scratch(thread));
-    }
-    return;
+void MultiplyRun(OpContext& context, const Work& run, int thread) {
+  const FormatKernels& format = run.kernels(context);
+  if (!run.w.blocks()) {
+    format.product({run.panels(), run.w.k * kPanel, kPanel, run.x.data, run.x.stride, run.y(), run.out.stride, run.w.k,
+                    run.outputs(), run.x.rows, false});
+  } else if (IsWide(context, run.x.rows)) {
+    WideRun(context, run, context.thread_scratch(thread));
+  } else {
+    format.few({run.panels(), PanelBytes(run.w.format, run.w.k), context.Tiles(run.w.k), run.y(), run.out.stride,
+                run.outputs(), run.x.rows});
   }
-  context.kernels().formats[static_cast<int>(w.format)].few(
-      {w.panels.data() + begin * panel_bytes, panel_bytes, context.Tiles(w.k),
-       projection.out.data + begin * kPanel, projection.out.stride, std::min(w.n, end * kPanel) - begin * kPanel,
-       x.rows});
-}
-
-void PlainPanels(OpContext& context, const Projection& projection, Rows x, int64_t begin, int64_t end) {
-  const Matrix& w = *projection.weight;
-  context.kernels().formats[static_cast<int>(w.format)].product(
-      {w.panels.data() + begin * PanelBytes(w.format, w.k), w.k * kPanel, kPanel, x.data, x.stride,
-       projection.out.data + begin * kPanel, projection.out.stride, w.k,
-       std::min(w.n, end * kPanel) - begin * kPanel, x.rows, false});
 }
 
 }  // namespace
 
 int64_t MatMulScratchFloats(int64_t rows) {
-  return kBytesFloats + kScaleFloats + kMinFloats + (rows + kMaxWideRows) * kWidePanels * kPanel;
+  return kBytesFloats + kScaleFloats + kMinFloats + kWideGroups * GroupSums(rows);
 }
 
 void Project(OpContext& context, Rows x, std::initializer_list<Projection> projections) {
@@ -101,22 +139,19 @@ void Project(OpContext& context, Rows x, std::initializer_list<Projection> proje
     LINNET_CHECK(x.rows <= context.rows());
     QuantiseRows(context, x);
   }
-  const int threads = context.pool().threads();
+  // Threads take runs of panels as they get to them: shared machines and mixed cores do not keep in step. Who computes
+  // an output does not show in its bits.
+  std::atomic<int64_t> next{0};
   context.pool().RunIfLarge(work, [&](int thread) {
+    int64_t run = next.fetch_add(1, std::memory_order_relaxed), first = 0;
     for (const Projection& p : projections) {
-      // Whole groups of panels: a group cut in two would expand its neighbours' share twice.
-      const bool wide = p.weight->blocks() && IsWide(context, x.rows);
-      const int64_t unit = wide ? kWidePanels : 1;
-      const int64_t panels = PanelCount(p.weight->n);
-      const int64_t units = (panels + unit - 1) / unit;
-      const int64_t begin = std::min(panels, units * thread / threads * unit);
-      const int64_t end = std::min(panels, units * (thread + 1) / threads * unit);
-      if (begin >= end) continue;
-      if (p.weight->blocks()) {
-        BlockPanels(context, p, x, begin, end, thread);
-      } else {
-        PlainPanels(context, p, x, begin, end);
+      const int64_t panels = PanelCount(p.weight->n), length = RunLength(context, *p.weight, x.rows);
+      const int64_t runs = (panels + length - 1) / length;
+      for (; run < first + runs; run = next.fetch_add(1, std::memory_order_relaxed)) {
+        const int64_t begin = (run - first) * length;
+        MultiplyRun(context, {*p.weight, x, p.out, begin, std::min(panels, begin + length)}, thread);
       }
+      first += runs;
     }
   });
 }
