@@ -1,9 +1,11 @@
 #include "base/aligned.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace linnet {
 namespace {
@@ -12,15 +14,27 @@ constexpr size_t kHugePage = size_t{2} << 20;
 // Below this the allocator's own recycling is worth more than fresh pages.
 constexpr size_t kMapFrom = size_t{1} << 20;
 
+// Starts at a huge page where there is one to fill: otherwise half of a matrix of a few megabytes would lie in small
+// pages, and reading it would wait for the tables of pages.
+void* MapZeroed(size_t bytes) {
+  const size_t spare = bytes >= kHugePage ? kHugePage : 0;
+  void* mapped = ::mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  if (spare == 0) return mapped;
+  uint8_t* const start = static_cast<uint8_t*>(mapped);
+  const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t head = (kHugePage - reinterpret_cast<uintptr_t>(start) % kHugePage) % kHugePage;
+  const size_t used = (bytes + page - 1) / page * page;
+  if (head > 0) ::munmap(start, head);
+  if (spare + bytes > head + used) ::munmap(start + head + used, spare + bytes - head - used);
+  ::madvise(start + head, bytes, MADV_HUGEPAGE);
+  return start + head;
+}
+
 }  // namespace
 
 void* AllocateZeroed(size_t bytes) {
-  if (bytes >= kMapFrom) {
-    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (data == MAP_FAILED) return nullptr;
-    if (bytes >= kHugePage) ::madvise(data, bytes, MADV_HUGEPAGE);
-    return data;
-  }
+  if (bytes >= kMapFrom) return MapZeroed(bytes);
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   void* data = std::aligned_alloc(kAlignment, rounded);
   if (data != nullptr) std::memset(data, 0, rounded);

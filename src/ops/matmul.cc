@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
+#include <optional>
+#include <span>
 
 #include "base/check.h"
 
@@ -18,18 +21,10 @@ constexpr int64_t kMinFloats = kChunkBlocks * kWidePanels * kPanel;
 // Groups of panels that take turns on one chunk: of 512 rows the chunk is 256 KiB, a group's sums 96 KiB.
 constexpr int64_t kWideGroups = 4;
 
-// Panels that a thread takes at a time of products that expand nothing: a megabyte of a 12B layer's at most, whole
-// tiles of panels.
-constexpr int64_t kMostPanels = 32, kPanelUnit = 4;
+// Panels of the register tiles of few rows, and of float products: runs are whole multiples.
+constexpr int64_t kFewUnit = 4;
 
 bool IsWide(const OpContext& context, int64_t rows) { return rows > context.kernels().few_rows; }
-
-int64_t RunLength(const OpContext& context, const Matrix& w, int64_t rows) {
-  if (w.blocks() && IsWide(context, rows)) return kWideGroups * kWidePanels;
-  const int64_t threads = context.pool().threads();
-  const int64_t share = (PanelCount(w.n) + threads - 1) / threads;
-  return std::min(kMostPanels, (share + kPanelUnit - 1) / kPanelUnit * kPanelUnit);
-}
 
 // Eight-bit activations of all rows in tiles; the last tile of the wide product is filled up with zeros.
 void QuantiseRows(OpContext& context, Rows x) {
@@ -66,6 +61,50 @@ WideScratch Carve(float* data) {
 }
 
 int64_t GroupSums(int64_t rows) { return (rows + kMaxWideRows) * kWidePanels * kPanel; }
+
+// Shares the panels of several products out over threads: each takes a part of what is left, so that runs are long at
+// first and the threads finish together, although shared machines and mixed cores do not keep in step. Who computes an
+// output does not show in its bits.
+class Panels {
+ public:
+  struct Run {
+    const Projection* projection;
+    int64_t begin, end;
+  };
+
+  Panels(std::span<const Projection> projections, int64_t threads, bool wide)
+      : projections_(projections), threads_(threads), unit_(wide ? kWidePanels : kFewUnit) {
+    most_ = wide ? kWideGroups : std::numeric_limits<int64_t>::max();
+    for (const Projection& p : projections_) units_ += Units(p);
+  }
+
+  std::optional<Run> Take() {
+    int64_t begin = next_.load(std::memory_order_relaxed), end = 0;
+    do {
+      if (begin >= units_) return std::nullopt;
+      end = begin + std::clamp<int64_t>((units_ - begin) / (2 * threads_), 1, most_);
+      end = std::min(end, EndOfProjection(begin));
+    } while (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed));
+    const Projection* p = projections_.data();
+    for (; begin >= Units(*p); ++p) begin -= Units(*p), end -= Units(*p);
+    return Run{p, begin * unit_, std::min(end * unit_, PanelCount(p->weight->n))};
+  }
+
+ private:
+  int64_t Units(const Projection& p) const { return (PanelCount(p.weight->n) + unit_ - 1) / unit_; }
+  int64_t EndOfProjection(int64_t unit) const {
+    int64_t end = 0;
+    for (const Projection& p : projections_) {
+      end += Units(p);
+      if (unit < end) break;
+    }
+    return end;
+  }
+
+  std::span<const Projection> projections_;
+  int64_t threads_, unit_, most_, units_ = 0;
+  std::atomic<int64_t> next_{0};
+};
 
 // One product with a run of its panels.
 struct Work {
@@ -139,19 +178,11 @@ void Project(OpContext& context, Rows x, std::initializer_list<Projection> proje
     LINNET_CHECK(x.rows <= context.rows());
     QuantiseRows(context, x);
   }
-  // Threads take runs of panels as they get to them: shared machines and mixed cores do not keep in step. Who computes
-  // an output does not show in its bits.
-  std::atomic<int64_t> next{0};
+  Panels shares(projections, context.pool().threads(), IsWide(context, x.rows));
   context.pool().RunIfLarge(work, [&](int thread) {
-    int64_t run = next.fetch_add(1, std::memory_order_relaxed), first = 0;
-    for (const Projection& p : projections) {
-      const int64_t panels = PanelCount(p.weight->n), length = RunLength(context, *p.weight, x.rows);
-      const int64_t runs = (panels + length - 1) / length;
-      for (; run < first + runs; run = next.fetch_add(1, std::memory_order_relaxed)) {
-        const int64_t begin = (run - first) * length;
-        MultiplyRun(context, {*p.weight, x, p.out, begin, std::min(panels, begin + length)}, thread);
-      }
-      first += runs;
+    while (const std::optional<Panels::Run> run = shares.Take()) {
+      const Projection& p = *run->projection;
+      MultiplyRun(context, {*p.weight, x, p.out, run->begin, run->end}, thread);
     }
   });
 }
