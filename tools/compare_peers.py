@@ -17,6 +17,11 @@ import sys
 import tempfile
 
 
+def without_remarks(output):
+    """JSON printed over several lines, without the lines of plain text that some programs print in between."""
+    return "\n".join(line for line in output.splitlines() if line.strip()[:1] in tuple('[]{}"-0123456789'))
+
+
 def run(command):
     """Output of a program and the largest memory it held, in GB."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -28,7 +33,7 @@ def run(command):
         if process.returncode != 0:
             last = err.read().decode(errors="replace").strip().splitlines()[-1:]
             raise RuntimeError(f"exit code {process.returncode}: {' '.join(last)}")
-        return json.loads(out.read()), usage.ru_maxrss * 1024 / 1e9
+        return json.loads(without_remarks(out.read().decode(errors="replace"))), usage.ru_maxrss * 1024 / 1e9
 
 
 class Linnet:

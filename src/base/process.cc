@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <fstream>
+
 namespace linnet {
 namespace {
 
@@ -27,6 +29,13 @@ uint64_t PeakResidentBytes() {
   constexpr uint64_t kUnit = 1024;
 #endif
   return static_cast<uint64_t>(usage.ru_maxrss) * kUnit;
+}
+
+uint64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t mapped = 0, resident = 0;
+  if (!(statm >> mapped >> resident)) return PeakResidentBytes();
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 int64_t ProcessId() { return getpid(); }

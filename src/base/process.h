@@ -8,6 +8,8 @@ namespace linnet {
 
 // The largest amount of memory that was resident so far; 0 where the system does not say.
 uint64_t PeakResidentBytes();
+// What is resident now; the peak where the system does not say.
+uint64_t ResidentBytes();
 
 // Of this process: no other that runs has it.
 int64_t ProcessId();

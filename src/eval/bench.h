@@ -41,7 +41,7 @@ struct BenchResult {
   double load_s = 0;
   double weight_gb = 0;    // packed, resident
   double file_gb = 0;      // as a file would hold it; 0 if unknown
-  double resident_gb = 0;  // of the process at its end
+  double resident_gb = 0;  // of the process with a session of 8,192 positions, all filled
   MachineLimits limits;    // the best seen between the measurements
   Spread prefill_tok_s;
   double prefill_share = 0;  // of int8_peak, best
