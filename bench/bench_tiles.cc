@@ -21,18 +21,25 @@ struct Tile {
 };
 
 template <int kPanels, int kTileRows, bool kAhead>
-__attribute__((noinline)) void Multiply(Tile a) {
+__attribute__((noinline)) void Multiply(const Tile& a) {
   constexpr int kSums = kPanels * kTileRows;
+  const uint8_t* bytes = a.bytes;
+  const float *scales = a.scales, *row_scale = a.row_scale;
+  const int8_t* q = a.q;
+  const int32_t* start = a.start;
   F acc[kSums];
   Repeat<kSums>([&]<int i>() LINNET_INLINE { acc[i] = _mm512_loadu_ps(a.sums + 16 * i); });
   for (int64_t b = 0; b < a.blocks; ++b) {
     I total[kSums];
-    Repeat<kSums>([&]<int i>() LINNET_INLINE { total[i] = _mm512_set1_epi32(a.start[i % kTileRows]); });
+    Repeat<kTileRows>([&]<int r>() LINNET_INLINE {
+      const I value = _mm512_set1_epi32(start[r]);
+      Repeat<kPanels>([&]<int p>() LINNET_INLINE { total[p * kTileRows + r] = value; });
+    });
     Repeat<8>([&]<int g>() LINNET_INLINE {
       I w[kPanels];
-      Repeat<kPanels>([&]<int p>() LINNET_INLINE { w[p] = _mm512_load_si512(a.bytes + 512 * p + 64 * g); });
+      Repeat<kPanels>([&]<int p>() LINNET_INLINE { w[p] = _mm512_load_si512(bytes + 512 * p + 64 * g); });
       Repeat<kTileRows>([&]<int r>() LINNET_INLINE {
-        const I x = BroadcastWord(a.q + (g * kTileRows + r) * 4);
+        const I x = BroadcastWord(q + (g * kTileRows + r) * 4);
         Repeat<kPanels>([&]<int p>() LINNET_INLINE {
           total[p * kTileRows + r] = _mm512_dpbusd_epi32(total[p * kTileRows + r], w[p], x);
         });
@@ -40,19 +47,22 @@ __attribute__((noinline)) void Multiply(Tile a) {
     });
     if constexpr (kAhead) {
       Repeat<(32 * kTileRows + 63) / 64>([&]<int line>() LINNET_INLINE {
-        __builtin_prefetch(a.q + 32 * kTileRows + 64 * line, 0, 3);
+        __builtin_prefetch(q + 32 * kTileRows + 64 * line, 0, 3);
       });
     }
-    Repeat<kSums>([&]<int i>() LINNET_INLINE {
-      const F scale = _mm512_mul_ps(_mm512_load_ps(a.scales + 16 * (i / kTileRows)),
-                                    _mm512_set1_ps(a.row_scale[i % kTileRows]));
-      acc[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total[i]), scale, acc[i]);
+    Repeat<kPanels>([&]<int p>() LINNET_INLINE {
+      const F weight_scale = _mm512_load_ps(scales + 16 * p);
+      Repeat<kTileRows>([&]<int r>() LINNET_INLINE {
+        F& sum = acc[p * kTileRows + r];
+        const F scale = _mm512_mul_ps(weight_scale, _mm512_set1_ps(row_scale[r]));
+        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total[p * kTileRows + r]), scale, sum);
+      });
     });
-    a.bytes += 512 * kPanels;
-    a.scales += 16 * kPanels;
-    a.q += 32 * kTileRows;
-    a.row_scale += kTileRows;
-    a.start += kTileRows;
+    bytes += 512 * kPanels;
+    scales += 16 * kPanels;
+    q += 32 * kTileRows;
+    row_scale += kTileRows;
+    start += kTileRows;
   }
   Repeat<kSums>([&]<int i>() LINNET_INLINE { _mm512_storeu_ps(a.sums + 16 * i, acc[i]); });
 }
