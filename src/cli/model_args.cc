@@ -79,7 +79,12 @@ Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values) {
                "gemma-4-12b-it with its mmproj file and name it: linnet run FILE.gguf\n");
   }
   ProgressLine progress;
-  return Engine::Load(options, progress.AsCallback());
+  Result<std::unique_ptr<Engine>> engine = Engine::Load(options, progress.AsCallback());
+  progress.Clear();
+  if (engine) {
+    for (const std::string& note : (*engine)->notes()) fmt::print(stderr, "linnet: {}\n", note);
+  }
+  return engine;
 }
 
 Result<SessionOptions> ToSessionOptions(const ModelArgs& values) {

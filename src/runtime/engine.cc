@@ -1,6 +1,8 @@
 #include "linnet/engine.h"
 
 #include <algorithm>
+#include <cctype>
+#include <filesystem>
 #include <string>
 
 #include "base/cpu_info.h"
@@ -16,6 +18,21 @@ namespace {
 constexpr int64_t kDefaultContext = 8192;
 
 int ThreadCount(int wanted) { return wanted > 0 ? wanted : GetCpuInfo().cores; }
+
+bool NamesQat(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text.find("qat") != std::string::npos;
+}
+
+// Weights trained for their quantisation have an assistant of their own; no field of a file says which, names do.
+void NoteQatPairing(const ModelFiles& files, Engine::Impl& engine) {
+  const bool model = NamesQat(std::filesystem::path(files.path).filename().string() + engine.config.name);
+  const bool drafter =
+      NamesQat(std::filesystem::path(files.drafter_path).filename().string() + files.drafter_config->text.name);
+  if (model == drafter) return;
+  engine.notes.push_back(files.drafter_path + (drafter ? " is a QAT assistant but the model is not" :
+                         " is no QAT assistant but the model is QAT") + "; the text stays the same, fewer guesses will be right");
+}
 
 }  // namespace
 
@@ -39,9 +56,12 @@ Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with
   Engine::Impl& loaded = *impl;
   std::unique_ptr<Engine> engine = MakeEngine(std::move(impl));
   if (files.drafter != nullptr && options.use_drafter) {
-    // One that merely lies beside the model need not belong to it.
-    const bool fits = CheckPairing(loaded.config, *files.drafter_config).has_value();
-    if (fits || !options.drafter.empty()) {
+    const Status fits = CheckPairing(loaded.config, *files.drafter_config);
+    if (!fits && options.drafter.empty()) {  // one that merely lies beside the model need not belong to it
+      loaded.notes.push_back(files.drafter_path + " lies beside the model but is not its assistant, so it is not used: " +
+                             fits.error().what);
+    } else {
+      NoteQatPairing(files, loaded);
       Status added = AddDrafter(loaded, *files.drafter_config, *files.drafter, {options.dequantise, progress});
       if (!added) return Prefixed(files.drafter_path, std::move(added.error()));
     }
@@ -65,6 +85,7 @@ std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl) {
 
 const ModelConfig& Engine::config() const { return impl_->config; }
 const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
+const std::vector<std::string>& Engine::notes() const { return impl_->notes; }
 const std::string& Engine::prompts_json() const { return impl_->prompts_json; }
 ThreadPool& Engine::pool() { return impl_->pool; }
 uint64_t Engine::weight_bytes() const { return impl_->weights.bytes() + impl_->drafter_weights.bytes(); }

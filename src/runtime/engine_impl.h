@@ -28,6 +28,7 @@ struct Engine::Impl {
   ModelConfig config;
   std::unique_ptr<Tokenizer> tokenizer;
   std::string prompts_json;
+  std::vector<std::string> notes;
   Weights weights;
   std::unique_ptr<Decoder> decoder;
   DrafterConfig drafter_config;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <random>
 
@@ -343,6 +344,28 @@ TEST(Pairing, SaysWhatDiffers) {
               for (LayerPlan& plan : t.layers) plan.kv_heads = 3;
             }).find("heads"),
             std::string::npos);
+}
+
+TEST(Pairing, SaysWhenOnlyTheAssistantIsQat) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(testing::TempDir()) / "linnet_qat_pairing";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  fs::create_directory_symlink(kModels + "target", folder / "m");
+  fs::create_directory_symlink(kModels + "assistant", folder / "m-qat-assistant");
+  LoadOptions options;
+  options.model = (folder / "m").string();
+  options.threads = 1;
+  auto engine = LoadEngine(options, false);
+  ASSERT_TRUE(engine) << engine.error().Message();
+  ASSERT_EQ((*engine)->notes().size(), 1u);
+  EXPECT_NE((*engine)->notes()[0].find("QAT"), std::string::npos);
+  fs::rename(folder / "m-qat-assistant", folder / "m-assistant");
+  engine = LoadEngine(options, false);
+  ASSERT_TRUE(engine);
+  EXPECT_NE((*engine)->impl().drafter, nullptr);
+  EXPECT_TRUE((*engine)->notes().empty());
+  fs::remove_all(folder);
 }
 
 }  // namespace
