@@ -26,7 +26,7 @@ struct LoadOptions {
   std::string mmproj;   // multimodal GGUF; empty = found beside the model
   std::string drafter;  // empty = found beside the model
   bool use_drafter = true;  // false: neither looked at nor loaded
-  int threads = 0;      // 0 = one per core
+  int threads = 0;      // 0 = one per fast physical core that the process may use
   bool dequantise = false;  // hold every weight as float32: slow and large, for exact comparison
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <vector>
 
 #ifdef __APPLE__
 #include <sys/sysctl.h>
@@ -12,6 +13,8 @@
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
+
+#include "base/cpu_topology.h"
 
 namespace linnet {
 namespace {
@@ -46,16 +49,28 @@ void ReadFeatures(CpuInfo&) {}
 #endif
 
 #ifdef __APPLE__
-int ReadCores() {
+int ReadNumber(const char* name) {
   int value = 0;
   size_t size = sizeof(value);
-  return sysctlbyname("hw.logicalcpu", &value, &size, nullptr, 0) == 0 ? value : 1;
+  return sysctlbyname(name, &value, &size, nullptr, 0) == 0 ? value : 0;
+}
+
+void ReadProcessors(CpuInfo& info) {
+  info.processors = std::max(1, ReadNumber("hw.logicalcpu"));
+  const int fast = ReadNumber("hw.perflevel0.physicalcpu");  // absent where all cores are of one kind
+  info.cores = std::max(1, fast > 0 ? fast : ReadNumber("hw.physicalcpu"));
 }
 #else
-int ReadCores() {
+void ReadProcessors(CpuInfo& info) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return;  // more processors than the set holds
+  std::vector<int> allowed;
+  for (int p = 0; p < CPU_SETSIZE; ++p) {
+    if (CPU_ISSET(p, &set)) allowed.push_back(p);
+  }
+  info.processors = std::max(1, static_cast<int>(allowed.size()));
+  info.cores = UsefulThreads("/", allowed);
 }
 #endif
 
@@ -72,7 +87,7 @@ std::string ReadName() {
 CpuInfo Read() {
   CpuInfo info;
   ReadFeatures(info);
-  info.cores = std::max(1, ReadCores());
+  ReadProcessors(info);
   info.name = ReadName();
   return info;
 }

@@ -12,7 +12,8 @@ struct CpuInfo {
   bool avx512_vnni = false;
   bool neon_dot = false;   // FEAT_DotProd
   bool neon_i8mm = false;  // FEAT_I8MM, with the former
-  int cores = 1;     // processors this process may run on
+  int processors = 1;  // that this process may run on
+  int cores = 1;       // threads that pay off: what `-t auto` takes (base/cpu_topology.h; macOS: the performance cores)
   std::string name;  // as the system names it; may be empty
 };
 

@@ -17,9 +17,9 @@ std::string Version() {
   std::string supported;
   for (const KernelTable* table : SupportedKernels()) supported += std::string(supported.empty() ? "" : ", ") + table->name;
   std::string text = fmt::format("linnet {}\nkernels: {} (this processor runs {}; LINNET_ISA=NAME chooses)\n"
-                                 "processor: {}, {} cores",
+                                 "processor: {}, {} processors, {} threads by default",
                                  LINNET_VERSION, Kernels().name, supported,
-                                 cpu.name.empty() ? "unknown" : cpu.name, cpu.cores);
+                                 cpu.name.empty() ? "unknown" : cpu.name, cpu.processors, cpu.cores);
   if (const std::string warning = IsaWarning(); !warning.empty()) text += "\nwarning: " + warning;
   return text;
 }

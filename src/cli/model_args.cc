@@ -38,7 +38,7 @@ void DeclareModel(Args& args, ModelArgs& values, bool positional) {
     args.Option("--model", values.model, help);
   }
   args.Option("--mmproj", values.mmproj, "multimodal GGUF, if it does not lie beside the model");
-  args.Option("-t,--threads", values.threads, "threads: a number or 'auto' (one a core)");
+  args.Option("-t,--threads", values.threads, "threads: a number or 'auto' (one a fast physical core, within the container's share)");
   args.Option("--context", values.context, "tokens the conversation can hold; 0 = the model's, at most 8192");
   args.Choice("--kv", values.kv, {"bf16", "f32"}, "how keys and values of what was read are kept; f32 takes twice the memory");
   args.Choice("--mask-rule", values.mask_rule, {"a", "b"},
