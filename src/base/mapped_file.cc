@@ -1,5 +1,6 @@
 #include "base/mapped_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -77,6 +78,16 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<uint8_t*>(data_), size_);
+}
+
+void MappedFile::Prefault(size_t offset, size_t length) const {
+  if (data_ == nullptr || offset >= size_ || in_memory_) return;
+  const size_t begin = offset / kPage * kPage;
+  const size_t end = offset + std::min(length, size_ - offset);
+#ifdef MADV_POPULATE_READ
+  if (::madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_POPULATE_READ) == 0) return;
+#endif
+  ::madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_WILLNEED);
 }
 
 void MappedFile::Forget(size_t offset, size_t length) const {

@@ -136,7 +136,7 @@ Command BenchCommand() {
             args.Positional("MODEL", values->options.load.model, "a model; Chick if none is named; 'media': what pictures and sound cost beside their prefill; 'mtp': what drafting brings", false);
             args.Option("--synthetic", values->options.synthetic,
                         "made-up weights of an exact shape: SHAPE[@LAYERS]:FORMAT, for instance 12b:q4_0 or 12b@6:q4_k_m");
-            args.Option("-t,--threads", values->threads, "threads; 0 = one a core");
+            args.Option("-t,--threads", values->threads, "threads; 0 = one a fast physical core");
             args.Option("--prompt", values->options.prompt, "tokens of the prompt");
             args.Option("--decode", values->options.decode, "tokens written in a repetition");
             args.Option("--repeat", values->options.repeat, "repetitions; the best and the median are shown");

@@ -40,7 +40,8 @@ struct Part {
 Part Count(const std::string& name, const std::string& path, const TensorSource& source) {
   Part part{name, path, {}, {}};
   for (const TensorInfo& tensor : source.tensors()) {
-    for (FormatUse* use : {&part.formats[std::string(GetDtypeInfo(tensor.dtype).name)], &part.total}) {
+    const std::string format = std::string(GetDtypeInfo(tensor.dtype).name) + (tensor.packed ? " packed" : "");
+    for (FormatUse* use : {&part.formats[format], &part.total}) {
       ++use->tensors;
       use->parameters += static_cast<uint64_t>(tensor.elements());
       use->bytes += tensor.bytes;
@@ -136,7 +137,7 @@ void PrintText(const ModelFiles& files, const std::vector<Part>& parts, const st
     line("part", fmt::format("{}{}{}: {} tensors, {:.1f} M parameters, {}", part.name, part.path.empty() ? "" : " in ", part.path,
                              part.total.tensors, static_cast<double>(part.total.parameters) / 1e6, HumanBytes(part.total.bytes)));
     for (const auto& [format, use] : part.formats) {
-      line("", fmt::format("  {:<6}{:>5} tensors {:>12}", format, use.tensors, HumanBytes(use.bytes)));
+      line("", fmt::format("  {:<12}{:>5} tensors {:>12}", format, use.tensors, HumanBytes(use.bytes)));
     }
   }
   for (const std::string& text : missing) line("missing", text);

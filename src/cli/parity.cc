@@ -92,7 +92,7 @@ Command ParityCommand() {
             args.Positional("PATH", values->paths, "directories of reference data (docs/parity.md)");
             args.Option("--model", values->model, "use this model instead of the one a case names");
             args.Option("--filter", values->filter, "run only the cases whose name contains this");
-            args.Option("-t,--threads", values->threads, "threads; 0 = one a core");
+            args.Option("-t,--threads", values->threads, "threads; 0 = one a fast physical core");
             args.Flag("-v,--verbose", values->verbose, "one line for every tensor compared");
             args.Footer(
                 "One line a case: the largest deviation of its bound. Exit code 1 when a case fails.\n"

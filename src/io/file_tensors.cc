@@ -25,6 +25,13 @@ std::span<const uint8_t> FileTensors::Bytes(const TensorInfo& tensor, uint64_t o
   return parts_[place.part].bytes.subspan(place.begin + offset, length);
 }
 
+void FileTensors::Prefault(const TensorInfo& tensor, uint64_t offset, uint64_t length) const {
+  const size_t i = static_cast<size_t>(&tensor - tensors_.data());
+  LINNET_CHECK(i < tensors_.size());
+  const Place& place = places_[i];
+  parts_[place.part].file.Prefault(place.begin + offset, length);
+}
+
 void FileTensors::Forget(const TensorInfo& tensor, uint64_t offset, uint64_t length) const {
   const size_t i = static_cast<size_t>(&tensor - tensors_.data());
   LINNET_CHECK(i < tensors_.size());
@@ -120,6 +127,19 @@ Result<uint64_t> TensorBytes(Dtype dtype, std::span<const int64_t> shape) {
                 "the file is damaged");
   }
   return empty ? 0 : RowBytes(dtype, product);
+}
+
+Result<uint64_t> PackedBytes(Dtype dtype, std::span<const int64_t> shape) {
+  const DtypeInfo& info = GetDtypeInfo(dtype);
+  if (shape.size() != 2 || info.panel_bytes == 0) {
+    return Fail(ErrorCode::kBadFile, fmt::format("of {} and the shape {} cannot be packed", info.name, ShapeText(shape)),
+                "the file is damaged");
+  }
+  LINNET_ASSIGN(const uint64_t unpacked, TensorBytes(dtype, shape));
+  if (unpacked == 0) return uint64_t{0};
+  constexpr uint64_t kRows = 16;
+  const uint64_t panels = (static_cast<uint64_t>(shape[0]) + kRows - 1) / kRows;
+  return panels * (static_cast<uint64_t>(shape[1] / info.block_elements) * static_cast<uint64_t>(info.panel_bytes));
 }
 
 std::string ShapeText(std::span<const int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }

@@ -30,6 +30,7 @@ class FileTensors : public TensorSource {
   const TensorInfo* Find(std::string_view name) const override;
   std::span<const uint8_t> Bytes(const TensorInfo& tensor, uint64_t offset, uint64_t length,
                                  std::vector<uint8_t>& scratch) const override;
+  void Prefault(const TensorInfo& tensor, uint64_t offset, uint64_t length) const override;
   void Forget(const TensorInfo& tensor, uint64_t offset, uint64_t length) const override;
 
   // Sum of the sizes of all files, headers included.
@@ -68,6 +69,9 @@ class FileTensors : public TensorSource {
 // Bytes of a tensor of this shape. Errors (without the tensor's name): too many dimensions or elements, a row
 // that does not consist of whole blocks.
 Result<uint64_t> TensorBytes(Dtype dtype, std::span<const int64_t> shape);
+
+// The same of a matrix packed in panels of sixteen rows. Further errors: no matrix, a format that cannot be packed.
+Result<uint64_t> PackedBytes(Dtype dtype, std::span<const int64_t> shape);
 
 // "[3840, 4096]"
 std::string ShapeText(std::span<const int64_t> shape);

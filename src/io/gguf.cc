@@ -139,14 +139,16 @@ Result<RawTensor> ReadTensorInfo(Cursor& cursor) {
     raw.info.shape[dimensions - 1 - i] = static_cast<int64_t>(size);  // the file's order is innermost first
   }
   LINNET_ASSIGN(const uint64_t type, cursor.Number(4, raw.info.name));
-  const std::optional<Dtype> dtype = DtypeFromGgml(static_cast<uint32_t>(type));
+  raw.info.packed = type >= kGgufPackedType && type - kGgufPackedType < 256;
+  const std::optional<Dtype> dtype =
+      DtypeFromGgml(static_cast<uint32_t>(raw.info.packed ? type - kGgufPackedType : type));
   if (!dtype) {
     return Fail(
         ErrorCode::kUnsupported, fmt::format("tensor \"{}\" has the number format {}", name, type),
         "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K can be read (no IQ formats)");
   }
   raw.info.dtype = *dtype;
-  const auto bytes = TensorBytes(*dtype, raw.info.shape);
+  const auto bytes = raw.info.packed ? PackedBytes(*dtype, raw.info.shape) : TensorBytes(*dtype, raw.info.shape);
   if (!bytes) return Prefixed(fmt::format("tensor \"{}\"", name), bytes.error());
   raw.info.bytes = *bytes;
   LINNET_ASSIGN(raw.offset, cursor.Number(8, raw.info.name));
@@ -192,6 +194,14 @@ Result<std::filesystem::path> SplitPath(const std::filesystem::path& path, int64
 
 }  // namespace
 
+Status Gguf::CheckPackedLayout() const {
+  LINNET_ASSIGN(const std::optional<std::string_view> layout, metadata_.GetString(kGgufPackedLayout));
+  if (!layout || *layout == kPackedLayout) return {};
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("is packed as \"{}\", for another processor or version; this program reads \"{}\"", *layout, kPackedLayout),
+              "pack it again from the original: linnet convert ORIGINAL OUT.gguf --pack");
+}
+
 Status Gguf::ReadPart(std::span<const uint8_t> bytes) {
   Cursor cursor(bytes);
   LINNET_ASSIGN(const uint32_t version, ReadVersion(cursor, bytes));
@@ -221,6 +231,7 @@ Status Gguf::ReadPart(std::span<const uint8_t> bytes) {
   if (version_ == 0) {
     version_ = version;
     metadata_ = std::move(metadata);
+    LINNET_TRY(CheckPackedLayout());  // before the tensors: another layout may have other types
   }
   return ReadTensors(bytes, cursor.position(), tensor_count,
                      alignment ? static_cast<uint64_t>(*alignment) : kGgufAlignment);
@@ -241,6 +252,14 @@ Status Gguf::ReadTensors(std::span<const uint8_t> bytes, uint64_t position, uint
       return Fail(ErrorCode::kBadFile,
                   fmt::format("tensor \"{}\": offset {} is not a multiple of {}", raw.info.name, raw.offset,
                               alignment),
+                  kDamaged);
+    }
+    if (raw.info.packed && (metadata_.Get(kGgufPackedLayout) == nullptr || *begin % kGgufPackedAlignment != 0)) {
+      return Fail(ErrorCode::kBadFile,
+                  fmt::format("tensor \"{}\" is packed, but {}", raw.info.name,
+                              *begin % kGgufPackedAlignment != 0
+                                  ? fmt::format("begins at {}, no multiple of {}", *begin, kGgufPackedAlignment)
+                                  : fmt::format("the key {} is missing", kGgufPackedLayout)),
                   kDamaged);
     }
     LINNET_TRY(AddTensor(std::move(raw.info), data_begin, *begin));

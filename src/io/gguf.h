@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "io/file_tensors.h"
 #include "io/gguf_metadata.h"
@@ -26,6 +27,7 @@ class Gguf : public FileTensors {
   const GgufMetadata& metadata() const { return metadata_; }
 
  private:
+  Status CheckPackedLayout() const;
   Status ReadPart(std::span<const uint8_t> bytes);
   Status ReadTensors(std::span<const uint8_t> bytes, uint64_t position, uint64_t count, uint64_t alignment);
   Status OpenSiblings(const std::filesystem::path& path);
@@ -34,6 +36,12 @@ class Gguf : public FileTensors {
   uint32_t version_ = 0;
   GgufMetadata metadata_;  // of the first part
 };
+
+// Matrices packed for the kernels have tensor types of their own, which no other program takes for rows, and the key
+// names their layout.
+inline constexpr uint32_t kGgufPackedType = 0x4c500000;  // plus the id of the number format
+inline constexpr std::string_view kGgufPackedLayout = "linnet.packed_layout";
+inline constexpr uint64_t kGgufPackedAlignment = 64;
 
 inline constexpr uint64_t kGgufAlignment = 32;  // unless general.alignment says otherwise
 

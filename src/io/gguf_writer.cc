@@ -1,12 +1,12 @@
 #include "io/gguf_writer.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 
 #include "base/check.h"
 #include "base/process.h"
-#include "io/gguf.h"
 
 namespace linnet {
 namespace {
@@ -97,11 +97,17 @@ void GgufWriter::AddValue(std::string_view key, const GgufValue& value) {
   metadata_.append(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
 }
 
-void GgufWriter::AddTensor(std::string_view name, Dtype dtype, std::span<const int64_t> shape) {
+void GgufWriter::AddTensor(std::string_view name, Dtype dtype, std::span<const int64_t> shape, bool packed) {
   LINNET_CHECK(!shape.empty() && shape.back() % GetDtypeInfo(dtype).block_elements == 0);
-  uint64_t elements = 1;
-  for (const int64_t size : shape) elements *= static_cast<uint64_t>(size);
-  tensors_.push_back({std::string(name), dtype, {shape.begin(), shape.end()}, RowBytes(dtype, elements)});
+  const Result<uint64_t> bytes = packed ? PackedBytes(dtype, shape) : TensorBytes(dtype, shape);
+  LINNET_CHECK(bytes.has_value() && (!packed || alignment_ % kGgufPackedAlignment == 0));
+  tensors_.push_back({std::string(name), dtype, {shape.begin(), shape.end()}, *bytes, packed});
+}
+
+void GgufWriter::AddPackedLayout() {
+  AddString(kGgufPackedLayout, kPackedLayout);
+  alignment_ = kGgufPackedAlignment;
+  AddU32("general.alignment", static_cast<uint32_t>(alignment_));
 }
 
 std::unexpected<Error> GgufWriter::WriteError() const {
@@ -110,8 +116,8 @@ std::unexpected<Error> GgufWriter::WriteError() const {
 }
 
 void GgufWriter::Pad() {
-  static constexpr char kZeros[kGgufAlignment] = {};
-  const uint64_t padding = (kGgufAlignment - written_ % kGgufAlignment) % kGgufAlignment;
+  static constexpr char kZeros[std::max(kGgufAlignment, kGgufPackedAlignment)] = {};
+  const uint64_t padding = (alignment_ - written_ % alignment_) % alignment_;
   file_.write(kZeros, static_cast<std::streamsize>(padding));
   written_ += padding;
 }
@@ -127,9 +133,10 @@ Status GgufWriter::Begin() {
     PutString(header, tensor.name);
     Put(header, static_cast<uint32_t>(tensor.shape.size()));
     for (size_t d = tensor.shape.size(); d > 0; --d) Put(header, static_cast<uint64_t>(tensor.shape[d - 1]));
-    Put(header, static_cast<uint32_t>(GetDtypeInfo(tensor.dtype).ggml_type));
+    const uint32_t type = static_cast<uint32_t>(GetDtypeInfo(tensor.dtype).ggml_type);
+    Put(header, tensor.packed ? kGgufPackedType + type : type);
     Put(header, offset);
-    offset += (tensor.bytes + kGgufAlignment - 1) / kGgufAlignment * kGgufAlignment;
+    offset += (tensor.bytes + alignment_ - 1) / alignment_ * alignment_;
   }
   errno = 0;
   file_.open(part_, std::ios::binary | std::ios::trunc);

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "io/gguf_metadata.h"
+#include "io/gguf.h"
 #include "linnet/error.h"
 #include "tensor/dtype.h"
 
@@ -37,8 +37,11 @@ class GgufWriter {
   // A value as another file stores it.
   void AddValue(std::string_view key, const GgufValue& value);
 
-  // `shape` is outermost first. REQUIRES: the row length is a multiple of the format's block.
-  void AddTensor(std::string_view name, Dtype dtype, std::span<const int64_t> shape);
+  // `shape` is outermost first. REQUIRES: the row length is a multiple of the format's block; what is `packed` is a
+  // matrix, and AddPackedLayout has been called.
+  void AddTensor(std::string_view name, Dtype dtype, std::span<const int64_t> shape, bool packed = false);
+  // The file may hold packed matrices (docs/formats.md).
+  void AddPackedLayout();
 
   // Writes everything but the tensors' bytes; nothing can be added afterwards.
   Status Begin();
@@ -53,6 +56,7 @@ class GgufWriter {
     Dtype dtype;
     std::vector<int64_t> shape;
     uint64_t bytes;
+    bool packed;
   };
   void Key(std::string_view key, GgufType type);
   void ArrayKey(std::string_view key, GgufType type, uint64_t count);
@@ -62,6 +66,7 @@ class GgufWriter {
   std::filesystem::path path_, part_;
   std::string metadata_;  // encoded
   uint64_t keys_ = 0;
+  uint64_t alignment_ = kGgufAlignment;
   std::vector<Tensor> tensors_;
   std::ofstream file_;
   uint64_t written_ = 0;

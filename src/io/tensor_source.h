@@ -19,6 +19,7 @@ struct TensorInfo {
   Dtype dtype = Dtype::kF32;
   std::vector<int64_t> shape;  // row-major, outermost first: [out, in] for a matrix, whatever the file's own order
   uint64_t bytes = 0;          // checked against the real file length when the source was opened
+  bool packed = false;         // a matrix in the kernels' own layout, for use in place: not rows
 
   int64_t elements() const {
     int64_t n = 1;
@@ -42,6 +43,9 @@ class TensorSource {
 
   // The files it reads; none for memory and generators.
   virtual std::vector<std::filesystem::path> paths() const { return {}; }
+
+  // The caller will read these bytes next: their pages may come.
+  virtual void Prefault(const TensorInfo& /*tensor*/, uint64_t /*offset*/, uint64_t /*length*/) const {}
 
   // The caller has copied these bytes and will not come back: their pages may go.
   virtual void Forget(const TensorInfo& /*tensor*/, uint64_t /*offset*/, uint64_t /*length*/) const {}

@@ -264,6 +264,10 @@ Result<std::vector<float>> ReadFloats(const TensorSource& source, Role role, int
     return Fail(ErrorCode::kBadFile, fmt::format("the tensor \"{}\" holds whole numbers", info->name),
                 "the file is damaged");
   }
+  if (info->packed) {
+    return Fail(ErrorCode::kBadFile, fmt::format("the tensor \"{}\" is packed where rows are expected", info->name),
+                "use the file it was packed from");
+  }
   std::vector<uint8_t> scratch;
   std::vector<float> values(static_cast<size_t>(info->elements()));
   DecodeRow(info->dtype, source.Bytes(*info, 0, info->bytes, scratch).data(), values);

@@ -4,12 +4,14 @@
 #include <optional>
 
 #include "base/check.h"
+#include "tensor/block_format.h"
 
 namespace linnet {
 namespace {
 
-// Panels packed before their source pages are given back: about a few MiB of a large matrix.
-constexpr int64_t kForgetPanels = 32;
+// Bytes of the source that a thread maps, packs and gives back at a time: enough that the calls, which interrupt the
+// other threads, are few, and little beside the file.
+constexpr uint64_t kPieceBytes = uint64_t{16} << 20;
 
 }  // namespace
 
@@ -23,7 +25,8 @@ Result<Matrix> WeightLoader::ReadMatrix(const TensorSource& source, Role role, i
   const TensorInfo* tensor = FindTensor(source, role, layer);
   LINNET_CHECK(tensor != nullptr);  // CheckTensors has seen it
   const int64_t n = tensor->shape[0], k = tensor->shape[1];
-  if (IsPlanar(*tensor, role)) return PackFloats(source, role, n, k);
+  if (tensor->packed) return ReadPacked(source, *tensor, role);
+  if (IsPlanar(*tensor, role)) return PackPlanar(source, *tensor);
   const std::optional<PanelFormat> stored = PanelFormatOf(tensor->dtype);
   if (!stored) {
     return Fail(ErrorCode::kBadFile, "tensor " + tensor->name + " holds integers where weights are expected");
@@ -78,32 +81,85 @@ std::unexpected<Error> WeightLoader::NoMemory(const TensorInfo& tensor) const {
               "use a smaller quantisation or close other programs");
 }
 
-Result<Matrix> WeightLoader::PackFloats(const TensorSource& source, Role role, int64_t n, int64_t k) {
-  LINNET_ASSIGN(const Vector values, ReadFloats(source, role));
-  Matrix matrix = AllocateMatrix(PanelFormat::kF32, n, k);
-  if (matrix.panels.size() == 0) return NoMemory(*FindTensor(source, role));
-  const uint8_t* bytes = reinterpret_cast<const uint8_t*>(values.data());
-  const int64_t row = k * static_cast<int64_t>(sizeof(float));
-  for (int64_t p = 0; p < PanelCount(n); ++p) {
-    const int64_t rows = std::min<int64_t>(kPanel, n - p * kPanel);
-    PackPanel(Dtype::kF32, {bytes + p * kPanel * row, static_cast<size_t>(rows * row)}, p, matrix);
+Result<Matrix> WeightLoader::ReadPacked(const TensorSource& source, const TensorInfo& tensor, Role role) {
+  const int64_t n = tensor.shape[0], k = tensor.shape[1];
+  std::vector<uint8_t> scratch;
+  const std::span<const uint8_t> bytes = source.Bytes(tensor, 0, tensor.bytes, scratch);
+  if (IsPlanar(tensor, role) || reinterpret_cast<uintptr_t>(bytes.data()) % kAlignment != 0) {
+    return Fail(ErrorCode::kBadFile, "tensor " + tensor.name + " cannot be used as it is packed", "pack the original again");
   }
+  Matrix view = ViewMatrix(*PanelFormatOf(tensor.dtype), n, k, bytes);
+  if (loading_.dequantise && view.format != PanelFormat::kF32) {
+    Matrix matrix = AllocateMatrix(PanelFormat::kF32, n, k);
+    if (matrix.panels.size() == 0) return NoMemory(tensor);
+    Unpack(view, matrix);
+    view = std::move(matrix);
+  } else {
+    const uint64_t share = tensor.bytes / static_cast<uint64_t>(pool_.threads()) + 1;
+    pool_.Run([&](int thread) {
+      const uint64_t begin = std::min(tensor.bytes, share * static_cast<uint64_t>(thread));
+      source.Prefault(tensor, begin, std::min(share, tensor.bytes - begin));
+    });
+  }
+  Report(tensor.bytes);
+  return view;
+}
+
+void WeightLoader::Unpack(const Matrix& packed, Matrix& floats) {
+  const size_t width = static_cast<size_t>(packed.k);
+  pool_.For(PanelCount(packed.n), [&](int64_t begin, int64_t end, int) {
+    std::vector<float> rows(kPanel * width);
+    for (int64_t p = begin; p < end; ++p) {
+      const size_t count = static_cast<size_t>(std::min<int64_t>(kPanel, packed.n - p * kPanel));
+      for (size_t r = 0; r < count; ++r) {
+        UnpackRow(packed, p * kPanel + static_cast<int64_t>(r), std::span(rows).subspan(r * width, width));
+      }
+      PackPanel(Dtype::kF32, {reinterpret_cast<const uint8_t*>(rows.data()), count * width * sizeof(float)}, p, floats);
+    }
+  });
+}
+
+Result<Matrix> WeightLoader::PackPlanar(const TensorSource& source, const TensorInfo& tensor) {
+  const int64_t n = tensor.shape[0], k = tensor.shape[1];
+  Matrix matrix = AllocateMatrix(PanelFormat::kF32, n, k);
+  if (matrix.panels.size() == 0) return NoMemory(tensor);
+  const size_t width = static_cast<size_t>(k);
+  const uint64_t row_bytes = RowBytes(tensor.dtype, width);
+  pool_.For(PanelCount(n), [&](int64_t begin, int64_t end, int) {
+    std::vector<uint8_t> scratch;
+    std::vector<float> planar(width), rows(kPanel * width);
+    for (int64_t p = begin; p < end; ++p) {
+      const size_t count = static_cast<size_t>(std::min<int64_t>(kPanel, n - p * kPanel));
+      for (size_t r = 0; r < count; ++r) {
+        const uint64_t row = static_cast<uint64_t>(p) * kPanel + r;
+        DecodeRow(tensor.dtype, source.Bytes(tensor, row * row_bytes, row_bytes, scratch).data(), planar);
+        PlanarToInterleaved(planar, std::span(rows).subspan(r * width, width));
+      }
+      PackPanel(Dtype::kF32, {reinterpret_cast<const uint8_t*>(rows.data()), count * width * sizeof(float)}, p, matrix);
+    }
+  });
+  source.Forget(tensor, 0, tensor.bytes);
+  Report(tensor.bytes);
   return matrix;
 }
 
 void WeightLoader::Pack(const TensorSource& source, const TensorInfo& tensor, Matrix& matrix) {
   const uint64_t row_bytes = RowBytes(tensor.dtype, static_cast<uint64_t>(matrix.k));
+  const uint64_t panel_bytes = kPanel * row_bytes;
+  const int64_t piece = static_cast<int64_t>(std::max<uint64_t>(1, kPieceBytes / panel_bytes));
   pool_.For(PanelCount(matrix.n), [&](int64_t begin, int64_t end, int) {
     std::vector<uint8_t> scratch;
-    for (int64_t first = begin; first < end; first += kForgetPanels) {
-      const int64_t last = std::min(end, first + kForgetPanels);
+    for (int64_t first = begin; first < end; first += piece) {
+      const int64_t last = std::min(end, first + piece);
+      const uint64_t offset = static_cast<uint64_t>(first) * panel_bytes;
+      const uint64_t length = std::min(tensor.bytes - offset, static_cast<uint64_t>(last - first) * panel_bytes);
+      source.Prefault(tensor, offset, length);
       for (int64_t p = first; p < last; ++p) {
         const uint64_t rows = static_cast<uint64_t>(std::min<int64_t>(kPanel, matrix.n - p * kPanel));
-        const uint64_t offset = static_cast<uint64_t>(p) * kPanel * row_bytes;
-        PackPanel(tensor.dtype, source.Bytes(tensor, offset, rows * row_bytes, scratch), p, matrix);
+        PackPanel(tensor.dtype,
+                  source.Bytes(tensor, static_cast<uint64_t>(p) * panel_bytes, rows * row_bytes, scratch), p, matrix);
       }
-      const uint64_t offset = static_cast<uint64_t>(first) * kPanel * row_bytes;
-      source.Forget(tensor, offset, static_cast<uint64_t>(last - first) * kPanel * row_bytes);
+      source.Forget(tensor, offset, length);
     }
   });
 }

@@ -32,7 +32,11 @@ class WeightLoader {
 
  private:
   std::unexpected<Error> NoMemory(const TensorInfo& tensor) const;
-  Result<Matrix> PackFloats(const TensorSource& source, Role role, int64_t n, int64_t k);
+  // A packed matrix in place; with `dequantise`, unpacked.
+  Result<Matrix> ReadPacked(const TensorSource& source, const TensorInfo& tensor, Role role);
+  void Unpack(const Matrix& packed, Matrix& floats);
+  // The matrix whose columns GGUF keeps in another order, as float32.
+  Result<Matrix> PackPlanar(const TensorSource& source, const TensorInfo& tensor);
   void Pack(const TensorSource& source, const TensorInfo& tensor, Matrix& matrix);
   void Report(uint64_t bytes);
 

@@ -67,7 +67,7 @@ struct WeightLoading {
 };
 
 // Reads and packs every tensor the configuration asks for. `multimodal` may be the same source as `text`, or nullptr.
-// Norm weights get their 1 added where the configuration says so. Errors name the tensor: missing, of another shape,
+// Packed matrices are used in place: their source must outlive the weights. Norm weights get their 1 added where the configuration says so. Errors name the tensor: missing, of another shape,
 // of a format that cannot be multiplied; kOutOfMemory.
 Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text, const TensorSource* multimodal,
                             ThreadPool& pool, const WeightLoading& loading);

@@ -89,6 +89,51 @@ TEST_P(Formats, UnpackedRowsAreTheDecodedRows) {
   }
 }
 
+TEST_P(Formats, TheTableOfFormatsKnowsTheSizeOfPanels) {
+  const FormatKernels& kernels = ScalarKernels()->formats[static_cast<int>(*PanelFormatOf(GetParam()))];
+  const DtypeInfo& info = GetDtypeInfo(GetParam());
+  EXPECT_EQ(kernels.block_k, info.block_elements);
+  EXPECT_EQ(PanelBytes(*PanelFormatOf(GetParam()), 512), 512 / info.block_elements * info.panel_bytes);
+}
+
+TEST_P(Formats, RowsThatAreNotThereArePackedAsZeros) {
+  const int64_t k = 512, n = 3;
+  const std::vector<uint8_t> bytes = RandomBlocks(GetParam(), n, k, 6);
+  std::vector<uint8_t> padded(bytes);
+  padded.resize(kPanel * bytes.size() / n);
+  const Matrix few = Pack(GetParam(), bytes, n, k), all = Pack(GetParam(), padded, kPanel, k);
+  EXPECT_EQ(0, std::memcmp(few.panels.data(), all.panels.data(), all.panels.size()));
+}
+
+TEST_P(Formats, DecodedRowsBecomeFloatPanels) {
+  const int64_t n = 21, k = 512;
+  const std::vector<uint8_t> bytes = RandomBlocks(GetParam(), n, k, 7);
+  const uint64_t row = RowBytes(GetParam(), static_cast<uint64_t>(k));
+  Matrix w = AllocateMatrix(PanelFormat::kF32, n, k);
+  PackPanel(GetParam(), {bytes.data(), 16 * row}, 0, w);
+  PackPanel(GetParam(), {bytes.data() + 16 * row, 5 * row}, 1, w);
+  std::vector<float> expected(static_cast<size_t>(k)), unpacked(expected.size());
+  for (int64_t r = 0; r < n; ++r) {
+    DecodeRow(GetParam(), bytes.data() + static_cast<size_t>(r) * row, expected);
+    UnpackRow(w, r, unpacked);
+    EXPECT_EQ(unpacked, expected) << r;
+  }
+}
+
+TEST(PlainFormats, RowsOfAnyLengthArePacked) {
+  const int64_t n = 18, k = 37;
+  for (const Dtype dtype : {Dtype::kF32, Dtype::kF16, Dtype::kBf16}) {
+    const std::vector<uint8_t> bytes = RandomBlocks(dtype, n, k, 8);
+    const Matrix w = Pack(dtype, bytes, n, k);
+    std::vector<float> expected(static_cast<size_t>(k)), row(expected.size());
+    for (int64_t r = 0; r < n; ++r) {
+      DecodeRow(dtype, bytes.data() + static_cast<size_t>(r) * RowBytes(dtype, static_cast<uint64_t>(k)), expected);
+      UnpackRow(w, r, row);
+      EXPECT_EQ(row, expected) << r;
+    }
+  }
+}
+
 TEST_P(Formats, ProductsMatchDoublePrecision) {
   const int64_t n = 69, k = 768, rows = 11;
   const std::vector<uint8_t> bytes = RandomBlocks(GetParam(), n, k, 4);

@@ -12,6 +12,7 @@
 #include "model/model_files.h"
 #include "model/synthetic.h"
 #include "model/tensor_names.h"
+#include "ops/matrix.h"
 #include "runtime/convert_metadata.h"
 #include "tensor/block_format.h"
 
@@ -33,12 +34,13 @@ struct Item {
   const TensorSource* source = nullptr;
   const TensorInfo* tensor = nullptr;  // copied or re-encoded row by row
   std::vector<float> values;           // or these, for what is small or reordered
+  bool packed = false;                 // written in the kernels' layout
 };
 
 class Converter {
  public:
   Converter(const ConvertOptions& options, ThreadPool& pool, const Progress& progress)
-      : options_(options), pool_(pool), progress_(progress) {}
+      : options_(options), pool_(pool), progress_(progress), keep_(options.keep_types) {}
 
   // Matrices keep the format they have.
   void KeepFormats() { keep_ = true; }
@@ -72,12 +74,12 @@ class Converter {
   Status WriteFile(GgufWriter& writer, const std::string& path, const std::vector<Item>& items) {
     uint64_t total = 1, done = 0;
     for (const Item& item : items) {
-      writer.AddTensor(item.name, item.dtype, item.shape);
+      writer.AddTensor(item.name, item.dtype, item.shape, item.packed);
       total += Elements(item.shape);
     }
     LINNET_TRY(writer.Begin());
     for (const Item& item : items) {
-      LINNET_TRY(item.tensor != nullptr ? WriteTensor(writer, item) : WriteValues(writer, item.dtype, item.shape.back(), item.values));
+      LINNET_TRY(item.tensor != nullptr ? WriteTensor(writer, item) : WriteValues(writer, item, item.values));
       done += Elements(item.shape);
       if (progress_) progress_(static_cast<double>(done) / static_cast<double>(total), "writing " + path);
     }
@@ -87,6 +89,7 @@ class Converter {
   }
 
   ConvertReport& report() { return report_; }
+  bool pack() const { return options_.pack; }
 
  private:
   static uint64_t Elements(const std::vector<int64_t>& shape) {
@@ -96,7 +99,9 @@ class Converter {
   }
 
   // Encodes whole rows on all threads.
-  Status WriteValues(GgufWriter& writer, Dtype dtype, int64_t row, std::span<const float> values) {
+  Status WriteValues(GgufWriter& writer, const Item& item, std::span<const float> values) {
+    const Dtype dtype = item.dtype;
+    const int64_t row = item.shape.back();
     const uint64_t row_bytes = RowBytes(dtype, static_cast<uint64_t>(row));
     const int64_t rows = static_cast<int64_t>(values.size()) / row;
     encoded_.resize(static_cast<size_t>(rows) * row_bytes);
@@ -106,21 +111,39 @@ class Converter {
                   encoded_.data() + static_cast<size_t>(r) * row_bytes);
       }
     });
-    return writer.Write(encoded_);
+    return WriteRows(writer, item, encoded_);
+  }
+
+  // Whole rows in the item's format; of a packed item whole panels, but for the last.
+  Status WriteRows(GgufWriter& writer, const Item& item, std::span<const uint8_t> rows) {
+    if (!item.packed) return writer.Write(rows);
+    const int64_t k = item.shape.back();
+    const PanelFormat format = *PanelFormatOf(item.dtype);
+    const size_t sixteen = kPanel * RowBytes(item.dtype, static_cast<uint64_t>(k));
+    const size_t panel_bytes = static_cast<size_t>(PanelBytes(format, k));
+    const size_t panels = (rows.size() + sixteen - 1) / sixteen;
+    packed_.resize(panels * panel_bytes);
+    pool_.For(static_cast<int64_t>(panels), [&](int64_t begin, int64_t end, int) {
+      for (size_t p = static_cast<size_t>(begin); p < static_cast<size_t>(end); ++p) {
+        const size_t length = std::min(sixteen, rows.size() - p * sixteen);
+        PackRows(item.dtype, rows.subspan(p * sixteen, length), format, k, packed_.data() + p * panel_bytes);
+      }
+    });
+    return writer.Write(packed_);
   }
 
   Status WriteTensor(GgufWriter& writer, const Item& item) {
     const int64_t row = item.shape.back();
     const int64_t rows = static_cast<int64_t>(Elements(item.shape)) / row;
     const uint64_t row_bytes = RowBytes(item.tensor->dtype, static_cast<uint64_t>(row));
-    const int64_t step = std::max<int64_t>(1, kChunkValues / row);
+    const int64_t step = std::max<int64_t>(1, kChunkValues / (row * kPanel)) * kPanel;
     std::vector<uint8_t> scratch;
     for (int64_t first = 0; first < rows; first += step) {
       const int64_t count = std::min(step, rows - first);
       const uint64_t offset = static_cast<uint64_t>(first) * row_bytes, length = static_cast<uint64_t>(count) * row_bytes;
       const std::span<const uint8_t> bytes = item.source->Bytes(*item.tensor, offset, length, scratch);
       if (item.tensor->dtype == item.dtype) {
-        LINNET_TRY(writer.Write(bytes));
+        LINNET_TRY(WriteRows(writer, item, bytes));
       } else {
         decoded_.resize(static_cast<size_t>(count * row));
         pool_.For(count, [&](int64_t begin, int64_t end, int) {
@@ -129,7 +152,7 @@ class Converter {
                       std::span(decoded_).subspan(static_cast<size_t>(r * row), static_cast<size_t>(row)));
           }
         });
-        LINNET_TRY(WriteValues(writer, item.dtype, row, decoded_));
+        LINNET_TRY(WriteValues(writer, item, decoded_));
       }
       item.source->Forget(*item.tensor, offset, length);
     }
@@ -140,8 +163,8 @@ class Converter {
   ThreadPool& pool_;
   const Progress& progress_;
   ConvertReport report_;
-  bool keep_ = false;
-  std::vector<uint8_t> encoded_;
+  bool keep_;
+  std::vector<uint8_t> encoded_, packed_;
   std::vector<float> decoded_;
 };
 
@@ -161,6 +184,7 @@ Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource&
       item.tensor = nullptr;
     } else if (tensor.shape.size() == 2) {
       item.dtype = converter.MatrixType(item.name, *item.tensor, tensor.role == Role::kEmbedding);
+      item.packed = converter.pack();
     }
     items.push_back(std::move(item));
     if (tensor.role == Role::kFinalNorm && !rope.empty()) {
@@ -210,6 +234,11 @@ bool DescribesTheFile(std::string_view key) {
          key == kGgufScaleBf16 || key.starts_with("split.");
 }
 
+// What the file is called after: the format of the first matrix where formats are kept.
+Dtype MainType(const TensorSource& source, const ConvertOptions& options) {
+  return options.keep_types ? FindTensor(source, Role::kQ, 0)->dtype : options.type;
+}
+
 // A GGUF in another format: names and the other metadata as they are.
 Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
   const Gguf& gguf = *files.gguf;
@@ -220,8 +249,9 @@ Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertO
   }
   // The factor on the embedding follows from the table's format, which may change here; the function must not.
   writer.AddBool(kGgufScaleBf16, files.config.embed_scale_bf16);
-  writer.AddU32("general.file_type", FileType(options.type));
+  writer.AddU32("general.file_type", FileType(MainType(gguf, options)));
   writer.AddU32("general.quantization_version", 2);
+  if (options.pack) writer.AddPackedLayout();
   std::vector<Item> items;
   for (const TensorInfo& tensor : gguf.tensors()) {
     if (tensor.bytes == 0 || tensor.shape.empty()) {
@@ -229,7 +259,8 @@ Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertO
     }
     Item item{tensor.name, tensor.dtype, tensor.shape, &gguf, &tensor, {}};
     if (tensor.shape.size() == 2 && tensor.dtype != Dtype::kI32 && tensor.dtype != Dtype::kI64) {
-      item.dtype = converter.MatrixType(tensor.name, tensor.shape[1], tensor.name == "token_embd.weight");
+      item.dtype = converter.MatrixType(tensor.name, tensor, tensor.name == "token_embd.weight");
+      item.packed = options.pack;
     }
     items.push_back(std::move(item));
   }
@@ -262,6 +293,12 @@ Status CheckOutput(const ConvertOptions& options, const std::string& path) {
   return Fail(ErrorCode::kInvalidArgument, path + " exists already", "give another name, or --force to replace it");
 }
 
+Status CheckNotPacked(const TensorSource& source, const std::string& name) {
+  if (std::ranges::none_of(source.tensors(), &TensorInfo::packed)) return {};
+  return Fail(ErrorCode::kInvalidArgument, name + " is packed for the kernels, which cannot be undone",
+              "convert the file it was made from");
+}
+
 // Even --force never replaces a file that is being read, be it a part of a split file or the model's mmproj.
 Status CheckNotInput(const ModelFiles& files, const std::string& output) {
   for (const TensorSource* source : {files.text.get(), files.multimodal_file.get(), files.drafter.get()}) {
@@ -290,7 +327,8 @@ Status ConvertParts(Converter& converter, const ModelFiles& files, const Convert
   LINNET_TRY(CheckTensors(*files.text, expected, "the text model"));
   GgufWriter writer(options.output);
   const bool synthetic = IsSynthetic(options.input);
-  LINNET_TRY(AddTextMetadata(files, synthetic ? FindTensor(*files.text, Role::kQ, 0)->dtype : options.type, writer));
+  LINNET_TRY(AddTextMetadata(files, synthetic ? FindTensor(*files.text, Role::kQ, 0)->dtype : MainType(*files.text, options), writer));
+  if (options.pack) writer.AddPackedLayout();
   if (synthetic) {
     AddPlaceholderVocabulary(files.config, writer);
   } else if (files.tokenizer_json.empty()) {
@@ -342,7 +380,8 @@ Status ConvertDrafter(Converter& converter, const ModelFiles& files, const Conve
   LINNET_TRY(CheckTensors(*files.drafter, expected, "the drafter"));
   LINNET_TRY(CheckExpressible(files.drafter_config->text));
   GgufWriter writer(options.output);
-  LINNET_TRY(AddDrafterMetadata(files, options.type, writer));
+  LINNET_TRY(AddDrafterMetadata(files, MainType(*files.drafter, options), writer));
+  if (options.pack) writer.AddPackedLayout();
   if (files.tokenizer_json.empty()) converter.Note(kNoVocabulary);
   LINNET_ASSIGN(const std::vector<Item> items,
                 DecoderItems(converter, *files.drafter, files.drafter_config->text, expected));
@@ -364,6 +403,7 @@ Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& po
     return std::move(converter.report());
   }
   LINNET_ASSIGN(const ModelFiles files, OpenInput(options.input));
+  LINNET_TRY(CheckNotPacked(*files.text, options.input));
   if (IsSynthetic(options.input)) converter.KeepFormats();
   LINNET_TRY(CheckNotInput(files, options.output));
   if (files.gguf != nullptr) {

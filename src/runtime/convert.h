@@ -20,6 +20,10 @@ struct ConvertOptions {
   std::string output;  // ends in .gguf
   Dtype type = Dtype::kBf16;  // of the matrices: one that CanEncode
   bool overwrite = false;
+  // The decoder's matrices in the kernels' own layout: Linnet uses them where they lie in the mapped file, without copying
+  // them; other programs cannot read them. The multimodal file stays as it is.
+  bool pack = false;
+  bool keep_types = false;  // matrices keep the format they have, `type` is ignored
 };
 
 struct ConvertedFile {
@@ -34,7 +38,7 @@ struct ConvertReport {
 
 // Norms, biases and scalars are stored as float32. Matrices whose rows are not a multiple of the block stay bf16. With
 // q4_0 the embedding table, which is also the head, is stored as q8_0.
-// Errors: those of OpenModel; kInvalidArgument when the output exists or is an input.
+// Errors: those of OpenModel; kInvalidArgument when the output exists or is an input, or the input is packed already.
 Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& pool, const Progress& progress);
 
 }  // namespace linnet

@@ -48,10 +48,10 @@ class Damage : public testing::Test {
   }
 
   // Converts the model to a GGUF pair and returns the text file.
-  fs::path GgufFile() {
+  fs::path GgufFile(bool pack = false) {
     ThreadPool pool(1);
     const fs::path file = root_ / "model.gguf";
-    const auto report = ConvertModel({kTarget.string(), file.string(), Dtype::kQ8_0, false}, pool, {});
+    const auto report = ConvertModel({kTarget.string(), file.string(), Dtype::kQ8_0, false, pack}, pool, {});
     EXPECT_TRUE(report.has_value()) << (report ? "" : report.error().Message());
     return file;
   }
@@ -110,6 +110,16 @@ TEST_F(Damage, SafetensorsCutAnywhereAreRefused) {
 TEST_F(Damage, GgufsCutAnywhereAreRefused) {
   const fs::path file = GgufFile();
   Truncate(file, file);
+}
+
+TEST_F(Damage, PackedFilesCutAnywhereAreRefused) {
+  const fs::path file = GgufFile(true);
+  Truncate(file, file);
+}
+
+TEST_F(Damage, PackedFilesWithFlippedBits) {
+  const fs::path file = GgufFile(true);
+  Flip(file, file, 3000, 9000);
 }
 
 TEST_F(Damage, SafetensorsWithFlippedBits) {

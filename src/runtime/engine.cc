@@ -34,6 +34,13 @@ void NoteQatPairing(const ModelFiles& files, Engine::Impl& engine) {
                          " is no QAT assistant but the model is QAT") + "; the text stays the same, fewer guesses will be right");
 }
 
+// Files that hold packed matrices stay mapped as long as the engine lives.
+void KeepPacked(std::unique_ptr<TensorSource>& source, Engine::Impl& engine) {
+  if (source != nullptr && std::ranges::any_of(source->tensors(), &TensorInfo::packed)) {
+    engine.mapped.push_back(std::move(source));
+  }
+}
+
 }  // namespace
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -66,6 +73,7 @@ Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with
       if (!added) return Prefixed(files.drafter_path, std::move(added.error()));
     }
   }
+  for (auto* source : {&files.text, &files.multimodal_file, &files.drafter}) KeepPacked(*source, loaded);
   return engine;
 }
 

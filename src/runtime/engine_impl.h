@@ -29,6 +29,7 @@ struct Engine::Impl {
   std::unique_ptr<Tokenizer> tokenizer;
   std::string prompts_json;
   std::vector<std::string> notes;
+  std::vector<std::unique_ptr<TensorSource>> mapped;  // files whose packed matrices the weights view
   Weights weights;
   std::unique_ptr<Decoder> decoder;
   DrafterConfig drafter_config;

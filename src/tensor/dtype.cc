@@ -6,19 +6,19 @@ namespace linnet {
 namespace {
 
 constexpr std::array<DtypeInfo, kDtypeCount> kDtypes = {{
-    {Dtype::kF32, "f32", 1, 4, 0, "F32"},
-    {Dtype::kF16, "f16", 1, 2, 1, "F16"},
-    {Dtype::kBf16, "bf16", 1, 2, 30, "BF16"},
-    {Dtype::kQ4_0, "q4_0", 32, 18, 2, ""},
-    {Dtype::kQ4_1, "q4_1", 32, 20, 3, ""},
-    {Dtype::kQ5_0, "q5_0", 32, 22, 6, ""},
-    {Dtype::kQ5_1, "q5_1", 32, 24, 7, ""},
-    {Dtype::kQ8_0, "q8_0", 32, 34, 8, ""},
-    {Dtype::kQ4K, "q4_k", 256, 144, 12, ""},
-    {Dtype::kQ5K, "q5_k", 256, 176, 13, ""},
-    {Dtype::kQ6K, "q6_k", 256, 210, 14, ""},
-    {Dtype::kI32, "i32", 1, 4, 26, "I32"},
-    {Dtype::kI64, "i64", 1, 8, 27, "I64"},
+    {Dtype::kF32, "f32", 1, 4, 64, 0, "F32"},
+    {Dtype::kF16, "f16", 1, 2, 32, 1, "F16"},
+    {Dtype::kBf16, "bf16", 1, 2, 32, 30, "BF16"},
+    {Dtype::kQ4_0, "q4_0", 32, 18, 288, 2, ""},
+    {Dtype::kQ4_1, "q4_1", 32, 20, 320, 3, ""},
+    {Dtype::kQ5_0, "q5_0", 32, 22, 352, 6, ""},
+    {Dtype::kQ5_1, "q5_1", 32, 24, 384, 7, ""},
+    {Dtype::kQ8_0, "q8_0", 32, 34, 544, 8, ""},
+    {Dtype::kQ4K, "q4_k", 256, 144, 2368, 12, ""},
+    {Dtype::kQ5K, "q5_k", 256, 176, 2880, 13, ""},
+    {Dtype::kQ6K, "q6_k", 256, 210, 3360, 14, ""},
+    {Dtype::kI32, "i32", 1, 4, 0, 26, "I32"},
+    {Dtype::kI64, "i64", 1, 8, 0, 27, "I64"},
 }};
 
 constexpr bool TableIsInOrder() {

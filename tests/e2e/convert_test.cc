@@ -44,5 +44,27 @@ TEST(Convert, ChickAnswersFromEveryFormat) {
   }
 }
 
+TEST(Convert, PackedFilesAnswerTheSameAndSayWhenTheyCannotBeUsed) {
+  const std::string directory = Scratch("convert_packed");
+  std::filesystem::create_directories(directory);
+  const std::string file = directory + "/chick-packed.gguf";
+  const ProgramResult converted = RunLinnet({"convert", InSource("models/chick"), file, "--pack"});
+  ASSERT_EQ(converted.code, 0) << converted.errors;
+  const ProgramResult heard =
+      RunLinnet({"run", file, "-p", "Transcribe the audio.", "--audio", InSource("models/chick/examples/hear-050.wav")});
+  EXPECT_EQ(heard.output, "turn off the bedroom heater\n") << heard.errors;
+  EXPECT_NE(RunLinnet({"info", file}).output.find("bf16 packed"), std::string::npos);
+  const ProgramResult again = RunLinnet({"convert", file, directory + "/again.gguf"});
+  EXPECT_EQ(again.code, 2);
+  EXPECT_NE(again.errors.find("convert the file it was made from"), std::string::npos) << again.errors;
+  std::string bytes = ReadFile(file);
+  bytes.replace(bytes.find("panels16-1"), 10, "panels32-7");
+  WriteFile(file, bytes);
+  const ProgramResult other = RunLinnet({"run", file, "-p", "hi"});
+  EXPECT_EQ(other.code, 1);
+  EXPECT_NE(other.errors.find("panels32-7"), std::string::npos) << other.errors;
+  EXPECT_NE(other.errors.find("--pack"), std::string::npos) << other.errors;
+}
+
 }  // namespace
 }  // namespace linnet

@@ -1,0 +1,150 @@
+// Files in the kernels' own layout are the model they were made from, bit for bit, and are used where they lie.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "linnet/session.h"
+#include "runtime/convert.h"
+#include "runtime/engine_impl.h"
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Packed : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = fs::path(testing::TempDir()) / ("linnet_packed_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  std::string File(const std::string& name) const { return (root_ / name).string(); }
+
+  Result<ConvertReport> Convert(ConvertOptions options) {
+    ThreadPool pool(2);
+    return ConvertModel(options, pool, {});
+  }
+
+  std::string Pack(const std::string& input, const std::string& name) {
+    const auto report = Convert({.input = input, .output = File(name), .pack = true, .keep_types = true});
+    EXPECT_TRUE(report) << (report ? "" : report.error().Message());
+    return File(name);
+  }
+
+  std::string Read(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::stringstream bytes;
+    bytes << file.rdbuf();
+    return bytes.str();
+  }
+
+  void Write(const std::string& path, const std::string& bytes) {
+    std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+
+  fs::path root_;
+};
+
+Result<std::unique_ptr<Engine>> Load(const std::string& model, bool dequantise = false) {
+  LoadOptions options;
+  options.model = model;
+  options.threads = 2;
+  options.dequantise = dequantise;
+  return LoadEngine(options, false);
+}
+
+// Of a prompt (products of many rows) and of one more token (products of one), side by side.
+std::vector<float> Logits(Engine& engine) {
+  auto session = engine.NewSession({.context = 128});
+  std::vector<int32_t> ids(40);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>((7 * i + 2) % 150);
+  EXPECT_TRUE((*session)->Feed(ids));
+  std::vector<float> all((*session)->logits().begin(), (*session)->logits().end());
+  EXPECT_TRUE((*session)->Feed(std::vector<int32_t>{3}));
+  all.insert(all.end(), (*session)->logits().begin(), (*session)->logits().end());
+  return all;
+}
+
+void ExpectSame(const std::string& plain, const std::string& packed, bool dequantise) {
+  auto a = Load(plain, dequantise), b = Load(packed, dequantise);
+  ASSERT_TRUE(a && b) << (a ? "" : a.error().Message()) << (b ? "" : b.error().Message());
+  EXPECT_EQ((*a)->impl().mapped.size(), 0u);
+  EXPECT_EQ((*b)->impl().mapped.size(), 1u) << "it is not used in place";
+  const std::vector<float> x = Logits(**a), y = Logits(**b);
+  ASSERT_EQ(x.size(), y.size());
+  EXPECT_EQ(0, std::memcmp(x.data(), y.data(), x.size() * sizeof(float))) << packed;
+}
+
+TEST_F(Packed, ChickAnswersBitForBitTheSame) {
+  for (const Dtype type : {Dtype::kF32, Dtype::kBf16, Dtype::kQ8_0, Dtype::kQ4_0}) {
+    const std::string name(GetDtypeInfo(type).name);
+    const std::string plain = File(name + ".gguf");
+    ASSERT_TRUE(Convert({.input = "", .output = plain, .type = type}));
+    const std::string packed = Pack(plain, name + "-packed.gguf");
+    ExpectSame(plain, packed, false);
+    ExpectSame(plain, packed, true);
+    // From the directory's tensors at once.
+    const std::string direct = File(name + "-direct.gguf");
+    ASSERT_TRUE(Convert({.input = "", .output = direct, .type = type, .pack = true}));
+    ExpectSame(plain, direct, false);
+  }
+}
+
+TEST_F(Packed, AFileOfAnotherLayoutSaysWhatToDo) {
+  const std::string file = Pack("", "packed.gguf");
+  std::string bytes = Read(file);
+  const std::string layout(kPackedLayout);
+  const size_t place = bytes.find(layout);
+  ASSERT_NE(place, std::string::npos);
+  bytes[place + layout.size() - 1] = '9';
+  Write(file, bytes);
+  const auto engine = Load(file);
+  ASSERT_FALSE(engine);
+  EXPECT_EQ(engine.error().code, ErrorCode::kUnsupported);
+  EXPECT_NE(engine.error().Message().find("panels16-9"), std::string::npos) << engine.error().Message();
+  EXPECT_NE(engine.error().Message().find("from the original"), std::string::npos);
+}
+
+TEST_F(Packed, WithoutTheNameOfItsLayoutAFileIsRefused) {
+  const std::string file = Pack("", "packed.gguf");
+  std::string bytes = Read(file);
+  const size_t place = bytes.find("linnet.packed_layout");
+  ASSERT_NE(place, std::string::npos);
+  bytes[place] = 'L';
+  Write(file, bytes);
+  const auto engine = Load(file);
+  ASSERT_FALSE(engine);
+  EXPECT_NE(engine.error().Message().find("linnet.packed_layout is missing"), std::string::npos) << engine.error().Message();
+}
+
+TEST_F(Packed, TensorsOffTheLineAreRefused) {
+  const std::string file = Pack("", "packed.gguf");
+  std::string bytes = Read(file);
+  const size_t place = bytes.find("general.alignment");
+  ASSERT_NE(place, std::string::npos);
+  bytes[place + std::strlen("general.alignment") + 4] = 16;  // the data may now begin elsewhere
+  Write(file, bytes);
+  const auto engine = Load(file);
+  if (!engine) {
+    EXPECT_NE(engine.error().Message().find("no multiple of 64"), std::string::npos) << engine.error().Message();
+  }
+}
+
+TEST_F(Packed, CannotBeConvertedAgain) {
+  const std::string file = Pack("", "packed.gguf");
+  const auto report = Convert({.input = file, .output = File("again.gguf"), .type = Dtype::kBf16});
+  ASSERT_FALSE(report);
+  EXPECT_NE(report.error().Message().find("convert the file it was made from"), std::string::npos);
+  EXPECT_FALSE(fs::exists(File("again.gguf")));
+}
+
+}  // namespace
+}  // namespace linnet
