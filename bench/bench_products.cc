@@ -35,7 +35,7 @@ constexpr FormatName kFormats[] = {
 // Bits that are harmless as factors of any format: 0x2e2e is a small positive float16 and bfloat16.
 Matrix MakeMatrix(PanelFormat format, int64_t n, int64_t k) {
   Matrix matrix = AllocateMatrix(format, n, k);
-  std::fill_n(matrix.panels.data(), matrix.panels.size(), uint8_t{0x2e});
+  std::fill_n(matrix.panels.writable(), matrix.panels.size(), uint8_t{0x2e});
   return matrix;
 }
 
