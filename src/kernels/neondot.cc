@@ -5,14 +5,7 @@
 namespace linnet {
 namespace {
 
-#include "kernels/repeat.inc"
-
-struct Int32Lanes {
-  int32x4_t part[4];
-};
-struct ByteLanes {
-  uint8x16_t part[4];
-};
+#include "kernels/neon_lanes.inc"
 
 // The products take both sides as signed. Bytes of up to seven bits are the same either way; eight-bit ones, stored with
 // 128 added, get their sign back, so that nothing is left to subtract.

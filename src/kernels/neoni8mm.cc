@@ -5,14 +5,7 @@
 namespace linnet {
 namespace {
 
-#include "kernels/repeat.inc"
-
-struct Int32Lanes {
-  int32x4_t part[4];
-};
-struct ByteLanes {
-  uint8x16_t part[4];
-};
+#include "kernels/neon_lanes.inc"
 
 struct DotNeon {
   static constexpr const char* kName = "neoni8mm";
