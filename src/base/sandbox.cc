@@ -136,6 +136,35 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 constexpr uint32_t kArchitecture = 0;
 #endif
 
+// A filter of system calls under construction. It begins with what every one needs: a call of another architecture ends
+// the process, and the number of the call is loaded.
+template <size_t kCapacity>
+class CallFilter {
+ public:
+  CallFilter() {
+    Load(offsetof(seccomp_data, arch));
+    Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 1, 0));
+    Answer(SECCOMP_RET_KILL_PROCESS);
+    Load(offsetof(seccomp_data, nr));
+  }
+
+  void Add(sock_filter instruction) { program_[n_++] = instruction; }
+  void Load(size_t offset) { Add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset))); }
+  void Answer(uint32_t action) { Add(BPF_STMT(BPF_RET | BPF_K, action)); }
+  void AnswerCall(uint32_t call, uint32_t action) {
+    Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1));
+    Answer(action);
+  }
+  bool Install() {
+    sock_fprog filter = {static_cast<unsigned short>(n_), program_};
+    return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+  }
+
+ private:
+  sock_filter program_[kCapacity];
+  size_t n_ = 0;
+};
+
 // What decoding, allocating and answering need. Everything else fails as not permitted.
 constexpr uint32_t kAllowed[] = {SYS_read,
                                  SYS_write,
@@ -171,31 +200,18 @@ constexpr uint32_t kAllowed[] = {SYS_read,
 
 bool FilterCalls() {
   if (kArchitecture == 0 || kAddressSanitizer) return false;
-  constexpr auto kNumber = static_cast<uint32_t>(offsetof(seccomp_data, nr));
-  constexpr auto kArch = static_cast<uint32_t>(offsetof(seccomp_data, arch));
-  // Third argument of mmap and mprotect: the protection, low half (little endian).
-  constexpr auto kProtection = static_cast<uint32_t>(offsetof(seccomp_data, args) + 2 * sizeof(uint64_t));
-  sock_filter program[16 + std::size(kAllowed) * 2];
-  size_t n = 0;
-  const auto add = [&](sock_filter instruction) { program[n++] = instruction; };
-  add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kArch));
-  add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 1, 0));
-  add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
-  add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber));
-  // Memory may be mapped and its rights changed, but not to run as code.
-  add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 1, 0));
-  add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 4));
-  add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kProtection));
-  add(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1));
-  add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1));
-  add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-  for (const uint32_t call : kAllowed) {
-    add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1));
-    add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-  }
-  add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1));  // EPERM
-  sock_fprog filter = {static_cast<unsigned short>(n), program};
-  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+  CallFilter<16 + std::size(kAllowed) * 2> filter;
+  // Memory may be mapped and its rights changed, but not to run as code. The third argument of both calls is the
+  // protection; its low half stands first (little endian).
+  filter.Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 1, 0));
+  filter.Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 4));
+  filter.Load(offsetof(seccomp_data, args) + 2 * sizeof(uint64_t));
+  filter.Add(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1));
+  filter.Answer(SECCOMP_RET_ERRNO | EPERM);
+  filter.Answer(SECCOMP_RET_ALLOW);
+  for (const uint32_t call : kAllowed) filter.AnswerCall(call, SECCOMP_RET_ALLOW);
+  filter.Answer(SECCOMP_RET_ERRNO | EPERM);
+  return filter.Install();
 }
 
 // A program of others makes many calls: what reaches beyond its own memory and files is taken out instead.
@@ -246,34 +262,19 @@ constexpr uint32_t kForbidden[] = {
 
 bool ForbidCalls() {
   if (kArchitecture == 0) return false;
-  constexpr auto kNumber = static_cast<uint32_t>(offsetof(seccomp_data, nr));
-  constexpr auto kArch = static_cast<uint32_t>(offsetof(seccomp_data, arch));
-  constexpr auto kFirstArgument =
-      static_cast<uint32_t>(offsetof(seccomp_data, args));  // low half (little endian)
-  constexpr uint32_t kOtherNumbers = 0x40000000;            // a second set of calls on x86-64
-  sock_filter program[16 + std::size(kForbidden) * 2];
-  size_t n = 0;
-  const auto add = [&](sock_filter instruction) { program[n++] = instruction; };
-  add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kArch));
-  add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 1, 0));
-  add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
-  add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber));
-  add(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kOtherNumbers, 0, 1));
-  add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
+  constexpr uint32_t kOtherNumbers = 0x40000000;  // a second set of calls on x86-64
+  CallFilter<16 + std::size(kForbidden) * 2> filter;
+  filter.Add(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kOtherNumbers, 0, 1));
+  filter.Answer(SECCOMP_RET_KILL_PROCESS);
   // Threads are allowed, processes are not. clone3 hides its flags; libraries then take clone.
-  add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1));
-  add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
-  for (const uint32_t call : kForbidden) {
-    add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1));
-    add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM));
-  }
-  add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3));
-  add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kFirstArgument));
-  add(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0));
-  add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM));
-  add(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-  sock_fprog filter = {static_cast<unsigned short>(n), program};
-  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+  filter.AnswerCall(SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
+  for (const uint32_t call : kForbidden) filter.AnswerCall(call, SECCOMP_RET_ERRNO | EPERM);
+  filter.Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3));
+  filter.Load(offsetof(seccomp_data, args));  // the flags, low half (little endian)
+  filter.Add(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0));
+  filter.Answer(SECCOMP_RET_ERRNO | EPERM);
+  filter.Answer(SECCOMP_RET_ALLOW);
+  return filter.Install();
 }
 
 #endif
