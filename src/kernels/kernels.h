@@ -77,7 +77,8 @@ struct TileLane {
 };
 inline constexpr int kMaxWideRows = 8;
 
-// y[r][16p + lane] = the product of packed panels with few rows (1 to KernelTable::few_rows), straight from the packed blocks.
+// y[r][16p + lane] = the product of packed panels with few rows (1 to KernelTable::few_rows), straight from the packed
+// blocks.
 struct FewProduct {
   const uint8_t* panels;
   int64_t panel_bytes;

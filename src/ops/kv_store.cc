@@ -92,11 +92,14 @@ void KvStore::Write(OpContext& context, int64_t position, Rows keys, Rows values
 void KvStore::Read(int64_t position, int64_t head, float* key, float* value) const {
   const int64_t slot = position % capacity_;
   const int64_t row = ValueIndex(head, slot);
-  for (int64_t e = 0; e < head_dim_ && !shared(); ++e) {
-    key[e] = Get(keys_.data(), type_, KeyIndex(head, slot) + e * kPanel);
-    value[e] = Get(values_.data(), type_, row + e);
+  if (!shared()) {
+    for (int64_t e = 0; e < head_dim_; ++e) {
+      key[e] = Get(keys_.data(), type_, KeyIndex(head, slot) + e * kPanel);
+      value[e] = Get(values_.data(), type_, row + e);
+    }
+    return;
   }
-  for (int64_t i = 0; i < head_dim_ && shared(); ++i) {
+  for (int64_t i = 0; i < head_dim_; ++i) {
     const size_t e = static_cast<size_t>(order_[static_cast<size_t>(i)]);
     value[e] = Get(values_.data(), type_, row + i);
     key[e] = i < rotated() ? Get(values_.data(), type_, row + head_dim_ + i) : value[e] * shared_.weight[e];
