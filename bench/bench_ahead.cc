@@ -77,7 +77,7 @@ void MeasureKernel(const uint8_t* w, const Rows* rows, float* y) {
       const Rows& r = rows[t];
       kernels.formats[static_cast<int>(PanelFormat::kQ4_0)].few(
           {w + first * kPanelBytes, kPanelBytes, {r.q, r.scale, r.start, r.start, r.scale, kBlocks},
-           y + first * 16, kPanels * 16, kPanels / kThreads * 16, count});
+           y + first * 16, kPanels * 16, kPanels / kThreads * 16, count, AheadFor(count)});
     });
     fmt::print("rows {}, the kernel of {}: {:4.1f} GB/s\n", count, kernels.name, rate);
   }
@@ -93,7 +93,7 @@ int main() {
   const Rows rows[kThreads] = {};
   float* y = HugeMemory<float>(kPanels * 16 * 8, 0.0f);
   fmt::print("plain reading: {:4.1f} GB/s\n", Rate([&](int64_t, int64_t first) {
-               static_cast<void>(Kernels().read(w + first * kPanelBytes, kPanels / kThreads * kPanelBytes / kReadRun * kReadRun));
+               static_cast<void>(Kernels().read(w + first * kPanelBytes, kPanels / kThreads * kPanelBytes / kReadUnit * kReadUnit, AheadFor(1)));
              }));
   Measure<1, 1, 0, 0>(w, rows, y);
   Measure<4, 1, 0, 0>(w, rows, y);

@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/cpu_info.h"
-#include "eval/bench.h"
+#include "eval/bench_limits.h"
 #include "kernels/dispatch.h"
 #include "ops/matmul.h"
 
@@ -51,7 +51,7 @@ struct Product {
 };
 
 // Best seconds of one product.
-double Time(ThreadPool& pool, const Product& product, MachineLimits& limits) {
+double Time(ThreadPool& pool, const Product& product, const LimitMeter& meter, MachineLimits& limits) {
   const int64_t bytes = PanelBytes(product.format, product.k) * PanelCount(product.n);
   const int64_t count = product.rows > Kernels().few_rows ? 1 : std::max<int64_t>(1, kFromMemory / bytes);
   std::vector<Matrix> matrices;
@@ -68,18 +68,20 @@ double Time(ThreadPool& pool, const Product& product, MachineLimits& limits) {
       }
     });
     best = std::min(best, seconds / static_cast<double>(count));
-    if (i % 3 == 0) MeasureLimits(pool, limits);
+    if (i % 3 == 0) meter.MeasureProducts(limits);
+    limits.bandwidth_gbs = std::max(limits.bandwidth_gbs, meter.ReadOnce() / 1e9);
   }
   return best;
 }
 
 void Run(const FormatName& format, int64_t n, int64_t k) {
   ThreadPool pool(GetCpuInfo().cores);
+  const LimitMeter meter(pool);
   const double bytes = static_cast<double>(PanelBytes(format.format, k) * PanelCount(n));
   double one = 0;
   for (const int64_t rows : {1, 2, 3, 4, 5, 6, 8, 16, 512}) {
     MachineLimits limits;
-    const double seconds = Time(pool, {format.format, n, k, rows}, limits);
+    const double seconds = Time(pool, {format.format, n, k, rows}, meter, limits);
     if (rows == 1) one = seconds;
     fmt::print("{} N {} K {} rows {:3}: {:5.1f} % of {:.1f} GB/s, {:5.1f} % of {:.3f} T int8, {:.2f} times one row\n",
                format.name, n, k, rows, 100 * bytes / seconds / 1e9 / limits.bandwidth_gbs, limits.bandwidth_gbs,

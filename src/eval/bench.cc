@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <numeric>
+#include <span>
 
-#include "base/aligned.h"
 #include "base/cpu_info.h"
 #include "base/process.h"
 #include "kernels/dispatch.h"
@@ -24,15 +25,19 @@ double Seconds(const Body& body) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Rates of several repetitions, each `amount` in the given seconds.
-Spread Rates(std::vector<double> seconds, double amount) {
-  std::sort(seconds.begin(), seconds.end());
-  return {amount / seconds.front(), amount / seconds[seconds.size() / 2]};
-}
-
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
+}
+
+Spread BestAndMedian(const std::vector<double>& values) {
+  return {*std::max_element(values.begin(), values.end()), Median(values)};
+}
+
+// amount / seconds, for each.
+std::vector<double> Rates(std::vector<double> seconds, double amount) {
+  for (double& s : seconds) s = amount / s;
+  return seconds;
 }
 
 // Multiply-adds of the layers' matrices for one token, and the bytes a decode step reads.
@@ -61,14 +66,31 @@ std::vector<int32_t> Ids(int64_t count, int64_t vocabulary) {
 
 constexpr int64_t kResidentContext = 8192;
 
-// What the bandwidth is measured on.
-AlignedBuffer<uint8_t>& LimitMemory() {
-  static AlignedBuffer<uint8_t> memory;
-  return memory;
-}
-
 // Positions that a measurement at some depth takes beside those that are filled.
 constexpr int64_t kDepthRoom = 80;
+constexpr int64_t kVerified = 5;  // four drafts and the token before them
+constexpr int64_t kStreams = 8;
+
+// One thing that is measured: step(t) is its t-th step of a repetition, 0 ≤ t < 8 being told apart.
+struct Stepper {
+  std::function<Status(int64_t t)> step;
+  std::vector<double> seconds;  // of a step, for every repetition
+};
+
+// The ratio of two things, repetition by repetition.
+std::vector<double> Ratios(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> ratios(a.size());
+  for (size_t i = 0; i < a.size(); ++i) ratios[i] = a[i] / b[i];
+  return ratios;
+}
+
+// Eight sequences of one row each.
+struct StreamBatch {
+  std::vector<KvCache> caches;
+  std::vector<Sequence> sequences;
+  std::vector<int64_t> rows = std::vector<int64_t>(kStreams);
+  std::vector<int32_t> ids;
+};
 
 class Bench {
  public:
@@ -82,14 +104,11 @@ class Bench {
     result_.threads = e.pool.threads();
     result_.weight_gb = static_cast<double>(e.weights.bytes()) / 1e9;
     e.decoder->Reserve(options_.prompt, 8);
-    Say(0.1, "measuring the machine");
-    MeasureLimits(e.pool, result_.limits);
+    meter_ = std::make_unique<LimitMeter>(e.pool);
     LINNET_TRY(Prefill());
-    LINNET_TRY(Decode());
-    LINNET_TRY(Verify());
-    LINNET_TRY(Streams());
+    LINNET_TRY(Generation());
     Say(1.0, "done");
-    Shares();
+    meter_.reset();
     LINNET_TRY(Resident());
     return result_;
   }
@@ -141,102 +160,104 @@ class Bench {
       const double time = Seconds([&] { fed = session->Feed(ids); });
       LINNET_TRY(fed);
       if (i > 0) seconds.push_back(time);
-      MeasureLimits(engine_->impl().pool, result_.limits);
+      meter_->MeasureProducts(result_.limits);
     }
-    result_.prefill_tok_s = Rates(seconds, static_cast<double>(options_.prompt));
+    result_.prefill_tok_s = BestAndMedian(Rates(seconds, static_cast<double>(options_.prompt)));
+    const double products = result_.prefill_tok_s.best * cost_.macs / 1e12;
+    result_.prefill_share = products / result_.limits.int8_peak_tmacs;
+    result_.prefill_share_fed = products / result_.limits.int8_fed_tmacs;
     return {};
   }
 
-  // Steps of `rows` rows at a given depth, seconds a step.
-  Result<std::vector<double>> Steps(Session& session, int64_t depth, int64_t rows) {
-    Session::Impl& s = session.impl();
-    const std::vector<int32_t> ids = Ids(rows, engine_->config().vocab_size);
-    s.all_logits = rows > 1;
-    engine_->impl().decoder->Reserve(s.cache.rows_per_call(), rows);
-    std::vector<double> seconds;
-    for (int64_t i = 0; i <= options_.repeat; ++i) {
-      LINNET_TRY(session.Truncate(depth));
-      Status fed;
-      const double time = Seconds([&] {
-        for (int64_t t = 0; t < options_.decode && fed; ++t) {
-          fed = session.Truncate(depth + (t % 8));
-          if (fed) fed = session.Feed(ids);
-        }
-      });
-      LINNET_TRY(fed);
-      if (i > 0) seconds.push_back(time / static_cast<double>(options_.decode));
-      if (depth == 0) MeasureLimits(engine_->impl().pool, result_.limits);
-    }
-    return seconds;
-  }
-
-  Result<std::vector<double>> StepsAt(int64_t depth, int64_t rows) {
-    if (rows == 1) Say(0.65, "writing at depth " + std::to_string(depth));
-    LINNET_ASSIGN(const std::unique_ptr<Session> session, Open(depth + kDepthRoom, 8));
+  // Steps of `rows` rows of one sequence at a given depth.
+  Result<Stepper> Writing(int64_t depth, int64_t rows) {
+    LINNET_ASSIGN(std::unique_ptr<Session> opened, Open(depth + kDepthRoom, 8));
+    const std::shared_ptr<Session> session = std::move(opened);
     session->impl().cache.FillForTiming(depth + 8);
-    return Steps(*session, depth, rows);
+    session->impl().all_logits = rows > 1;
+    const std::vector<int32_t> ids = Ids(rows, engine_->config().vocab_size);
+    return Stepper{[session, depth, ids](int64_t t) -> Status {
+      LINNET_TRY(session->Truncate(depth + t));
+      return session->Feed(ids);
+    }, {}};
   }
 
-  Status Decode() {
-    LINNET_ASSIGN(const std::vector<double> empty, StepsAt(0, 1));
-    result_.decode_tok_s = Rates(empty, 1.0);
-    step_ = Median(empty);
-    result_.depth = std::min(options_.depth, engine_->config().max_position_embeddings - kDepthRoom);
-    if (result_.depth <= 0) return {};
-    LINNET_ASSIGN(const std::vector<double> deep, StepsAt(result_.depth, 1));
-    result_.depth_tok_s = Rates(deep, 1.0);
-    result_.decode_32k_ratio = Median(deep) / step_;
-    return {};
-  }
-
-  Status Verify() {
-    Say(0.85, "verifying four drafts");
-    LINNET_ASSIGN(const std::vector<double> seconds, StepsAt(0, 5));
-    result_.verify4_ratio = Median(seconds) / step_;
-    return {};
-  }
-
-  Status Streams() {
-    Say(0.95, "eight sequences at once");
-    constexpr int64_t kStreams = 8;
+  Result<Stepper> Streams() {
     Engine::Impl& e = engine_->impl();
-    std::vector<KvCache> caches;
+    const auto batch = std::make_shared<StreamBatch>();
     for (int64_t i = 0; i < kStreams; ++i) {
       LINNET_ASSIGN(KvCache cache, KvCache::Create(e.config, e.weights, {options_.kv, 64, 8}));
-      caches.push_back(std::move(cache));
+      batch->caches.push_back(std::move(cache));
     }
-    std::vector<Sequence> sequences;
-    for (KvCache& cache : caches) sequences.push_back({&cache, 1, {}});
-    std::vector<int64_t> rows(kStreams);
-    std::iota(rows.begin(), rows.end(), 0);
-    const std::vector<int32_t> ids = Ids(kStreams, e.config.vocab_size);
-    e.decoder->Reserve(kStreams, kStreams);
-    std::vector<double> seconds;
-    for (int64_t i = 0; i <= options_.repeat; ++i) {
-      for (KvCache& cache : caches) LINNET_TRY(cache.Truncate(0));
-      const double time = Seconds([&] {
-        for (int64_t t = 0; t < options_.decode; ++t) e.decoder->Forward({ids, {}, sequences, rows, MaskRule::kA});
-      });
-      if (i > 0) seconds.push_back(time / static_cast<double>(options_.decode));
+    for (KvCache& cache : batch->caches) batch->sequences.push_back({&cache, 1, {}});
+    std::iota(batch->rows.begin(), batch->rows.end(), 0);
+    batch->ids = Ids(kStreams, e.config.vocab_size);
+    return Stepper{[batch, &e](int64_t) -> Status {
+      for (KvCache& cache : batch->caches) {
+        if (cache.length() == cache.context()) LINNET_TRY(cache.Truncate(0));
+      }
+      e.decoder->Forward({batch->ids, {}, batch->sequences, batch->rows, MaskRule::kA});
+      return {};
+    }, {}};
+  }
+
+  // One repetition: what is measured takes turns step by step, and so does reading memory, because what neighbours leave
+  // of a shared machine's memory changes from second to second. Returns the bandwidth.
+  Result<double> Repetition(std::span<Stepper*> steppers) {
+    std::vector<double> seconds(steppers.size(), 0.0);
+    double reading = 0;  // seconds a byte
+    for (int64_t t = 0; t < options_.decode; ++t) {
+      for (size_t s = 0; s < steppers.size(); ++s) {
+        Status stepped;
+        seconds[s] += Seconds([&] { stepped = steppers[s]->step(t % 8); });
+        LINNET_TRY(stepped);
+        if (s == 0) reading += 1 / meter_->ReadOnce();
+      }
     }
-    result_.streams8_ratio = kStreams * step_ / Median(seconds);
+    const double count = static_cast<double>(options_.decode);
+    for (size_t s = 0; s < steppers.size(); ++s) steppers[s]->seconds.push_back(seconds[s] / count);
+    return count / reading;
+  }
+
+  Status Generation() {
+    Say(0.6, "filling a cache");
+    engine_->impl().decoder->Reserve(kStreams, kStreams);
+    result_.depth = std::min(options_.depth, engine_->config().max_position_embeddings - kDepthRoom);
+    LINNET_ASSIGN(Stepper one, Writing(0, 1));
+    LINNET_ASSIGN(Stepper verify, Writing(0, kVerified));
+    LINNET_ASSIGN(Stepper streams, Streams());
+    Stepper deep;
+    std::vector<Stepper*> steppers = {&one, &verify, &streams};
+    if (result_.depth > 0) {
+      LINNET_ASSIGN(deep, Writing(result_.depth, 1));
+      steppers.push_back(&deep);
+    }
+    std::vector<double> bandwidth;
+    for (int64_t i = 0; i <= options_.repeat; ++i) {  // the first one warms up
+      Say(0.6 + 0.4 * static_cast<double>(i) / static_cast<double>(options_.repeat + 1), "writing");
+      LINNET_ASSIGN(const double rate, Repetition(steppers));
+      bandwidth.push_back(rate);
+    }
+    for (Stepper* stepper : steppers) stepper->seconds.erase(stepper->seconds.begin());
+    bandwidth.erase(bandwidth.begin());
+    result_.limits.bandwidth_gbs = BestAndMedian(bandwidth).best / 1e9;
+    result_.decode_tok_s = BestAndMedian(Rates(one.seconds, 1.0));
+    result_.decode_share = BestAndMedian(Ratios(Rates(one.seconds, cost_.bytes), bandwidth));
+    result_.verify4_ratio = Median(Ratios(verify.seconds, one.seconds));
+    result_.streams8_ratio = kStreams * Median(Ratios(one.seconds, streams.seconds));
+    if (result_.depth > 0) {
+      result_.depth_tok_s = BestAndMedian(Rates(deep.seconds, 1.0));
+      result_.decode_32k_ratio = Median(Ratios(deep.seconds, one.seconds));
+    }
     return {};
   }
 
   // With a session that has read as much as it is made for; without the memory the bandwidth is measured on.
   Status Resident() {
-    LimitMemory() = {};
     LINNET_ASSIGN(const std::unique_ptr<Session> session, Open(kResidentContext, options_.prompt));
     session->impl().cache.FillForTiming(session->impl().cache.context());
     result_.resident_gb = static_cast<double>(ResidentBytes()) / 1e9;
     return {};
-  }
-
-  void Shares() {
-    const double products = result_.prefill_tok_s.best * cost_.macs / 1e12;
-    result_.prefill_share = products / result_.limits.int8_peak_tmacs;
-    result_.prefill_share_fed = products / result_.limits.int8_fed_tmacs;
-    result_.decode_share = result_.decode_tok_s.best * cost_.bytes / 1e9 / result_.limits.bandwidth_gbs;
   }
 
   const BenchOptions& options_;
@@ -244,39 +265,10 @@ class Bench {
   std::unique_ptr<Engine> engine_;
   BenchResult result_;
   Cost cost_;
-  double step_ = 0;  // median seconds of a decode step at the first depth
+  std::unique_ptr<LimitMeter> meter_;
 };
 
 }  // namespace
-
-void MeasureLimits(ThreadPool& pool, MachineLimits& limits) {
-  // Larger than any cache: the shared third level of a server can hold hundreds of megabytes for a moment.
-  constexpr int64_t kReadBytes = int64_t{1} << 29;
-  constexpr int64_t kPeakIterations = 1 << 19;
-  constexpr int64_t kFedIterations = 1 << 12;
-  AlignedBuffer<uint8_t>& memory = LimitMemory();
-  if (memory.size() == 0) {
-    memory = AlignedBuffer<uint8_t>(static_cast<size_t>(kReadBytes));
-    for (size_t i = 0; i < memory.size(); i += 64) memory[i] = static_cast<uint8_t>(i >> 6);
-  }
-  const KernelTable& kernels = Kernels();
-  const int64_t threads = pool.threads();
-  const auto rate = [&](const auto& work) {
-    std::vector<int64_t> amounts(static_cast<size_t>(threads));
-    const double seconds = Seconds([&] { pool.Run([&](int t) { amounts[static_cast<size_t>(t)] = work(t); }); });
-    return static_cast<double>(std::accumulate(amounts.begin(), amounts.end(), int64_t{0})) / seconds;
-  };
-  for (int i = 0; i < 2; ++i) {
-    limits.int8_peak_tmacs = std::max(limits.int8_peak_tmacs, rate([&](int) { return kernels.int8_peak(kPeakIterations); }) / 1e12);
-    limits.int8_fed_tmacs =
-        std::max(limits.int8_fed_tmacs, rate([&](int) { return kernels.int8_fed(memory.data(), kFedIterations); }) / 1e12);
-    const int64_t share = kReadBytes / threads / kReadRun * kReadRun;
-    limits.bandwidth_gbs = std::max(limits.bandwidth_gbs, rate([&](int t) {
-                                      static_cast<void>(kernels.read(memory.data() + t * share, share));
-                                      return share;
-                                    }) / 1e9);
-  }
-}
 
 Result<BenchResult> RunBench(const BenchOptions& options, const Progress& progress) {
   return Bench(options, progress).Run();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/bench_limits.h"
 #include "linnet/engine.h"
 #include "linnet/error.h"
 #include "linnet/options.h"
@@ -28,12 +29,6 @@ struct Spread {
   double median = 0;
 };
 
-struct MachineLimits {
-  double int8_peak_tmacs = 0;  // integer products from registers, 10^12 multiply-adds a second, all threads
-  double int8_fed_tmacs = 0;   // fed from the first-level cache
-  double bandwidth_gbs = 0;    // reading memory, 10^9 bytes a second, all threads
-};
-
 struct BenchResult {
   std::string kernels;
   int threads = 0;
@@ -42,22 +37,20 @@ struct BenchResult {
   double weight_gb = 0;    // packed, resident
   double file_gb = 0;      // as a file would hold it; 0 if unknown
   double resident_gb = 0;  // of the process with a session of 8,192 positions, all filled
-  MachineLimits limits;    // the best seen between the measurements
+  MachineLimits limits;    // the best seen; the bandwidth as the mean of the repetition that had most
   Spread prefill_tok_s;
   double prefill_share = 0;  // of int8_peak, best
   double prefill_share_fed = 0;
   Spread decode_tok_s;  // with an empty cache
-  double decode_share = 0;   // bytes read a second over the bandwidth, best
-  int64_t depth = 0;         // that was measured
+  Spread decode_share;  // bytes read a second over the bandwidth of the same repetition
+  int64_t depth = 0;    // that was measured
   Spread depth_tok_s;
-  double decode_32k_ratio = 0;  // time of a token at that depth over an empty cache, medians
-  double verify4_ratio = 0;     // five rows of one sequence over one, medians
-  double streams8_ratio = 0;    // tokens a second of eight sequences over one, medians
+  // Medians over the repetitions, in each of which all of them take turns.
+  double decode_32k_ratio = 0;  // time of a token at that depth over one with an empty cache
+  double verify4_ratio = 0;     // time of five rows of one sequence over that of one
+  double streams8_ratio = 0;    // tokens a second of eight sequences over those of one
 };
 
 Result<BenchResult> RunBench(const BenchOptions& options, const Progress& progress);
-
-// Runs the limit loops on all threads of the pool for a short time and keeps the better of `limits` and the new.
-void MeasureLimits(ThreadPool& pool, MachineLimits& limits);
 
 }  // namespace linnet

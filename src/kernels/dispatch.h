@@ -15,6 +15,9 @@ const KernelTable& Kernels();
 // Every table that this processor can run, best first; `scalar` is always the last.
 std::vector<const KernelTable*> SupportedKernels();
 
+// How far ahead a product of so many rows asks for its weights on this processor (measured: bench/README.md).
+Ahead AheadFor(int64_t rows);
+
 // What is wrong with LINNET_ISA, or empty.
 std::string IsaWarning();
 

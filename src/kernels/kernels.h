@@ -77,6 +77,14 @@ struct TileLane {
 };
 inline constexpr int kMaxWideRows = 8;
 
+// How many bytes ahead of their use weights are asked for, into the second- and the first-level cache; at most
+// kMostAhead.
+struct Ahead {
+  int64_t far;
+  int64_t near;
+};
+inline constexpr int64_t kMostAhead = 4096;
+
 // y[r][16p + lane] = the product of packed panels with few rows (1 to KernelTable::few_rows), straight from the packed
 // blocks.
 struct FewProduct {
@@ -87,6 +95,7 @@ struct FewProduct {
   int64_t y_stride;
   int64_t outputs;
   int64_t rows;
+  Ahead ahead;
 };
 
 // One panel's blocks [first, first + count) of kActBlock inputs expanded to a byte a weight:
@@ -124,7 +133,7 @@ struct WideProduct {
 };
 
 inline constexpr int64_t kLimitBytes = 24 * 1024;
-inline constexpr int64_t kReadRun = 4 * (32 * 1024 + 512);
+inline constexpr int64_t kReadUnit = 4 * (32 * 1024 + 512);  // streams a power of two apart would share sets of a cache
 
 struct FormatKernels {
   int block_k;           // inputs a packed block covers; 1 for plain formats
@@ -168,8 +177,8 @@ struct KernelTable {
   // alone, and fed as the wide product is, with weights and activations from `data` (kLimitBytes, first-level cache).
   int64_t (*int8_peak)(int64_t iterations);
   int64_t (*int8_fed)(const uint8_t* data, int64_t iterations);
-  // Reads `bytes` (whole multiples of kReadRun) once, in forward streams; the result keeps the reads alive.
-  uint64_t (*read)(const uint8_t* data, int64_t bytes);
+  // Reads `bytes` (whole multiples of kReadUnit) once, in forward streams; the result keeps the reads alive.
+  uint64_t (*read)(const uint8_t* data, int64_t bytes, const Ahead& ahead);
 };
 
 // One table a file; those of instruction sets that the build is not for do not exist (see dispatch.cc).

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/check.h"
+#include "kernels/dispatch.h"
 
 namespace linnet {
 namespace {
@@ -155,7 +156,7 @@ void MultiplyRun(OpContext& context, const Work& run, int thread) {
     WideRun(context, run, context.thread_scratch(thread));
   } else {
     format.few({run.panels(), PanelBytes(run.w.format, run.w.k), context.Tiles(run.w.k), run.y(), run.out.stride,
-                run.outputs(), run.x.rows});
+                run.outputs(), run.x.rows, AheadFor(run.x.rows)});
   }
 }
 
