@@ -16,7 +16,12 @@ enum class MaskRule {
   kB,  // what transformers 5.17 executes: a block sees itself in every layer, window or not. For parity tests.
 };
 
-enum class KvType { kF32, kBf16 };
+// How the cache stores keys and values.
+enum class KvType {
+  kF32,
+  kBf16,
+  kInt8,  // bytes with a scale for every head of a token's key and of its value
+};
 
 // Called with a fraction in 0..1 and what is being done. May be empty.
 using Progress = std::function<void(double fraction, std::string_view what)>;

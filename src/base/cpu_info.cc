@@ -26,6 +26,7 @@ void ReadFeatures(CpuInfo& info) {
   info.avx512 = info.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   info.avx512_vnni = info.avx512 && __builtin_cpu_supports("avx512vnni");
+  info.avx512_bf16 = info.avx512_vnni && __builtin_cpu_supports("avx512bf16");
   info.amd = __builtin_cpu_is("amd");
   info.avx_vnni = info.avx2 && __builtin_cpu_supports("avxvnni");
 }

@@ -10,6 +10,7 @@ struct CpuInfo {
   bool avx_vnni = false;
   bool avx512 = false;  // F, BW, DQ, VL
   bool avx512_vnni = false;
+  bool avx512_bf16 = false;  // with the former
   bool amd = false;  // by the vendor
   bool neon_dot = false;   // FEAT_DotProd
   bool neon_i8mm = false;  // FEAT_I8MM, with the former

@@ -9,6 +9,7 @@
 
 #include "cli/bench_mtp.h"
 #include "cli/commands.h"
+#include "cli/model_args.h"
 #include "cli/report.h"
 #include "eval/bench.h"
 #include "eval/bench_media.h"
@@ -109,7 +110,7 @@ int RunMtp(const BenchArgs& args) {
   MtpBenchArgs mtp = args.mtp;
   mtp.options.synthetic = args.options.synthetic;
   mtp.options.load.threads = static_cast<int>(args.threads);
-  mtp.options.kv = args.kv == "f32" ? KvType::kF32 : KvType::kBf16;
+  mtp.options.kv = KvTypeOf(args.kv);
   return RunMtpBenchCommand(mtp, args.json);
 }
 
@@ -117,7 +118,7 @@ int Run(BenchArgs args) {
   if (args.options.load.model == "media") return RunMedia(args);
   if (args.options.load.model == "mtp") return RunMtp(args);
   args.options.load.threads = static_cast<int>(args.threads);
-  args.options.kv = args.kv == "f32" ? KvType::kF32 : KvType::kBf16;
+  args.options.kv = KvTypeOf(args.kv);
   if (args.options.prompt < 1 || args.options.repeat < 1 || args.options.decode < 1) {
     return Report({ErrorCode::kInvalidArgument, "--prompt, --decode and --repeat count from 1", ""});
   }
@@ -142,7 +143,7 @@ Command BenchCommand() {
             args.Option("--decode", values->options.decode, "tokens written in a repetition");
             args.Option("--repeat", values->options.repeat, "repetitions; the best and the median are shown");
             args.Option("--depth", values->options.depth, "filled cache positions at which writing is measured too; 0 = none");
-            args.Choice("--kv", values->kv, {"f32", "bf16"}, "how the cache stores keys and values");
+            DeclareKv(args, values->kv);
             DeclareMtpBench(args, values->mtp);
             args.Flag("--json", values->json, "print one JSON object");
             args.Footer(

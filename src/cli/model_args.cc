@@ -30,6 +30,16 @@ Status NotNegative(const char* name, int64_t value) {
 
 }  // namespace
 
+void DeclareKv(Args& args, std::string& value) {
+  args.Choice("--kv", value, {"bf16", "f32", "int8"},
+              "how keys and values of what was read are kept; f32 takes twice the memory, int8 half");
+}
+
+KvType KvTypeOf(const std::string& name) {
+  if (name == "f32") return KvType::kF32;
+  return name == "int8" ? KvType::kInt8 : KvType::kBf16;
+}
+
 void DeclareModel(Args& args, ModelArgs& values, bool positional) {
   const std::string help = "Hugging Face directory, GGUF file, or directory of GGUFs; without it: Chick, built in";
   if (positional) {
@@ -40,7 +50,7 @@ void DeclareModel(Args& args, ModelArgs& values, bool positional) {
   args.Option("--mmproj", values.mmproj, "multimodal GGUF, if it does not lie beside the model");
   args.Option("-t,--threads", values.threads, "threads: a number or 'auto' (one a fast physical core, within the container's share)");
   args.Option("--context", values.context, "tokens the conversation can hold; 0 = the model's, at most 8192");
-  args.Choice("--kv", values.kv, {"bf16", "f32"}, "how keys and values of what was read are kept; f32 takes twice the memory");
+  DeclareKv(args, values.kv);
   args.Choice("--mask-rule", values.mask_rule, {"a", "b"},
               "what picture blocks see: a = the model's own, b = what transformers executes");
   args.Flag("--dequantise", values.dequantise, "hold every weight as float32: slow and large, for comparisons");
@@ -91,7 +101,7 @@ Result<SessionOptions> ToSessionOptions(const ModelArgs& values) {
   LINNET_TRY(NotNegative("--context", values.context));
   SessionOptions options;
   options.context = values.context;
-  options.kv = values.kv == "f32" ? KvType::kF32 : KvType::kBf16;
+  options.kv = KvTypeOf(values.kv);
   options.mask_rule = values.mask_rule == "b" ? MaskRule::kB : MaskRule::kA;
   return options;
 }

@@ -25,6 +25,9 @@ struct ModelArgs {
 
 // Declares MODEL and the options; `positional` false where the command's own arguments come first (then --model).
 void DeclareModel(Args& args, ModelArgs& values, bool positional = true);
+// Declares --kv, and what it means.
+void DeclareKv(Args& args, std::string& value);
+KvType KvTypeOf(const std::string& name);
 // Declares --drafter and --draft.
 void DeclareDrafting(Args& args, ModelArgs& values);
 // GenerateOptions::draft of --draft.

@@ -106,7 +106,7 @@ Result<int> Run(const PerplexityArgs& args) {
   }
   LINNET_ASSIGN(const std::vector<TokenText> texts, Tokenise(args.texts, *engine, reference.get()));
   ProgressLine progress;
-  auto result = MeasurePerplexity(*engine, reference.get(), texts, {session.context}, progress.AsCallback());
+  auto result = MeasurePerplexity(*engine, reference.get(), texts, {session.context, session.kv}, progress.AsCallback());
   progress.Clear();
   if (!result) return std::unexpected(result.error());
   Write(args.json ? AsJson(*result, args) : AsText(*result, args));
@@ -118,20 +118,23 @@ Result<int> Run(const PerplexityArgs& args) {
 Command PerplexityCommand() {
   return {"perplexity", "measure how well a model predicts texts, alone or beside another", [](Args& args) {
             auto values = std::make_shared<PerplexityArgs>();
+            values->model.kv = "f32";
             args.Positional("MODEL", values->model.model, "Hugging Face directory, GGUF file, or directory of GGUFs");
             args.Positional("TEXT", values->texts, "text files");
             args.Option("--compare", values->compare,
                         "another file of the same model, or 'dequantised': the same weights held as float32");
             args.Option("--context", values->model.context, "tokens seen at once; 0 = the model's, at most 2048");
             args.Option("-t,--threads", values->model.threads, "threads: a number or 'auto' (one a core)");
+            DeclareKv(args, values->model.kv);
             args.Flag("--dequantise", values->model.dequantise, "hold every weight as float32: slow and large");
             args.Flag("--json", values->json, "one JSON object");
             args.Footer(
                 "Longer texts than the context are read in windows that overlap by half; every token counts once.\n"
-                "With --compare both models are in memory at once.\n"
+                "With --compare both models are in memory at once; the reference's cache is always float32.\n"
                 "Examples:\n  linnet perplexity model.gguf book.txt\n"
                 "  linnet perplexity model-q4_0.gguf book.txt --compare model-bf16.gguf\n"
-                "  linnet perplexity model.gguf book.txt --compare dequantised --json\n");
+                "  linnet perplexity model.gguf book.txt --compare dequantised --json\n"
+                "  linnet perplexity model.gguf book.txt --compare model.gguf --kv int8\n");
             return [values] {
               const Result<int> code = Run(*values);
               return code ? *code : Report(code.error());

@@ -25,11 +25,11 @@ struct Divergence {
 
 class Meter {
  public:
-  Meter(Engine& tested, Engine* reference, int64_t context)
-      : tested_(tested), reference_(reference), context_(context), bos_(tested.config().tokens.bos) {}
+  Meter(Engine& tested, Engine* reference, int64_t context, KvType kv)
+      : tested_(tested), reference_(reference), context_(context), kv_(kv), bos_(tested.config().tokens.bos) {}
 
   Status Open() {
-    LINNET_ASSIGN(ScoringSession session, ScoringSession::Open(tested_, context_));
+    LINNET_ASSIGN(ScoringSession session, ScoringSession::Open(tested_, context_, kv_));
     session_.emplace(std::move(session));
     if (reference_ == nullptr) return {};
     LINNET_ASSIGN(ScoringSession other, ScoringSession::Open(*reference_, context_));
@@ -136,6 +136,7 @@ class Meter {
   Engine& tested_;
   Engine* reference_;
   int64_t context_;
+  KvType kv_;
   int32_t bos_;
   std::optional<ScoringSession> session_, other_;
   double nll_sum_ = 0;
@@ -182,7 +183,7 @@ Result<PerplexityResult> MeasurePerplexity(Engine& tested, Engine* reference, st
                                            const PerplexityOptions& options, const Progress& progress) {
   PerplexityResult result;
   LINNET_ASSIGN(result.context, ContextOf(tested, reference, options.context));
-  Meter meter(tested, reference, result.context);
+  Meter meter(tested, reference, result.context, options.kv);
   LINNET_TRY(meter.Open());
   int64_t all = 0, before = 0;
   for (const TokenText& text : texts) all += static_cast<int64_t>(text.ids.size());

@@ -29,6 +29,7 @@ std::vector<ScoringWindow> ScoringWindows(int64_t ids, int64_t room);
 
 struct PerplexityOptions {
   int64_t context = 0;  // tokens the model sees at once; 0 = the model's maximum, at most 2048
+  KvType kv = KvType::kF32;  // of the tested model; the reference's is float32
 };
 
 // The tested model beside the reference, over the predicted tokens of a text or of all.

@@ -14,9 +14,9 @@ void ScoringSession::Recorder::See(std::string_view name, int64_t, Rows rows) {
   for (int64_t r = 0; r < rows.rows; ++r) values.insert(values.end(), rows.row(r), rows.row(r) + rows.width);
 }
 
-Result<ScoringSession> ScoringSession::Open(Engine& engine, int64_t context) {
+Result<ScoringSession> ScoringSession::Open(Engine& engine, int64_t context, KvType kv) {
   SessionOptions options;
-  options.kv = KvType::kF32;
+  options.kv = kv;
   options.context = context;
   options.rows_per_call = kRows;
   ScoringSession scoring;

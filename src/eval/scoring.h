@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "linnet/engine.h"
+#include "linnet/options.h"
 #include "linnet/session.h"
 #include "model/probe.h"
 
@@ -19,7 +20,7 @@ class ScoringSession {
   static constexpr int64_t kRows = 32;
 
   // Room for `context` tokens. Errors: those of Engine::NewSession.
-  static Result<ScoringSession> Open(Engine& engine, int64_t context);
+  static Result<ScoringSession> Open(Engine& engine, int64_t context, KvType kv = KvType::kF32);
 
   // Appends 1 to kRows ids. The result is (ids, V), after the soft-cap and before suppression, valid until the next
   // call. Errors: those of Session::Feed.

@@ -24,9 +24,12 @@ struct Dot256 {
 
 #include "kernels/isa_avx2.inc"
 
+#include "kernels/lanes.inc"
 #include "kernels/elementwise.inc"
 #include "kernels/panel_formats.inc"
 #include "kernels/limits.inc"
+#include "kernels/pairs_fma.inc"
+#include "kernels/cache.inc"
 #include "kernels/products.inc"
 
 }  // namespace

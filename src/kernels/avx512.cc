@@ -27,9 +27,12 @@ struct Dot512 {
 
 #include "kernels/isa_avx512.inc"
 
+#include "kernels/lanes.inc"
 #include "kernels/elementwise.inc"
 #include "kernels/panel_formats.inc"
 #include "kernels/limits.inc"
+#include "kernels/pairs_fma.inc"
+#include "kernels/cache.inc"
 #include "kernels/products.inc"
 
 }  // namespace

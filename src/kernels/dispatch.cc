@@ -1,5 +1,7 @@
 #include "kernels/dispatch.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <string_view>
 
@@ -12,6 +14,24 @@ struct Choice {
   const KernelTable* table = nullptr;
   std::string warning;
 };
+
+#if defined(__x86_64__)
+// Pair products a second: the best of a few tries of some ten microseconds.
+double PairRate(const KernelTable& table) {
+  constexpr int64_t kIterations = 1 << 12;
+  double best = 0;
+  for (int i = 0; i < 5; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    const double products = static_cast<double>(table.cache.pair_peak(kIterations));
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    best = std::max(best, products / seconds.count());
+  }
+  return best;
+}
+
+// Some processors have the instruction and take several times as long for it as for two multiply-adds.
+bool PairsOfBf16Pay() { return PairRate(*Avx512Bf16Kernels()) > 1.2 * PairRate(*Avx512VnniKernels()); }
+#endif
 
 Choice Choose() {
   const std::vector<const KernelTable*> supported = SupportedKernels();
@@ -38,6 +58,10 @@ std::vector<const KernelTable*> SupportedKernels() {
 #if defined(__x86_64__)
   const CpuInfo& cpu = GetCpuInfo();
   if (cpu.avx512_vnni) tables.push_back(Avx512VnniKernels());
+  if (cpu.avx512_bf16) {
+    static const bool pays = PairsOfBf16Pay();
+    tables.insert(pays ? tables.begin() : tables.end(), Avx512Bf16Kernels());
+  }
   if (cpu.avx_vnni) tables.push_back(AvxVnniKernels());
   if (cpu.avx512) tables.push_back(Avx512Kernels());
   if (cpu.avx2) tables.push_back(Avx2Kernels());

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/cache_kernels.h"
+
 namespace linnet {
 
 inline constexpr int kPanel = 16;   // outputs a panel, lanes a vector
@@ -173,6 +175,8 @@ struct KernelTable {
   // y = y * factor (+ x when x is not null).
   void (*scale_add)(float* y, float factor, const float* x, int64_t n);
 
+  CacheKernels cache;
+
   // Limits of the machine, for benchmarks. Both return the multiply-adds they did: integer products from registers
   // alone, and fed as the wide product is, with weights and activations from `data` (kLimitBytes, first-level cache).
   int64_t (*int8_peak)(int64_t iterations);
@@ -187,6 +191,7 @@ const KernelTable* Avx2Kernels();
 const KernelTable* AvxVnniKernels();
 const KernelTable* Avx512Kernels();
 const KernelTable* Avx512VnniKernels();
+const KernelTable* Avx512Bf16Kernels();  // and products of pairs of bfloat16
 const KernelTable* NeonDotKernels();   // signed products of bytes (FEAT_DotProd)
 const KernelTable* NeonI8mmKernels();  // and products of matrices of bytes (FEAT_I8MM)
 

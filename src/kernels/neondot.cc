@@ -45,9 +45,12 @@ struct DotNeon {
 
 #include "kernels/isa_neon.inc"
 
+#include "kernels/lanes.inc"
 #include "kernels/elementwise.inc"
 #include "kernels/panel_formats.inc"
 #include "kernels/limits.inc"
+#include "kernels/pairs_fma.inc"
+#include "kernels/cache.inc"
 #include "kernels/products.inc"
 
 }  // namespace

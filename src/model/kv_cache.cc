@@ -13,6 +13,23 @@ std::unexpected<Error> NoMemory() {
   return Fail(ErrorCode::kOutOfMemory, "not enough memory for the key/value cache", "ask for a shorter --context");
 }
 
+// Both norms must divide by the same root for keys to follow from values; a wholly rotated key leaves nothing to share.
+KeyNorm NormOf(const ModelConfig& config, const LayerPlan& plan, std::span<const float> weight, KvType type) {
+  const int64_t rotated = 2 * plan.rope.rotated_pairs;
+  const bool follows = plan.window == 0 && plan.k_eq_v && config.v_norm && rotated < plan.head_dim;
+  return {plan.rope.rotated_pairs, weight, follows && rotated % KvStore::GroupOf(type) == 0};
+}
+
+Status CheckHeads(const ModelConfig& config, KvType type) {
+  for (const LayerPlan& plan : config.layers) {
+    if (plan.head_dim % KvStore::GroupOf(type) == 0) continue;
+    return Fail(ErrorCode::kUnsupported,
+                "this model's heads of " + std::to_string(plan.head_dim) + " elements do not fit this type of cache",
+                "use --kv f32");
+  }
+  return {};
+}
+
 }  // namespace
 
 int64_t KvCache::RingCapacity(int64_t rows_per_call) const {
@@ -20,6 +37,7 @@ int64_t KvCache::RingCapacity(int64_t rows_per_call) const {
 }
 
 Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weights, const KvCacheOptions& options) {
+  LINNET_TRY(CheckHeads(config, options.type));
   KvCache cache;
   cache.plan_ = config.layers;
   cache.type_ = options.type;
@@ -29,12 +47,8 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weight
   for (size_t l = 0; l < config.layers.size(); ++l) {
     const LayerPlan& plan = config.layers[l];
     const int64_t capacity = plan.window > 0 ? cache.RingCapacity(options.rows_per_call) : options.context;
-    KeysFromValues shared;
-    // Both norms must divide by the same root; a wholly rotated key leaves nothing to share.
-    if (plan.window == 0 && plan.k_eq_v && config.v_norm && 2 * plan.rope.rotated_pairs < plan.head_dim) {
-      shared = {plan.rope.rotated_pairs, weights.layers[l].k_norm};
-    }
-    KvStore store(options.type, plan.kv_heads, plan.head_dim, capacity, shared);
+    const KeyNorm norm = NormOf(config, plan, weights.layers[l].k_norm, options.type);
+    KvStore store(options.type, plan.kv_heads, plan.head_dim, capacity, norm);
     if (store.empty()) return NoMemory();
     cache.layers_.push_back(std::move(store));
   }
@@ -55,7 +69,7 @@ Status KvCache::ReserveRows(int64_t rows_per_call) {
       grown.emplace_back();
       continue;
     }
-    KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, RingCapacity(rows_per_call));
+    KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, RingCapacity(rows_per_call), layers_[l].norm());
     if (store.empty()) return NoMemory();
     const int64_t oldest = std::max<int64_t>(0, high_water_ - layers_[l].capacity());
     store.CopyFrom(layers_[l], oldest, length_);

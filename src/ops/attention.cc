@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "ops/attention_block.h"
 
 namespace linnet {
 namespace {
@@ -42,8 +43,7 @@ struct Call {
 
 // A thread's working memory for one tile of R rows.
 struct Scratch {
-  float* q;        // (R, E), scaled
-  float* scores;   // (R, kKeyBlock)
+  float* tile;     // of AttentionTile
   float* sum;      // (R, E): merged over segments
   float* segment;  // (R, E): of the current segment
   float* max;      // (R), and so on
@@ -54,9 +54,8 @@ struct Scratch {
 
 Scratch Carve(float* data, int64_t rows, int64_t dim) {
   Scratch s;
-  s.q = data;
-  s.scores = s.q + rows * dim;
-  s.sum = s.scores + rows * kKeyBlock;
+  s.tile = data;
+  s.sum = s.tile + AttentionTile::ScratchFloats(rows, dim);
   s.segment = s.sum + rows * dim;
   s.max = s.segment + rows * dim;
   s.total = s.max + rows;
@@ -65,26 +64,18 @@ Scratch Carve(float* data, int64_t rows, int64_t dim) {
   return s;
 }
 
-// Scaled; for a shared store in the order of its rows' last E elements, with the keys' weight where they hold values.
-void LoadQueries(const Call& call, const Tile& tile, float* q) {
+// The tile's queries, scaled. `row` is working memory for one: (E).
+AttentionTile LoadQueries(const Call& call, const Tile& tile, float* memory, float* row) {
   const KvStore& store = call.store;
-  const int64_t values = call.dim - store.rotated();
-  for (int64_t r = 0; r < call.rows(tile); ++r, q += call.dim) {
-    const float* source =
-        call.q.row(tile.token + r / call.group) + (tile.head * call.group + r % call.group) * call.dim;
-    if (!store.shared()) {
-      for (int64_t e = 0; e < call.dim; ++e) q[e] = source[e] * call.scale;
-      continue;
+  AttentionTile queries(call.context.kernels(), store, call.rows(tile), memory);
+  for (int64_t r = 0; r < call.rows(tile); ++r) {
+    const float* q = call.q.row(tile.token + r / call.group) + (tile.head * call.group + r % call.group) * call.dim;
+    for (size_t i = 0; i < static_cast<size_t>(call.dim); ++i) {
+      row[i] = q[store.score_order()[i]] * call.scale * store.score_factor()[i];
     }
-    for (int64_t i = 0; i < call.dim; ++i) {
-      const size_t e = static_cast<size_t>(store.order()[static_cast<size_t>(i)]);
-      if (i < store.rotated()) {
-        q[values + i] = source[e] * call.scale;
-      } else {
-        q[i - store.rotated()] = source[e] * call.scale * store.key_weight()[e];
-      }
-    }
+    queries.SetQuery(r, row);
   }
+  return queries;
 }
 
 // Scores of one row become weights; keys outside its range get weight zero. Returns the factor on what was summed
@@ -101,25 +92,15 @@ float Weigh(const Call& call, const KeyRange& range, int64_t block, float* score
   return call.context.kernels().softmax_block(scores, kKeyBlock, max, total);
 }
 
-// One block of keys for all rows of the tile.
-void AddBlock(const Call& call, const Tile& tile, int64_t block, const Scratch& s) {
-  const KernelTable& kernels = call.context.kernels();
-  const PanelFormat type = call.store.type() == KvType::kF32 ? PanelFormat::kF32 : PanelFormat::kBf16;
-  const FormatKernels& format = kernels.formats[static_cast<int>(type)];
-  const int64_t rows = call.rows(tile);
-  const void* keys = call.store.KeyBlock(tile.head, block);
-  if (call.store.shared()) {
-    format.dot({keys, call.store.row_width(), s.q, call.dim, s.scores, kKeyBlock, call.dim, kKeyBlock, rows});
-  } else {
-    format.product({keys, call.dim * kPanel, kPanel, s.q, call.dim, s.scores, kKeyBlock, call.dim, kKeyBlock, rows, false});
+// One block of keys for all rows of the tile; the next one is asked for meanwhile, if there is one.
+void AddBlock(const Call& call, const Tile& tile, const AttentionTile& queries, int64_t block, int64_t next, const Scratch& s) {
+  queries.Score(tile.head, block, next);
+  for (int64_t r = 0; r < call.rows(tile); ++r) {
+    const float factor =
+        Weigh(call, call.range(tile, r), block, queries.scores(r), s.segment_max + r, s.segment_total + r);
+    if (factor != 1.0f) call.context.kernels().scale_add(s.segment + r * call.dim, factor, nullptr, call.dim);
   }
-  for (int64_t r = 0; r < rows; ++r) {
-    const float factor = Weigh(call, call.range(tile, r), block, s.scores + r * kKeyBlock, s.segment_max + r,
-                               s.segment_total + r);
-    if (factor != 1.0f) kernels.scale_add(s.segment + r * call.dim, factor, nullptr, call.dim);
-  }
-  format.product({call.store.ValueBlock(tile.head, block), kPanel, call.store.row_width(), s.scores, kKeyBlock, s.segment, call.dim,
-           kKeyBlock, call.dim, rows, true});
+  queries.AddValues(tile.head, block, next, s.segment);
 }
 
 // The keys any row of the tile sees.
@@ -134,7 +115,7 @@ KeyRange TileRange(const Call& call, const Tile& tile) {
 }
 
 // Sums of one segment into s.segment, s.segment_max, s.segment_total.
-void SumSegment(const Call& call, const Tile& tile, int64_t segment, const Scratch& s) {
+void SumSegment(const Call& call, const Tile& tile, const AttentionTile& queries, int64_t segment, const Scratch& s) {
   const int64_t rows = call.rows(tile);
   std::memset(s.segment, 0, static_cast<size_t>(rows * call.dim) * sizeof(float));
   std::fill(s.segment_max, s.segment_max + rows, kMinusInfinity);
@@ -142,7 +123,10 @@ void SumSegment(const Call& call, const Tile& tile, int64_t segment, const Scrat
   const KeyRange range = TileRange(call, tile);
   const int64_t first = std::max(range.first, segment * kKeySegment) / kKeyBlock * kKeyBlock;
   const int64_t end = std::min(range.last + 1, (segment + 1) * kKeySegment);
-  for (int64_t block = first; block < end; block += kKeyBlock) AddBlock(call, tile, block, s);
+  for (int64_t block = first; block < end; block += kKeyBlock) {
+    const int64_t next = block + kKeyBlock;
+    AddBlock(call, tile, queries, block, next <= range.last ? next : -1, s);
+  }
 }
 
 // Merges one segment's sums of one row into the running ones.
@@ -167,21 +151,17 @@ void Merge(const Call& call, const float* segment, float segment_max, float segm
 void StoreRow(const Call& call, const Tile& tile, int64_t row, const float* sum, float total) {
   float* out = call.out.row(tile.token + row / call.group) + (tile.head * call.group + row % call.group) * call.dim;
   const float inverse = 1.0f / total;
-  if (!call.store.shared()) {
-    for (int64_t e = 0; e < call.dim; ++e) out[e] = sum[e] * inverse;
-    return;
-  }
   for (int64_t i = 0; i < call.dim; ++i) out[call.store.order()[static_cast<size_t>(i)]] = sum[i] * inverse;
 }
 
 void WholeTile(const Call& call, const Tile& tile, float* memory) {
   const int64_t rows = call.rows(tile);
   const Scratch s = Carve(memory, rows, call.dim);
-  LoadQueries(call, tile, s.q);
+  const AttentionTile queries = LoadQueries(call, tile, s.tile, s.sum);
   std::fill(s.total, s.total + rows, 0.0f);
   const KeyRange range = TileRange(call, tile);
   for (int64_t segment = range.first / kKeySegment; segment <= range.last / kKeySegment; ++segment) {
-    SumSegment(call, tile, segment, s);
+    SumSegment(call, tile, queries, segment, s);
     for (int64_t r = 0; r < rows; ++r) {
       Merge(call, s.segment + r * call.dim, s.segment_max[r], s.segment_total[r], s.sum + r * call.dim, s.max + r,
             s.total + r);
@@ -216,8 +196,8 @@ void SplitBySegments(const Call& call, int64_t tiles, int64_t first_segment, int
       s.segment = partials + unit * record;
       s.segment_max = s.segment + rows * call.dim;
       s.segment_total = s.segment_max + rows;
-      LoadQueries(call, tile, s.q);
-      SumSegment(call, tile, first_segment + unit % segments, s);
+      const AttentionTile queries = LoadQueries(call, tile, s.tile, s.sum);
+      SumSegment(call, tile, queries, first_segment + unit % segments, s);
     }
   });
   call.context.pool().For(tiles, [&](int64_t begin, int64_t end, int thread) {
@@ -242,7 +222,7 @@ void SplitBySegments(const Call& call, int64_t tiles, int64_t first_segment, int
 
 int64_t AttentionScratchFloats(int64_t heads, int64_t head_dim) {
   const int64_t rows = std::max(kTileRows, heads);
-  return rows * (3 * head_dim + kKeyBlock + 4);
+  return AttentionTile::ScratchFloats(rows, head_dim) + rows * (2 * head_dim + 4);
 }
 
 int64_t AttentionPartialFloats(int64_t heads, int64_t head_dim) {

@@ -121,7 +121,7 @@ TEST(Attention, ARingGivesTheBitsOfAStoreThatHoldsEverything) {
   EXPECT_EQ(Attend(c, Store(c, 128), 0, 20, 1), whole);
 }
 
-// Keys that are values times a weight but for rotated pairs, as KeysFromValues says.
+// Keys that are values times a weight but for rotated pairs, as a KeyNorm says.
 Case SharedCase(Shape shape, int64_t pairs, const std::vector<float>& weight, int64_t tokens) {
   Case c = MakeCase(shape, tokens, 100000, true);
   for (size_t i = 0; i < c.k.size(); ++i) {
@@ -146,7 +146,7 @@ TEST(SharedKeys, MatchDoublePrecisionAndDoNotKnowTheirBatch) {
   for (const auto& [shape, pairs] : {std::pair{Shape{16, 1, 128, 2500}, 16}, {Shape{4, 2, 24, 130}, 3}, {Shape{3, 1, 40, 70}, 0}}) {
     const std::vector<float> weight = KeyWeight(shape.dim);
     const Case c = SharedCase(shape, pairs, weight, 21);
-    KvStore store(KvType::kF32, shape.kv_heads, shape.dim, shape.keys, {pairs, weight});
+    KvStore store(KvType::kF32, shape.kv_heads, shape.dim, shape.keys, {pairs, weight, true});
     Fill(store, c);
     EXPECT_LT(store.bytes(), Store(c, shape.keys).bytes());
     const std::vector<float> out = Attend(c, store, 0, c.tokens, 2);
@@ -163,7 +163,7 @@ TEST(SharedKeys, MatchDoublePrecisionAndDoNotKnowTheirBatch) {
 TEST(SharedKeys, AreReadBackAsKeysAndValues) {
   const std::vector<float> weight = KeyWeight(24);
   const Case c = SharedCase({4, 2, 24, 90}, 3, weight, 1);
-  KvStore store(KvType::kF32, 2, 24, 90, {3, weight}), copy(KvType::kF32, 2, 24, 200, {3, weight});
+  KvStore store(KvType::kF32, 2, 24, 90, {3, weight, true}), copy(KvType::kF32, 2, 24, 200, {3, weight, true});
   Fill(store, c);
   copy.CopyFrom(store, 30, 90);
   std::vector<float> key(24), value(24);

@@ -108,7 +108,7 @@ TEST_P(KvTypes, RollingBackAndGoingOnGivesTheSameBits) {
   EXPECT_EQ(Logits(*session), expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, KvTypes, testing::Values(KvType::kF32, KvType::kBf16));
+INSTANTIATE_TEST_SUITE_P(All, KvTypes, testing::Values(KvType::kF32, KvType::kBf16, KvType::kInt8));
 
 TEST(Session, SequencesOfOneBatchGetTheBitsOfSingles) {
   const std::unique_ptr<Engine> engine = Load(2);

@@ -1,0 +1,56 @@
+// The kernels of AVX-512 VNNI with the instruction for pairs of bfloat16 in the products with the cache.
+#include <immintrin.h>
+
+#include "kernels/kernels.h"
+
+namespace linnet {
+namespace {
+
+struct Dot512 {
+  template <bool kEightBit>
+  static __m512i Dot(__m512i acc, __m512i w, const int8_t* x) {
+    int32_t word;
+    __builtin_memcpy(&word, x, sizeof(word));
+    return _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(word));
+  }
+};
+
+#include "kernels/isa_avx512.inc"
+
+#include "kernels/lanes.inc"
+
+struct Pairs {
+  static constexpr int kPanels = Isa::kFloatPanels;
+  using Element = uint16_t;
+  using Weights = __m512i;
+  using Inputs = __m512i;
+
+  static uint16_t FromBits(uint32_t bits) { return static_cast<uint16_t>(bits >> 16); }
+  static Weights Load(const uint16_t* w) { return _mm512_loadu_si512(w); }
+  static Inputs Broadcast(const uint16_t* x) {
+    int32_t word;
+    __builtin_memcpy(&word, x, sizeof(word));
+    return _mm512_set1_epi32(word);
+  }
+  static F Add(F acc, Weights w, Inputs x) {
+    return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(w), reinterpret_cast<__m512bh>(x));
+  }
+};
+
+#include "kernels/cache.inc"
+
+KernelTable Table() {
+  KernelTable table = *Avx512VnniKernels();
+  table.name = "avx512bf16";
+  table.cache = kCacheKernels;
+  return table;
+}
+
+}  // namespace
+
+const KernelTable* Avx512Bf16Kernels() {
+  static const KernelTable table = Table();
+  return &table;
+}
+
+}  // namespace linnet

@@ -1,0 +1,91 @@
+// Products with cached keys and values in numbers of less than 32 bits. Several inputs of an output lie side by side (a
+// group: two bfloat16, four bytes) and are multiplied at once; a vector is sixteen outputs of one group.
+//
+//   keys     [16 keys a panel][E / group][16][group]    outputs are keys, inputs elements: scores
+//   values   [position / group][E][group]               outputs are elements, inputs positions: weighted sums
+//
+// Invariants: those of kernels.h. Pairs add their second product before their first, each fused: what the instruction for
+// bfloat16 pairs does. It takes numbers below 2^-126 for zero, so stores and pack_pairs hold none.
+#pragma once
+
+#include <stdint.h>
+
+namespace linnet {
+
+inline constexpr int kPair = 2;
+inline constexpr int kQuad = 4;
+inline constexpr int kRegroupKeys = 64;  // keys that regroup_pairs and regroup_bytes take
+
+// Memory that a product asks for while it runs: what comes after it.
+struct Upcoming {
+  const void* at;
+  int64_t bytes;
+};
+
+// Where the weights of a product lie, in elements.
+struct GroupedPanels {
+  const void* data;
+  int64_t panel_stride;  // from sixteen outputs to the next
+  int64_t group_stride;  // from one group of inputs to the next
+  int64_t groups;
+  int64_t outputs;  // only this many of the last panel's lanes are written
+};
+
+// y[r][16p + lane] (+)= sum over pairs g of w[p][g][lane][1] * x[r][2g + 1] + w[p][g][lane][0] * x[r][2g].
+struct PairProduct {
+  GroupedPanels w;  // bfloat16
+  const void* x;    // what pack_pairs wrote
+  int64_t x_stride;  // in elements
+  float* y;
+  int64_t y_stride;
+  int64_t rows;
+  bool accumulate;
+  Upcoming upcoming;
+};
+
+// y[r][16p + lane] (+)= (sum over inputs of (w - 128) * x[r]) * (row_scale[r] * output_scale[16p + lane]).
+// REQUIRES: at most 2^16 inputs.
+struct ByteProduct {
+  GroupedPanels w;  // bytes, each 128 more than the number it stands for
+  const int8_t* x;
+  int64_t x_stride;
+  const float* row_scale;     // (rows)
+  const int32_t* row_sum;     // (rows): the sum of x[r]
+  const float* output_scale;  // null: 1
+  float* y;
+  int64_t y_stride;
+  int64_t rows;
+  bool accumulate;
+  Upcoming upcoming;
+};
+
+// A row as two rows of bytes: x ≈ high * scale[0] + low * scale[1], fourteen bits in all. The rows lie `apart` elements
+// from each other, their scales and sums `apart_scales`.
+struct SplitRow {
+  int8_t* q;
+  int64_t apart;
+  float* scale;
+  int32_t* sum;
+  int64_t apart_scales;
+};
+
+struct CacheKernels {
+  // Elements as the pair product reads them: rounded to bfloat16, four or two bytes each.
+  int pair_element_bytes;
+  void (*pack_pairs)(const float* x, int64_t n, void* out);
+  void (*pair_product)(const PairProduct&);
+  // Keys out of rows that serve values as well: `rows` holds elements of kRegroupKeys positions as values lie, of
+  // `row_width` elements a position, of which `k` become keys. REQUIRES: k is a multiple of the group.
+  void (*regroup_pairs)(const uint16_t* rows, int64_t row_width, int64_t k, uint16_t* keys);
+
+  void (*split_row)(const float* x, int64_t n, const SplitRow& out);
+  // q ≈ x * factor / scale in 0..127 for x, factor >= 0; returns the scale. n is a multiple of 16.
+  float (*quantise_weights)(const float* x, const float* factor, int64_t n, int8_t* q, int32_t* sum);
+  void (*byte_product)(const ByteProduct&);
+  void (*regroup_bytes)(const uint8_t* rows, int64_t row_width, int64_t k, uint8_t* keys);
+
+  // Pair products from registers, for the choice between instruction sets: returns how many it did.
+  int64_t (*pair_peak)(int64_t iterations);
+};
+
+}  // namespace linnet

@@ -1,0 +1,149 @@
+#include "ops/attention_block.h"
+
+#include <array>
+#include <cstring>
+
+namespace linnet {
+
+static_assert(kKeyBlock == kRegroupKeys);
+
+int64_t AttentionTile::ScratchFloats(int64_t rows, int64_t head_dim) {
+  // q, its scales and sums; scores; weights, their scales and sums; keys of two bytes.
+  return rows * (head_dim + 8) + 2 * rows * kKeyBlock + rows * (kKeyBlock + 2) + kKeyBlock * head_dim / 2;
+}
+
+AttentionTile::AttentionTile(const KernelTable& kernels, const KvStore& store, int64_t rows, float* scratch)
+    : kernels_(kernels), store_(store), rows_(rows), dim_(store.head_dim()) {
+  const auto take = [&](int64_t floats) {
+    float* const taken = scratch;
+    scratch += floats;
+    return taken;
+  };
+  q_ = take(rows * dim_);
+  q_scale_ = take(4 * rows);
+  q_sum_ = reinterpret_cast<int32_t*>(take(4 * rows));
+  scores_ = take(2 * rows * kKeyBlock);
+  weights_ = take(rows * kKeyBlock);
+  weight_scale_ = take(rows);
+  weight_sum_ = reinterpret_cast<int32_t*>(take(rows));
+  keys_ = take(kKeyBlock * dim_ / 2);
+}
+
+void AttentionTile::SetQuery(int64_t row, const float* q) {
+  const CacheKernels& cache = kernels_.cache;
+  switch (store_.type()) {
+    case KvType::kF32:
+      std::memcpy(q_ + row * dim_, q, static_cast<size_t>(dim_) * sizeof(float));
+      return;
+    case KvType::kBf16:
+      cache.pack_pairs(q, dim_, reinterpret_cast<uint8_t*>(q_) + row * dim_ * cache.pair_element_bytes);
+      return;
+    case KvType::kInt8:
+      for (const Part& part : Parts()) {
+        const int64_t at = part.index * 2 * rows_ + row;
+        cache.split_row(q + part.first, part.count, {reinterpret_cast<int8_t*>(q_) + row * dim_ + part.first, rows_ * dim_,
+                                                     q_scale_ + at, q_sum_ + at, rows_});
+      }
+      return;
+  }
+}
+
+// A block's keys as panels of sixteen; a shared store's are made of its rows.
+GroupedPanels AttentionTile::Keys(int64_t head, int64_t position) const {
+  const int64_t group = KvStore::GroupOf(store_.type());
+  const void* data = store_.shared() ? keys_ : store_.KeyBlock(head, position);
+  return {data, dim_ * kPanel, kPanel * group, dim_ / group, kKeyBlock};
+}
+
+GroupedPanels AttentionTile::Values(int64_t head, int64_t position) const {
+  const int64_t group = KvStore::GroupOf(store_.type());
+  return {store_.ValueBlock(head, position), kPanel * group, store_.row_width() * group, kKeyBlock / group, dim_};
+}
+
+Upcoming AttentionTile::RowsOf(int64_t head, int64_t position) const {
+  if (position < 0) return {};
+  return {store_.ValueBlock(head, position), store_.block_bytes(store_.row_width())};
+}
+
+void AttentionTile::Score(int64_t head, int64_t position, int64_t next) const {
+  Upcoming upcoming = RowsOf(head, next);
+  if (next >= 0 && !store_.shared()) upcoming = {store_.KeyBlock(head, next), store_.block_bytes(dim_)};
+  switch (store_.type()) {
+    case KvType::kF32: return ScoreFloats(head, position);
+    case KvType::kBf16: return ScorePairs(head, position, upcoming);
+    case KvType::kInt8: return ScoreBytes(head, position, upcoming);
+  }
+}
+
+void AttentionTile::ScoreFloats(int64_t head, int64_t position) const {
+  const FormatKernels& format = kernels_.formats[static_cast<int>(PanelFormat::kF32)];
+  if (store_.shared()) {
+    const float* keys = static_cast<const float*>(store_.ValueBlock(head, position)) + store_.rotated();
+    format.dot({keys, store_.row_width(), q_, dim_, scores_, kKeyBlock, dim_, kKeyBlock, rows_});
+  } else {
+    format.product({store_.KeyBlock(head, position), dim_ * kPanel, kPanel, q_, dim_, scores_, kKeyBlock, dim_, kKeyBlock,
+                    rows_, false});
+  }
+}
+
+void AttentionTile::ScorePairs(int64_t head, int64_t position, Upcoming upcoming) const {
+  if (store_.shared()) {
+    const uint16_t* rows = static_cast<const uint16_t*>(store_.ValueBlock(head, position)) + store_.rotated() * kPair;
+    kernels_.cache.regroup_pairs(rows, store_.row_width(), dim_, static_cast<uint16_t*>(keys_));
+  }
+  kernels_.cache.pair_product({Keys(head, position), q_, dim_, scores_, kKeyBlock, rows_, false, upcoming});
+}
+
+// Of shared rows the elements before the rotated keys are values and have the values' scale.
+std::array<AttentionTile::Part, 2> AttentionTile::Parts() const {
+  const int64_t from_values = store_.shared() ? dim_ - store_.rotated() : 0;
+  return {Part{0, 0, from_values}, Part{1, from_values, dim_ - from_values}};
+}
+
+// High and low bytes of the queries are rows of their own until their scores are added.
+void AttentionTile::ScoreBytes(int64_t head, int64_t position, Upcoming upcoming) const {
+  if (store_.shared()) {
+    const uint8_t* rows = static_cast<const uint8_t*>(store_.ValueBlock(head, position)) + store_.rotated() * kQuad;
+    kernels_.cache.regroup_bytes(rows, store_.row_width(), dim_, static_cast<uint8_t*>(keys_));
+  }
+  bool accumulate = false;
+  for (const Part& part : Parts()) {
+    if (part.count == 0) continue;
+    GroupedPanels keys = Keys(head, position);
+    keys.data = static_cast<const uint8_t*>(keys.data) + part.first * kPanel;
+    keys.groups = part.count / kQuad;
+    const float* scales = part.index == 0 ? store_.ValueScales(head, position) : store_.KeyScales(head, position);
+    const int64_t at = part.index * 2 * rows_;
+    kernels_.cache.byte_product({keys, reinterpret_cast<const int8_t*>(q_) + part.first, dim_, q_scale_ + at, q_sum_ + at,
+                                 scales, scores_, kKeyBlock, 2 * rows_, accumulate, accumulate ? Upcoming{} : upcoming});
+    accumulate = true;
+  }
+  for (int64_t r = 0; r < rows_; ++r) kernels_.scale_add(scores(r), 1.0f, scores(rows_ + r), kKeyBlock);
+}
+
+void AttentionTile::AddValues(int64_t head, int64_t position, int64_t next, float* sum) const {
+  const CacheKernels& cache = kernels_.cache;
+  const GroupedPanels values = Values(head, position);
+  const Upcoming upcoming = store_.shared() ? Upcoming{} : RowsOf(head, next);
+  switch (store_.type()) {
+    case KvType::kF32:
+      kernels_.formats[static_cast<int>(PanelFormat::kF32)].product(
+          {values.data, values.panel_stride, values.group_stride, scores_, kKeyBlock, sum, dim_, kKeyBlock, dim_, rows_, true});
+      return;
+    case KvType::kBf16:
+      cache.pack_pairs(scores_, rows_ * kKeyBlock, weights_);
+      cache.pair_product({values, weights_, kKeyBlock, sum, dim_, rows_, true, upcoming});
+      return;
+    case KvType::kInt8: {
+      int8_t* q = reinterpret_cast<int8_t*>(weights_);
+      for (int64_t r = 0; r < rows_; ++r) {
+        weight_scale_[r] = cache.quantise_weights(scores(r), store_.ValueScales(head, position), kKeyBlock,
+                                                  q + r * kKeyBlock, weight_sum_ + r);
+      }
+      cache.byte_product({values, q, kKeyBlock, weight_scale_, weight_sum_, nullptr, sum, dim_, rows_, true, upcoming});
+      return;
+    }
+  }
+}
+
+}  // namespace linnet
