@@ -1,4 +1,4 @@
-// The kernels of AVX-512 VNNI with the instruction for pairs of bfloat16 in the products with the cache.
+// The products with the cache by the instruction for pairs of bfloat16; all else is AVX-512 VNNI's.
 #include <immintrin.h>
 
 #include "kernels/kernels.h"
@@ -20,7 +20,6 @@ struct Dot512 {
 #include "kernels/lanes.inc"
 
 struct Pairs {
-  static constexpr int kPanels = Isa::kFloatPanels;
   using Element = uint16_t;
   using Weights = __m512i;
   using Inputs = __m512i;
@@ -39,18 +38,8 @@ struct Pairs {
 
 #include "kernels/cache.inc"
 
-KernelTable Table() {
-  KernelTable table = *Avx512VnniKernels();
-  table.name = "avx512bf16";
-  table.cache = kCacheKernels;
-  return table;
-}
-
 }  // namespace
 
-const KernelTable* Avx512Bf16Kernels() {
-  static const KernelTable table = Table();
-  return &table;
-}
+const CacheKernels* Avx512Bf16CacheKernels() { return &kCacheKernels; }
 
 }  // namespace linnet

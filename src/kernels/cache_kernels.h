@@ -14,6 +14,7 @@ namespace linnet {
 
 inline constexpr int kPair = 2;
 inline constexpr int kQuad = 4;
+inline constexpr int kInputRows = 8;     // rows whose groups lie side by side
 inline constexpr int kRegroupKeys = 64;  // keys that regroup_pairs and regroup_bytes take
 
 // Memory that a product asks for while it runs: what comes after it.
@@ -31,11 +32,24 @@ struct GroupedPanels {
   int64_t outputs;  // only this many of the last panel's lanes are written
 };
 
+// Rows of inputs in tiles of kInputRows, so that a step reads one line and not one of every row:
+//   (tiles, groups, kInputRows, group), a tile `tile_stride` elements long. Lanes of missing rows are never read.
+struct InputTiles {
+  const void* data;
+  int64_t tile_stride;
+};
+
+// Where a row goes in such tiles.
+struct InputRow {
+  void* data;
+  int64_t tile_stride;
+  int64_t row;
+};
+
 // y[r][16p + lane] (+)= sum over pairs g of w[p][g][lane][1] * x[r][2g + 1] + w[p][g][lane][0] * x[r][2g].
 struct PairProduct {
   GroupedPanels w;  // bfloat16
-  const void* x;    // what pack_pairs wrote
-  int64_t x_stride;  // in elements
+  InputTiles x;     // what pack_pairs wrote
   float* y;
   int64_t y_stride;
   int64_t rows;
@@ -47,8 +61,7 @@ struct PairProduct {
 // REQUIRES: at most 2^16 inputs.
 struct ByteProduct {
   GroupedPanels w;  // bytes, each 128 more than the number it stands for
-  const int8_t* x;
-  int64_t x_stride;
+  InputTiles x;     // signed bytes
   const float* row_scale;     // (rows)
   const int32_t* row_sum;     // (rows): the sum of x[r]
   const float* output_scale;  // null: 1
@@ -59,28 +72,27 @@ struct ByteProduct {
   Upcoming upcoming;
 };
 
-// A row as two rows of bytes: x ≈ high * scale[0] + low * scale[1], fourteen bits in all. The rows lie `apart` elements
-// from each other, their scales and sums `apart_scales`.
+// A row as two rows of bytes, x ≈ high * scale[0] + low * scale[apart], fourteen bits in all. The low row is the
+// `apart`-th after the high one, in the tiles as in the scales and sums.
 struct SplitRow {
-  int8_t* q;
+  InputRow q;
   int64_t apart;
   float* scale;
   int32_t* sum;
-  int64_t apart_scales;
 };
 
 struct CacheKernels {
-  // Elements as the pair product reads them: rounded to bfloat16, four or two bytes each.
-  int pair_element_bytes;
-  void (*pack_pairs)(const float* x, int64_t n, void* out);
+  // Elements as the pair product reads them: rounded to bfloat16, at most four bytes each. n is even.
+  void (*pack_pairs)(const float* x, int64_t n, const InputRow& out);
   void (*pair_product)(const PairProduct&);
   // Keys out of rows that serve values as well: `rows` holds elements of kRegroupKeys positions as values lie, of
   // `row_width` elements a position, of which `k` become keys. REQUIRES: k is a multiple of the group.
   void (*regroup_pairs)(const uint16_t* rows, int64_t row_width, int64_t k, uint16_t* keys);
 
+  // REQUIRES: n is a multiple of kQuad.
   void (*split_row)(const float* x, int64_t n, const SplitRow& out);
   // q ≈ x * factor / scale in 0..127 for x, factor >= 0; returns the scale. n is a multiple of 16.
-  float (*quantise_weights)(const float* x, const float* factor, int64_t n, int8_t* q, int32_t* sum);
+  float (*quantise_weights)(const float* x, const float* factor, int64_t n, const InputRow& q, int32_t* sum);
   void (*byte_product)(const ByteProduct&);
   void (*regroup_bytes)(const uint8_t* rows, int64_t row_width, int64_t k, uint8_t* keys);
 

@@ -16,6 +16,16 @@ struct Choice {
 };
 
 #if defined(__x86_64__)
+const KernelTable* Avx512Bf16Kernels() {
+  static const KernelTable table = [] {
+    KernelTable made = *Avx512VnniKernels();
+    made.name = "avx512bf16";
+    made.cache = *Avx512Bf16CacheKernels();
+    return made;
+  }();
+  return &table;
+}
+
 // Pair products a second: the best of a few tries of some ten microseconds.
 double PairRate(const KernelTable& table) {
   constexpr int64_t kIterations = 1 << 12;

@@ -191,7 +191,8 @@ const KernelTable* Avx2Kernels();
 const KernelTable* AvxVnniKernels();
 const KernelTable* Avx512Kernels();
 const KernelTable* Avx512VnniKernels();
-const KernelTable* Avx512Bf16Kernels();  // and products of pairs of bfloat16
+// What the table "avx512bf16" has instead of the former's: products of pairs of bfloat16.
+const CacheKernels* Avx512Bf16CacheKernels();
 const KernelTable* NeonDotKernels();   // signed products of bytes (FEAT_DotProd)
 const KernelTable* NeonI8mmKernels();  // and products of matrices of bytes (FEAT_I8MM)
 

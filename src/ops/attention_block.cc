@@ -7,9 +7,15 @@ namespace linnet {
 
 static_assert(kKeyBlock == kRegroupKeys);
 
+namespace {
+
+int64_t WholeTiles(int64_t rows) { return (rows + kInputRows - 1) / kInputRows * kInputRows; }
+
+}  // namespace
+
 int64_t AttentionTile::ScratchFloats(int64_t rows, int64_t head_dim) {
-  // q, its scales and sums; scores; weights, their scales and sums; keys of two bytes.
-  return rows * (head_dim + 8) + 2 * rows * kKeyBlock + rows * (kKeyBlock + 2) + kKeyBlock * head_dim / 2;
+  // q and weights; scales and sums of both; scores; keys of two bytes.
+  return WholeTiles(rows) * (head_dim + kKeyBlock) + 10 * rows + 2 * rows * kKeyBlock + kKeyBlock * head_dim / 2;
 }
 
 AttentionTile::AttentionTile(const KernelTable& kernels, const KvStore& store, int64_t rows, float* scratch)
@@ -19,11 +25,11 @@ AttentionTile::AttentionTile(const KernelTable& kernels, const KvStore& store, i
     scratch += floats;
     return taken;
   };
-  q_ = take(rows * dim_);
+  q_ = take(WholeTiles(rows) * dim_);
   q_scale_ = take(4 * rows);
   q_sum_ = reinterpret_cast<int32_t*>(take(4 * rows));
   scores_ = take(2 * rows * kKeyBlock);
-  weights_ = take(rows * kKeyBlock);
+  weights_ = take(WholeTiles(rows) * kKeyBlock);
   weight_scale_ = take(rows);
   weight_sum_ = reinterpret_cast<int32_t*>(take(rows));
   keys_ = take(kKeyBlock * dim_ / 2);
@@ -36,13 +42,13 @@ void AttentionTile::SetQuery(int64_t row, const float* q) {
       std::memcpy(q_ + row * dim_, q, static_cast<size_t>(dim_) * sizeof(float));
       return;
     case KvType::kBf16:
-      cache.pack_pairs(q, dim_, reinterpret_cast<uint8_t*>(q_) + row * dim_ * cache.pair_element_bytes);
+      cache.pack_pairs(q, dim_, {q_, dim_ * kInputRows, row});
       return;
     case KvType::kInt8:
       for (const Part& part : Parts()) {
         const int64_t at = part.index * 2 * rows_ + row;
-        cache.split_row(q + part.first, part.count, {reinterpret_cast<int8_t*>(q_) + row * dim_ + part.first, rows_ * dim_,
-                                                     q_scale_ + at, q_sum_ + at, rows_});
+        const InputRow out{ByteQuery(part), dim_ * kInputRows, row};
+        cache.split_row(q + part.first, part.count, {out, rows_, q_scale_ + at, q_sum_ + at});
       }
       return;
   }
@@ -91,13 +97,17 @@ void AttentionTile::ScorePairs(int64_t head, int64_t position, Upcoming upcoming
     const uint16_t* rows = static_cast<const uint16_t*>(store_.ValueBlock(head, position)) + store_.rotated() * kPair;
     kernels_.cache.regroup_pairs(rows, store_.row_width(), dim_, static_cast<uint16_t*>(keys_));
   }
-  kernels_.cache.pair_product({Keys(head, position), q_, dim_, scores_, kKeyBlock, rows_, false, upcoming});
+  kernels_.cache.pair_product({Keys(head, position), {q_, dim_ * kInputRows}, scores_, kKeyBlock, rows_, false, upcoming});
 }
 
 // Of shared rows the elements before the rotated keys are values and have the values' scale.
 std::array<AttentionTile::Part, 2> AttentionTile::Parts() const {
   const int64_t from_values = store_.shared() ? dim_ - store_.rotated() : 0;
   return {Part{0, 0, from_values}, Part{1, from_values, dim_ - from_values}};
+}
+
+int8_t* AttentionTile::ByteQuery(const Part& part) const {
+  return reinterpret_cast<int8_t*>(q_) + part.first * kInputRows;
 }
 
 // High and low bytes of the queries are rows of their own until their scores are added.
@@ -114,8 +124,8 @@ void AttentionTile::ScoreBytes(int64_t head, int64_t position, Upcoming upcoming
     keys.groups = part.count / kQuad;
     const float* scales = part.index == 0 ? store_.ValueScales(head, position) : store_.KeyScales(head, position);
     const int64_t at = part.index * 2 * rows_;
-    kernels_.cache.byte_product({keys, reinterpret_cast<const int8_t*>(q_) + part.first, dim_, q_scale_ + at, q_sum_ + at,
-                                 scales, scores_, kKeyBlock, 2 * rows_, accumulate, accumulate ? Upcoming{} : upcoming});
+    kernels_.cache.byte_product({keys, {ByteQuery(part), dim_ * kInputRows}, q_scale_ + at, q_sum_ + at, scales, scores_,
+                                 kKeyBlock, 2 * rows_, accumulate, accumulate ? Upcoming{} : upcoming});
     accumulate = true;
   }
   for (int64_t r = 0; r < rows_; ++r) kernels_.scale_add(scores(r), 1.0f, scores(rows_ + r), kKeyBlock);
@@ -131,18 +141,17 @@ void AttentionTile::AddValues(int64_t head, int64_t position, int64_t next, floa
           {values.data, values.panel_stride, values.group_stride, scores_, kKeyBlock, sum, dim_, kKeyBlock, dim_, rows_, true});
       return;
     case KvType::kBf16:
-      cache.pack_pairs(scores_, rows_ * kKeyBlock, weights_);
-      cache.pair_product({values, weights_, kKeyBlock, sum, dim_, rows_, true, upcoming});
+      for (int64_t r = 0; r < rows_; ++r) cache.pack_pairs(scores(r), kKeyBlock, {weights_, kKeyBlock * kInputRows, r});
+      cache.pair_product({values, {weights_, kKeyBlock * kInputRows}, sum, dim_, rows_, true, upcoming});
       return;
-    case KvType::kInt8: {
-      int8_t* q = reinterpret_cast<int8_t*>(weights_);
+    case KvType::kInt8:
       for (int64_t r = 0; r < rows_; ++r) {
         weight_scale_[r] = cache.quantise_weights(scores(r), store_.ValueScales(head, position), kKeyBlock,
-                                                  q + r * kKeyBlock, weight_sum_ + r);
+                                                  {weights_, kKeyBlock * kInputRows, r}, weight_sum_ + r);
       }
-      cache.byte_product({values, q, kKeyBlock, weight_scale_, weight_sum_, nullptr, sum, dim_, rows_, true, upcoming});
+      cache.byte_product({values, {weights_, kKeyBlock * kInputRows}, weight_scale_, weight_sum_, nullptr, sum, dim_, rows_,
+                          true, upcoming});
       return;
-    }
   }
 }
 

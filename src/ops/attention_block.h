@@ -36,6 +36,7 @@ class AttentionTile {
     int64_t index, first, count;
   };
   std::array<Part, 2> Parts() const;
+  int8_t* ByteQuery(const Part& part) const;
   void ScoreFloats(int64_t head, int64_t position) const;
   void ScorePairs(int64_t head, int64_t position, Upcoming upcoming) const;
   void ScoreBytes(int64_t head, int64_t position, Upcoming upcoming) const;
@@ -47,11 +48,11 @@ class AttentionTile {
   const KvStore& store_;
   int64_t rows_, dim_;
   // Of bytes every row is two: the low ones follow all high ones.
-  float* q_;             // (R, E) float32, or packed pairs, or (2 R, E) bytes
+  float* q_;             // (R, E) float32; tiles of R rows of pairs, of 2 R rows of bytes
   float* q_scale_;       // (parts, 2 R)
   int32_t* q_sum_;       // (parts, 2 R)
   float* scores_;        // (2 R, kKeyBlock)
-  float* weights_;       // (R, kKeyBlock) packed pairs or bytes
+  float* weights_;       // tiles of R rows of kKeyBlock pairs or bytes
   float* weight_scale_;  // (R)
   int32_t* weight_sum_;  // (R)
   void* keys_;           // a block of keys that a shared store's rows have been turned into

@@ -42,16 +42,17 @@ Case MakeCase(Shape shape, int64_t tokens, int64_t window, bool block) {
   return c;
 }
 
-KvStore Store(const Case& c, int64_t capacity) {
-  KvStore store(KvType::kF32, c.shape.kv_heads, c.shape.dim, capacity);
+KvStore Store(const Case& c, int64_t capacity, KvType type = KvType::kF32) {
+  KvStore store(type, c.shape.kv_heads, c.shape.dim, capacity);
   const int64_t width = c.shape.kv_heads * c.shape.dim;
   for (int64_t p = 0; p < c.shape.keys; ++p) store.Write(p, &c.k[static_cast<size_t>(p * width)], &c.v[static_cast<size_t>(p * width)]);
   return store;
 }
 
-std::vector<float> Attend(const Case& c, const KvStore& store, int64_t first, int64_t count, int threads) {
+std::vector<float> Attend(const Case& c, const KvStore& store, int64_t first, int64_t count, int threads,
+                          const KernelTable& kernels = Kernels()) {
   ThreadPool pool(threads);
-  OpContext context(pool, Kernels());
+  OpContext context(pool, kernels);
   context.Reserve(1, 32, c.shape.heads, c.shape.dim);
   const int64_t width = c.shape.heads * c.shape.dim;
   std::vector<float> q(c.q.begin() + first * width, c.q.begin() + (first + count) * width), out(q.size());
@@ -98,18 +99,60 @@ TEST(Attention, MatchesDoublePrecision) {
   }
 }
 
-TEST(Attention, ARowDoesNotKnowItsBatchNorThreads) {
+const KvType kTypes[] = {KvType::kF32, KvType::kBf16, KvType::kInt8};
+
+// The keys and values that a store gives back, instead of those that were written.
+Case AsStored(Case c, const KvStore& store) {
+  const int64_t heads = c.shape.kv_heads, dim = c.shape.dim;
+  for (int64_t p = 0; p < c.shape.keys; ++p) {
+    for (int64_t h = 0; h < heads; ++h) {
+      const size_t at = static_cast<size_t>((p * heads + h) * dim);
+      store.Read(p, h, &c.k[at], &c.v[at]);
+    }
+  }
+  return c;
+}
+
+// Root mean square of the difference, over that of what is expected.
+double RelativeError(const std::vector<float>& out, const std::vector<double>& expected) {
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < out.size(); ++i) {
+    difference += (out[i] - expected[i]) * (out[i] - expected[i]);
+    size += expected[i] * expected[i];
+  }
+  return std::sqrt(difference / size);
+}
+
+// Queries and weights are rounded too: to eight bits of bfloat16, or to fourteen and seven bits of their largest.
+TEST(Attention, NarrowTypesMatchDoublePrecisionOnWhatTheyHold) {
+  for (const Shape& shape : kShapes) {
+    for (const int64_t window : {int64_t{8}, int64_t{100000}}) {
+      const Case c = MakeCase(shape, std::min<int64_t>(shape.keys, 37), window, true);
+      const KvStore pairs = Store(c, shape.keys, KvType::kBf16), bytes = Store(c, shape.keys, KvType::kInt8);
+      EXPECT_LT(RelativeError(Attend(c, pairs, 0, c.tokens, 2), Reference(AsStored(c, pairs))), 0.006) << shape.dim;
+      EXPECT_LT(RelativeError(Attend(c, bytes, 0, c.tokens, 2), Reference(AsStored(c, bytes))), 0.02) << shape.dim;
+      EXPECT_LT(RelativeError(Attend(c, bytes, 0, c.tokens, 2), Reference(c)), 0.05) << shape.dim;
+    }
+  }
+}
+
+TEST(Attention, ARowDoesNotKnowItsBatchNorThreadsNorKernels) {
   for (const Shape& shape : kShapes) {
     const Case c = MakeCase(shape, std::min<int64_t>(shape.keys, 37), 1500, true);
-    const KvStore store = Store(c, shape.keys + 77);
-    const std::vector<float> all = Attend(c, store, 0, c.tokens, 1);
-    const int64_t width = shape.heads * shape.dim;
-    EXPECT_EQ(Attend(c, store, 0, c.tokens, 4), all);
-    for (int64_t first = 0; first < c.tokens; first += 5) {
-      for (const int64_t count : {int64_t{1}, int64_t{3}, int64_t{12}}) {
-        if (first + count > c.tokens) continue;
-        const std::vector<float> part = Attend(c, store, first, count, 3);
-        EXPECT_EQ(0, std::memcmp(part.data(), &all[static_cast<size_t>(first * width)], part.size() * 4));
+    for (const KvType type : kTypes) {
+      const KvStore store = Store(c, shape.keys + 77, type);
+      const std::vector<float> all = Attend(c, store, 0, c.tokens, 1);
+      const int64_t width = shape.heads * shape.dim;
+      EXPECT_EQ(Attend(c, store, 0, c.tokens, 4), all);
+      for (const KernelTable* kernels : SupportedKernels()) {
+        EXPECT_EQ(Attend(c, store, 0, c.tokens, 2, *kernels), all) << kernels->name;
+      }
+      for (int64_t first = 0; first < c.tokens; first += 5) {
+        for (const int64_t count : {int64_t{1}, int64_t{3}, int64_t{12}}) {
+          if (first + count > c.tokens) continue;
+          const std::vector<float> part = Attend(c, store, first, count, 3);
+          EXPECT_EQ(0, std::memcmp(part.data(), &all[static_cast<size_t>(first * width)], part.size() * 4));
+        }
       }
     }
   }
@@ -117,8 +160,10 @@ TEST(Attention, ARowDoesNotKnowItsBatchNorThreads) {
 
 TEST(Attention, ARingGivesTheBitsOfAStoreThatHoldsEverything) {
   const Case c = MakeCase({4, 2, 24, 700}, 20, 100, false);
-  const std::vector<float> whole = Attend(c, Store(c, 700), 0, 20, 1);
-  EXPECT_EQ(Attend(c, Store(c, 128), 0, 20, 1), whole);
+  for (const KvType type : kTypes) {
+    const std::vector<float> whole = Attend(c, Store(c, 700, type), 0, 20, 1);
+    EXPECT_EQ(Attend(c, Store(c, 128, type), 0, 20, 1), whole);
+  }
 }
 
 // Keys that are values times a weight but for rotated pairs, as a KeyNorm says.
@@ -160,6 +205,37 @@ TEST(SharedKeys, MatchDoublePrecisionAndDoNotKnowTheirBatch) {
   }
 }
 
+TEST(SharedKeys, OfNarrowTypesMatchWhatTheyHold) {
+  for (const auto& [shape, pairs] : {std::pair{Shape{16, 1, 128, 2500}, 16}, {Shape{4, 2, 24, 130}, 2}, {Shape{3, 1, 40, 70}, 0}}) {
+    const std::vector<float> weight = KeyWeight(shape.dim);
+    const Case c = SharedCase(shape, pairs, weight, 21);
+    for (const KvType type : {KvType::kBf16, KvType::kInt8}) {
+      KvStore store(type, shape.kv_heads, shape.dim, shape.keys, {pairs, weight, true});
+      Fill(store, c);
+      EXPECT_LT(store.bytes(), Store(c, shape.keys, type).bytes());
+      const std::vector<float> out = Attend(c, store, 0, c.tokens, 2);
+      EXPECT_LT(RelativeError(out, Reference(AsStored(c, store))), type == KvType::kBf16 ? 0.006 : 0.02);
+      EXPECT_LT(RelativeError(out, Reference(c)), type == KvType::kBf16 ? 0.02 : 0.06);
+      for (const KernelTable* kernels : SupportedKernels()) {
+        EXPECT_EQ(Attend(c, store, 0, c.tokens, 2, *kernels), out) << kernels->name;
+      }
+    }
+  }
+}
+
+TEST(KvStore, KeysOfBytesAreSmoothedByTheWeightOfTheirNorm) {
+  const Shape shape{4, 2, 64, 200};
+  Case c = MakeCase(shape, 10, 1000, false);
+  std::vector<float> weight(64, 1.0f);
+  weight[3] = weight[35] = 40.0f;  // a rotated pair that training has made large
+  for (size_t i = 0; i < c.k.size(); ++i) c.k[i] *= weight[i % 64];
+  for (float& q : c.q) q *= 0.1f;
+  KvStore plain = Store(c, 200, KvType::kInt8), smoothed(KvType::kInt8, 2, 64, 200, {32, weight});
+  Fill(smoothed, c);
+  const std::vector<double> expected = Reference(c);
+  EXPECT_LT(RelativeError(Attend(c, smoothed, 0, 10, 1), expected), 0.7 * RelativeError(Attend(c, plain, 0, 10, 1), expected));
+}
+
 TEST(SharedKeys, AreReadBackAsKeysAndValues) {
   const std::vector<float> weight = KeyWeight(24);
   const Case c = SharedCase({4, 2, 24, 90}, 3, weight, 1);
@@ -172,15 +248,23 @@ TEST(SharedKeys, AreReadBackAsKeysAndValues) {
   EXPECT_EQ(0, std::memcmp(value.data(), &c.v[(77 * 2 + 1) * 24], 24 * 4));
 }
 
-TEST(KvStore, CopiesAndReadsBack) {
+TEST(KvStore, CopiesBitForBitAndReadsBack) {
   const Case c = MakeCase({4, 2, 24, 90}, 1, 90, false);
-  const KvStore store = Store(c, 90);
-  KvStore copy(KvType::kF32, 2, 24, 256);
-  copy.CopyFrom(store, 30, 90);
-  std::vector<float> key(24), value(24);
-  copy.Read(77, 1, key.data(), value.data());
-  EXPECT_EQ(0, std::memcmp(key.data(), &c.k[(77 * 2 + 1) * 24], 24 * 4));
-  EXPECT_EQ(0, std::memcmp(value.data(), &c.v[(77 * 2 + 1) * 24], 24 * 4));
+  for (const KvType type : kTypes) {
+    const KvStore store = Store(c, 90, type);
+    KvStore copy(type, 2, 24, 256);
+    copy.CopyFrom(store, 30, 90);
+    std::vector<float> key(24), value(24), copied_key(24), copied_value(24);
+    store.Read(77, 1, key.data(), value.data());
+    copy.Read(77, 1, copied_key.data(), copied_value.data());
+    EXPECT_EQ(key, copied_key);
+    EXPECT_EQ(value, copied_value);
+    const double step = type == KvType::kF32 ? 0 : type == KvType::kBf16 ? 0.004 : 0.02;
+    for (size_t e = 0; e < 24; ++e) {
+      EXPECT_NEAR(key[e], c.k[(77 * 2 + 1) * 24 + e], step * 3);
+      EXPECT_NEAR(value[e], c.v[(77 * 2 + 1) * 24 + e], step * 3);
+    }
+  }
 }
 
 }  // namespace
