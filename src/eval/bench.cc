@@ -103,13 +103,11 @@ class Bench {
     result_.kernels = e.context.kernels().name;
     result_.threads = e.pool.threads();
     result_.weight_gb = static_cast<double>(e.weights.bytes()) / 1e9;
-    e.decoder->Reserve(options_.prompt, 8);
+    LINNET_TRY(Resident());
     meter_ = std::make_unique<LimitMeter>(e.pool);
     LINNET_TRY(Prefill());
     LINNET_TRY(Generation());
     Say(1.0, "done");
-    meter_.reset();
-    LINNET_TRY(Resident());
     return result_;
   }
 
@@ -252,10 +250,13 @@ class Bench {
     return {};
   }
 
-  // With a session that has read as much as it is made for; without the memory the bandwidth is measured on.
+  // With a session that has read a prompt and then as much as it is made for, before anything else takes memory.
   Status Resident() {
+    Say(0.05, "filling a session");
     LINNET_ASSIGN(const std::unique_ptr<Session> session, Open(kResidentContext, options_.prompt));
-    session->impl().cache.FillForTiming(session->impl().cache.context());
+    LINNET_TRY(session->Feed(Ids(std::min(options_.prompt, session->context()), engine_->config().vocab_size)));
+    session->impl().cache.FillForTiming(session->context() - 1);
+    LINNET_TRY(session->Feed(Ids(1, engine_->config().vocab_size)));
     result_.resident_gb = static_cast<double>(ResidentBytes()) / 1e9;
     return {};
   }

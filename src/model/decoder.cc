@@ -51,9 +51,9 @@ void Decoder::Attend(int64_t l, const Batch& batch, Rows a) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const LayerPlan& plan = config_.layers[static_cast<size_t>(l)];
   const float eps = config_.rms_norm_eps;
-  const Rows q = Take(q_, config_.num_attention_heads * plan.head_dim);  // (T, H, E)
-  const Rows k = Take(k_, plan.kv_heads * plan.head_dim);                // (T, K, E)
-  const Rows v = Take(v_, plan.kv_heads * plan.head_dim);                // (T, K, E)
+  const Rows q = Take(branch_, config_.num_attention_heads * plan.head_dim);  // (T, H, E)
+  const Rows k = TakeAfter(q, plan.kv_heads * plan.head_dim);                 // (T, K, E)
+  const Rows v = TakeAfter(k, plan.kv_heads * plan.head_dim);                 // (T, K, E)
 
   if (plan.k_eq_v) {
     Project(context_, a, {{&w.q_proj, q}, {&w.k_proj, k}});
@@ -71,15 +71,15 @@ void Decoder::Attend(int64_t l, const Batch& batch, Rows a) {
   See("k", l, k);
   See("v", l, v);
 
-  const Rows out = Take(attn_, q.width);  // (T, H, E)
+  const Rows out = TakeAfter(v, q.width);  // (T, H, E)
   AppendAndAttend(l, batch, {q, k, v, out});
   See("attn", l, out);
   MatMul(context_, w.o_proj, out, a);
 }
 
 void Decoder::FeedForward(const LayerWeights& w, Rows a) {
-  const Rows gate = Take(gate_, config_.intermediate_size);  // (T, F)
-  const Rows up = Take(up_, config_.intermediate_size);      // (T, F)
+  const Rows gate = Take(branch_, config_.intermediate_size);  // (T, F)
+  const Rows up = TakeAfter(gate, config_.intermediate_size);  // (T, F)
   Project(context_, a, {{&w.gate_proj, gate}, {&w.up_proj, up}});
   GeluMul(context_, gate, up);
   MatMul(context_, w.down_proj, gate, a);

@@ -25,6 +25,11 @@ struct Sequence {
   std::span<const KeyRange> blocks;
 };
 
+// Where a piece of at most `rows` rows that begins at row `begin` ends, so that no block is split: in front of a block
+// that does not fit, or behind it where it alone is longer. `blocks` as in a Sequence, one a row; row 0 is at position
+// `start`.
+int64_t WholeBlocksEnd(std::span<const KeyRange> blocks, int64_t start, int64_t begin, int64_t rows);
+
 // What one call computes. Rows of all sequences lie one after another.
 struct Batch {
   std::span<const int32_t> ids;           // (T); a negative id takes the next row of `soft`
@@ -85,6 +90,10 @@ class Decoder {
   Rows Sin(const RopeTable& table) const;
 
   Rows Take(AlignedBuffer<float>& buffer, int64_t width) { return MakeRows(buffer.data(), batch_rows_, width); }
+  // Rows behind others in the same buffer.
+  Rows TakeAfter(Rows before, int64_t width) {
+    return MakeRows(before.data + before.rows * before.width, batch_rows_, width);
+  }
   void See(std::string_view name, int64_t layer, Rows rows) {
     if (probe_ != nullptr) probe_->See(name, layer, rows);
   }
@@ -98,7 +107,8 @@ class Decoder {
   std::vector<size_t> layer_table_;  // layer -> table
 
   int64_t rows_ = 0, logit_rows_ = 0, batch_rows_ = 0;
-  AlignedBuffer<float> x_, a_, q_, k_, v_, attn_, gate_, up_, picked_, logits_;
+  AlignedBuffer<float> x_, a_, picked_, logits_;
+  AlignedBuffer<float> branch_;  // what attention, and after it the feed-forward branch, works on
   std::vector<int64_t> positions_;  // (T)
   std::vector<KeyRange> visible_;   // (T): of the layer at hand
 };

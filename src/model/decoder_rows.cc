@@ -16,6 +16,16 @@ bool SamePlan(const RopePlan& a, const RopePlan& b) {
 
 }  // namespace
 
+int64_t WholeBlocksEnd(std::span<const KeyRange> blocks, int64_t start, int64_t begin, int64_t rows) {
+  const int64_t n = static_cast<int64_t>(blocks.size());
+  const int64_t end = std::min(n, begin + rows);
+  if (end == n) return end;
+  const KeyRange& last = blocks[static_cast<size_t>(end - 1)];
+  if (last.first > last.last || last.last == start + end - 1) return end;
+  const int64_t block_begin = last.first - start;
+  return block_begin > begin ? block_begin : last.last - start + 1;
+}
+
 Decoder::Decoder(const ModelConfig& config, const Weights& weights, OpContext& context)
     : config_(config), weights_(weights), context_(context) {
   embed_scale_ = static_cast<float>(std::sqrt(static_cast<double>(config.hidden_size)));
@@ -48,12 +58,7 @@ void Decoder::Reserve(int64_t rows, int64_t logit_rows) {
   const auto take = [&](int64_t width) { return AlignedBuffer<float>(static_cast<size_t>(rows_ * width)); };
   x_ = take(config_.hidden_size);
   a_ = take(config_.hidden_size);
-  q_ = take(query);
-  k_ = take(kv);
-  v_ = take(kv);
-  attn_ = take(query);
-  gate_ = take(config_.intermediate_size);
-  up_ = take(config_.intermediate_size);
+  branch_ = take(std::max(2 * (query + kv), 2 * config_.intermediate_size));
   picked_ = AlignedBuffer<float>(static_cast<size_t>(logit_rows_ * config_.hidden_size));
   logits_ = AlignedBuffer<float>(static_cast<size_t>(logit_rows_ * config_.vocab_size));
   for (RopeTable& table : tables_) {
@@ -68,7 +73,7 @@ void Decoder::Reserve(int64_t rows, int64_t logit_rows) {
 
 uint64_t Decoder::bytes() const {
   uint64_t total = context_.bytes();
-  for (const auto* buffer : {&x_, &a_, &q_, &k_, &v_, &attn_, &gate_, &up_, &picked_, &logits_}) total += buffer->bytes();
+  for (const auto* buffer : {&x_, &a_, &branch_, &picked_, &logits_}) total += buffer->bytes();
   for (const RopeTable& table : tables_) total += table.cos.bytes() + table.sin.bytes();
   return total;
 }
@@ -114,16 +119,23 @@ void Decoder::VisibleKeys(const LayerPlan& plan, const Batch& batch) {
   }
 }
 
+// A sequence's rows are appended some at a time, each of which attend before the next, so that the rings of sliding
+// layers need no room for a whole call.
 void Decoder::AppendAndAttend(int64_t l, const Batch& batch, const AttentionRows& rows) {
   VisibleKeys(config_.layers[static_cast<size_t>(l)], batch);
   int64_t first = 0;
   for (const Sequence& sequence : batch.sequences) {
     KvStore& store = sequence.cache->layer(l);
-    store.Write(context_, positions_[static_cast<size_t>(first)], rows.k.Slice(first, sequence.rows),
-                rows.v.Slice(first, sequence.rows));
-    Attention(context_, rows.q.Slice(first, sequence.rows), store,
-              std::span(visible_).subspan(static_cast<size_t>(first), static_cast<size_t>(sequence.rows)),
-              config_.attention_scale, rows.out.Slice(first, sequence.rows));
+    const int64_t start = positions_[static_cast<size_t>(first)], most = sequence.cache->rows_at_once();
+    for (int64_t begin = 0, end = 0; begin < sequence.rows; begin = end) {
+      end = sequence.blocks.empty() ? std::min(begin + most, sequence.rows)
+                                    : WholeBlocksEnd(sequence.blocks, start, begin, most);
+      const int64_t at = first + begin, count = end - begin;
+      store.Write(context_, start + begin, rows.k.Slice(at, count), rows.v.Slice(at, count));
+      Attention(context_, rows.q.Slice(at, count), store,
+                std::span(visible_).subspan(static_cast<size_t>(at), static_cast<size_t>(count)), config_.attention_scale,
+                rows.out.Slice(at, count));
+    }
     first += sequence.rows;
   }
 }

@@ -32,8 +32,8 @@ Status CheckHeads(const ModelConfig& config, KvType type) {
 
 }  // namespace
 
-int64_t KvCache::RingCapacity(int64_t rows_per_call) const {
-  return std::min(window_ + rows_per_call + kRollBack, std::max(context_, rows_per_call) + kKeyBlock);
+int64_t KvCache::RingCapacity(int64_t rows_at_once) const {
+  return std::min(window_ + rows_at_once + kRollBack, std::max(context_, rows_at_once) + kKeyBlock);
 }
 
 Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weights, const KvCacheOptions& options) {
@@ -43,10 +43,11 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weight
   cache.type_ = options.type;
   cache.context_ = options.context;
   cache.rows_per_call_ = options.rows_per_call;
+  cache.rows_at_once_ = std::min(options.rows_per_call, kRowsAtOnce);
   for (const LayerPlan& plan : config.layers) cache.window_ = std::max(cache.window_, plan.window);
   for (size_t l = 0; l < config.layers.size(); ++l) {
     const LayerPlan& plan = config.layers[l];
-    const int64_t capacity = plan.window > 0 ? cache.RingCapacity(options.rows_per_call) : options.context;
+    const int64_t capacity = plan.window > 0 ? cache.RingCapacity(cache.rows_at_once_) : options.context;
     const KeyNorm norm = NormOf(config, plan, weights.layers[l].k_norm, options.type);
     KvStore store(options.type, plan.kv_heads, plan.head_dim, capacity, norm);
     if (store.empty()) return NoMemory();
@@ -61,15 +62,15 @@ uint64_t KvCache::bytes() const {
   return total;
 }
 
-Status KvCache::ReserveRows(int64_t rows_per_call) {
-  if (rows_per_call <= rows_per_call_) return {};
+Status KvCache::ReserveBlock(int64_t rows) {
+  if (rows <= rows_at_once_) return {};
   std::vector<KvStore> grown;
   for (size_t l = 0; l < layers_.size(); ++l) {
     if (plan_[l].window == 0) {
       grown.emplace_back();
       continue;
     }
-    KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, RingCapacity(rows_per_call), layers_[l].norm());
+    KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, RingCapacity(rows), layers_[l].norm());
     if (store.empty()) return NoMemory();
     const int64_t oldest = std::max<int64_t>(0, high_water_ - layers_[l].capacity());
     store.CopyFrom(layers_[l], oldest, length_);
@@ -78,7 +79,8 @@ Status KvCache::ReserveRows(int64_t rows_per_call) {
   for (size_t l = 0; l < layers_.size(); ++l) {
     if (plan_[l].window > 0) layers_[l] = std::move(grown[l]);
   }
-  rows_per_call_ = rows_per_call;
+  rows_at_once_ = rows;
+  rows_per_call_ = std::max(rows_per_call_, rows);
   return {};
 }
 

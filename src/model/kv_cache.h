@@ -2,8 +2,8 @@
 // Full layers whose values are their raw keys store them once, with the rotated part of the keys: 62.5 % of the 12B's.
 //
 // Invariants:
-//  1. The rings hold the last `window` positions plus the rows of a call plus kRollBack, so that a call can write its
-//     rows before it reads, and so that up to kRollBack tokens can be taken back.
+//  1. The rings hold the last `window` positions plus rows_at_once() plus kRollBack: a call writes so many of its rows,
+//     reads for them, and goes on, and up to kRollBack tokens can be taken back.
 //  2. Full layers reserve address space for the whole context at once; pages become resident as tokens arrive.
 #pragma once
 
@@ -27,6 +27,7 @@ struct KvCacheOptions {
 class KvCache {
  public:
   static constexpr int64_t kRollBack = 64;
+  static constexpr int64_t kRowsAtOnce = 128;
 
   // Room for `context` tokens, fed at most `rows_per_call` at a time. `weights`, which outlive the cache, give the norms
   // of keys that are stored with their values. Error: kOutOfMemory.
@@ -40,8 +41,11 @@ class KvCache {
   int64_t rows_per_call() const { return rows_per_call_; }
   uint64_t bytes() const;  // reserved
 
-  // Makes room for calls of more rows, keeping what the rings hold. Error: kOutOfMemory, the cache stays as it was.
-  Status ReserveRows(int64_t rows_per_call);
+  // Rows of a call that are written before they are read for: kRowsAtOnce, or the longest block of a picture.
+  int64_t rows_at_once() const { return rows_at_once_; }
+
+  // Makes room for blocks of so many rows, keeping what the rings hold. Error: kOutOfMemory, the cache stays as it was.
+  Status ReserveBlock(int64_t rows);
 
   // Positions [length, length + rows) have been written in every layer.
   void Advance(int64_t rows);
@@ -55,12 +59,12 @@ class KvCache {
   int64_t shortest() const;
 
  private:
-  int64_t RingCapacity(int64_t rows_per_call) const;
+  int64_t RingCapacity(int64_t rows_at_once) const;
 
   std::vector<KvStore> layers_;
   std::vector<LayerPlan> plan_;
   KvType type_ = KvType::kF32;
-  int64_t context_ = 0, rows_per_call_ = 0, length_ = 0;
+  int64_t context_ = 0, rows_per_call_ = 0, rows_at_once_ = 0, length_ = 0;
   int64_t high_water_ = 0;  // one past the highest position written since the rings were last in step
   int64_t window_ = 0;      // the largest window
 };

@@ -152,17 +152,6 @@ std::vector<KeyRange> Blocks(const Prompt& prompt, int64_t start) {
   return blocks;
 }
 
-// Where the chunk that begins at `begin` ends: at most `rows` further, but never inside a block.
-int64_t ChunkEnd(const std::vector<KeyRange>& blocks, int64_t start, int64_t begin, int64_t rows) {
-  const int64_t n = static_cast<int64_t>(blocks.size());
-  int64_t end = std::min(n, begin + rows);
-  if (end == n) return end;
-  const KeyRange& last = blocks[static_cast<size_t>(end - 1)];
-  if (last.first > last.last || last.last == start + end - 1) return end;
-  const int64_t block_begin = last.first - start;
-  return block_begin > begin ? block_begin : last.last - start + 1;
-}
-
 int64_t LargestBlock(const std::vector<KeyRange>& blocks) {
   int64_t largest = 1;
   for (const KeyRange& block : blocks) largest = std::max(largest, block.last - block.first + 1);
@@ -199,7 +188,7 @@ Status Session::Feed(const Prompt& prompt, const Progress& progress) {
   LINNET_TRY(CheckMedia(s, prompt));
   const int64_t start = s.cache.length();
   const std::vector<KeyRange> blocks = Blocks(prompt, start);
-  LINNET_TRY(s.cache.ReserveRows(LargestBlock(blocks)));
+  LINNET_TRY(s.cache.ReserveBlock(LargestBlock(blocks)));
   const int64_t rows = s.cache.rows_per_call();
   s.engine.decoder->Reserve(rows, s.all_logits ? rows : 1);
 
@@ -209,7 +198,7 @@ Status Session::Feed(const Prompt& prompt, const Progress& progress) {
   std::vector<int32_t> ids;
   std::vector<float> soft;
   for (int64_t begin = 0; begin < n;) {
-    const int64_t end = ChunkEnd(blocks, start, begin, rows);
+    const int64_t end = WholeBlocksEnd(blocks, start, begin, rows);
     ids.assign(prompt.ids.begin() + begin, prompt.ids.begin() + end);
     soft.clear();
     for (int64_t t = begin; t < end; ++t) {
