@@ -33,20 +33,21 @@ std::vector<int32_t> RandomIds(size_t n, uint32_t seed = 1) {
   return ids;
 }
 
-// Text, a picture of 5 x 3 cells, a clip, text.
-Prompt MixedPrompt(const ModelConfig& config) {
+// Text, a picture, a clip, text.
+Prompt MixedPrompt(const ModelConfig& config, size_t text = 9, int32_t columns = 5, int32_t lines = 3) {
   std::mt19937 rng(4);
   Prompt prompt;
   const auto add = [&](int32_t id, TokenType type, size_t n) {
     prompt.ids.insert(prompt.ids.end(), n, id);
     prompt.types.insert(prompt.types.end(), n, type);
   };
-  for (const int32_t id : RandomIds(9)) add(id, TokenType::kText, 1);
-  ImageInput image{15, std::vector<float>(static_cast<size_t>(15 * config.vision.patch_values())), {}};
+  for (const int32_t id : RandomIds(text)) add(id, TokenType::kText, 1);
+  const int32_t cells = columns * lines;
+  ImageInput image{cells, std::vector<float>(static_cast<size_t>(cells * config.vision.patch_values())), {}};
   for (float& value : image.patches) value = static_cast<float>(rng() % 256) / 255.0f;
-  for (int32_t i = 0; i < 15; ++i) image.positions.insert(image.positions.end(), {i % 5, i / 5});
+  for (int32_t i = 0; i < cells; ++i) image.positions.insert(image.positions.end(), {i % columns, i / columns});
   add(config.tokens.begin_image, TokenType::kText, 1);
-  add(config.tokens.image, TokenType::kImage, 15);
+  add(config.tokens.image, TokenType::kImage, static_cast<size_t>(cells));
   add(config.tokens.end_image, TokenType::kText, 1);
   prompt.images.push_back(std::move(image));
   AudioInput clip;
@@ -87,6 +88,21 @@ TEST_P(KvTypes, LogitsDoNotDependOnChunksOrThreads) {
       ASSERT_TRUE(session->Feed(prompt));
       if (mixed.empty()) mixed = Logits(*session);
       EXPECT_EQ(Logits(*session), mixed) << rows << " rows, " << threads << " threads";
+    }
+  }
+}
+
+// A call's rows are appended KvCache::kRowsAtOnce at a time, but a picture's as one.
+TEST_P(KvTypes, PicturesAcrossThePiecesOfACallStayWhole) {
+  const std::unique_ptr<Engine> engine = Load(2);
+  const size_t before = KvCache::kRowsAtOnce - 8;
+  for (const Prompt& prompt : {MixedPrompt(engine->config(), before), MixedPrompt(engine->config(), 20, 14, 11)}) {
+    std::vector<float> expected;
+    for (const int64_t rows : {400, 64, 7}) {
+      const std::unique_ptr<Session> session = Open(*engine, rows, GetParam());
+      ASSERT_TRUE(session->Feed(prompt));
+      if (expected.empty()) expected = Logits(*session);
+      EXPECT_EQ(Logits(*session), expected) << rows << " rows";
     }
   }
 }
