@@ -79,11 +79,12 @@ struct TileLane {
 };
 inline constexpr int kMaxWideRows = 8;
 
-// How many bytes ahead of their use weights are asked for, into the second- and the first-level cache; at most
-// kMostAhead.
+// How many bytes ahead of their use weights are asked for, into the second- and the first-level cache, at most
+// kMostAhead; and how many panels one row reads side by side.
 struct Ahead {
   int64_t far;
   int64_t near;
+  int streams;  // 2 or 4
 };
 inline constexpr int64_t kMostAhead = 4096;
 

@@ -142,7 +142,7 @@ TEST_P(KernelTables, LimitsCountTheirProducts) {
   EXPECT_EQ(GetParam()->int8_peak(3), 3 * GetParam()->int8_peak(1));
   EXPECT_GE(GetParam()->int8_fed(data, 1), 64);
   EXPECT_EQ(GetParam()->int8_fed(data, 3), 3 * GetParam()->int8_fed(data, 1));
-  const Ahead ahead{kMostAhead, 640};
+  const Ahead ahead{kMostAhead, 640, 4};
   EXPECT_EQ(GetParam()->read(data, sizeof(data), ahead), ScalarKernels()->read(data, sizeof(data), ahead));
 }
 
@@ -199,6 +199,35 @@ TEST_P(KernelTables, DotProductsMatchDoublePrecisionAndScalarBits) {
         }
       }
     }
+  }
+}
+
+// How far ahead weights are asked for and how many panels run side by side does not show in the bits.
+TEST_P(KernelTables, OneRowGivesTheSameBitsHoweverItReads) {
+  constexpr int64_t kK = 512, kBlocks = kK / kActBlock, kOutputs = 16 * 9 + 5, kPanels = 10;
+  std::mt19937 rng(31);
+  std::vector<int8_t> q(kK);
+  for (int8_t& v : q) v = static_cast<int8_t>(static_cast<int>(rng() % 255) - 127);
+  std::vector<float> scale = Random(kBlocks, 32), scaled_sum(kBlocks);
+  std::vector<int32_t> start(kBlocks), half_start(2 * kBlocks);
+  for (size_t i = 0; i < kK; ++i) {
+    start[i / 32] -= 8 * q[i];
+    half_start[i / 16] -= 8 * q[i];
+    scaled_sum[i / 32] += scale[i / 32] * q[i];
+  }
+  const RowTiles x{q.data(), scale.data(), start.data(), half_start.data(), scaled_sum.data(), kBlocks};
+  for (int f = static_cast<int>(kFirstBlockFormat); f < kPanelFormatCount; ++f) {
+    const int64_t panel_bytes = kK / GetParam()->formats[f].block_k * GetParam()->formats[f].block_bytes;
+    std::vector<uint8_t> panels(static_cast<size_t>(panel_bytes * kPanels));
+    for (uint8_t& b : panels) b = static_cast<uint8_t>(0x20 + rng() % 16);  // small factors in any place
+    const auto multiply = [&](const KernelTable& table, const Ahead& ahead) {
+      std::vector<float> y(kOutputs);
+      table.formats[f].few({panels.data(), panel_bytes, x, y.data(), kOutputs, kOutputs, 1, ahead});
+      return y;
+    };
+    const std::vector<float> expected = multiply(*ScalarKernels(), {0, 0, 2});
+    EXPECT_EQ(multiply(*GetParam(), {kMostAhead, 640, 4}), expected) << f;
+    EXPECT_EQ(multiply(*GetParam(), {1024, 1024, 2}), expected) << f;
   }
 }
 
