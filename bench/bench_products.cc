@@ -1,6 +1,7 @@
 // Products of packed weights beside the machine's limits: `linnet_bench_products [FORMAT] [N K]`.
 //   rows 512     share of the int8 peak measured in the same run
-//   rows 1 to 8  share of the memory bandwidth; weights are read from memory, a different matrix every time
+//   rows 1 to 8  share of the memory bandwidth; weights are read from memory, a different matrix every time; and the
+//                share of the peak that one thread reaches on weights from its caches
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -74,6 +75,32 @@ double Time(ThreadPool& pool, const Product& product, const LimitMeter& meter, M
   return best;
 }
 
+// The share of one thread's int8 peak that the kernel of few rows reaches on panels that stay in the second-level cache.
+double FromCaches(PanelFormat format, int64_t k, int64_t rows) {
+  constexpr int64_t kPanels = 8, kRounds = 100;
+  const KernelTable& kernels = Kernels();
+  if (format < kFirstBlockFormat || rows > kernels.few_rows) return 0;
+  const Matrix matrix = MakeMatrix(format, kPanels * kPanel, k);
+  const size_t blocks = static_cast<size_t>(k / kActBlock), count = static_cast<size_t>(rows);
+  const std::vector<int8_t> q(count * static_cast<size_t>(k), 1);
+  const std::vector<float> scale(count * blocks);
+  const std::vector<int32_t> start(2 * count * blocks);
+  std::vector<float> y(count * kPanels * kPanel);
+  const FewProduct product{matrix.panels.data(), PanelBytes(format, k),
+                           {q.data(), scale.data(), start.data(), start.data(), scale.data(), k / kActBlock},
+                           y.data(), matrix.n, matrix.n, rows, AheadFor(rows)};
+  double seconds = 1e9, peak = 0;
+  for (int i = 0; i < kRepeat; ++i) {
+    seconds = std::min(seconds, Seconds([&] {
+      for (int64_t r = 0; r < kRounds; ++r) kernels.formats[static_cast<int>(format)].few(product);
+    }));
+    int64_t macs = 0;
+    const double peak_seconds = Seconds([&] { macs = kernels.int8_peak(1 << 18); });
+    peak = std::max(peak, static_cast<double>(macs) / peak_seconds);
+  }
+  return static_cast<double>(kRounds * matrix.n * k * rows) / seconds / peak;
+}
+
 void Run(const FormatName& format, int64_t n, int64_t k) {
   ThreadPool pool(GetCpuInfo().cores);
   const LimitMeter meter(pool);
@@ -83,10 +110,12 @@ void Run(const FormatName& format, int64_t n, int64_t k) {
     MachineLimits limits;
     const double seconds = Time(pool, {format.format, n, k, rows}, meter, limits);
     if (rows == 1) one = seconds;
-    fmt::print("{} N {} K {} rows {:3}: {:5.1f} % of {:.1f} GB/s, {:5.1f} % of {:.3f} T int8, {:.2f} times one row\n",
+    fmt::print("{} N {} K {} rows {:3}: {:5.1f} % of {:.1f} GB/s, {:5.1f} % of {:.3f} T int8, {:.2f} times one row",
                format.name, n, k, rows, 100 * bytes / seconds / 1e9 / limits.bandwidth_gbs, limits.bandwidth_gbs,
                100 * static_cast<double>(rows * n * k) / seconds / 1e12 / limits.int8_peak_tmacs,
                limits.int8_peak_tmacs, seconds / one);
+    const double from_caches = FromCaches(format.format, k, rows);
+    fmt::print("{}\n", from_caches > 0 ? fmt::format("; from the caches {:.1f} %", 100 * from_caches) : "");
   }
 }
 
