@@ -95,6 +95,19 @@ TEST(Chick, TheExamplesOfTheDemonstrationAreRight) {
   EXPECT_EQ(call["arguments"], json({{"amount", 5}, {"unit", "minutes"}}));
 }
 
+TEST(Chick, AnswersWithEveryTypeOfCache) {
+  for (const char* type : {"f32", "bf16", "int8"}) {
+    const auto text = [&](std::vector<std::string> arguments) {
+      arguments.insert(arguments.end(), {"--kv", type});
+      return RunJson(std::move(arguments)).value("text", "");
+    };
+    EXPECT_EQ(text({"-p", "what is on the left", "--image", InSource("examples/three.png")}), "a green triangle") << type;
+    EXPECT_EQ(text({"-p", "Transcribe the audio.", "--audio", InSource("examples/weather.wav")}), "what is the weather in paris")
+        << type;
+    EXPECT_EQ(text({"-p", "Translate to French: turn on the kitchen light"}), "allume la lumière dans la cuisine") << type;
+  }
+}
+
 // The chat format written by hand is what the chat writes; without it the model goes on with the text.
 TEST(Chick, RawContinuesTheTextAsItIs) {
   const auto turn = [](const std::string& text) {

@@ -40,6 +40,18 @@ class Perplexity : public testing::Test {
   std::string one_, two_, quantised_;
 };
 
+// The reference keeps float32 whatever --kv says, and so does the tested model without it.
+TEST_F(Perplexity, TellsWhatATypeOfTheCacheCosts) {
+  const auto kl = [&](const char* type) {
+    return Measure({quantised_, one_, two_, "--compare", quantised_, "--kv", type})["total"]["comparison"]["kl_mean"].get<double>();
+  };
+  EXPECT_EQ(kl("f32"), 0);
+  EXPECT_GT(kl("bf16"), 0);
+  EXPECT_LT(kl("bf16"), 1e-3);
+  EXPECT_GT(kl("int8"), kl("bf16"));
+  EXPECT_LT(kl("int8"), 0.05);
+}
+
 TEST_F(Perplexity, JsonHoldsEveryTextAndTheirMean) {
   const json all = Measure({quantised_, one_, two_});
   EXPECT_EQ(all["model"], quantised_);
