@@ -84,6 +84,10 @@ void MappedFile::Prefault(size_t offset, size_t length) const {
   if (data_ == nullptr || offset >= size_ || in_memory_) return;
   const size_t begin = offset / kPage * kPage;
   const size_t end = offset + std::min(length, size_ - offset);
+#ifdef MADV_HUGEPAGE
+  // Where the file system can, what is not in the file cache yet comes in huge pages, and stays so for later runs.
+  ::madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_HUGEPAGE);
+#endif
 #ifdef MADV_POPULATE_READ
   if (::madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_POPULATE_READ) == 0) return;
 #endif
