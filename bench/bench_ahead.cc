@@ -93,7 +93,8 @@ int main() {
   const Rows rows[kThreads] = {};
   float* y = HugeMemory<float>(kPanels * 16 * 8, 0.0f);
   fmt::print("plain reading: {:4.1f} GB/s\n", Rate([&](int64_t, int64_t first) {
-               static_cast<void>(Kernels().read(w + first * kPanelBytes, kPanels / kThreads * kPanelBytes / kReadUnit * kReadUnit, AheadFor(1)));
+               const int64_t bytes = kPanels / kThreads * kPanelBytes / kReadUnit * kReadUnit;
+               static_cast<void>(Kernels().read(w + first * kPanelBytes, bytes, AheadFor(1)));
              }));
   Measure<1, 1, 0, 0>(w, rows, y);
   Measure<4, 1, 0, 0>(w, rows, y);

@@ -43,9 +43,12 @@ struct PairCase {
     return Bf16ToFloat(w[static_cast<size_t>(((output / 16 * groups + input / 2) * 16 + output % 16) * 2 + input % 2)]);
   }
   std::vector<float> Multiply(const CacheKernels& cache, bool accumulate) const {
-    std::vector<float> packed(static_cast<size_t>(Tiles(rows) * groups * kInputRows * 2)), y(static_cast<size_t>(rows * outputs), 0.5f);
+    std::vector<float> packed(static_cast<size_t>(Tiles(rows) * groups * kInputRows * 2));
+    std::vector<float> y(static_cast<size_t>(rows * outputs), 0.5f);
     const int64_t stride = groups * kInputRows * 2;
-    for (int64_t r = 0; r < rows; ++r) cache.pack_pairs(&x[static_cast<size_t>(r * 2 * groups)], 2 * groups, {packed.data(), stride, r});
+    for (int64_t r = 0; r < rows; ++r) {
+      cache.pack_pairs(&x[static_cast<size_t>(r * 2 * groups)], 2 * groups, {packed.data(), stride, r});
+    }
     cache.pair_product({{w.data(), groups * 32, 32, groups, outputs}, {packed.data(), stride}, y.data(), outputs, rows,
                         accumulate, {w.data(), 100}});
     return y;
@@ -141,9 +144,12 @@ TEST_P(CacheTables, RowsBecomeKeys) {
     tested().regroup_bytes(byte_rows.data(), width, k, byte_keys.data());
     for (int64_t p = 0; p < kRegroupKeys; ++p) {
       for (int64_t e = 0; e < k; ++e) {
-        const int64_t panel = p / 16 * k * 16;
-        ASSERT_EQ(keys[static_cast<size_t>(panel + e / 2 * 32 + p % 16 * 2 + e % 2)], rows[static_cast<size_t>((p / 2 * width + e) * 2 + p % 2)]);
-        ASSERT_EQ(byte_keys[static_cast<size_t>(panel + e / 4 * 64 + p % 16 * 4 + e % 4)], byte_rows[static_cast<size_t>((p / 4 * width + e) * 4 + p % 4)]);
+        const auto key = [&](int64_t group) {
+          return static_cast<size_t>(p / 16 * k * 16 + (e / group * 16 + p % 16) * group + e % group);
+        };
+        const auto row = [&](int64_t group) { return static_cast<size_t>((p / group * width + e) * group + p % group); };
+        ASSERT_EQ(keys[key(2)], rows[row(2)]);
+        ASSERT_EQ(byte_keys[key(4)], byte_rows[row(4)]);
       }
     }
   }
@@ -159,7 +165,8 @@ struct Split {
 Split SplitOf(const CacheKernels& cache, const std::vector<float>& x, int64_t row) {
   Split out;
   const int64_t n = static_cast<int64_t>(x.size());
-  cache.split_row(x.data(), n, {{out.q.data(), n * kInputRows, row}, kInputRows, &out.scale[static_cast<size_t>(row)], &out.sum[static_cast<size_t>(row)]});
+  const size_t r = static_cast<size_t>(row);
+  cache.split_row(x.data(), n, {{out.q.data(), n * kInputRows, row}, kInputRows, &out.scale[r], &out.sum[r]});
   return out;
 }
 
