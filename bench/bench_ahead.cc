@@ -100,6 +100,8 @@ int main() {
   Measure<4, 1, 0, 0>(w, rows, y);
   Measure<1, 1, 4096, 640>(w, rows, y);
   Measure<4, 1, 4096, 640>(w, rows, y);
+  Measure<2, 1, 1024, 1024>(w, rows, y);
+  Measure<4, 1, 1024, 1024>(w, rows, y);
   Measure<1, 5, 0, 0>(w, rows, y);
   Measure<1, 5, 0, 2048>(w, rows, y);
   Measure<1, 5, 4096, 0>(w, rows, y);
@@ -109,6 +111,8 @@ int main() {
   Measure<2, 5, 4096, 640>(w, rows, y);
   Measure<1, 8, 0, 0>(w, rows, y);
   Measure<1, 8, 4096, 0>(w, rows, y);
+  Measure<1, 8, 1024, 1024>(w, rows, y);
+  Measure<1, 8, 2048, 2048>(w, rows, y);
   Measure<1, 8, 4096, 640>(w, rows, y);
   Measure<2, 8, 4096, 640>(w, rows, y);
   MeasureKernel(w, rows, y);
