@@ -92,15 +92,20 @@ float Weigh(const Call& call, const KeyRange& range, int64_t block, float* score
   return call.context.kernels().softmax_block(scores, kKeyBlock, max, total);
 }
 
-// One block of keys for all rows of the tile; the next one is asked for meanwhile, if there is one.
-void AddBlock(const Call& call, const Tile& tile, const AttentionTile& queries, int64_t block, int64_t next, const Scratch& s) {
-  queries.Score(tile.head, block, next);
+// A block of keys, and the one after it, which is asked for meanwhile; negative if there is none.
+struct Step {
+  int64_t block, next;
+};
+
+// One block of keys for all rows of the tile.
+void AddBlock(const Call& call, const Tile& tile, const AttentionTile& queries, Step step, const Scratch& s) {
+  queries.Score(tile.head, step.block, step.next);
   for (int64_t r = 0; r < call.rows(tile); ++r) {
     const float factor =
-        Weigh(call, call.range(tile, r), block, queries.scores(r), s.segment_max + r, s.segment_total + r);
+        Weigh(call, call.range(tile, r), step.block, queries.scores(r), s.segment_max + r, s.segment_total + r);
     if (factor != 1.0f) call.context.kernels().scale_add(s.segment + r * call.dim, factor, nullptr, call.dim);
   }
-  queries.AddValues(tile.head, block, next, s.segment);
+  queries.AddValues(tile.head, step.block, step.next, s.segment);
 }
 
 // The keys any row of the tile sees.
@@ -125,7 +130,7 @@ void SumSegment(const Call& call, const Tile& tile, const AttentionTile& queries
   const int64_t end = std::min(range.last + 1, (segment + 1) * kKeySegment);
   for (int64_t block = first; block < end; block += kKeyBlock) {
     const int64_t next = block + kKeyBlock;
-    AddBlock(call, tile, queries, block, next <= range.last ? next : -1, s);
+    AddBlock(call, tile, queries, {block, next <= range.last ? next : -1}, s);
   }
 }
 

@@ -1,6 +1,5 @@
 #include "ops/attention_block.h"
 
-#include <array>
 #include <cstring>
 
 namespace linnet {

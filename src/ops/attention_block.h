@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 
 #include "kernels/kernels.h"
 #include "ops/kv_store.h"

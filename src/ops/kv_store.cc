@@ -34,7 +34,7 @@ void Put(uint8_t* data, int64_t index, float value, float inverse) {
   data[index] = static_cast<uint8_t>(kByteZero + static_cast<int>(q > -kSteps ? (q < kSteps ? q : kSteps) : -kSteps));
 }
 
-// Two values of the same vector and the scale of the bytes made of it.
+// The scale of bytes that stand for numbers of up to `largest`, and one over it; zeros have the scale 0.
 float ScaleOf(float largest) { return largest / kSteps; }
 float Inverse(float largest) { return largest > 0.0f ? kSteps / largest : 0.0f; }
 
