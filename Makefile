@@ -1,5 +1,6 @@
 # What a person types. Each target says what it does, shows its progress and can be run again.
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+CLANG_FORMAT ?= clang-format-19
 LAUNCHER := $(if $(shell command -v ccache 2>/dev/null),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 CONFIGURE = cmake $(LAUNCHER) --preset
 export CTEST_OUTPUT_ON_FAILURE = 1
@@ -57,7 +58,7 @@ test-real: setup build/release/build.ninja
 	@tools/test_real.sh build/release/linnet
 
 format:
-	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+	@git ls-files '*.cc' '*.h' | xargs $(CLANG_FORMAT) -i
 
 clean:
 	rm -rf build

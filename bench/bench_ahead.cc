@@ -1,5 +1,6 @@
-// How few rows of Q4_0 should ask for their weights: how far ahead, into which cache, and how many panels side by side.
-// Two threads, 283 MB of packed weights of K = 3840, as GB/s beside a plain read and beside the program's own kernel.
+// How few rows of Q4_0 should ask for their weights: how far ahead, into which cache, and how many panels
+// side by side. Two threads, 283 MB of packed weights of K = 3840, as GB/s beside a plain read and beside the
+// program's own kernel.
 #include <fmt/format.h>
 
 #include "bench_vnni.h"
@@ -16,7 +17,8 @@ struct Rows {
   int32_t* start = HugeMemory<int32_t>(kBlocks * 16, -8);
 };
 
-// kFar bytes ahead into the second-level cache, kNear into the first; 0 = not at all. All of a block's lines at once.
+// kFar bytes ahead into the second-level cache, kNear into the first; 0 = not at all. All of a block's lines
+// at once.
 template <int kSide, int kRows, int kFar, int kNear>
 __attribute__((noinline)) void Few(const uint8_t* w, const Rows& rows, float* y) {
   F acc[kSide * kRows];
@@ -67,7 +69,8 @@ void Measure(const uint8_t* w, const Rows* rows, float* y) {
       Few<kSide, kRows, kFar, kNear>(w + p * kPanelBytes, rows[t], y + t * 4096);
     }
   });
-  fmt::print("rows {}, {} side by side, ahead {:5} and {:4}: {:4.1f} GB/s\n", kRows, kSide, kFar, kNear, rate);
+  fmt::print("rows {}, {} side by side, ahead {:5} and {:4}: {:4.1f} GB/s\n", kRows, kSide, kFar, kNear,
+             rate);
 }
 
 void MeasureKernel(const uint8_t* w, const Rows* rows, float* y) {
@@ -76,8 +79,14 @@ void MeasureKernel(const uint8_t* w, const Rows* rows, float* y) {
     const double rate = Rate([&](int64_t t, int64_t first) {
       const Rows& r = rows[t];
       kernels.formats[static_cast<int>(PanelFormat::kQ4_0)].few(
-          {w + first * kPanelBytes, kPanelBytes, {r.q, r.scale, r.start, r.start, r.scale, kBlocks},
-           y + first * 16, kPanels * 16, kPanels / kThreads * 16, count, AheadFor(count)});
+          {w + first * kPanelBytes,
+           kPanelBytes,
+           {r.q, r.scale, r.start, r.start, r.scale, kBlocks},
+           y + first * 16,
+           kPanels * 16,
+           kPanels / kThreads * 16,
+           count,
+           AheadFor(count)});
     });
     fmt::print("rows {}, the kernel of {}: {:4.1f} GB/s\n", count, kernels.name, rate);
   }

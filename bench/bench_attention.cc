@@ -1,5 +1,5 @@
-// One layer's attention for a token at 32,768 positions, for each type of the cache: microseconds, beside the time its
-// keys and values take to be read. The shapes are those of the 12B's full and sliding layers.
+// One layer's attention for a token at 32,768 positions, for each type of the cache: microseconds, beside the
+// time its keys and values take to be read. The shapes are those of the 12B's full and sliding layers.
 #include <chrono>
 #include <cmath>
 #include <string_view>
@@ -26,16 +26,19 @@ struct Shape {
 constexpr Shape kShapes[] = {{"full", 1, 512, kDepth, 64, true}, {"sliding", 8, 256, 1024, 128, false}};
 
 KvStore Filled(KvType type, const Shape& shape, std::span<const float> weight) {
-  KvStore store(type, shape.kv_heads, shape.dim, shape.keys, {shape.rotated_pairs, weight, shape.from_values});
+  KvStore store(type, shape.kv_heads, shape.dim, shape.keys,
+                {shape.rotated_pairs, weight, shape.from_values});
   std::vector<float> row(static_cast<size_t>(shape.kv_heads * shape.dim));
   for (int64_t p = 0; p < shape.keys; ++p) {
-    for (size_t i = 0; i < row.size(); ++i) row[i] = std::sin(static_cast<float>(static_cast<size_t>(p) * 37 + i));
+    for (size_t i = 0; i < row.size(); ++i)
+      row[i] = std::sin(static_cast<float>(static_cast<size_t>(p) * 37 + i));
     store.Write(p, row.data(), row.data());
   }
   return store;
 }
 
-void Measure(ThreadPool& pool, const LimitMeter& meter, const Shape& shape, KvType type, std::string_view type_name) {
+void Measure(ThreadPool& pool, const LimitMeter& meter, const Shape& shape, KvType type,
+             std::string_view type_name) {
   const std::vector<float> weight(static_cast<size_t>(shape.dim), 1.0f);
   std::vector<KvStore> stores;
   for (int i = 0; i < kLayers; ++i) stores.push_back(Filled(type, shape, weight));
@@ -50,13 +53,17 @@ void Measure(ThreadPool& pool, const LimitMeter& meter, const Shape& shape, KvTy
       Attention(context, MakeRows(q.data(), 1, kHeads * shape.dim), store, {&visible, 1}, 1.0f,
                 MakeRows(out.data(), 1, kHeads * shape.dim));
     }
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / kLayers);
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / kLayers);
     bandwidth = std::max(bandwidth, meter.ReadOnce());
   }
   const double bytes = static_cast<double>(stores[0].bytes());
   const double macs = 2.0 * kHeads * static_cast<double>(shape.keys * shape.dim);
-  fmt::print("{:8} {:5}: {:6.0f} us a layer, {:.2f} MB take {:5.0f} us to read at {:.1f} GB/s; {:.3f} T multiply-adds/s\n",
-             shape.name, type_name, 1e6 * best, bytes / 1e6, 1e6 * bytes / bandwidth, bandwidth / 1e9, macs / best / 1e12);
+  fmt::print(
+      "{:8} {:5}: {:6.0f} us a layer, {:.2f} MB take {:5.0f} us to read at {:.1f} GB/s; {:.3f} T "
+      "multiply-adds/s\n",
+      shape.name, type_name, 1e6 * best, bytes / 1e6, 1e6 * bytes / bandwidth, bandwidth / 1e9,
+      macs / best / 1e12);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Products of packed weights beside the machine's limits: `linnet_bench_products [FORMAT] [N K]`.
 //   rows 512     share of the int8 peak measured in the same run
-//   rows 1 to 8  share of the memory bandwidth; weights are read from memory, a different matrix every time; and the
+//   rows 1 to 8  share of the memory bandwidth; weights are read from memory, a different matrix every time;
+//   and the
 //                share of the peak that one thread reaches on weights from its caches
 #include <algorithm>
 #include <chrono>
@@ -57,7 +58,8 @@ double Time(ThreadPool& pool, const Product& product, const LimitMeter& meter, M
   const int64_t count = product.rows > Kernels().few_rows ? 1 : std::max<int64_t>(1, kFromMemory / bytes);
   std::vector<Matrix> matrices;
   for (int64_t i = 0; i < count; ++i) matrices.push_back(MakeMatrix(product.format, product.n, product.k));
-  AlignedBuffer<float> x(static_cast<size_t>(product.rows * product.k)), y(static_cast<size_t>(product.rows * product.n));
+  AlignedBuffer<float> x(static_cast<size_t>(product.rows * product.k)),
+      y(static_cast<size_t>(product.rows * product.n));
   for (size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i % 1000));
   OpContext context(pool, Kernels());
   context.Reserve(product.rows, product.k, 1, 64);
@@ -65,7 +67,8 @@ double Time(ThreadPool& pool, const Product& product, const LimitMeter& meter, M
   for (int i = 0; i < kRepeat; ++i) {
     const double seconds = Seconds([&] {
       for (const Matrix& matrix : matrices) {
-        MatMul(context, matrix, MakeRows(x.data(), product.rows, product.k), MakeRows(y.data(), product.rows, product.n));
+        MatMul(context, matrix, MakeRows(x.data(), product.rows, product.k),
+               MakeRows(y.data(), product.rows, product.n));
       }
     });
     best = std::min(best, seconds / static_cast<double>(count));
@@ -75,7 +78,8 @@ double Time(ThreadPool& pool, const Product& product, const LimitMeter& meter, M
   return best;
 }
 
-// The share of one thread's int8 peak that the kernel of few rows reaches on panels that stay in the second-level cache.
+// The share of one thread's int8 peak that the kernel of few rows reaches on panels that stay in the
+// second-level cache.
 double FromCaches(PanelFormat format, int64_t k, int64_t rows) {
   constexpr int64_t kPanels = 8, kRounds = 100;
   const KernelTable& kernels = Kernels();
@@ -86,14 +90,20 @@ double FromCaches(PanelFormat format, int64_t k, int64_t rows) {
   const std::vector<float> scale(count * blocks);
   const std::vector<int32_t> start(2 * count * blocks);
   std::vector<float> y(count * kPanels * kPanel);
-  const FewProduct product{matrix.panels.data(), PanelBytes(format, k),
+  const FewProduct product{matrix.panels.data(),
+                           PanelBytes(format, k),
                            {q.data(), scale.data(), start.data(), start.data(), scale.data(), k / kActBlock},
-                           y.data(), matrix.n, matrix.n, rows, AheadFor(rows)};
+                           y.data(),
+                           matrix.n,
+                           matrix.n,
+                           rows,
+                           AheadFor(rows)};
   double seconds = 1e9, peak = 0;
   for (int i = 0; i < kRepeat; ++i) {
     seconds = std::min(seconds, Seconds([&] {
-      for (int64_t r = 0; r < kRounds; ++r) kernels.formats[static_cast<int>(format)].few(product);
-    }));
+                         for (int64_t r = 0; r < kRounds; ++r)
+                           kernels.formats[static_cast<int>(format)].few(product);
+                       }));
     int64_t macs = 0;
     const double peak_seconds = Seconds([&] { macs = kernels.int8_peak(1 << 18); });
     peak = std::max(peak, static_cast<double>(macs) / peak_seconds);
@@ -110,10 +120,11 @@ void Run(const FormatName& format, int64_t n, int64_t k) {
     MachineLimits limits;
     const double seconds = Time(pool, {format.format, n, k, rows}, meter, limits);
     if (rows == 1) one = seconds;
-    fmt::print("{} N {} K {} rows {:3}: {:5.1f} % of {:.1f} GB/s, {:5.1f} % of {:.3f} T int8, {:.2f} times one row",
-               format.name, n, k, rows, 100 * bytes / seconds / 1e9 / limits.bandwidth_gbs, limits.bandwidth_gbs,
-               100 * static_cast<double>(rows * n * k) / seconds / 1e12 / limits.int8_peak_tmacs,
-               limits.int8_peak_tmacs, seconds / one);
+    fmt::print(
+        "{} N {} K {} rows {:3}: {:5.1f} % of {:.1f} GB/s, {:5.1f} % of {:.3f} T int8, {:.2f} times one row",
+        format.name, n, k, rows, 100 * bytes / seconds / 1e9 / limits.bandwidth_gbs, limits.bandwidth_gbs,
+        100 * static_cast<double>(rows * n * k) / seconds / 1e12 / limits.int8_peak_tmacs,
+        limits.int8_peak_tmacs, seconds / one);
     const double from_caches = FromCaches(format.format, k, rows);
     fmt::print("{}\n", from_caches > 0 ? fmt::format("; from the caches {:.1f} %", 100 * from_caches) : "");
   }

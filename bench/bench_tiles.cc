@@ -1,6 +1,6 @@
-// Register tiles of the wide product: vectors of sixteen outputs x rows, with and without asking for the next rows ahead.
-// One thread, as a share of its int8 peak: "hot" with everything in the first-level cache, "stream" with 504 rows of K
-// inputs coming from further away, as in a prefill.
+// Register tiles of the wide product: vectors of sixteen outputs x rows, with and without asking for the next
+// rows ahead. One thread, as a share of its int8 peak: "hot" with everything in the first-level cache,
+// "stream" with 504 rows of K inputs coming from further away, as in a prefill.
 #include <fmt/format.h>
 
 #include "bench_vnni.h"
@@ -46,9 +46,8 @@ __attribute__((noinline)) void Multiply(const Tile& a) {
       });
     });
     if constexpr (kAhead) {
-      Repeat<(32 * kTileRows + 63) / 64>([&]<int line>() LINNET_INLINE {
-        __builtin_prefetch(q + 32 * kTileRows + 64 * line, 0, 3);
-      });
+      Repeat<(32 * kTileRows + 63) / 64>(
+          [&]<int line>() LINNET_INLINE { __builtin_prefetch(q + 32 * kTileRows + 64 * line, 0, 3); });
     }
     Repeat<kPanels>([&]<int p>() LINNET_INLINE {
       const F weight_scale = _mm512_load_ps(scales + 16 * p);
@@ -93,12 +92,13 @@ void Measure(const Memory& m, double peak) {
       for (int64_t b = 0; b < blocks; b += kChunk) {
         for (int64_t t = 0; t < tiles; ++t) {
           const int64_t at = (t * blocks + b) * kTileRows;
-          Multiply<kPanels, kTileRows, kAhead>({m.bytes, m.scales, kChunk, m.q + at * 32, m.row_scale + at, m.start + at,
-                                                m.sums + t * kPanels * kTileRows * 16});
+          Multiply<kPanels, kTileRows, kAhead>({m.bytes, m.scales, kChunk, m.q + at * 32, m.row_scale + at,
+                                                m.start + at, m.sums + t * kPanels * kTileRows * 16});
         }
       }
     });
-    fmt::print(", stream of K {} {:4.1f} %", k, 100 * static_cast<double>(blocks * tiles) * kMacs / stream / 1e12 / peak);
+    fmt::print(", stream of K {} {:4.1f} %", k,
+               100 * static_cast<double>(blocks * tiles) * kMacs / stream / 1e12 / peak);
   }
   fmt::print("\n");
 }

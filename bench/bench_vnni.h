@@ -1,4 +1,5 @@
-// What the experiments with AVX-512 VNNI share: they are not part of the program, so they speak to the processor directly.
+// What the experiments with AVX-512 VNNI share: they are not part of the program, so they speak to the
+// processor directly.
 #pragma once
 
 #include <immintrin.h>

@@ -25,9 +25,11 @@ class Engine {
 
   const ModelConfig& config() const;
   const Tokenizer& tokenizer() const;
-  // The prompts the model was taught: a JSON object of texts, from prompts.json in its directory; usually empty.
+  // The prompts the model was taught: a JSON object of texts, from prompts.json in its directory; usually
+  // empty.
   const std::string& prompts_json() const;
-  // What somebody should know who loaded this: an assistant beside the model that does not belong to it, and the like.
+  // What somebody should know who loaded this: an assistant beside the model that does not belong to it, and
+  // the like.
   const std::vector<std::string>& notes() const;
   ThreadPool& pool();
   uint64_t weight_bytes() const;  // resident bytes of all weights

@@ -1,4 +1,5 @@
-// The one way in which Linnet reports that something given to it (a file, an option, a request) cannot be used.
+// The one way in which Linnet reports that something given to it (a file, an option, a request) cannot be
+// used.
 #pragma once
 
 #include <expected>
@@ -43,11 +44,11 @@ inline std::unexpected<Error> Prefixed(const std::string& where, Error error) {
 }  // namespace linnet
 
 // Returns the error of a Result from the enclosing function, or goes on.
-#define LINNET_TRY(expression)                                             \
-  do {                                                                     \
-    if (auto linnet_try_result = (expression); !linnet_try_result) {       \
-      return std::unexpected<::linnet::Error>(linnet_try_result.error());  \
-    }                                                                      \
+#define LINNET_TRY(expression)                                            \
+  do {                                                                    \
+    if (auto linnet_try_result = (expression); !linnet_try_result) {      \
+      return std::unexpected<::linnet::Error>(linnet_try_result.error()); \
+    }                                                                     \
   } while (false)
 
 #define LINNET_CONCAT_INNER(a, b) a##b
@@ -55,7 +56,7 @@ inline std::unexpected<Error> Prefixed(const std::string& where, Error error) {
 // LINNET_ASSIGN(auto x, Make()): declares x from a Result, or returns its error.
 #define LINNET_ASSIGN(declaration, expression) \
   LINNET_ASSIGN_INNER(LINNET_CONCAT(linnet_result_, __LINE__), declaration, expression)
-#define LINNET_ASSIGN_INNER(result, declaration, expression)                         \
-  auto result = (expression);                                                        \
-  if (!result) return std::unexpected<::linnet::Error>(std::move(result).error());   \
+#define LINNET_ASSIGN_INNER(result, declaration, expression)                       \
+  auto result = (expression);                                                      \
+  if (!result) return std::unexpected<::linnet::Error>(std::move(result).error()); \
   declaration = std::move(result).value()

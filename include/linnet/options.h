@@ -1,4 +1,5 @@
-// What a program may choose when it loads a model, opens a session and generates. Every field has a usable default.
+// What a program may choose when it loads a model, opens a session and generates. Every field has a usable
+// default.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@ namespace linnet {
 // Which keys an image or video-frame block sees beyond the causal ones.
 enum class MaskRule {
   kA,  // the model's own: on sliding layers a block sees itself inside the window; full layers are causal
-  kB,  // what transformers 5.17 executes: a block sees itself in every layer, window or not. For parity tests.
+  kB,  // what transformers 5.17 executes: a block sees itself in every layer, window or not. For parity
+       // tests.
 };
 
 // How the cache stores keys and values.
@@ -27,16 +29,17 @@ enum class KvType {
 using Progress = std::function<void(double fraction, std::string_view what)>;
 
 struct LoadOptions {
-  std::string model;    // Hugging Face directory, GGUF file or directory of GGUFs; empty = Chick, which is built in
-  std::string mmproj;   // multimodal GGUF; empty = found beside the model
-  std::string drafter;  // empty = found beside the model
+  std::string
+      model;  // Hugging Face directory, GGUF file or directory of GGUFs; empty = Chick, which is built in
+  std::string mmproj;       // multimodal GGUF; empty = found beside the model
+  std::string drafter;      // empty = found beside the model
   bool use_drafter = true;  // false: neither looked at nor loaded
-  int threads = 0;      // 0 = one per fast physical core that the process may use
+  int threads = 0;          // 0 = one per fast physical core that the process may use
   bool dequantise = false;  // hold every weight as float32: slow and large, for exact comparison
 };
 
 struct SessionOptions {
-  int64_t context = 0;       // tokens the session can hold; 0 = the model's maximum, at most 8192
+  int64_t context = 0;          // tokens the session can hold; 0 = the model's maximum, at most 8192
   int64_t rows_per_call = 512;  // prefill chunk; raised to the largest image block of a prompt
   KvType kv = KvType::kBf16;
   MaskRule mask_rule = MaskRule::kA;
@@ -54,11 +57,11 @@ struct SamplingOptions {
 
 struct GenerateOptions {
   SamplingOptions sampling;
-  int64_t max_tokens = 0;               // 0 = until the model stops or the context is full
-  std::vector<std::string> stop;        // texts that end generation; not part of the answer
-  std::vector<int32_t> stop_tokens;     // beside the model's own
-  // Tokens guessed ahead and verified together; the answer is the same whatever the number (docs/drafting.md).
-  // -1 = as many as pay off, 0 = none, otherwise fixed, at most 15.
+  int64_t max_tokens = 0;            // 0 = until the model stops or the context is full
+  std::vector<std::string> stop;     // texts that end generation; not part of the answer
+  std::vector<int32_t> stop_tokens;  // beside the model's own
+  // Tokens guessed ahead and verified together; the answer is the same whatever the number
+  // (docs/drafting.md). -1 = as many as pay off, 0 = none, otherwise fixed, at most 15.
   int32_t draft = -1;
 };
 

@@ -1,7 +1,8 @@
 // One sequence of tokens with its key/value cache.
 //
 // Invariants:
-//  1. The logits of a row depend only on the tokens before it: not on how they were chunked, on other sequences, or on
+//  1. The logits of a row depend only on the tokens before it: not on how they were chunked, on other
+//  sequences, or on
 //     the number of threads; the bits are the same.
 //  2. Feeding a single token allocates nothing.
 #pragma once
@@ -22,7 +23,8 @@ class Session {
   ~Session();
 
   // Appends a prompt (text and media) and computes the logits of its last row, which logits() then returns.
-  // An error leaves the session as it was. kInvalidArgument: empty, an id out of range, context full (says by how much).
+  // An error leaves the session as it was. kInvalidArgument: empty, an id out of range, context full (says by
+  // how much).
   Status Feed(const Prompt& prompt, const Progress& progress = {});
   // The same for plain token ids.
   Status Feed(std::span<const int32_t> ids);
@@ -34,8 +36,8 @@ class Session {
   int64_t context() const;  // tokens it can hold
   uint64_t cache_bytes() const;
 
-  // Forgets everything from position `length` on. Sliding layers keep a window plus some slack, so only a limited
-  // distance can be rolled back: kInvalidArgument says how far; 0 always works.
+  // Forgets everything from position `length` on. Sliding layers keep a window plus some slack, so only a
+  // limited distance can be rolled back: kInvalidArgument says how far; 0 always works.
   Status Truncate(int64_t length);
 
   struct Impl;

@@ -40,8 +40,8 @@ class Transcriber {
   Result<double> Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
                      const PositionSink& position = {}, const std::atomic<bool>* cancel = nullptr);
 
-  // One piece of text in the language of the options. `cut` becomes true when the model wrote more than a translation
-  // can be and was stopped. Errors: those of generation, kCancelled.
+  // One piece of text in the language of the options. `cut` becomes true when the model wrote more than a
+  // translation can be and was stopped. Errors: those of generation, kCancelled.
   Result<std::string> TranslateText(const std::string& text, bool& cut,
                                     const std::atomic<bool>* cancel = nullptr);
 

@@ -14,11 +14,12 @@ constexpr size_t kHugePage = size_t{2} << 20;
 // Below this the allocator's own recycling is worth more than fresh pages.
 constexpr size_t kMapFrom = size_t{1} << 20;
 
-// Starts at a huge page where there is one to fill: otherwise half of a matrix of a few megabytes would lie in small
-// pages, and reading it would wait for the tables of pages.
+// Starts at a huge page where there is one to fill: otherwise half of a matrix of a few megabytes would lie
+// in small pages, and reading it would wait for the tables of pages.
 void* MapZeroed(size_t bytes) {
   const size_t spare = bytes >= kHugePage ? kHugePage : 0;
-  void* mapped = ::mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* mapped = ::mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
   if (spare == 0) return mapped;
   uint8_t* const start = static_cast<uint8_t*>(mapped);

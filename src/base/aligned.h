@@ -1,5 +1,5 @@
-// Zeroed, cache-line aligned memory for weights, caches and workspaces. Large buffers come straight from the system
-// (pages appear when first touched, huge pages are asked for), so a plan and the resident size agree.
+// Zeroed, cache-line aligned memory for weights, caches and workspaces. Large buffers come straight from the
+// system (pages appear when first touched, huge pages are asked for), so a plan and the resident size agree.
 #pragma once
 
 #include <cstddef>

@@ -11,11 +11,12 @@ struct CpuInfo {
   bool avx512 = false;  // F, BW, DQ, VL
   bool avx512_vnni = false;
   bool avx512_bf16 = false;  // with the former
-  bool amd = false;  // by the vendor
-  bool neon_dot = false;   // FEAT_DotProd
-  bool neon_i8mm = false;  // FEAT_I8MM, with the former
-  int processors = 1;  // that this process may run on
-  int cores = 1;       // threads that pay off: what `-t auto` takes (base/cpu_topology.h; macOS: the performance cores)
+  bool amd = false;          // by the vendor
+  bool neon_dot = false;     // FEAT_DotProd
+  bool neon_i8mm = false;    // FEAT_I8MM, with the former
+  int processors = 1;        // that this process may run on
+  int cores =
+      1;  // threads that pay off: what `-t auto` takes (base/cpu_topology.h; macOS: the performance cores)
   std::string name;  // as the system names it; may be empty
 };
 

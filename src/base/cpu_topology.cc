@@ -14,8 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Of the fastest core's speed: below this a core is of a slow kind. Cores of one kind differ by a tenth at most, the slow
-// ones of phones and laptops reach a quarter to a half.
+// Of the fastest core's speed: below this a core is of a slow kind. Cores of one kind differ by a tenth at
+// most, the slow ones of phones and laptops reach a quarter to a half.
 constexpr double kFastShare = 0.6;
 constexpr int kMaxProcessors = 1 << 16;
 
@@ -65,7 +65,8 @@ std::vector<int> Fast(const fs::path& root, std::span<const int> processors, con
   const auto [least, most] = std::ranges::minmax_element(speeds);
   std::vector<int> fast;
   for (size_t i = 0; i < processors.size(); ++i) {
-    if (*least <= 0 || static_cast<double>(speeds[i]) >= kFastShare * static_cast<double>(*most)) fast.push_back(processors[i]);
+    if (*least <= 0 || static_cast<double>(speeds[i]) >= kFastShare * static_cast<double>(*most))
+      fast.push_back(processors[i]);
   }
   return fast;
 }
@@ -99,19 +100,21 @@ std::optional<double> ShareOfGroup2(const fs::path& group) {
   if (!line) return std::nullopt;
   const size_t space = std::min(line->find(' '), line->size());
   const std::optional<int64_t> quota = Number(*line);
-  const std::optional<int64_t> period = Number(std::string_view(*line).substr(std::min(space + 1, line->size())));
+  const std::optional<int64_t> period =
+      Number(std::string_view(*line).substr(std::min(space + 1, line->size())));
   if (!quota || !period || *quota <= 0 || *period <= 0) return std::nullopt;
   return static_cast<double>(*quota) / static_cast<double>(*period);
 }
 
 std::optional<double> ShareOfGroup1(const fs::path& group) {
-  const std::optional<int64_t> quota = NumberIn(group / "cpu.cfs_quota_us"), period = NumberIn(group / "cpu.cfs_period_us");
+  const std::optional<int64_t> quota = NumberIn(group / "cpu.cfs_quota_us"),
+                               period = NumberIn(group / "cpu.cfs_period_us");
   if (!quota || !period || *quota <= 0 || *period <= 0) return std::nullopt;
   return static_cast<double>(*quota) / static_cast<double>(*period);
 }
 
-// The smallest share of a group and of those that hold it. Inside a container the named group may not be there; its own
-// is then the mount's root.
+// The smallest share of a group and of those that hold it. Inside a container the named group may not be
+// there; its own is then the mount's root.
 template <typename ShareOf>
 void LowerTo(const fs::path& mount, const std::string& group, const ShareOf& share_of, double& share) {
   const fs::path relative = fs::path(group).relative_path().lexically_normal();
@@ -129,7 +132,8 @@ double ControlGroupShare(const fs::path& root) {
   for (std::string line; std::getline(file, line);) {  // "0::/path", "3:cpu,cpuacct:/path"
     const size_t first = line.find(':'), second = first == line.npos ? first : line.find(':', first + 1);
     if (second == line.npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1), group = line.substr(second + 1);
+    const std::string controllers = line.substr(first + 1, second - first - 1),
+                      group = line.substr(second + 1);
     if (controllers.empty()) {
       LowerTo(root / "sys/fs/cgroup", group, ShareOfGroup2, share);
       LowerTo(root / "sys/fs/cgroup/unified", group, ShareOfGroup2, share);

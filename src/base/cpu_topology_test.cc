@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 class CpuTopology : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(testing::TempDir()) / ("linnet_cpus_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    root_ = fs::path(testing::TempDir()) /
+            ("linnet_cpus_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(root_);
   }
   void TearDown() override { fs::remove_all(root_); }
@@ -43,7 +44,8 @@ TEST_F(CpuTopology, WithoutFilesEveryProcessorCounts) {
 }
 
 TEST_F(CpuTopology, OneThreadAPhysicalCore) {
-  for (int p = 0; p < 8; ++p) Cpu(p, "topology/core_cpus_list", std::to_string(p % 4) + "," + std::to_string(p % 4 + 4));
+  for (int p = 0; p < 8; ++p)
+    Cpu(p, "topology/core_cpus_list", std::to_string(p % 4) + "," + std::to_string(p % 4 + 4));
   EXPECT_EQ(Threads(8), 4);
   EXPECT_EQ(UsefulThreads(root_, std::vector<int>{1, 5, 6}), 2);  // affinity
 }
@@ -57,7 +59,8 @@ TEST_F(CpuTopology, OlderKernelsNameSiblingsOtherwise) {
 TEST_F(CpuTopology, HybridLaptopsUseTheirFastCores) {
   File("sys/devices/cpu_core/cpus", "0-11");
   File("sys/devices/cpu_atom/cpus", "12-19");
-  for (int p = 0; p < 12; ++p) Cpu(p, "topology/core_cpus_list", std::to_string(p / 2 * 2) + "-" + std::to_string(p / 2 * 2 + 1));
+  for (int p = 0; p < 12; ++p)
+    Cpu(p, "topology/core_cpus_list", std::to_string(p / 2 * 2) + "-" + std::to_string(p / 2 * 2 + 1));
   for (int p = 12; p < 20; ++p) Cpu(p, "topology/core_cpus_list", std::to_string(p));
   EXPECT_EQ(Threads(20), 6);
   EXPECT_EQ(UsefulThreads(root_, std::vector<int>{10, 11, 12, 13}), 1);
@@ -71,7 +74,8 @@ TEST_F(CpuTopology, BigAndLittleCoresTellTheirCapacity) {
 }
 
 TEST_F(CpuTopology, OtherwiseTheHighestFrequencyTells) {
-  for (int p = 0; p < 8; ++p) Cpu(p, "cpufreq/cpuinfo_max_freq", p < 2 ? "5100000" : p < 4 ? "4900000" : "2400000");
+  for (int p = 0; p < 8; ++p)
+    Cpu(p, "cpufreq/cpuinfo_max_freq", p < 2 ? "5100000" : p < 4 ? "4900000" : "2400000");
   EXPECT_EQ(Threads(8), 4);
   fs::remove(root_ / "sys/devices/system/cpu/cpu3/cpufreq/cpuinfo_max_freq");
   EXPECT_EQ(Threads(8), 8) << "one that does not say";

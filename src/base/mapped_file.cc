@@ -85,7 +85,8 @@ void MappedFile::Prefault(size_t offset, size_t length) const {
   const size_t begin = offset / kPage * kPage;
   const size_t end = offset + std::min(length, size_ - offset);
 #ifdef MADV_HUGEPAGE
-  // Where the file system can, what is not in the file cache yet comes in huge pages, and stays so for later runs.
+  // Where the file system can, what is not in the file cache yet comes in huge pages, and stays so for later
+  // runs.
   ::madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_HUGEPAGE);
 #endif
 #ifdef MADV_POPULATE_READ

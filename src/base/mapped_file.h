@@ -28,8 +28,8 @@ class MappedFile {
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
-  // Maps the pages of this range in one go, reading them from the disk where they must be: a fault for every few of them
-  // costs more. A hint; does nothing where the system cannot.
+  // Maps the pages of this range in one go, reading them from the disk where they must be: a fault for every
+  // few of them costs more. A hint; does nothing where the system cannot.
   void Prefault(size_t offset, size_t length) const;
   // Tells the system that this range will not be read again soon, so its pages need not stay resident.
   void Forget(size_t offset, size_t length) const;

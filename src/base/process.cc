@@ -44,7 +44,7 @@ bool IsTerminal(Stream stream) { return isatty(static_cast<int>(stream)) == 1; }
 
 InterruptGuard::InterruptGuard() {
   interrupted = false;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = OnInterrupt;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, &earlier_action);

@@ -17,8 +17,8 @@ int64_t ProcessId();
 enum class Stream { kInput = 0, kOutput = 1, kError = 2 };
 bool IsTerminal(Stream stream);
 
-// While one of these exists, Ctrl-C sets a flag instead of ending the program; a second Ctrl-C before the flag was
-// cleared ends it. Only one at a time.
+// While one of these exists, Ctrl-C sets a flag instead of ending the program; a second Ctrl-C before the
+// flag was cleared ends it. Only one at a time.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -1,12 +1,13 @@
-// Counter-based random numbers: the n-th number of a seed is a pure function of (seed, n), so the order in which
-// threads or steps ask for them cannot change a result.
+// Counter-based random numbers: the n-th number of a seed is a pure function of (seed, n), so the order in
+// which threads or steps ask for them cannot change a result.
 #pragma once
 
 #include <cstdint>
 
 namespace linnet {
 
-// The finaliser of SplitMix64 (Steele, Lea, Flood, 2014): a bijection on 64 bits that passes BigCrush on counters.
+// The finaliser of SplitMix64 (Steele, Lea, Flood, 2014): a bijection on 64 bits that passes BigCrush on
+// counters.
 inline uint64_t MixBits(uint64_t z) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;

@@ -136,8 +136,8 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 constexpr uint32_t kArchitecture = 0;
 #endif
 
-// A filter of system calls under construction. It begins with what every one needs: a call of another architecture ends
-// the process, and the number of the call is loaded.
+// A filter of system calls under construction. It begins with what every one needs: a call of another
+// architecture ends the process, and the number of the call is loaded.
 template <size_t kCapacity>
 class CallFilter {
  public:
@@ -201,8 +201,8 @@ constexpr uint32_t kAllowed[] = {SYS_read,
 bool FilterCalls() {
   if (kArchitecture == 0 || kAddressSanitizer) return false;
   CallFilter<16 + std::size(kAllowed) * 2> filter;
-  // Memory may be mapped and its rights changed, but not to run as code. The third argument of both calls is the
-  // protection; its low half stands first (little endian).
+  // Memory may be mapped and its rights changed, but not to run as code. The third argument of both calls is
+  // the protection; its low half stands first (little endian).
   filter.Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 1, 0));
   filter.Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 4));
   filter.Load(offsetof(seccomp_data, args) + 2 * sizeof(uint64_t));

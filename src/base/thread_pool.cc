@@ -10,11 +10,11 @@
 namespace linnet {
 namespace {
 
-// Long enough to bridge the single-threaded stretches of a decode step and the sampler, short enough that a finished
-// answer does not keep a core busy.
+// Long enough to bridge the single-threaded stretches of a decode step and the sampler, short enough that a
+// finished answer does not keep a core busy.
 constexpr auto kSpin = std::chrono::milliseconds(2);
-// After this many pauses (some ten microseconds) a waiting thread offers its processor between looks: on a busy machine
-// the one it waits for may need it.
+// After this many pauses (some ten microseconds) a waiting thread offers its processor between looks: on a
+// busy machine the one it waits for may need it.
 constexpr int kEagerPauses = 256;
 constexpr int kPausesPerLook = 32;
 

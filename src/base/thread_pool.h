@@ -2,10 +2,12 @@
 //
 // Thread safety: one thread at a time may call Run(); the work itself runs on all of them.
 // Invariants:
-//  1. Run() hands out parts by index only; what a part computes may not depend on which thread takes it or on how
+//  1. Run() hands out parts by index only; what a part computes may not depend on which thread takes it or on
+//  how
 //     many there are. Results are therefore the same for every thread count.
 //  2. Run() allocates nothing.
-//  3. Between calls workers spin for a short while and then sleep, so that a decode step (a few hundred calls) does
+//  3. Between calls workers spin for a short while and then sleep, so that a decode step (a few hundred
+//  calls) does
 //     not pay for wake-ups and an idle program costs nothing.
 #pragma once
 
@@ -38,8 +40,8 @@ class ThreadPool {
     RunOnAll([](const void* context, int thread) { (*static_cast<const Body*>(context))(thread); }, &body);
   }
 
-  // Run() where it pays: work of less than kSmallWork multiply-adds (or as much of anything else) is done by the calling
-  // thread in the place of all, part by part.
+  // Run() where it pays: work of less than kSmallWork multiply-adds (or as much of anything else) is done by
+  // the calling thread in the place of all, part by part.
   static constexpr int64_t kSmallWork = 1 << 16;
   template <typename Body>
   void RunIfLarge(int64_t work, const Body& body) {
@@ -47,8 +49,8 @@ class ThreadPool {
     for (int thread = 0; thread < threads(); ++thread) body(thread);
   }
 
-  // Splits [0, count) into contiguous ranges, one a thread: body(begin, end, thread). Empty ranges are not called.
-  // `work` is that of all items together, see RunIfLarge.
+  // Splits [0, count) into contiguous ranges, one a thread: body(begin, end, thread). Empty ranges are not
+  // called. `work` is that of all items together, see RunIfLarge.
   template <typename Body>
   void For(int64_t count, const Body& body, int64_t work = kSmallWork) {
     const int64_t n = threads();

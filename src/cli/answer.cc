@@ -38,8 +38,9 @@ std::string DraftText(const DraftStats& stats) {
   if (stats.drafts() == 0) return {};
   std::string text = fmt::format(", {:.2f} tokens a pass (drafts", stats.TokensPerPass());
   for (size_t i = 0; i < stats.drafted.size() && stats.drafted[i] > 0; ++i) {
-    text += fmt::format("{} {}: {:.0f} %", i == 0 ? "" : ",", i + 1,
-                        100.0 * static_cast<double>(stats.accepted[i]) / static_cast<double>(stats.drafted[i]));
+    text +=
+        fmt::format("{} {}: {:.0f} %", i == 0 ? "" : ",", i + 1,
+                    100.0 * static_cast<double>(stats.accepted[i]) / static_cast<double>(stats.drafted[i]));
   }
   text += " accepted)";
   if (stats.Gain() > 0) text += fmt::format(", {:.2f} times plain", stats.Gain());
@@ -73,11 +74,15 @@ Json DraftsOf(const DraftStats& stats) {
 // What a person should know about how the answer ended; empty when it ended by itself.
 std::string CutNote(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kLength: return "the answer was cut at --max-tokens";
-    case FinishReason::kContext: return "the context is full, so the answer is cut; give more with --context";
-    case FinishReason::kCancelled: return "stopped";
+    case FinishReason::kLength:
+      return "the answer was cut at --max-tokens";
+    case FinishReason::kContext:
+      return "the context is full, so the answer is cut; give more with --context";
+    case FinishReason::kCancelled:
+      return "stopped";
     case FinishReason::kStop:
-    case FinishReason::kToolCall: break;
+    case FinishReason::kToolCall:
+      break;
   }
   return {};
 }
@@ -121,7 +126,8 @@ void AnswerPrinter::Finish(const Generation& answer) {
   EndThought();
   if (in_line_) Write("\n");
   in_line_ = false;
-  if (const std::string note = CutNote(answer.finish); !note.empty()) fmt::print(stderr, "linnet: {}\n", note);
+  if (const std::string note = CutNote(answer.finish); !note.empty())
+    fmt::print(stderr, "linnet: {}\n", note);
 }
 
 std::string ReadableCall(const ToolCall& call) {

@@ -74,7 +74,8 @@ std::optional<std::string> UnknownCommand(int argc, char** argv, const std::vect
 
 int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
                 const std::function<std::string()>& version) {
-  CLI::App app("Linnet runs Gemma 4 12B Unified on this computer: text, pictures and sound in, text out.", "linnet");
+  CLI::App app("Linnet runs Gemma 4 12B Unified on this computer: text, pictures and sound in, text out.",
+               "linnet");
   bool show_version = false;
   app.add_flag("--version", show_version, "print the version and the kernels in use");
   app.footer("Examples:\n  linnet run -p \"Describe this.\" --image photo.jpg\n  linnet info model.gguf\n");

@@ -1,4 +1,5 @@
-// The command line: what a subcommand declares and how it is parsed. The one inclusion of CLI11 is in args.cc.
+// The command line: what a subcommand declares and how it is parsed. The one inclusion of CLI11 is in
+// args.cc.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@ inline constexpr int kExitDone = 0;
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitWrongUse = 2;
 
-// Declares the arguments of one subcommand. `names` is as "-p,--prompt"; a positional argument has a name without
-// dashes. The values must outlive the parse; unset ones keep what they hold.
+// Declares the arguments of one subcommand. `names` is as "-p,--prompt"; a positional argument has a name
+// without dashes. The values must outlive the parse; unset ones keep what they hold.
 class Args {
  public:
   struct Impl;

@@ -53,15 +53,18 @@ std::string AsJson(const BenchResult& r) {
 
 std::string AsText(const BenchResult& r, const BenchOptions& options) {
   std::string text = fmt::format("{}: kernels {}, {} threads\n", r.model, r.kernels, r.threads);
-  text += fmt::format("load      {:.1f} s, weights {:.2f} GB, resident {:.2f} GB\n", r.load_s, r.weight_gb, r.resident_gb);
-  text += fmt::format("limits    int8 {:.3f} T multiply-adds/s from registers, {:.3f} fed from the first-level cache; "
-                      "memory {:.1f} GB/s\n",
-                      r.limits.int8_peak_tmacs, r.limits.int8_fed_tmacs, r.limits.bandwidth_gbs);
-  text += fmt::format("prefill   {:.1f} tokens/s best, {:.1f} median of {}: {:.0f} % of the int8 peak, {:.0f} % of fed\n",
-                      r.prefill_tok_s.best, r.prefill_tok_s.median, options.repeat, 100 * r.prefill_share,
-                      100 * r.prefill_share_fed);
-  text += fmt::format("decode    {:.2f} tokens/s best, {:.2f} median: {:.0f} % of the bandwidth\n", r.decode_tok_s.best,
-                      r.decode_tok_s.median, 100 * r.decode_share.best);
+  text += fmt::format("load      {:.1f} s, weights {:.2f} GB, resident {:.2f} GB\n", r.load_s, r.weight_gb,
+                      r.resident_gb);
+  text += fmt::format(
+      "limits    int8 {:.3f} T multiply-adds/s from registers, {:.3f} fed from the first-level cache; "
+      "memory {:.1f} GB/s\n",
+      r.limits.int8_peak_tmacs, r.limits.int8_fed_tmacs, r.limits.bandwidth_gbs);
+  text += fmt::format(
+      "prefill   {:.1f} tokens/s best, {:.1f} median of {}: {:.0f} % of the int8 peak, {:.0f} % of fed\n",
+      r.prefill_tok_s.best, r.prefill_tok_s.median, options.repeat, 100 * r.prefill_share,
+      100 * r.prefill_share_fed);
+  text += fmt::format("decode    {:.2f} tokens/s best, {:.2f} median: {:.0f} % of the bandwidth\n",
+                      r.decode_tok_s.best, r.decode_tok_s.median, 100 * r.decode_share.best);
   if (r.depth > 0) {
     text += fmt::format("          {:.2f} tokens/s best, {:.2f} median at depth {}\n", r.depth_tok_s.best,
                         r.depth_tok_s.median, r.depth);
@@ -72,22 +75,27 @@ std::string AsText(const BenchResult& r, const BenchOptions& options) {
 }
 
 std::string MediaText(const MediaBenchResult& r) {
-  std::string text = fmt::format("{}: kernels {}, {} threads, prefill {:.1f} tokens/s\n", r.model, r.kernels, r.threads,
-                                 r.prefill_tok_s);
+  std::string text = fmt::format("{}: kernels {}, {} threads, prefill {:.1f} tokens/s\n", r.model, r.kernels,
+                                 r.threads, r.prefill_tok_s);
   for (const FrontEndCost& cost : r.costs) {
-    text += fmt::format("{}: {} tokens; prepare {:.1f} ms, embed {:.1f} ms: {:.2f} % of their prefill ({:.0f} ms)\n", cost.what,
-                        cost.tokens, 1e3 * cost.prepare_seconds, 1e3 * cost.embed_seconds, 100 * cost.share(),
-                        1e3 * cost.prefill_seconds);
+    text += fmt::format(
+        "{}: {} tokens; prepare {:.1f} ms, embed {:.1f} ms: {:.2f} % of their prefill ({:.0f} ms)\n",
+        cost.what, cost.tokens, 1e3 * cost.prepare_seconds, 1e3 * cost.embed_seconds, 100 * cost.share(),
+        1e3 * cost.prefill_seconds);
   }
   return text;
 }
 
 std::string MediaJson(const MediaBenchResult& r) {
-  nlohmann::ordered_json j = {{"model", r.model}, {"kernels", r.kernels}, {"threads", r.threads},
-                              {"prefill_tok_s", r.prefill_tok_s}};
+  nlohmann::ordered_json j = {
+      {"model", r.model}, {"kernels", r.kernels}, {"threads", r.threads}, {"prefill_tok_s", r.prefill_tok_s}};
   for (const FrontEndCost& cost : r.costs) {
-    j["media"].push_back({{"what", cost.what}, {"tokens", cost.tokens}, {"prepare_s", cost.prepare_seconds},
-                          {"embed_s", cost.embed_seconds}, {"prefill_s", cost.prefill_seconds}, {"share", cost.share()}});
+    j["media"].push_back({{"what", cost.what},
+                          {"tokens", cost.tokens},
+                          {"prepare_s", cost.prepare_seconds},
+                          {"embed_s", cost.embed_seconds},
+                          {"prefill_s", cost.prefill_seconds},
+                          {"share", cost.share()}});
   }
   return j.dump(2) + "\n";
 }
@@ -133,25 +141,31 @@ int Run(BenchArgs args) {
 }  // namespace
 
 Command BenchCommand() {
-  return {"bench", "measure speed as a share of what the machine can do", [](Args& args) {
-            auto values = std::make_shared<BenchArgs>();
-            args.Positional("MODEL", values->options.load.model, "a model; Chick if none is named; 'media': what pictures and sound cost beside their prefill; 'mtp': what drafting brings", false);
-            args.Option("--synthetic", values->options.synthetic,
-                        "made-up weights of an exact shape: SHAPE[@LAYERS]:FORMAT, for instance 12b:q4_0 or 12b@6:q4_k_m");
-            args.Option("-t,--threads", values->threads, "threads; 0 = one a fast physical core");
-            args.Option("--prompt", values->options.prompt, "tokens of the prompt");
-            args.Option("--decode", values->options.decode, "tokens written in a repetition");
-            args.Option("--repeat", values->options.repeat, "repetitions; the best and the median are shown");
-            args.Option("--depth", values->options.depth, "filled cache positions at which writing is measured too; 0 = none");
-            DeclareKv(args, values->kv);
-            DeclareMtpBench(args, values->mtp);
-            args.Flag("--json", values->json, "print one JSON object");
-            args.Footer(
-                "Limits are measured in turns with what is put beside them (docs/performance.md).\n"
-                "Examples:\n  linnet bench\n  linnet bench --synthetic 12b:q4_0 --json\n  linnet bench media\n"
-                "  linnet bench mtp --synthetic 12b:q4_0 --acceptance 0.75 --json\n");
-            return [values] { return Run(*values); };
-          }};
+  return {
+      "bench", "measure speed as a share of what the machine can do", [](Args& args) {
+        auto values = std::make_shared<BenchArgs>();
+        args.Positional("MODEL", values->options.load.model,
+                        "a model; Chick if none is named; 'media': what pictures and sound cost beside their "
+                        "prefill; 'mtp': what drafting brings",
+                        false);
+        args.Option("--synthetic", values->options.synthetic,
+                    "made-up weights of an exact shape: SHAPE[@LAYERS]:FORMAT, for instance 12b:q4_0 or "
+                    "12b@6:q4_k_m");
+        args.Option("-t,--threads", values->threads, "threads; 0 = one a fast physical core");
+        args.Option("--prompt", values->options.prompt, "tokens of the prompt");
+        args.Option("--decode", values->options.decode, "tokens written in a repetition");
+        args.Option("--repeat", values->options.repeat, "repetitions; the best and the median are shown");
+        args.Option("--depth", values->options.depth,
+                    "filled cache positions at which writing is measured too; 0 = none");
+        DeclareKv(args, values->kv);
+        DeclareMtpBench(args, values->mtp);
+        args.Flag("--json", values->json, "print one JSON object");
+        args.Footer(
+            "Limits are measured in turns with what is put beside them (docs/performance.md).\n"
+            "Examples:\n  linnet bench\n  linnet bench --synthetic 12b:q4_0 --json\n  linnet bench media\n"
+            "  linnet bench mtp --synthetic 12b:q4_0 --acceptance 0.75 --json\n");
+        return [values] { return Run(*values); };
+      }};
 }
 
 }  // namespace linnet

@@ -15,7 +15,8 @@ std::string AsJson(const MtpBenchResult& r, const MtpBenchOptions& options) {
   j["model"] = r.model;
   j["kernels"] = r.kernels;
   j["threads"] = r.threads;
-  j["acceptance"] = options.acceptance < 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(options.acceptance);
+  j["acceptance"] =
+      options.acceptance < 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(options.acceptance);
   j["plain_tok_s"] = r.plain_tok_s;
   j["draft_tok_s"] = r.draft_tok_s;
   j["speedup"] = r.speedup;
@@ -33,15 +34,18 @@ std::string AsJson(const MtpBenchResult& r, const MtpBenchOptions& options) {
 }
 
 std::string AsText(const MtpBenchResult& r, const MtpBenchOptions& options) {
-  std::string text = fmt::format("{}: kernels {}, {} threads, drafter {:.2f} GB and {:.1f} MB of workspace\n", r.model,
-                                 r.kernels, r.threads, r.drafter_gb, r.drafter_work_mb);
-  if (options.acceptance >= 0) text += fmt::format("imposed   {:.0f} % of the drafts are right\n", 100 * options.acceptance);
+  std::string text = fmt::format("{}: kernels {}, {} threads, drafter {:.2f} GB and {:.1f} MB of workspace\n",
+                                 r.model, r.kernels, r.threads, r.drafter_gb, r.drafter_work_mb);
+  if (options.acceptance >= 0)
+    text += fmt::format("imposed   {:.0f} % of the drafts are right\n", 100 * options.acceptance);
   text += fmt::format("plain     {:.2f} tokens/s\n", r.plain_tok_s);
-  text += fmt::format("drafting  {:.2f} tokens/s: {:.2f} times plain (median of pairs, {:.2f} to {:.2f})\n", r.draft_tok_s,
-                      r.speedup, r.slowest_piece, r.fastest_piece);
-  if (!r.plausible) text += "          more than the tokens a pass allow: the machine was busy, measure again\n";
-  text += fmt::format("a pass    {:.2f} drafts, {:.2f} accepted, {:.2f} tokens; guessing takes {:.0f} % of the time\n",
-                      r.drafts_per_pass, r.accepted_per_pass, r.tokens_per_pass, 100 * r.draft_share);
+  text += fmt::format("drafting  {:.2f} tokens/s: {:.2f} times plain (median of pairs, {:.2f} to {:.2f})\n",
+                      r.draft_tok_s, r.speedup, r.slowest_piece, r.fastest_piece);
+  if (!r.plausible)
+    text += "          more than the tokens a pass allow: the machine was busy, measure again\n";
+  text += fmt::format(
+      "a pass    {:.2f} drafts, {:.2f} accepted, {:.2f} tokens; guessing takes {:.0f} % of the time\n",
+      r.drafts_per_pass, r.accepted_per_pass, r.tokens_per_pass, 100 * r.draft_share);
   return text + (r.identical ? "the text is the same token for token\n" : "THE TEXT DIFFERS\n");
 }
 
@@ -51,7 +55,8 @@ void DeclareMtpBench(Args& args, MtpBenchArgs& values) {
   args.Option("--model", values.options.load.model, "mtp: the model; Chick if none is named");
   args.Option("--drafter", values.options.load.drafter, "mtp: its assistant, if it does not lie beside it");
   args.Option("--draft", values.draft, "mtp: 'auto' or a number of drafts");
-  args.Option("--acceptance", values.options.acceptance, "mtp: let each draft be right with this probability");
+  args.Option("--acceptance", values.options.acceptance,
+              "mtp: let each draft be right with this probability");
   args.Option("--tokens", values.options.tokens, "mtp: tokens to write, plainly and with drafts");
 }
 

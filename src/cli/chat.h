@@ -11,9 +11,9 @@
 namespace linnet {
 
 struct ChatStart {
-  std::string title;         // what the person chats with
-  UserMessage first;         // media of the first message; its text is what the person types
-  MediaArgs media;           // how further media are read; without files
+  std::string title;  // what the person chats with
+  UserMessage first;  // media of the first message; its text is what the person types
+  MediaArgs media;    // how further media are read; without files
   GenerateOptions options;
 };
 

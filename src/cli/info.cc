@@ -40,7 +40,8 @@ struct Part {
 Part Count(const std::string& name, const std::string& path, const TensorSource& source) {
   Part part{name, path, {}, {}};
   for (const TensorInfo& tensor : source.tensors()) {
-    const std::string format = std::string(GetDtypeInfo(tensor.dtype).name) + (tensor.packed ? " packed" : "");
+    const std::string format =
+        std::string(GetDtypeInfo(tensor.dtype).name) + (tensor.packed ? " packed" : "");
     for (FormatUse* use : {&part.formats[format], &part.total}) {
       ++use->tensors;
       use->parameters += static_cast<uint64_t>(tensor.elements());
@@ -51,8 +52,10 @@ Part Count(const std::string& name, const std::string& path, const TensorSource&
 }
 
 std::vector<Part> PartsOf(const ModelFiles& files) {
-  std::vector<Part> parts = {Count(files.multimodal == files.text.get() ? "text, multimodal" : "text", files.path, *files.text)};
-  if (files.multimodal_file != nullptr) parts.push_back(Count("multimodal", files.multimodal_path, *files.multimodal_file));
+  std::vector<Part> parts = {
+      Count(files.multimodal == files.text.get() ? "text, multimodal" : "text", files.path, *files.text)};
+  if (files.multimodal_file != nullptr)
+    parts.push_back(Count("multimodal", files.multimodal_path, *files.multimodal_file));
   if (files.drafter != nullptr) parts.push_back(Count("drafter", files.drafter_path, *files.drafter));
   return parts;
 }
@@ -71,10 +74,12 @@ std::vector<std::string> MissingFrom(const ModelFiles& files) {
   }
   const bool multimodal_kind = config.model_type.starts_with("gemma4");
   if (multimodal_kind && !config.vision.present) {
-    missing.push_back("the part for pictures: put the multimodal file (mmproj) beside the model or name it with --mmproj");
+    missing.push_back(
+        "the part for pictures: put the multimodal file (mmproj) beside the model or name it with --mmproj");
   }
   if (multimodal_kind && !config.audio.present) {
-    missing.push_back("the part for sound: put the multimodal file (mmproj) beside the model or name it with --mmproj");
+    missing.push_back(
+        "the part for sound: put the multimodal file (mmproj) beside the model or name it with --mmproj");
   }
   if (multimodal_kind && files.drafter == nullptr) missing.push_back("a drafter (optional, for speed)");
   if (const auto tokenizer = LoadTokenizer(files); !tokenizer) missing.push_back(tokenizer.error().Message());
@@ -83,9 +88,12 @@ std::vector<std::string> MissingFrom(const ModelFiles& files) {
 
 std::string KindName(ModelFiles::Kind kind) {
   switch (kind) {
-    case ModelFiles::Kind::kHuggingFace: return "Hugging Face directory";
-    case ModelFiles::Kind::kGguf: return "GGUF";
-    case ModelFiles::Kind::kBuiltIn: return "built in";
+    case ModelFiles::Kind::kHuggingFace:
+      return "Hugging Face directory";
+    case ModelFiles::Kind::kGguf:
+      return "GGUF";
+    case ModelFiles::Kind::kBuiltIn:
+      return "built in";
   }
   return "";
 }
@@ -108,34 +116,46 @@ std::string LayersLine(const ModelConfig& config) {
     window = layer.window;
   }
   return fmt::format("{} layers: {} sliding (window {}), {} full; width {}, feed-forward {}, {} query heads",
-                     config.layers.size(), sliding, window, static_cast<int64_t>(config.layers.size()) - sliding,
-                     config.hidden_size, config.intermediate_size, config.num_attention_heads);
+                     config.layers.size(), sliding, window,
+                     static_cast<int64_t>(config.layers.size()) - sliding, config.hidden_size,
+                     config.intermediate_size, config.num_attention_heads);
 }
 
 std::string SamplingLine(const GenerationDefaults& defaults) {
   if (!defaults.do_sample) return "greedy";
-  return fmt::format("temperature {}, top-k {}, top-p {}", defaults.temperature, defaults.top_k, defaults.top_p);
+  return fmt::format("temperature {}, top-k {}, top-p {}", defaults.temperature, defaults.top_k,
+                     defaults.top_p);
 }
 
-void PrintText(const ModelFiles& files, const std::vector<Part>& parts, const std::vector<std::string>& missing) {
+void PrintText(const ModelFiles& files, const std::vector<Part>& parts,
+               const std::vector<std::string>& missing) {
   const ModelConfig& config = files.config;
-  const auto line = [](const std::string& name, const std::string& text) { Write(fmt::format("{:<13}{}\n", name, text)); };
+  const auto line = [](const std::string& name, const std::string& text) {
+    Write(fmt::format("{:<13}{}\n", name, text));
+  };
   const std::string name = files.kind == ModelFiles::Kind::kBuiltIn ? "Chick" : config.name;
-  line("model", fmt::format("{}{}{} ({})", name, name.empty() ? "" : ", ", config.model_type, KindName(files.kind)));
+  line("model",
+       fmt::format("{}{}{} ({})", name, name.empty() ? "" : ", ", config.model_type, KindName(files.kind)));
   line("architecture", LayersLine(config));
   line("vocabulary", fmt::format("{} tokens", config.vocab_size));
   const int64_t cached = std::min<int64_t>(8192, config.max_position_embeddings);
-  line("context", fmt::format("{} tokens; the keys and values of {} take {}", config.max_position_embeddings, cached,
-                              HumanBytes(CacheBytes(config, cached))));
-  line("pictures", config.vision.present ? fmt::format("yes, {} tokens each by default", config.vision.num_soft_tokens) : "no");
+  line("context", fmt::format("{} tokens; the keys and values of {} take {}", config.max_position_embeddings,
+                              cached, HumanBytes(CacheBytes(config, cached))));
+  line("pictures", config.vision.present
+                       ? fmt::format("yes, {} tokens each by default", config.vision.num_soft_tokens)
+                       : "no");
   line("sound", config.audio.present ? fmt::format("yes, {} tokens a second",
-                                                   config.audio.sampling_rate / config.audio.frame_samples) : "no");
+                                                   config.audio.sampling_rate / config.audio.frame_samples)
+                                     : "no");
   line("sampling", SamplingLine(config.generation));
   line("ends at", fmt::format("tokens {}; never writes {}", fmt::join(config.tokens.eos, ", "),
-                              config.tokens.suppressed.empty() ? "-" : fmt::format("{}", fmt::join(config.tokens.suppressed, ", "))));
+                              config.tokens.suppressed.empty()
+                                  ? "-"
+                                  : fmt::format("{}", fmt::join(config.tokens.suppressed, ", "))));
   for (const Part& part : parts) {
-    line("part", fmt::format("{}{}{}: {} tensors, {:.1f} M parameters, {}", part.name, part.path.empty() ? "" : " in ", part.path,
-                             part.total.tensors, static_cast<double>(part.total.parameters) / 1e6, HumanBytes(part.total.bytes)));
+    line("part", fmt::format("{}{}{}: {} tensors, {:.1f} M parameters, {}", part.name,
+                             part.path.empty() ? "" : " in ", part.path, part.total.tensors,
+                             static_cast<double>(part.total.parameters) / 1e6, HumanBytes(part.total.bytes)));
     for (const auto& [format, use] : part.formats) {
       line("", fmt::format("  {:<12}{:>5} tensors {:>12}", format, use.tensors, HumanBytes(use.bytes)));
     }
@@ -143,14 +163,20 @@ void PrintText(const ModelFiles& files, const std::vector<Part>& parts, const st
   for (const std::string& text : missing) line("missing", text);
 }
 
-void PrintJson(const ModelFiles& files, const std::vector<Part>& parts, const std::vector<std::string>& missing) {
+void PrintJson(const ModelFiles& files, const std::vector<Part>& parts,
+               const std::vector<std::string>& missing) {
   const ModelConfig& config = files.config;
   Json json_parts = Json::array();
   for (const Part& part : parts) {
     Json formats = Json::object();
-    for (const auto& [format, use] : part.formats) formats[format] = {{"tensors", use.tensors}, {"bytes", use.bytes}};
-    json_parts.push_back({{"name", part.name}, {"path", part.path}, {"tensors", part.total.tensors},
-                          {"parameters", part.total.parameters}, {"bytes", part.total.bytes}, {"formats", formats}});
+    for (const auto& [format, use] : part.formats)
+      formats[format] = {{"tensors", use.tensors}, {"bytes", use.bytes}};
+    json_parts.push_back({{"name", part.name},
+                          {"path", part.path},
+                          {"tensors", part.total.tensors},
+                          {"parameters", part.total.parameters},
+                          {"bytes", part.total.bytes},
+                          {"formats", formats}});
   }
   const Json json = {{"name", config.name},
                      {"kind", KindName(files.kind)},
@@ -179,16 +205,20 @@ int Run(const InfoArgs& args) {
 }  // namespace
 
 Command InfoCommand() {
-  return {"info", "say what a model is: architecture, parts, formats, sizes, what is missing", [](Args& args) {
-            auto values = std::make_shared<InfoArgs>();
-            args.Positional("MODEL", values->model,
-                            "Hugging Face directory, GGUF file, or directory of GGUFs; without it: Chick, built in", false);
-            args.Option("--mmproj", values->mmproj, "multimodal GGUF, if it does not lie beside the model");
-            args.Option("--drafter", values->drafter, "drafter, if it does not lie beside the model");
-            args.Flag("--json", values->json, "one JSON object");
-            args.Footer("Examples:\n  linnet info\n  linnet info gemma-4-12b-it-q4_0.gguf\n  linnet info ~/models/gemma-4-12B-it --json\n");
-            return [values] { return Run(*values); };
-          }};
+  return {
+      "info", "say what a model is: architecture, parts, formats, sizes, what is missing", [](Args& args) {
+        auto values = std::make_shared<InfoArgs>();
+        args.Positional(
+            "MODEL", values->model,
+            "Hugging Face directory, GGUF file, or directory of GGUFs; without it: Chick, built in", false);
+        args.Option("--mmproj", values->mmproj, "multimodal GGUF, if it does not lie beside the model");
+        args.Option("--drafter", values->drafter, "drafter, if it does not lie beside the model");
+        args.Flag("--json", values->json, "one JSON object");
+        args.Footer(
+            "Examples:\n  linnet info\n  linnet info gemma-4-12b-it-q4_0.gguf\n  linnet info "
+            "~/models/gemma-4-12B-it --json\n");
+        return [values] { return Run(*values); };
+      }};
 }
 
 }  // namespace linnet

@@ -23,7 +23,8 @@ class LineEditor {
   std::unique_ptr<Impl> impl_;
 };
 
-// $XDG_STATE_HOME/linnet/history or ~/.local/state/linnet/history, its folder made; empty when there is no home.
+// $XDG_STATE_HOME/linnet/history or ~/.local/state/linnet/history, its folder made; empty when there is no
+// home.
 std::string DefaultHistoryFile();
 
 }  // namespace linnet

@@ -15,11 +15,13 @@ namespace {
 std::string Version() {
   const CpuInfo& cpu = GetCpuInfo();
   std::string supported;
-  for (const KernelTable* table : SupportedKernels()) supported += std::string(supported.empty() ? "" : ", ") + table->name;
-  std::string text = fmt::format("linnet {}\nkernels: {} (this processor runs {}; LINNET_ISA=NAME chooses)\n"
-                                 "processor: {}, {} processors, {} threads by default",
-                                 LINNET_VERSION, Kernels().name, supported,
-                                 cpu.name.empty() ? "unknown" : cpu.name, cpu.processors, cpu.cores);
+  for (const KernelTable* table : SupportedKernels())
+    supported += std::string(supported.empty() ? "" : ", ") + table->name;
+  std::string text = fmt::format(
+      "linnet {}\nkernels: {} (this processor runs {}; LINNET_ISA=NAME chooses)\n"
+      "processor: {}, {} processors, {} threads by default",
+      LINNET_VERSION, Kernels().name, supported, cpu.name.empty() ? "unknown" : cpu.name, cpu.processors,
+      cpu.cores);
   if (const std::string warning = IsaWarning(); !warning.empty()) text += "\nwarning: " + warning;
   return text;
 }
@@ -30,14 +32,9 @@ std::string Version() {
 int main(int argc, char** argv) {
   std::setlocale(LC_CTYPE, "");  // the line editor counts characters; numbers stay as in C
   const std::vector<linnet::Command> commands = {
-      linnet::RunCommand(),
-      linnet::TranscribeCommand(),
-      linnet::TranslateCommand(),
-      linnet::InspectCommand(),
-      linnet::InfoCommand(),
-      linnet::BenchCommand(), linnet::ConvertCommand(),
-      linnet::ParityCommand(),
-      linnet::PerplexityCommand(),
+      linnet::RunCommand(),     linnet::TranscribeCommand(), linnet::TranslateCommand(),
+      linnet::InspectCommand(), linnet::InfoCommand(),       linnet::BenchCommand(),
+      linnet::ConvertCommand(), linnet::ParityCommand(),     linnet::PerplexityCommand(),
   };
   return linnet::RunCommandLine(argc, argv, commands, linnet::Version);
 }

@@ -41,25 +41,30 @@ KvType KvTypeOf(const std::string& name) {
 }
 
 void DeclareModel(Args& args, ModelArgs& values, bool positional) {
-  const std::string help = "Hugging Face directory, GGUF file, or directory of GGUFs; without it: Chick, built in";
+  const std::string help =
+      "Hugging Face directory, GGUF file, or directory of GGUFs; without it: Chick, built in";
   if (positional) {
     args.Positional("MODEL", values.model, help, false);
   } else {
     args.Option("--model", values.model, help);
   }
   args.Option("--mmproj", values.mmproj, "multimodal GGUF, if it does not lie beside the model");
-  args.Option("-t,--threads", values.threads, "threads: a number or 'auto' (one a fast physical core, within the container's share)");
+  args.Option("-t,--threads", values.threads,
+              "threads: a number or 'auto' (one a fast physical core, within the container's share)");
   args.Option("--context", values.context, "tokens the conversation can hold; 0 = the model's, at most 8192");
   DeclareKv(args, values.kv);
   args.Choice("--mask-rule", values.mask_rule, {"a", "b"},
               "what picture blocks see: a = the model's own, b = what transformers executes");
-  args.Flag("--dequantise", values.dequantise, "hold every weight as float32: slow and large, for comparisons");
+  args.Flag("--dequantise", values.dequantise,
+            "hold every weight as float32: slow and large, for comparisons");
 }
 
 void DeclareDrafting(Args& args, ModelArgs& values) {
-  args.Option("--drafter", values.drafter, "the model's assistant (directory or GGUF), if it does not lie beside the model");
-  args.Option("--draft", values.draft,
-              "tokens guessed ahead: 'auto' = as many as pay off, 0 = none, or a number; never changes the answer");
+  args.Option("--drafter", values.drafter,
+              "the model's assistant (directory or GGUF), if it does not lie beside the model");
+  args.Option(
+      "--draft", values.draft,
+      "tokens guessed ahead: 'auto' = as many as pay off, 0 = none, or a number; never changes the answer");
 }
 
 Result<int32_t> DraftsOf(const ModelArgs& values) {
@@ -84,9 +89,10 @@ Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values) {
   options.use_drafter = drafts != 0;
   LINNET_ASSIGN(options.threads, ThreadsOf(values.threads));
   if (options.model.empty()) {
-    fmt::print(stderr,
-               "linnet: no model named, so this is Chick, the small one built in; for the 12B download a GGUF of "
-               "gemma-4-12b-it with its mmproj file and name it: linnet run FILE.gguf\n");
+    fmt::print(
+        stderr,
+        "linnet: no model named, so this is Chick, the small one built in; for the 12B download a GGUF of "
+        "gemma-4-12b-it with its mmproj file and name it: linnet run FILE.gguf\n");
   }
   ProgressLine progress;
   Result<std::unique_ptr<Engine>> engine = Engine::Load(options, progress.AsCallback());
@@ -107,13 +113,18 @@ Result<SessionOptions> ToSessionOptions(const ModelArgs& values) {
 }
 
 void DeclareSampling(Args& args, SamplingArgs& values) {
-  args.Option("--temperature", values.sampling.temperature, "0 = always the most probable token; default: the model's");
-  args.Option("--top-k", values.sampling.top_k, "choose among the k most probable; 0 = off; default: the model's");
-  args.Option("--top-p", values.sampling.top_p, "choose among the most probable that sum to p; 1 = off; default: the model's");
+  args.Option("--temperature", values.sampling.temperature,
+              "0 = always the most probable token; default: the model's");
+  args.Option("--top-k", values.sampling.top_k,
+              "choose among the k most probable; 0 = off; default: the model's");
+  args.Option("--top-p", values.sampling.top_p,
+              "choose among the most probable that sum to p; 1 = off; default: the model's");
   args.Option("--min-p", values.sampling.min_p, "drop tokens below p times the most probable one; 0 = off");
-  args.Option("--repetition-penalty", values.sampling.repetition_penalty, "above 1: less of what occurred; 1 = off");
+  args.Option("--repetition-penalty", values.sampling.repetition_penalty,
+              "above 1: less of what occurred; 1 = off");
   args.Option("--seed", values.sampling.seed, "same seed, same text, whatever the threads");
-  args.Option("-n,--max-tokens", values.max_tokens, "end the answer after this many tokens; 0 = when the model ends it");
+  args.Option("-n,--max-tokens", values.max_tokens,
+              "end the answer after this many tokens; 0 = when the model ends it");
   args.Option("--stop", values.stop, "end the answer before this text; can be given again");
 }
 

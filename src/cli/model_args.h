@@ -23,7 +23,8 @@ struct ModelArgs {
   bool dequantise = false;
 };
 
-// Declares MODEL and the options; `positional` false where the command's own arguments come first (then --model).
+// Declares MODEL and the options; `positional` false where the command's own arguments come first (then
+// --model).
 void DeclareModel(Args& args, ModelArgs& values, bool positional = true);
 // Declares --kv, and what it means.
 void DeclareKv(Args& args, std::string& value);

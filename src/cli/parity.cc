@@ -35,8 +35,12 @@ void Print(const CaseResult& result, bool verbose, Totals& totals) {
       ++totals.not_run;
       Write(fmt::format("not run  {}: {}\n", result.name, result.note));
       return;
-    case CaseState::kPass: ++totals.passed; break;
-    case CaseState::kFail: ++totals.failed; break;
+    case CaseState::kPass:
+      ++totals.passed;
+      break;
+    case CaseState::kFail:
+      ++totals.failed;
+      break;
   }
   const bool pass = result.state == CaseState::kPass;
   Write(fmt::format("{}     {}: {}{}{}\n", pass ? "pass" : "FAIL", result.name,
@@ -96,7 +100,8 @@ Command ParityCommand() {
             args.Flag("-v,--verbose", values->verbose, "one line for every tensor compared");
             args.Footer(
                 "One line a case: the largest deviation of its bound. Exit code 1 when a case fails.\n"
-                "Examples:\n  linnet parity tests/data/golden\n  linnet parity mine --model model.gguf -v --filter media\n");
+                "Examples:\n  linnet parity tests/data/golden\n  linnet parity mine --model model.gguf -v "
+                "--filter media\n");
             return [values] { return Run(*values); };
           }};
 }

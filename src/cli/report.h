@@ -1,4 +1,5 @@
-// How the subcommands tell a person what went wrong and what is going on. Everything here goes to standard error.
+// How the subcommands tell a person what went wrong and what is going on. Everything here goes to standard
+// error.
 #pragma once
 
 #include <cstdint>

@@ -56,7 +56,8 @@ Result<std::string> ReadAll(std::FILE* file, const std::string& name, size_t lim
 Result<std::string> ReadTextFile(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "rb");
   if (file == nullptr) {
-    return Fail(ErrorCode::kNotFound, fmt::format("{} cannot be opened", path), "check the name and the rights");
+    return Fail(ErrorCode::kNotFound, fmt::format("{} cannot be opened", path),
+                "check the name and the rights");
   }
   auto text = ReadAll(file, path, kMaxPromptBytes);
   std::fclose(file);
@@ -71,7 +72,8 @@ Status CheckRaw(const RunArgs& args) {
                                                  {"--think", args.thinking}};
   for (const auto& [name, given] : others) {
     if (args.raw && given) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("--raw continues a text and cannot be given with {}", name),
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("--raw continues a text and cannot be given with {}", name),
                   "leave one of them out");
     }
   }
@@ -131,8 +133,8 @@ MediaArgs WithoutFiles(MediaArgs media) {
   return media;
 }
 
-Result<int> Continue(const RunArgs& args, Engine& engine, const std::string& text, const SessionOptions& options,
-                     const GenerateOptions& generation) {
+Result<int> Continue(const RunArgs& args, Engine& engine, const std::string& text,
+                     const SessionOptions& options, const GenerateOptions& generation) {
   LINNET_ASSIGN(const Prompt prompt, BuildPlainPrompt(engine.tokenizer(), engine.config(), text));
   LINNET_ASSIGN(const std::unique_ptr<Session> session, engine.NewSession(options));
   return AnswerOnce(args, engine, {}, [&](const GenerateHooks& hooks) {
@@ -170,7 +172,8 @@ Result<int> Run(const RunArgs& args) {
     LINNET_TRY(LoadMic(media, engine->config(), interrupt.flag(), message, uses));
   }
   if (!prompt) {
-    return Chat(*engine, conversation, {Title(args, *engine), std::move(message), WithoutFiles(media), options});
+    return Chat(*engine, conversation,
+                {Title(args, *engine), std::move(message), WithoutFiles(media), options});
   }
   message.text = *prompt;
   conversation.AddUser(std::move(message));
@@ -181,33 +184,36 @@ Result<int> Run(const RunArgs& args) {
 }  // namespace
 
 Command RunCommand() {
-  return {"run", "answer a prompt with text, pictures and sound, or chat", [](Args& args) {
-            auto values = std::make_shared<RunArgs>();
-            DeclareModel(args, values->model);
-            args.Option("-p,--prompt", values->prompt, "the prompt; - or none = standard input");
-            DeclareMedia(args, values->media);
-            args.Option("-s,--system", values->system, "what the model is told before the conversation");
-            args.Flag("--think", values->thinking, "let the model think first; thoughts go to standard error");
-            args.Option("--tools", values->tools, "a JSON file with a list of tools the model may call");
-            args.Flag("--raw", values->raw, "continue the prompt as it is, without a chat around it");
-            args.Flag("--json", values->json, "one JSON object at the end instead of text (docs/cli.md)");
-            args.Flag("-q,--quiet", values->quiet, "no statistics on standard error");
-            DeclareSampling(args, values->sampling);
-            DeclareDrafting(args, values->model);
-            args.Footer(
-                "Pictures are put before the text and sound after it, as the model was trained. A sound of more than\n"
-                "30 s is given as several of at most 15 s, cut at its pauses; long recordings are for 'linnet transcribe'.\n"
-                "Without a prompt at a terminal it is a chat; Ctrl-C stops an answer, /help lists the commands.\n"
-                "Examples:\n"
-                "  linnet run -p \"what is in the picture\" --image examples/shapes.png\n"
-                "  linnet run gemma-4-12b-it-q4_0.gguf -p \"Summarise this.\" --json < notes.txt\n"
-                "  linnet run gemma-3-270m-q4_k_m.gguf --raw -p \"The capital of France is\" -n 20\n"
-                "  linnet run gemma-4-12b-it-q4_0.gguf --system \"Answer in French.\"\n");
-            return [values] {
-              const Result<int> code = Run(*values);
-              return code ? *code : Report(code.error());
-            };
-          }};
+  return {
+      "run", "answer a prompt with text, pictures and sound, or chat", [](Args& args) {
+        auto values = std::make_shared<RunArgs>();
+        DeclareModel(args, values->model);
+        args.Option("-p,--prompt", values->prompt, "the prompt; - or none = standard input");
+        DeclareMedia(args, values->media);
+        args.Option("-s,--system", values->system, "what the model is told before the conversation");
+        args.Flag("--think", values->thinking, "let the model think first; thoughts go to standard error");
+        args.Option("--tools", values->tools, "a JSON file with a list of tools the model may call");
+        args.Flag("--raw", values->raw, "continue the prompt as it is, without a chat around it");
+        args.Flag("--json", values->json, "one JSON object at the end instead of text (docs/cli.md)");
+        args.Flag("-q,--quiet", values->quiet, "no statistics on standard error");
+        DeclareSampling(args, values->sampling);
+        DeclareDrafting(args, values->model);
+        args.Footer(
+            "Pictures are put before the text and sound after it, as the model was trained. A sound of more "
+            "than\n"
+            "30 s is given as several of at most 15 s, cut at its pauses; long recordings are for 'linnet "
+            "transcribe'.\n"
+            "Without a prompt at a terminal it is a chat; Ctrl-C stops an answer, /help lists the commands.\n"
+            "Examples:\n"
+            "  linnet run -p \"what is in the picture\" --image examples/shapes.png\n"
+            "  linnet run gemma-4-12b-it-q4_0.gguf -p \"Summarise this.\" --json < notes.txt\n"
+            "  linnet run gemma-3-270m-q4_k_m.gguf --raw -p \"The capital of France is\" -n 20\n"
+            "  linnet run gemma-4-12b-it-q4_0.gguf --system \"Answer in French.\"\n");
+        return [values] {
+          const Result<int> code = Run(*values);
+          return code ? *code : Report(code.error());
+        };
+      }};
 }
 
 }  // namespace linnet

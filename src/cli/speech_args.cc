@@ -72,7 +72,9 @@ bool IsNewer(const std::string& output, const std::string& input) {
 }
 
 std::string RepeatNote(int64_t cut) {
-  return cut == 0 ? "" : fmt::format("in {} piece{} the model repeated itself and was stopped", cut, cut == 1 ? "" : "s");
+  return cut == 0 ? ""
+                  : fmt::format("in {} piece{} the model repeated itself and was stopped", cut,
+                                cut == 1 ? "" : "s");
 }
 
 // The transcript as it grows: on standard output at once, for a file collected until it is complete.

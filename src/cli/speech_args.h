@@ -50,8 +50,8 @@ Result<std::string> OutputOf(const SpeechArgs& args, const std::string& file, co
 // Puts a complete text in its place, so that a file is there whole or not at all.
 Status WriteWhole(const std::string& path, const std::string& content);
 
-// Does `one` for every file: a file that fails is reported and the next one follows; a cancelled one ends the row.
-// Returns the exit code.
+// Does `one` for every file: a file that fails is reported and the next one follows; a cancelled one ends the
+// row. Returns the exit code.
 int ForEachFile(const std::vector<std::string>& files, const std::function<Status(const std::string&)>& one);
 
 }  // namespace linnet

@@ -49,7 +49,8 @@ struct Cost {
 Cost CostOf(const Weights& weights) {
   Cost cost;
   for (const LayerWeights& w : weights.layers) {
-    for (const Matrix* m : {&w.q_proj, &w.k_proj, &w.v_proj, &w.o_proj, &w.gate_proj, &w.up_proj, &w.down_proj}) {
+    for (const Matrix* m :
+         {&w.q_proj, &w.k_proj, &w.v_proj, &w.o_proj, &w.gate_proj, &w.up_proj, &w.down_proj}) {
       cost.macs += static_cast<double>(m->n * m->k);
       cost.bytes += static_cast<double>(m->panels.bytes());
     }
@@ -60,7 +61,8 @@ Cost CostOf(const Weights& weights) {
 
 std::vector<int32_t> Ids(int64_t count, int64_t vocabulary) {
   std::vector<int32_t> ids(static_cast<size_t>(count));
-  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>((i * 7919 + 13) % static_cast<size_t>(vocabulary));
+  for (size_t i = 0; i < ids.size(); ++i)
+    ids[i] = static_cast<int32_t>((i * 7919 + 13) % static_cast<size_t>(vocabulary));
   return ids;
 }
 
@@ -132,7 +134,8 @@ class Bench {
     const int threads = options_.load.threads > 0 ? options_.load.threads : GetCpuInfo().cores;
     auto impl = std::make_unique<Engine::Impl>(threads, Kernels());
     impl->config = std::move(model.config);
-    LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *model.source, nullptr, impl->pool, {false, progress_}));
+    LINNET_ASSIGN(impl->weights,
+                  LoadWeights(impl->config, *model.source, nullptr, impl->pool, {false, progress_}));
     result_.model = "synthetic " + options_.synthetic;
     result_.file_gb = static_cast<double>(model.file_bytes) / 1e9;
     engine_ = MakeEngine(std::move(impl));
@@ -175,9 +178,10 @@ class Bench {
     session->impl().all_logits = rows > 1;
     const std::vector<int32_t> ids = Ids(rows, engine_->config().vocab_size);
     return Stepper{[session, depth, ids](int64_t t) -> Status {
-      LINNET_TRY(session->Truncate(depth + t));
-      return session->Feed(ids);
-    }, {}};
+                     LINNET_TRY(session->Truncate(depth + t));
+                     return session->Feed(ids);
+                   },
+                   {}};
   }
 
   Result<Stepper> Streams() {
@@ -191,16 +195,18 @@ class Bench {
     std::iota(batch->rows.begin(), batch->rows.end(), 0);
     batch->ids = Ids(kStreams, e.config.vocab_size);
     return Stepper{[batch, &e](int64_t) -> Status {
-      for (KvCache& cache : batch->caches) {
-        if (cache.length() == cache.context()) LINNET_TRY(cache.Truncate(0));
-      }
-      e.decoder->Forward({batch->ids, {}, batch->sequences, batch->rows, MaskRule::kA});
-      return {};
-    }, {}};
+                     for (KvCache& cache : batch->caches) {
+                       if (cache.length() == cache.context()) LINNET_TRY(cache.Truncate(0));
+                     }
+                     e.decoder->Forward({batch->ids, {}, batch->sequences, batch->rows, MaskRule::kA});
+                     return {};
+                   },
+                   {}};
   }
 
-  // One repetition: what is measured takes turns step by step, and memory is read before and after each step of the first,
-  // because what neighbours leave of a shared machine's memory changes from second to second. Returns the bandwidth.
+  // One repetition: what is measured takes turns step by step, and memory is read before and after each step
+  // of the first, because what neighbours leave of a shared machine's memory changes from second to second.
+  // Returns the bandwidth.
   Result<double> Repetition(std::span<Stepper*> steppers) {
     std::vector<double> seconds(steppers.size(), 0.0);
     double reading = 0;  // seconds a byte
@@ -251,11 +257,13 @@ class Bench {
     return {};
   }
 
-  // With a session that has read a prompt and then as much as it is made for, before anything else takes memory.
+  // With a session that has read a prompt and then as much as it is made for, before anything else takes
+  // memory.
   Status Resident() {
     Say(0.05, "filling a session");
     LINNET_ASSIGN(const std::unique_ptr<Session> session, Open(kResidentContext, options_.prompt));
-    LINNET_TRY(session->Feed(Ids(std::min(options_.prompt, session->context()), engine_->config().vocab_size)));
+    LINNET_TRY(
+        session->Feed(Ids(std::min(options_.prompt, session->context()), engine_->config().vocab_size)));
     session->impl().cache.FillForTiming(session->context() - 1);
     LINNET_TRY(session->Feed(Ids(1, engine_->config().vocab_size)));
     result_.resident_gb = static_cast<double>(ResidentBytes()) / 1e9;

@@ -1,5 +1,5 @@
-// `linnet bench`: speed of a model beside the limits of the machine, measured in the same run, so that every figure can
-// be read as a share of what is possible (docs/performance.md).
+// `linnet bench`: speed of a model beside the limits of the machine, measured in the same run, so that every
+// figure can be read as a share of what is possible (docs/performance.md).
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,11 @@ namespace linnet {
 struct BenchOptions {
   std::string synthetic;  // a spec of model/synthetic.h; empty = `load`
   LoadOptions load;
-  int64_t prompt = 512;     // tokens of the prefill
-  int64_t decode = 12;      // tokens a decode repetition
+  int64_t prompt = 512;  // tokens of the prefill
+  int64_t decode = 12;   // tokens a decode repetition
   int64_t repeat = 5;
-  int64_t depth = 32768;    // filled cache positions at which decoding is measured too, lowered to the model's; 0 = none
+  int64_t depth =
+      32768;  // filled cache positions at which decoding is measured too, lowered to the model's; 0 = none
   KvType kv = KvType::kBf16;
 };
 

@@ -29,7 +29,8 @@ Result<std::unique_ptr<Engine>> LoadSynthetic(const MtpBenchOptions& options, co
   const int threads = options.load.threads > 0 ? options.load.threads : GetCpuInfo().cores;
   auto impl = std::make_unique<Engine::Impl>(threads, Kernels());
   impl->config = std::move(model.config);
-  LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *model.source, nullptr, impl->pool, {false, progress}));
+  LINNET_ASSIGN(impl->weights,
+                LoadWeights(impl->config, *model.source, nullptr, impl->pool, {false, progress}));
   std::unique_ptr<Engine> engine = MakeEngine(std::move(impl));
   LINNET_TRY(AddDrafter(engine->impl(), drafter.config, *drafter.source, {false, progress}));
   return engine;
@@ -46,7 +47,8 @@ class MtpBench {
     std::vector<double> plain_seconds, draft_seconds, ratios;
     const int64_t pieces = (options_.tokens + options_.piece - 1) / options_.piece;
     for (int64_t i = 0; i <= pieces; ++i) {  // the first one warms up
-      if (progress) progress(static_cast<double>(i) / static_cast<double>(pieces + 1), "writing with and without drafts");
+      if (progress)
+        progress(static_cast<double>(i) / static_cast<double>(pieces + 1), "writing with and without drafts");
       LINNET_ASSIGN(const double plain, Piece(*plain_, 0, written_));
       LINNET_ASSIGN(const double draft, Piece(*drafting_, options_.draft, drafted_));
       if (i == 0) {
@@ -71,8 +73,8 @@ class MtpBench {
     return engine_.NewSession(options);
   }
 
-  // Writes the next piece and returns its seconds a token. Its first token is fed outside the measured time: the other
-  // session has used the workspace since, and drafting begins from the last hidden state.
+  // Writes the next piece and returns its seconds a token. Its first token is fed outside the measured time:
+  // the other session has used the workspace since, and drafting begins from the last hidden state.
   Result<double> Piece(Session& session, int32_t draft, std::vector<int32_t>& ids) {
     Speculator speculator(session, sampler_, draft);
     if (ids.empty()) {
@@ -129,8 +131,9 @@ class MtpBench {
                          const std::vector<double>& ratios) {
     Engine::Impl& e = engine_.impl();
     MtpBenchResult r;
-    r.model = options_.synthetic.empty() ? options_.load.model.empty() ? "Chick (built in)" : options_.load.model
-                                         : "synthetic " + options_.synthetic;
+    r.model = options_.synthetic.empty()
+                  ? options_.load.model.empty() ? "Chick (built in)" : options_.load.model
+                  : "synthetic " + options_.synthetic;
     r.kernels = e.context.kernels().name;
     r.threads = e.pool.threads();
     r.drafter_gb = static_cast<double>(e.drafter_weights.bytes()) / 1e9;
@@ -163,10 +166,11 @@ class MtpBench {
 }  // namespace
 
 Result<MtpBenchResult> RunMtpBench(const MtpBenchOptions& options, const Progress& progress) {
-  if (options.piece < 2 || options.tokens < 1 || options.prompt < 1 || options.acceptance > 1 || options.draft < -1 ||
-      options.draft > kMaxDrafts) {
+  if (options.piece < 2 || options.tokens < 1 || options.prompt < 1 || options.acceptance > 1 ||
+      options.draft < -1 || options.draft > kMaxDrafts) {
     return Fail(ErrorCode::kInvalidArgument, "the numbers of the benchmark make no sense",
-                "tokens and prompt count from 1, --acceptance is 0 to 1, --draft at most " + std::to_string(kMaxDrafts));
+                "tokens and prompt count from 1, --acceptance is 0 to 1, --draft at most " +
+                    std::to_string(kMaxDrafts));
   }
   std::unique_ptr<Engine> engine;
   if (options.synthetic.empty()) {

@@ -38,7 +38,8 @@ Result<GoldenFile> ReadGolden(const std::filesystem::path& path) {
       tensor.integers.resize(elements);
       std::memcpy(tensor.integers.data(), bytes.data(), bytes.size());
     } else if (info.dtype == Dtype::kI64) {
-      return Fail(ErrorCode::kUnsupported, path.string() + ": tensor " + info.name + " is int64", "store int32");
+      return Fail(ErrorCode::kUnsupported, path.string() + ": tensor " + info.name + " is int64",
+                  "store int32");
     } else {
       tensor.values.resize(elements);
       DecodeRow(info.dtype, bytes.data(), tensor.values);
@@ -75,8 +76,10 @@ ProbeResult Compare(const std::string& name, std::span<const float> found, const
   return result;
 }
 
-ProbeResult CompareIntegers(const std::string& name, std::span<const int32_t> found, const GoldenTensor& expected) {
-  if (found.size() != expected.integers.size()) return Differs(name, Sizes(found.size(), expected.elements()));
+ProbeResult CompareIntegers(const std::string& name, std::span<const int32_t> found,
+                            const GoldenTensor& expected) {
+  if (found.size() != expected.integers.size())
+    return Differs(name, Sizes(found.size(), expected.elements()));
   ProbeResult result;
   result.name = name;
   for (size_t i = 0; i < found.size(); ++i) {

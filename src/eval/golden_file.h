@@ -16,7 +16,7 @@ namespace linnet {
 struct GoldenTensor {
   std::vector<int64_t> shape;
   bool integer = false;
-  std::vector<float> values;     // float32 tensors
+  std::vector<float> values;      // float32 tensors
   std::vector<int32_t> integers;  // int32 tensors
 
   int64_t elements() const { return static_cast<int64_t>(integer ? integers.size() : values.size()); }
@@ -31,11 +31,13 @@ struct Tolerance {
   double rtol = 0;
   double atol = 0;
 };
-ProbeResult Compare(const std::string& name, std::span<const float> found, const GoldenTensor& expected, Tolerance tolerance);
-ProbeResult CompareIntegers(const std::string& name, std::span<const int32_t> found, const GoldenTensor& expected);
+ProbeResult Compare(const std::string& name, std::span<const float> found, const GoldenTensor& expected,
+                    Tolerance tolerance);
+ProbeResult CompareIntegers(const std::string& name, std::span<const int32_t> found,
+                            const GoldenTensor& expected);
 
-// Puts the probes into the case: it passes if all do and there is at least one; deviation and bound are those of the
-// probe nearest to (or furthest beyond) its bound.
+// Puts the probes into the case: it passes if all do and there is at least one; deviation and bound are those
+// of the probe nearest to (or furthest beyond) its bound.
 void Conclude(CaseResult& result, std::vector<ProbeResult> probes);
 
 }  // namespace linnet

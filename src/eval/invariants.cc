@@ -29,7 +29,8 @@ Result<std::vector<float>> Logits(Engine& engine, const std::vector<int32_t>& id
 
 int64_t DifferingBits(const std::vector<float>& a, std::span<const float> b) {
   int64_t differing = static_cast<int64_t>(a.size() != b.size());
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) differing += std::memcmp(&a[i], &b[i], sizeof(float)) != 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    differing += std::memcmp(&a[i], &b[i], sizeof(float)) != 0;
   return differing;
 }
 

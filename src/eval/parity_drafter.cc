@@ -20,8 +20,8 @@ class DrafterCase {
     LINNET_ASSIGN(prompt_, Integers("in.input_ids"));
     LINNET_ASSIGN(const std::vector<int32_t> bonus, Integers("in.bonus"));
     LINNET_ASSIGN(const std::vector<int32_t> position, Integers("in.position"));
-    if (prompt_.empty() || bonus.empty() || position.empty() || bonus[0] < 0 || bonus[0] >= engine_.config.vocab_size ||
-        position[0] != static_cast<int32_t>(prompt_.size())) {
+    if (prompt_.empty() || bonus.empty() || position.empty() || bonus[0] < 0 ||
+        bonus[0] >= engine_.config.vocab_size || position[0] != static_cast<int32_t>(prompt_.size())) {
       return Fail(ErrorCode::kBadFile, "a drafter case needs a prompt, the token after it and its position");
     }
     LINNET_TRY(CheckTarget());
@@ -43,16 +43,18 @@ class DrafterCase {
  private:
   Result<std::vector<int32_t>> Integers(const std::string& name) const {
     const auto it = golden_.find(name);
-    if (it == golden_.end() || !it->second.integer) return Fail(ErrorCode::kBadFile, "the case has no integers " + name);
+    if (it == golden_.end() || !it->second.integer)
+      return Fail(ErrorCode::kBadFile, "the case has no integers " + name);
     return it->second.integers;
   }
 
   Result<const GoldenTensor*> Floats(const std::string& name, int64_t elements) const {
     const auto it = golden_.find(name);
-    if (it == golden_.end() || it->second.integer) return Fail(ErrorCode::kBadFile, "the case has no tensor " + name);
+    if (it == golden_.end() || it->second.integer)
+      return Fail(ErrorCode::kBadFile, "the case has no tensor " + name);
     if (elements >= 0 && it->second.elements() != elements) {
-      return Fail(ErrorCode::kBadFile, name + " has " + std::to_string(it->second.elements()) + " values, not " +
-                                           std::to_string(elements));
+      return Fail(ErrorCode::kBadFile, name + " has " + std::to_string(it->second.elements()) +
+                                           " values, not " + std::to_string(elements));
     }
     return &it->second;
   }
@@ -67,12 +69,14 @@ class DrafterCase {
   Status CheckTarget() {
     SessionOptions options;
     options.kv = KvType::kF32;
-    options.context = std::min<int64_t>(engine_.config.max_position_embeddings, static_cast<int64_t>(prompt_.size()) + 64);
+    options.context =
+        std::min<int64_t>(engine_.config.max_position_embeddings, static_cast<int64_t>(prompt_.size()) + 64);
     LINNET_ASSIGN(const std::unique_ptr<Session> session, public_engine_.NewSession(options));
     LINNET_TRY(session->Feed(prompt_));
     const Rows hidden = session->impl().output.hidden;
     LINNET_ASSIGN(const GoldenTensor* h, Floats("in.h", hidden.width));
-    probes_.push_back(Compare("in.h", {hidden.row(hidden.rows - 1), static_cast<size_t>(hidden.width)}, *h, tolerance_));
+    probes_.push_back(
+        Compare("in.h", {hidden.row(hidden.rows - 1), static_cast<size_t>(hidden.width)}, *h, tolerance_));
     for (const bool sliding : {true, false}) {
       const KvStore& store = session->impl().cache.layer(LastLayer(sliding));
       const size_t width = static_cast<size_t>(store.head_dim());
@@ -142,8 +146,8 @@ class DrafterCase {
 
 }  // namespace
 
-Result<std::vector<ProbeResult>> RunDrafterCase(Engine& engine, const GoldenFile& golden, bool reference_window,
-                                                Tolerance tolerance) {
+Result<std::vector<ProbeResult>> RunDrafterCase(Engine& engine, const GoldenFile& golden,
+                                                bool reference_window, Tolerance tolerance) {
   if (engine.impl().drafter == nullptr) return Fail(ErrorCode::kInternal, "the engine has no drafter");
   return DrafterCase(engine, golden, tolerance).Run(reference_window);
 }

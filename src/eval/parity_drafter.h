@@ -9,10 +9,10 @@
 
 namespace linnet {
 
-// `engine` holds the target and the drafter of the case. With `reference_window` the sliding layers see window + 1 keys,
-// as transformers masks the same tensors; otherwise the keys of the target's own rule.
+// `engine` holds the target and the drafter of the case. With `reference_window` the sliding layers see
+// window + 1 keys, as transformers masks the same tensors; otherwise the keys of the target's own rule.
 // Errors: kBadFile when the case lacks a tensor or has one of another shape.
-Result<std::vector<ProbeResult>> RunDrafterCase(Engine& engine, const GoldenFile& golden, bool reference_window,
-                                                Tolerance tolerance);
+Result<std::vector<ProbeResult>> RunDrafterCase(Engine& engine, const GoldenFile& golden,
+                                                bool reference_window, Tolerance tolerance);
 
 }  // namespace linnet

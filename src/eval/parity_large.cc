@@ -50,7 +50,8 @@ class RowRecorder : public Probe {
 Result<std::unique_ptr<Engine>> MakeLargeEngine(const Json& description, const ParityOptions& options) {
   const auto config = description.find("config");
   if (config == description.end()) return Fail(ErrorCode::kBadFile, "large.json: has no config");
-  auto impl = std::make_unique<Engine::Impl>(options.threads > 0 ? options.threads : GetCpuInfo().cores, Kernels());
+  auto impl =
+      std::make_unique<Engine::Impl>(options.threads > 0 ? options.threads : GetCpuInfo().cores, Kernels());
   LINNET_ASSIGN(impl->config, ConfigFromJson({config->dump(), "", ""}));
   const std::unique_ptr<TensorSource> source = HashedWeights(impl->config);
   LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *source, source.get(), impl->pool, {}));
@@ -58,9 +59,12 @@ Result<std::unique_ptr<Engine>> MakeLargeEngine(const Json& description, const P
 }
 
 // The picture and the sound of the mixed prompt are hashed as well; their first values are stored.
-Result<Prompt> MixedPrompt(const GoldenFile& golden, const ModelConfig& config, std::vector<ProbeResult>& probes) {
-  for (const char* name : {"in.mixed.input_ids", "in.mixed.mm_token_type_ids", "in.mixed.positions", "in.patches.head", "in.samples.head"}) {
-    if (!golden.contains(name)) return Fail(ErrorCode::kBadFile, std::string("large.safetensors: has no ") + name);
+Result<Prompt> MixedPrompt(const GoldenFile& golden, const ModelConfig& config,
+                           std::vector<ProbeResult>& probes) {
+  for (const char* name : {"in.mixed.input_ids", "in.mixed.mm_token_type_ids", "in.mixed.positions",
+                           "in.patches.head", "in.samples.head"}) {
+    if (!golden.contains(name))
+      return Fail(ErrorCode::kBadFile, std::string("large.safetensors: has no ") + name);
   }
   Prompt prompt;
   prompt.ids = golden.at("in.mixed.input_ids").integers;
@@ -75,15 +79,17 @@ Result<Prompt> MixedPrompt(const GoldenFile& golden, const ModelConfig& config, 
   AudioInput clip;
   clip.samples.resize(1280);
   HashedValues("in.samples", 0, 0.0f, 0.25f, clip.samples);
-  probes.push_back(Compare("in.patches.head", std::span(image.patches).first(8), golden.at("in.patches.head"), {}));
-  probes.push_back(Compare("in.samples.head", std::span(clip.samples).first(8), golden.at("in.samples.head"), {}));
+  probes.push_back(
+      Compare("in.patches.head", std::span(image.patches).first(8), golden.at("in.patches.head"), {}));
+  probes.push_back(
+      Compare("in.samples.head", std::span(clip.samples).first(8), golden.at("in.samples.head"), {}));
   prompt.images.push_back(std::move(image));
   prompt.clips.push_back(std::move(clip));
   return prompt;
 }
 
-void CompareAll(const GoldenFile& golden, const std::string& prefix, RowRecorder& recorder, Tolerance tolerance,
-                std::vector<ProbeResult>& probes) {
+void CompareAll(const GoldenFile& golden, const std::string& prefix, RowRecorder& recorder,
+                Tolerance tolerance, std::vector<ProbeResult>& probes) {
   for (const auto& [name, expected] : golden) {
     if (!name.starts_with(prefix)) continue;
     probes.push_back(Compare(name, recorder.Values(name.substr(prefix.size())), expected, tolerance));
@@ -101,7 +107,8 @@ Result<std::unique_ptr<Session>> OpenSession(Engine& engine, MaskRule rule, Prob
   return session;
 }
 
-Status RunMixed(Engine& engine, const GoldenFile& golden, Tolerance tolerance, std::vector<ProbeResult>& probes) {
+Status RunMixed(Engine& engine, const GoldenFile& golden, Tolerance tolerance,
+                std::vector<ProbeResult>& probes) {
   LINNET_ASSIGN(const Prompt prompt, MixedPrompt(golden, engine.config(), probes));
   const int64_t tokens = static_cast<int64_t>(prompt.ids.size());
   const auto image = std::find(prompt.types.begin(), prompt.types.end(), TokenType::kImage);
@@ -119,16 +126,19 @@ Status RunMixed(Engine& engine, const GoldenFile& golden, Tolerance tolerance, s
     const size_t width = static_cast<size_t>(engine.config().hidden_size);
     if (rule == MaskRule::kB || soft.size() != 2 * width) continue;
     if (golden.contains("out.mixed.soft_image_row5")) {
-      probes.push_back(Compare("out.mixed.soft_image_row5", soft.first(width), golden.at("out.mixed.soft_image_row5"), tolerance));
+      probes.push_back(Compare("out.mixed.soft_image_row5", soft.first(width),
+                               golden.at("out.mixed.soft_image_row5"), tolerance));
     }
     if (golden.contains("out.mixed.soft_audio_row1")) {
-      probes.push_back(Compare("out.mixed.soft_audio_row1", soft.last(width), golden.at("out.mixed.soft_audio_row1"), tolerance));
+      probes.push_back(Compare("out.mixed.soft_audio_row1", soft.last(width),
+                               golden.at("out.mixed.soft_audio_row1"), tolerance));
     }
   }
   return {};
 }
 
-Status RunLong(Engine& engine, const GoldenFile& golden, Tolerance tolerance, std::vector<ProbeResult>& probes) {
+Status RunLong(Engine& engine, const GoldenFile& golden, Tolerance tolerance,
+               std::vector<ProbeResult>& probes) {
   if (!golden.contains("in.long.input_ids")) return {};
   const std::vector<int32_t>& ids = golden.at("in.long.input_ids").integers;
   const int64_t last = static_cast<int64_t>(ids.size()) - 1;
@@ -147,8 +157,10 @@ Result<std::vector<ProbeResult>> Run(const fs::path& root, const ParityOptions& 
   LINNET_ASSIGN(const Json description, ParseJson(file.bytes(), "large.json"));
   if (!description.is_object()) return Fail(ErrorCode::kBadFile, "large.json: is not an object");
   Tolerance tolerance;
-  if (const auto it = description.find("rtol"); it != description.end() && it->is_number()) tolerance.rtol = *it;
-  if (const auto it = description.find("atol"); it != description.end() && it->is_number()) tolerance.atol = *it;
+  if (const auto it = description.find("rtol"); it != description.end() && it->is_number())
+    tolerance.rtol = *it;
+  if (const auto it = description.find("atol"); it != description.end() && it->is_number())
+    tolerance.atol = *it;
   LINNET_ASSIGN(const GoldenFile golden, ReadGolden(root / "model" / "large.safetensors"));
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, MakeLargeEngine(description, options));
   std::vector<ProbeResult> probes;

@@ -29,7 +29,8 @@ class Recorder : public Probe {
   void See(std::string_view name, int64_t layer, Rows rows) override {
     const std::string key = (layer < 0 ? "" : "layer" + std::to_string(layer) + ".") + std::string(name);
     std::vector<float>& values = values_[key];
-    for (int64_t r = 0; r < rows.rows; ++r) values.insert(values.end(), rows.row(r), rows.row(r) + rows.width);
+    for (int64_t r = 0; r < rows.rows; ++r)
+      values.insert(values.end(), rows.row(r), rows.row(r) + rows.width);
   }
   void Clear() { values_.clear(); }
   const std::vector<float>* Find(const std::string& name) const {
@@ -117,7 +118,8 @@ Prompt PromptOf(const Case& c) {
   return prompt;
 }
 
-Result<std::unique_ptr<Session>> NewSession(const Case& c, MaskRule rule, Recorder& recorder, int64_t tokens) {
+Result<std::unique_ptr<Session>> NewSession(const Case& c, MaskRule rule, Recorder& recorder,
+                                            int64_t tokens) {
   SessionOptions options;
   options.kv = KvType::kF32;
   options.context = std::min<int64_t>(c.config().max_position_embeddings, tokens + 64);
@@ -144,7 +146,8 @@ std::vector<float> RopeReference(const Case& c, bool sliding, bool cosine, int64
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t i = 0; i < 2 * pairs; ++i) {
       const int64_t place = i < pairs ? i : dim / 2 + i - pairs;
-      table[static_cast<size_t>(t * dim + place)] = (cosine ? cos : sin)[static_cast<size_t>(t * pairs + i % pairs)];
+      table[static_cast<size_t>(t * dim + place)] =
+          (cosine ? cos : sin)[static_cast<size_t>(t * pairs + i % pairs)];
     }
   }
   return table;
@@ -159,7 +162,8 @@ void CompareRecorded(const Case& c, const std::string& prefix, const Recorder& r
     if (prefix == "out." && (key.starts_with("A.") || key.starts_with("B."))) continue;
     if (key.starts_with("rope.")) {
       const bool sliding = key.starts_with("rope.sliding");
-      probes.push_back(Compare(name, RopeReference(c, sliding, key.ends_with("cos"), tokens), expected, c.tolerance));
+      probes.push_back(
+          Compare(name, RopeReference(c, sliding, key.ends_with("cos"), tokens), expected, c.tolerance));
       continue;
     }
     const std::vector<float>* found = recorder.Find(key);
@@ -226,8 +230,10 @@ Result<std::vector<ProbeResult>> RunGreedy(const Case& c) {
   return probes;
 }
 
-void ComparePrefixed(const Case& c, const std::string& prefix, const Recorder& recorder, std::vector<ProbeResult>& probes) {
-  if (std::any_of(c.golden.begin(), c.golden.end(), [&](const auto& i) { return i.first.starts_with(prefix); })) {
+void ComparePrefixed(const Case& c, const std::string& prefix, const Recorder& recorder,
+                     std::vector<ProbeResult>& probes) {
+  if (std::any_of(c.golden.begin(), c.golden.end(),
+                  [&](const auto& i) { return i.first.starts_with(prefix); })) {
     CompareRecorded(c, prefix, recorder, 0, probes);
   }
 }
@@ -240,9 +246,10 @@ Result<std::vector<ProbeResult>> RunSoft(const Case& c) {
   std::vector<float> soft, video;
   const auto embed = [&](const ImageInput& image, Probe* probe) {
     soft.assign(static_cast<size_t>(image.rows * width), 0.0f);
-    EmbedImage(engine.context, engine.config.vision, engine.weights.vision,
-               MakeRows(const_cast<float*>(image.patches.data()), image.rows, engine.config.vision.patch_values()),
-               image.positions, MakeRows(soft.data(), image.rows, width), probe);
+    EmbedImage(
+        engine.context, engine.config.vision, engine.weights.vision,
+        MakeRows(const_cast<float*>(image.patches.data()), image.rows, engine.config.vision.patch_values()),
+        image.positions, MakeRows(soft.data(), image.rows, width), probe);
   };
   const std::vector<ImageInput> images = Pictures(c, "image");
   for (size_t i = 0; i < images.size(); ++i) {
@@ -254,7 +261,8 @@ Result<std::vector<ProbeResult>> RunSoft(const Case& c) {
     embed(frame, nullptr);
     video.insert(video.end(), soft.begin(), soft.end());
   }
-  if (const GoldenTensor* expected = c.Find("out.soft")) probes.push_back(Compare("out.soft", video, *expected, c.tolerance));
+  if (const GoldenTensor* expected = c.Find("out.soft"))
+    probes.push_back(Compare("out.soft", video, *expected, c.tolerance));
   const std::vector<AudioInput> clips = Clips(c);
   for (size_t i = 0; i < clips.size(); ++i) {
     Recorder recorder;
@@ -263,8 +271,8 @@ Result<std::vector<ProbeResult>> RunSoft(const Case& c) {
     std::vector<float> frames(static_cast<size_t>(rows * samples));
     soft.assign(static_cast<size_t>(rows * width), 0.0f);
     FrameSamples(clips[i].samples, MakeRows(frames.data(), rows, samples));
-    EmbedAudio(engine.context, engine.config.audio, engine.weights.audio, MakeRows(frames.data(), rows, samples),
-               MakeRows(soft.data(), rows, width), &recorder);
+    EmbedAudio(engine.context, engine.config.audio, engine.weights.audio,
+               MakeRows(frames.data(), rows, samples), MakeRows(soft.data(), rows, width), &recorder);
     ComparePrefixed(c, "out.clip" + std::to_string(i) + ".", recorder, probes);
   }
   return probes;
@@ -340,7 +348,8 @@ Status RunModelCases(const fs::path& root, const ParityOptions& options, const C
     LINNET_ASSIGN(const MappedFile file, MappedFile::Open(index));
     LINNET_ASSIGN(const Json cases, ParseJson(file.bytes(), index.string()));
     if (!cases.is_object() || !cases.contains("cases") || !cases["cases"].is_array()) {
-      return Fail(ErrorCode::kBadFile, index.string() + ": has no list named \"cases\"", "see docs/parity.md");
+      return Fail(ErrorCode::kBadFile, index.string() + ": has no list named \"cases\"",
+                  "see docs/parity.md");
     }
     Engines engines(options);
     for (const Json& entry : cases["cases"]) {

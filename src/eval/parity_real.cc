@@ -27,9 +27,9 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr Tolerance kLogits = {0, 1e-3};
-constexpr float kDecided = 0.05f;       // a smaller distance between the two best logits decides nothing
-constexpr double kKlBound = 2e-3;       // mean divergence of the quantised kernels from float32 weights
-constexpr double kNllBound = 0.01;      // change of the mean negative log likelihood
+constexpr float kDecided = 0.05f;   // a smaller distance between the two best logits decides nothing
+constexpr double kKlBound = 2e-3;   // mean divergence of the quantised kernels from float32 weights
+constexpr double kNllBound = 0.01;  // change of the mean negative log likelihood
 
 std::string Text(const Json& object, const char* key) {
   const auto it = object.find(key);
@@ -39,7 +39,8 @@ std::string Text(const Json& object, const char* key) {
 // Why the cases cannot be run with this model; empty if they can.
 std::string WhyNot(const fs::path& model, const Json& index) {
   const std::string wanted = Text(index, "sha256");
-  if (model.empty()) return fmt::format("needs --model {} (docs/quality.md says where it is)", Text(index, "model"));
+  if (model.empty())
+    return fmt::format("needs --model {} (docs/quality.md says where it is)", Text(index, "model"));
   std::error_code ignored;
   if (!fs::is_regular_file(model, ignored)) return fmt::format("{} is not a file", model.string());
   const auto file = MappedFile::Open(model);
@@ -51,7 +52,8 @@ std::string WhyNot(const fs::path& model, const Json& index) {
 }
 
 // A golden tensor of a kind and number of elements, or an error that names it.
-Result<const GoldenTensor*> Need(const GoldenFile& golden, const std::string& name, bool integer, int64_t elements) {
+Result<const GoldenTensor*> Need(const GoldenFile& golden, const std::string& name, bool integer,
+                                 int64_t elements) {
   const auto it = golden.find(name);
   if (it == golden.end()) return Fail(ErrorCode::kBadFile, "the tensor " + name + " is missing");
   if (it->second.integer != integer || (elements >= 0 && it->second.elements() != elements)) {
@@ -66,21 +68,25 @@ struct Measured {
 };
 
 // Feeds all ids and keeps of every row what the reference kept.
-Result<Measured> Measure(ScoringSession& session, std::span<const int32_t> ids, std::span<const int32_t> top_ids) {
+Result<Measured> Measure(ScoringSession& session, std::span<const int32_t> ids,
+                         std::span<const int32_t> top_ids) {
   Measured measured;
   const size_t count = top_ids.size() / ids.size();
   for (size_t begin = 0; begin < ids.size(); begin += ScoringSession::kRows) {
     const size_t rows = std::min<size_t>(ScoringSession::kRows, ids.size() - begin);
     LINNET_ASSIGN(const Rows logits, session.Feed(ids.subspan(begin, rows)));
     for (size_t t = begin; t < begin + rows; ++t) {
-      const std::span<const float> row{logits.row(static_cast<int64_t>(t - begin)), static_cast<size_t>(logits.width)};
+      const std::span<const float> row{logits.row(static_cast<int64_t>(t - begin)),
+                                       static_cast<size_t>(logits.width)};
       for (const int32_t id : top_ids.subspan(t * count, count)) {
-        if (id < 0 || id >= logits.width) return Fail(ErrorCode::kBadFile, fmt::format("out.top_ids holds {}", id));
+        if (id < 0 || id >= logits.width)
+          return Fail(ErrorCode::kBadFile, fmt::format("out.top_ids holds {}", id));
         measured.top_logits.push_back(row[static_cast<size_t>(id)]);
       }
       const double log_sum = LogSumExp(row);
       measured.log_sums.push_back(static_cast<float>(log_sum));
-      if (t + 1 < ids.size()) measured.nll.push_back(static_cast<float>(log_sum - row[static_cast<size_t>(ids[t + 1])]));
+      if (t + 1 < ids.size())
+        measured.nll.push_back(static_cast<float>(log_sum - row[static_cast<size_t>(ids[t + 1])]));
       if (t + 1 == ids.size()) measured.last.assign(row.begin(), row.end());
     }
   }
@@ -98,7 +104,8 @@ Result<ProbeResult> CompareGreedy(Session& session, const GoldenTensor& expected
     LINNET_TRY(session.Feed(std::span<const int32_t>(&expected.integers[step], 1)));
   }
   ProbeResult result = CompareIntegers("out.greedy_ids", found, decided);
-  if (result.note.empty()) result.note = fmt::format("{} of {} steps are decided", found.size(), expected.elements());
+  if (result.note.empty())
+    result.note = fmt::format("{} of {} steps are decided", found.size(), expected.elements());
   return result;
 }
 
@@ -120,10 +127,11 @@ Result<std::vector<ProbeResult>> RunCase(const fs::path& file, const std::string
   const int64_t steps = golden.contains("out.greedy_ids") ? golden.at("out.greedy_ids").elements() : 0;
   LINNET_ASSIGN(ScoringSession session, ScoringSession::Open(engine, tokens + steps));
   LINNET_ASSIGN(const Measured measured, Measure(session, ids->integers, top_ids->integers));
-  const std::pair<const char*, const std::vector<float>*> outputs[] = {{"out.top_logits", &measured.top_logits},
-                                                                       {"out.logsumexp", &measured.log_sums},
-                                                                       {"out.nll", &measured.nll},
-                                                                       {"out.logits.last", &measured.last}};
+  const std::pair<const char*, const std::vector<float>*> outputs[] = {
+      {"out.top_logits", &measured.top_logits},
+      {"out.logsumexp", &measured.log_sums},
+      {"out.nll", &measured.nll},
+      {"out.logits.last", &measured.last}};
   for (const auto& [name, found] : outputs) {
     if (golden.contains(name)) probes.push_back(Compare(name, *found, golden.at(name), kLogits));
   }
@@ -137,7 +145,8 @@ Result<std::vector<ProbeResult>> RunCase(const fs::path& file, const std::string
 }
 
 ProbeResult Bounded(std::string name, double deviation, double bound) {
-  return {std::move(name), deviation, bound, deviation <= bound, deviation <= bound ? "" : "is beyond its bound"};
+  return {std::move(name), deviation, bound, deviation <= bound,
+          deviation <= bound ? "" : "is beyond its bound"};
 }
 
 // The model in both forms, each read when a case wants it.
@@ -165,16 +174,18 @@ class RealModel {
   std::unique_ptr<Engine> exact_, quantised_, one_thread_;
 };
 
-Result<std::vector<ProbeResult>> RunKernels(const std::vector<std::string>& texts, RealModel& model, std::string& note) {
+Result<std::vector<ProbeResult>> RunKernels(const std::vector<std::string>& texts, RealModel& model,
+                                            std::string& note) {
   LINNET_ASSIGN(Engine * exact, model.Exact());
   LINNET_ASSIGN(Engine * quantised, model.Quantised());
   std::vector<TokenText> tokens;
   for (const std::string& text : texts) tokens.push_back({"real", quantised->tokenizer().Encode(text)});
   LINNET_ASSIGN(const PerplexityResult result, MeasurePerplexity(*quantised, exact, tokens, {}));
   const ModelComparison& comparison = *result.total.comparison;
-  note = fmt::format("{} tokens, KL mean {:.2g}, 99 % {:.2g}, max {:.2g}; top-1 {:.2f} %; nll {:.5f} for {:.5f}",
-                     result.total.tokens, comparison.kl_mean, comparison.kl_99, comparison.kl_max,
-                     100 * comparison.top1, result.total.mean_nll, comparison.reference_nll);
+  note =
+      fmt::format("{} tokens, KL mean {:.2g}, 99 % {:.2g}, max {:.2g}; top-1 {:.2f} %; nll {:.5f} for {:.5f}",
+                  result.total.tokens, comparison.kl_mean, comparison.kl_99, comparison.kl_max,
+                  100 * comparison.top1, result.total.mean_nll, comparison.reference_nll);
   return std::vector<ProbeResult>{
       Bounded("mean KL divergence", comparison.kl_mean, kKlBound),
       Bounded("change of mean nll", std::fabs(result.total.mean_nll - comparison.reference_nll), kNllBound)};
@@ -205,9 +216,12 @@ void Send(const CaseSink& sink, const std::string& name, Result<std::vector<Prob
 Result<Json> ReadIndex(const fs::path& path) {
   LINNET_ASSIGN(const MappedFile file, MappedFile::Open(path));
   LINNET_ASSIGN(Json index, ParseJson(file.bytes(), path.string()));
-  const bool whole = index.is_object() && index.contains("cases") && index["cases"].is_array() &&
-                     std::all_of(index["cases"].begin(), index["cases"].end(), [](const Json& c) { return c.is_object(); });
-  if (!whole) return Fail(ErrorCode::kBadFile, path.string() + ": has no list of objects named \"cases\"", "see docs/parity.md");
+  const bool whole =
+      index.is_object() && index.contains("cases") && index["cases"].is_array() &&
+      std::all_of(index["cases"].begin(), index["cases"].end(), [](const Json& c) { return c.is_object(); });
+  if (!whole)
+    return Fail(ErrorCode::kBadFile, path.string() + ": has no list of objects named \"cases\"",
+                "see docs/parity.md");
   return index;
 }
 
@@ -243,7 +257,8 @@ Status RunRealCases(const fs::path& root, const ParityOptions& options, const Ca
     if (entry != nullptr) {
       const auto exact = model.Exact();
       if (!exact) return std::unexpected(exact.error());
-      const fs::path file = root / "real" / (fs::path(Text(*entry, "name")).filename().string() + ".safetensors");
+      const fs::path file =
+          root / "real" / (fs::path(Text(*entry, "name")).filename().string() + ".safetensors");
       Send(sink, name, RunCase(file, Text(*entry, "text"), **exact));
     } else if (name == "real/kernels") {
       auto probes = RunKernels(texts, model, note);

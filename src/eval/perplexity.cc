@@ -14,7 +14,9 @@ namespace {
 
 constexpr int64_t kDefaultContext = 2048;
 
-std::span<const float> RowOf(const Rows& rows, int64_t r) { return {rows.row(r), static_cast<size_t>(rows.width)}; }
+std::span<const float> RowOf(const Rows& rows, int64_t r) {
+  return {rows.row(r), static_cast<size_t>(rows.width)};
+}
 
 // One predicted token beside the reference.
 struct Divergence {
@@ -26,7 +28,11 @@ struct Divergence {
 class Meter {
  public:
   Meter(Engine& tested, Engine* reference, int64_t context, KvType kv)
-      : tested_(tested), reference_(reference), context_(context), kv_(kv), bos_(tested.config().tokens.bos) {}
+      : tested_(tested),
+        reference_(reference),
+        context_(context),
+        kv_(kv),
+        bos_(tested.config().tokens.bos) {}
 
   Status Open() {
     LINNET_ASSIGN(ScoringSession session, ScoringSession::Open(tested_, context_, kv_));
@@ -54,7 +60,8 @@ class Meter {
     nll_sum_ += score.mean_nll;
     tokens_ += score.tokens;
     if (score.tokens == 0) {
-      return Fail(ErrorCode::kInvalidArgument, text.name + " is too short to predict anything", "give more text");
+      return Fail(ErrorCode::kInvalidArgument, text.name + " is too short to predict anything",
+                  "give more text");
     }
     score.mean_nll /= static_cast<double>(score.tokens);
     if (other_) score.comparison = Comparison(before);
@@ -91,7 +98,8 @@ class Meter {
 
   // Predicts ids [first, size) of a window, each from those before it.
   Status ScoreWindow(std::span<const int32_t> ids, int64_t first, TextScore& score) {
-    const int64_t last_input = static_cast<int64_t>(ids.size()) - 1;  // the last token predicts nothing that is known
+    const int64_t last_input =
+        static_cast<int64_t>(ids.size()) - 1;  // the last token predicts nothing that is known
     const std::span<const int32_t> context = ids.first(static_cast<size_t>(first - 1));
     LINNET_TRY(session_->session().Truncate(0));
     LINNET_TRY(session_->Skip(context));
@@ -129,7 +137,8 @@ class Meter {
   }
 
   void Compare(std::span<const float> reference, std::span<const float> tested, int32_t next) {
-    divergences_.push_back({static_cast<float>(KlDivergence(reference, tested)), Argmax(reference) == Argmax(tested),
+    divergences_.push_back({static_cast<float>(KlDivergence(reference, tested)),
+                            Argmax(reference) == Argmax(tested),
                             LogSumExp(reference) - reference[static_cast<size_t>(next)]});
   }
 
@@ -179,8 +188,9 @@ std::vector<ScoringWindow> ScoringWindows(int64_t ids, int64_t room) {
   return windows;
 }
 
-Result<PerplexityResult> MeasurePerplexity(Engine& tested, Engine* reference, std::span<const TokenText> texts,
-                                           const PerplexityOptions& options, const Progress& progress) {
+Result<PerplexityResult> MeasurePerplexity(Engine& tested, Engine* reference,
+                                           std::span<const TokenText> texts, const PerplexityOptions& options,
+                                           const Progress& progress) {
   PerplexityResult result;
   LINNET_ASSIGN(result.context, ContextOf(tested, reference, options.context));
   Meter meter(tested, reference, result.context, options.kv);
@@ -189,7 +199,8 @@ Result<PerplexityResult> MeasurePerplexity(Engine& tested, Engine* reference, st
   for (const TokenText& text : texts) all += static_cast<int64_t>(text.ids.size());
   for (const TokenText& text : texts) {
     const auto done = [&](int64_t tokens) {
-      if (progress && all > 0) progress(static_cast<double>(before + tokens) / static_cast<double>(all), text.name);
+      if (progress && all > 0)
+        progress(static_cast<double>(before + tokens) / static_cast<double>(all), text.name);
     };
     LINNET_ASSIGN(TextScore score, meter.Score(text, done));
     before += static_cast<int64_t>(text.ids.size());

@@ -1,4 +1,5 @@
-// `linnet perplexity`: how well a model predicts given texts, and how far its distributions are from another's.
+// `linnet perplexity`: how well a model predicts given texts, and how far its distributions are from
+// another's.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +24,12 @@ struct ScoringWindow {
   int64_t first = 0, last = 0, scored = 0;
 };
 
-// Cuts a text into windows of at most `room` ids. Every id counts exactly once, and behind the first window each has at
-// least half a window of text before it. REQUIRES: room >= 1.
+// Cuts a text into windows of at most `room` ids. Every id counts exactly once, and behind the first window
+// each has at least half a window of text before it. REQUIRES: room >= 1.
 std::vector<ScoringWindow> ScoringWindows(int64_t ids, int64_t room);
 
 struct PerplexityOptions {
-  int64_t context = 0;  // tokens the model sees at once; 0 = the model's maximum, at most 2048
+  int64_t context = 0;       // tokens the model sees at once; 0 = the model's maximum, at most 2048
   KvType kv = KvType::kF32;  // of the tested model; the reference's is float32
 };
 
@@ -54,10 +55,11 @@ struct PerplexityResult {
   TextScore total;  // over the tokens of all texts
 };
 
-// `reference` may be null. Memory beside the models and their caches: kRows rows of logits each, and 16 bytes a token.
-// Errors, kInvalidArgument: a text without tokens, a context the model does not have, vocabularies of different size;
-// kBadFile: a model that computes no usable number.
-Result<PerplexityResult> MeasurePerplexity(Engine& tested, Engine* reference, std::span<const TokenText> texts,
-                                           const PerplexityOptions& options, const Progress& progress = {});
+// `reference` may be null. Memory beside the models and their caches: kRows rows of logits each, and 16 bytes
+// a token. Errors, kInvalidArgument: a text without tokens, a context the model does not have, vocabularies
+// of different size; kBadFile: a model that computes no usable number.
+Result<PerplexityResult> MeasurePerplexity(Engine& tested, Engine* reference,
+                                           std::span<const TokenText> texts, const PerplexityOptions& options,
+                                           const Progress& progress = {});
 
 }  // namespace linnet

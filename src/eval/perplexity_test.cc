@@ -115,9 +115,11 @@ TEST(Perplexity, ComparesWithAReference) {
   const ModelComparison& second = *different->texts[1].comparison;
   EXPECT_NEAR(different->total.comparison->kl_mean, (60 * first.kl_mean + 20 * second.kl_mean) / 80, 1e-12);
   EXPECT_NEAR(different->total.comparison->top1, (60 * first.top1 + 20 * second.top1) / 80, 1e-12);
-  EXPECT_NEAR(different->total.comparison->reference_nll, (60 * first.reference_nll + 20 * second.reference_nll) / 80, 1e-12);
+  EXPECT_NEAR(different->total.comparison->reference_nll,
+              (60 * first.reference_nll + 20 * second.reference_nll) / 80, 1e-12);
   EXPECT_EQ(different->total.comparison->kl_max, std::max(first.kl_max, second.kl_max));
-  EXPECT_EQ(different->texts[0].comparison->kl_mean, MeasurePerplexity(*engine, other.get(), texts, {})->total.comparison->kl_mean);
+  EXPECT_EQ(different->texts[0].comparison->kl_mean,
+            MeasurePerplexity(*engine, other.get(), texts, {})->total.comparison->kl_mean);
 }
 
 TEST(Perplexity, RefusesWhatItCannotMeasure) {

@@ -22,8 +22,8 @@ class ScoringSession {
   // Room for `context` tokens. Errors: those of Engine::NewSession.
   static Result<ScoringSession> Open(Engine& engine, int64_t context, KvType kv = KvType::kF32);
 
-  // Appends 1 to kRows ids. The result is (ids, V), after the soft-cap and before suppression, valid until the next
-  // call. Errors: those of Session::Feed.
+  // Appends 1 to kRows ids. The result is (ids, V), after the soft-cap and before suppression, valid until
+  // the next call. Errors: those of Session::Feed.
   Result<Rows> Feed(std::span<const int32_t> ids);
   // Appends ids whose logits nobody wants; any number, also none.
   Status Skip(std::span<const int32_t> ids);

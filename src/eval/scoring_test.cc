@@ -37,7 +37,8 @@ TEST(Scoring, EveryRowHasTheLogitsOfASingleStep) {
   auto rows = ScoringSession::Open(**engine, 100), steps = ScoringSession::Open(**engine, 100);
   ASSERT_TRUE(rows && steps);
   for (size_t begin = 0; begin < ids.size(); begin += ScoringSession::kRows) {
-    const auto part = std::span(ids).subspan(begin, std::min<size_t>(ScoringSession::kRows, ids.size() - begin));
+    const auto part =
+        std::span(ids).subspan(begin, std::min<size_t>(ScoringSession::kRows, ids.size() - begin));
     const auto together = rows->Feed(part);
     ASSERT_TRUE(together);
     ASSERT_EQ(together->rows, static_cast<int64_t>(part.size()));

@@ -132,14 +132,16 @@ Result<uint64_t> TensorBytes(Dtype dtype, std::span<const int64_t> shape) {
 Result<uint64_t> PackedBytes(Dtype dtype, std::span<const int64_t> shape) {
   const DtypeInfo& info = GetDtypeInfo(dtype);
   if (shape.size() != 2 || info.panel_bytes == 0) {
-    return Fail(ErrorCode::kBadFile, fmt::format("of {} and the shape {} cannot be packed", info.name, ShapeText(shape)),
+    return Fail(ErrorCode::kBadFile,
+                fmt::format("of {} and the shape {} cannot be packed", info.name, ShapeText(shape)),
                 "the file is damaged");
   }
   LINNET_ASSIGN(const uint64_t unpacked, TensorBytes(dtype, shape));
   if (unpacked == 0) return uint64_t{0};
   constexpr uint64_t kRows = 16;
   const uint64_t panels = (static_cast<uint64_t>(shape[0]) + kRows - 1) / kRows;
-  return panels * (static_cast<uint64_t>(shape[1] / info.block_elements) * static_cast<uint64_t>(info.panel_bytes));
+  return panels *
+         (static_cast<uint64_t>(shape[1] / info.block_elements) * static_cast<uint64_t>(info.panel_bytes));
 }
 
 std::string ShapeText(std::span<const int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }

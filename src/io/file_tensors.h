@@ -70,7 +70,8 @@ class FileTensors : public TensorSource {
 // that does not consist of whole blocks.
 Result<uint64_t> TensorBytes(Dtype dtype, std::span<const int64_t> shape);
 
-// The same of a matrix packed in panels of sixteen rows. Further errors: no matrix, a format that cannot be packed.
+// The same of a matrix packed in panels of sixteen rows. Further errors: no matrix, a format that cannot be
+// packed.
 Result<uint64_t> PackedBytes(Dtype dtype, std::span<const int64_t> shape);
 
 // "[3840, 4096]"

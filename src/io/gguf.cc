@@ -148,7 +148,8 @@ Result<RawTensor> ReadTensorInfo(Cursor& cursor) {
         "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K can be read (no IQ formats)");
   }
   raw.info.dtype = *dtype;
-  const auto bytes = raw.info.packed ? PackedBytes(*dtype, raw.info.shape) : TensorBytes(*dtype, raw.info.shape);
+  const auto bytes =
+      raw.info.packed ? PackedBytes(*dtype, raw.info.shape) : TensorBytes(*dtype, raw.info.shape);
   if (!bytes) return Prefixed(fmt::format("tensor \"{}\"", name), bytes.error());
   raw.info.bytes = *bytes;
   LINNET_ASSIGN(raw.offset, cursor.Number(8, raw.info.name));
@@ -198,7 +199,8 @@ Status Gguf::CheckPackedLayout() const {
   LINNET_ASSIGN(const std::optional<std::string_view> layout, metadata_.GetString(kGgufPackedLayout));
   if (!layout || *layout == kPackedLayout) return {};
   return Fail(ErrorCode::kUnsupported,
-              fmt::format("is packed as \"{}\", for another processor or version; this program reads \"{}\"", *layout, kPackedLayout),
+              fmt::format("is packed as \"{}\", for another processor or version; this program reads \"{}\"",
+                          *layout, kPackedLayout),
               "pack it again from the original: linnet convert ORIGINAL OUT.gguf --pack");
 }
 
@@ -254,13 +256,15 @@ Status Gguf::ReadTensors(std::span<const uint8_t> bytes, uint64_t position, uint
                               alignment),
                   kDamaged);
     }
-    if (raw.info.packed && (metadata_.Get(kGgufPackedLayout) == nullptr || *begin % kGgufPackedAlignment != 0)) {
-      return Fail(ErrorCode::kBadFile,
-                  fmt::format("tensor \"{}\" is packed, but {}", raw.info.name,
-                              *begin % kGgufPackedAlignment != 0
-                                  ? fmt::format("begins at {}, no multiple of {}", *begin, kGgufPackedAlignment)
-                                  : fmt::format("the key {} is missing", kGgufPackedLayout)),
-                  kDamaged);
+    if (raw.info.packed &&
+        (metadata_.Get(kGgufPackedLayout) == nullptr || *begin % kGgufPackedAlignment != 0)) {
+      return Fail(
+          ErrorCode::kBadFile,
+          fmt::format("tensor \"{}\" is packed, but {}", raw.info.name,
+                      *begin % kGgufPackedAlignment != 0
+                          ? fmt::format("begins at {}, no multiple of {}", *begin, kGgufPackedAlignment)
+                          : fmt::format("the key {} is missing", kGgufPackedLayout)),
+          kDamaged);
     }
     LINNET_TRY(AddTensor(std::move(raw.info), data_begin, *begin));
   }

@@ -37,8 +37,8 @@ class Gguf : public FileTensors {
   GgufMetadata metadata_;  // of the first part
 };
 
-// Matrices packed for the kernels have tensor types of their own, which no other program takes for rows, and the key
-// names their layout.
+// Matrices packed for the kernels have tensor types of their own, which no other program takes for rows, and
+// the key names their layout.
 inline constexpr uint32_t kGgufPackedType = 0x4c500000;  // plus the id of the number format
 inline constexpr std::string_view kGgufPackedLayout = "linnet.packed_layout";
 inline constexpr uint64_t kGgufPackedAlignment = 64;

@@ -169,7 +169,8 @@ Result<uint64_t> GgufWriter::Finish() {
   std::error_code error;
   std::filesystem::rename(part_, path_, error);
   if (error) {
-    return Fail(ErrorCode::kBadFile, "cannot rename " + part_.string() + " to " + path_.string() + ": " + error.message());
+    return Fail(ErrorCode::kBadFile,
+                "cannot rename " + part_.string() + " to " + path_.string() + ": " + error.message());
   }
   finished_ = true;
   return written_;

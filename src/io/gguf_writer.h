@@ -1,5 +1,5 @@
-// Writes a GGUF v3 file: metadata and tensor headers first, then the tensors' bytes in the same order. The file appears
-// under its name only when it is complete: until then it is PartPath(NAME) beside it.
+// Writes a GGUF v3 file: metadata and tensor headers first, then the tensors' bytes in the same order. The
+// file appears under its name only when it is complete: until then it is PartPath(NAME) beside it.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,8 @@ class GgufWriter {
   // A value as another file stores it.
   void AddValue(std::string_view key, const GgufValue& value);
 
-  // `shape` is outermost first. REQUIRES: the row length is a multiple of the format's block; what is `packed` is a
-  // matrix, and AddPackedLayout has been called.
+  // `shape` is outermost first. REQUIRES: the row length is a multiple of the format's block; what is
+  // `packed` is a matrix, and AddPackedLayout has been called.
   void AddTensor(std::string_view name, Dtype dtype, std::span<const int64_t> shape, bool packed = false);
   // The file may hold packed matrices (docs/formats.md).
   void AddPackedLayout();

@@ -1,5 +1,5 @@
-// Where named tensors come from: a safetensors file or a set of shards, a GGUF file, or a generator of synthetic
-// weights. Read-only and thread-safe after it has been opened.
+// Where named tensors come from: a safetensors file or a set of shards, a GGUF file, or a generator of
+// synthetic weights. Read-only and thread-safe after it has been opened.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,12 @@
 namespace linnet {
 
 struct TensorInfo {
-  std::string name;            // as the file spells it
+  std::string name;  // as the file spells it
   Dtype dtype = Dtype::kF32;
-  std::vector<int64_t> shape;  // row-major, outermost first: [out, in] for a matrix, whatever the file's own order
-  uint64_t bytes = 0;          // checked against the real file length when the source was opened
-  bool packed = false;         // a matrix in the kernels' own layout, for use in place: not rows
+  std::vector<int64_t>
+      shape;            // row-major, outermost first: [out, in] for a matrix, whatever the file's own order
+  uint64_t bytes = 0;   // checked against the real file length when the source was opened
+  bool packed = false;  // a matrix in the kernels' own layout, for use in place: not rows
 
   int64_t elements() const {
     int64_t n = 1;
@@ -36,8 +37,9 @@ class TensorSource {
   // nullptr if there is none of that name.
   virtual const TensorInfo* Find(std::string_view name) const = 0;
 
-  // The bytes [offset, offset + length) of a tensor's data. A mapped source returns a view of the file and leaves
-  // `scratch` alone; a generator fills `scratch` and returns a view of it. REQUIRES: the range lies in the tensor.
+  // The bytes [offset, offset + length) of a tensor's data. A mapped source returns a view of the file and
+  // leaves `scratch` alone; a generator fills `scratch` and returns a view of it. REQUIRES: the range lies in
+  // the tensor.
   virtual std::span<const uint8_t> Bytes(const TensorInfo& tensor, uint64_t offset, uint64_t length,
                                          std::vector<uint8_t>& scratch) const = 0;
 

@@ -11,7 +11,8 @@ struct Dot256 {
   template <bool kEightBit>
   static __m256i DotLanes(__m256i acc, __m256i w, __m256i q) {
     if constexpr (kEightBit) {
-      // The 16-bit pair sums of vpmaddubsw would saturate: products of 16-bit numbers instead, even and odd bytes apart.
+      // The 16-bit pair sums of vpmaddubsw would saturate: products of 16-bit numbers instead, even and odd
+      // bytes apart.
       const __m256i even = _mm256_madd_epi16(_mm256_and_si256(w, _mm256_set1_epi16(255)),
                                              _mm256_srai_epi16(_mm256_slli_epi16(q, 8), 8));
       const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(w, 8), _mm256_srai_epi16(q, 8));

@@ -14,7 +14,8 @@ struct Dot512 {
     __builtin_memcpy(&word, x, sizeof(word));
     const __m512i q = _mm512_set1_epi32(word);
     if constexpr (kEightBit) {
-      // The 16-bit pair sums of vpmaddubsw would saturate: products of 16-bit numbers instead, even and odd bytes apart.
+      // The 16-bit pair sums of vpmaddubsw would saturate: products of 16-bit numbers instead, even and odd
+      // bytes apart.
       const __m512i even = _mm512_madd_epi16(_mm512_and_si512(w, _mm512_set1_epi16(255)),
                                              _mm512_srai_epi16(_mm512_slli_epi16(q, 8), 8));
       const __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(w, 8), _mm512_srai_epi16(q, 8));

@@ -1,11 +1,13 @@
-// Products with cached keys and values in numbers of less than 32 bits. Several inputs of an output lie side by side (a
-// group: two bfloat16, four bytes) and are multiplied at once; a vector is sixteen outputs of one group.
+// Products with cached keys and values in numbers of less than 32 bits. Several inputs of an output lie side
+// by side (a group: two bfloat16, four bytes) and are multiplied at once; a vector is sixteen outputs of one
+// group.
 //
 //   keys     [16 keys a panel][E / group][16][group]    outputs are keys, inputs elements: scores
 //   values   [position / group][E][group]               outputs are elements, inputs positions: weighted sums
 //
-// Invariants: those of kernels.h. Pairs add their second product before their first, each fused: what the instruction for
-// bfloat16 pairs does. It takes numbers below 2^-126 for zero, so stores and pack_pairs hold none.
+// Invariants: those of kernels.h. Pairs add their second product before their first, each fused: what the
+// instruction for bfloat16 pairs does. It takes numbers below 2^-126 for zero, so stores and pack_pairs hold
+// none.
 #pragma once
 
 #include <stdint.h>
@@ -33,7 +35,8 @@ struct GroupedPanels {
 };
 
 // Rows of inputs in tiles of kInputRows, so that a step reads one line and not one of every row:
-//   (tiles, groups, kInputRows, group), a tile `tile_stride` elements long. Lanes of missing rows are never read.
+//   (tiles, groups, kInputRows, group), a tile `tile_stride` elements long. Lanes of missing rows are never
+//   read.
 struct InputTiles {
   const void* data;
   int64_t tile_stride;
@@ -60,8 +63,8 @@ struct PairProduct {
 // y[r][16p + lane] (+)= (sum over inputs of (w - 128) * x[r]) * (row_scale[r] * output_scale[16p + lane]).
 // REQUIRES: at most 2^16 inputs.
 struct ByteProduct {
-  GroupedPanels w;  // bytes, each 128 more than the number it stands for
-  InputTiles x;     // signed bytes
+  GroupedPanels w;            // bytes, each 128 more than the number it stands for
+  InputTiles x;               // signed bytes
   const float* row_scale;     // (rows)
   const int32_t* row_sum;     // (rows): the sum of x[r]
   const float* output_scale;  // null: 1
@@ -72,8 +75,8 @@ struct ByteProduct {
   Upcoming upcoming;
 };
 
-// A row as two rows of bytes, x ≈ high * scale[0] + low * scale[apart], fourteen bits in all. The low row is the
-// `apart`-th after the high one, in the tiles as in the scales and sums.
+// A row as two rows of bytes, x ≈ high * scale[0] + low * scale[apart], fourteen bits in all. The low row is
+// the `apart`-th after the high one, in the tiles as in the scales and sums.
 struct SplitRow {
   InputRow q;
   int64_t apart;
@@ -85,8 +88,9 @@ struct CacheKernels {
   // Elements as the pair product reads them: rounded to bfloat16, at most four bytes each. n is even.
   void (*pack_pairs)(const float* x, int64_t n, const InputRow& out);
   void (*pair_product)(const PairProduct&);
-  // Keys out of rows that serve values as well: `rows` holds elements of kRegroupKeys positions as values lie, of
-  // `row_width` elements a position, of which `k` become keys. REQUIRES: k is a multiple of the group.
+  // Keys out of rows that serve values as well: `rows` holds elements of kRegroupKeys positions as values
+  // lie, of `row_width` elements a position, of which `k` become keys. REQUIRES: k is a multiple of the
+  // group.
   void (*regroup_pairs)(const uint16_t* rows, int64_t row_width, int64_t k, uint16_t* keys);
 
   // REQUIRES: n is a multiple of kQuad.

@@ -40,7 +40,8 @@ struct PairCase {
     x[0] = 1e-39f;
   }
   float Weight(int64_t output, int64_t input) const {
-    return Bf16ToFloat(w[static_cast<size_t>(((output / 16 * groups + input / 2) * 16 + output % 16) * 2 + input % 2)]);
+    return Bf16ToFloat(
+        w[static_cast<size_t>(((output / 16 * groups + input / 2) * 16 + output % 16) * 2 + input % 2)]);
   }
   std::vector<float> Multiply(const CacheKernels& cache, bool accumulate) const {
     std::vector<float> packed(static_cast<size_t>(Tiles(rows) * groups * kInputRows * 2));
@@ -49,8 +50,13 @@ struct PairCase {
     for (int64_t r = 0; r < rows; ++r) {
       cache.pack_pairs(&x[static_cast<size_t>(r * 2 * groups)], 2 * groups, {packed.data(), stride, r});
     }
-    cache.pair_product({{w.data(), groups * 32, 32, groups, outputs}, {packed.data(), stride}, y.data(), outputs, rows,
-                        accumulate, {w.data(), 100}});
+    cache.pair_product({{w.data(), groups * 32, 32, groups, outputs},
+                        {packed.data(), stride},
+                        y.data(),
+                        outputs,
+                        rows,
+                        accumulate,
+                        {w.data(), 100}});
     return y;
   }
 };
@@ -61,12 +67,14 @@ TEST_P(CacheTables, PairProductsMatchDoublePrecisionAndScalarBits) {
       for (const int64_t rows : {1, 2, 3, 7, 8, 11, 33}) {
         const PairCase c(groups, outputs, rows);
         const std::vector<float> y = c.Multiply(tested(), true), reference = c.Multiply(scalar(), true);
-        ASSERT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * 4)) << groups << ", " << outputs << " x " << rows;
+        ASSERT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * 4))
+            << groups << ", " << outputs << " x " << rows;
         for (int64_t r = 0; r < rows; ++r) {
           for (int64_t o = 0; o < outputs; ++o) {
             double sum = 0.5, size = 0.5;
             for (int64_t i = 0; i < 2 * groups; ++i) {
-              const double term = double{c.Weight(o, i)} * Bf16ToFloat(FloatToBf16(c.x[static_cast<size_t>(r * 2 * groups + i)]));
+              const double term = double{c.Weight(o, i)} *
+                                  Bf16ToFloat(FloatToBf16(c.x[static_cast<size_t>(r * 2 * groups + i)]));
               sum += term, size += std::fabs(term);
             }
             ASSERT_NEAR(y[static_cast<size_t>(r * outputs + o)], sum, 1e-6 * size);
@@ -87,8 +95,13 @@ struct ByteCase {
   std::vector<int32_t> row_sum;
 
   ByteCase(int64_t g, int64_t o, int64_t r)
-      : groups(g), outputs(o), rows(r), w(static_cast<size_t>(((o + 15) / 16 * g + 1) * 64)),
-        x(static_cast<size_t>(Tiles(r) * g * kInputRows * 4)), row_scale(Random(r, 3)), output_scale(Random(o + 16, 4)) {
+      : groups(g),
+        outputs(o),
+        rows(r),
+        w(static_cast<size_t>(((o + 15) / 16 * g + 1) * 64)),
+        x(static_cast<size_t>(Tiles(r) * g * kInputRows * 4)),
+        row_scale(Random(r, 3)),
+        output_scale(Random(o + 16, 4)) {
     std::mt19937 rng(5);
     for (uint8_t& b : w) b = static_cast<uint8_t>(1 + rng() % 255);
     for (int8_t& b : x) b = static_cast<int8_t>(static_cast<int>(rng() % 255) - 127);
@@ -98,15 +111,25 @@ struct ByteCase {
     }
   }
   int Weight(int64_t output, int64_t input) const {
-    return w[static_cast<size_t>(((output / 16 * groups + input / 4) * 16 + output % 16) * 4 + input % 4)] - 128;
+    return w[static_cast<size_t>(((output / 16 * groups + input / 4) * 16 + output % 16) * 4 + input % 4)] -
+           128;
   }
   int Input(int64_t row, int64_t i) const {
-    return x[static_cast<size_t>(((row / kInputRows * groups + i / 4) * kInputRows + row % kInputRows) * 4 + i % 4)];
+    return x[static_cast<size_t>(((row / kInputRows * groups + i / 4) * kInputRows + row % kInputRows) * 4 +
+                                 i % 4)];
   }
   std::vector<float> Multiply(const CacheKernels& cache, const float* scales) const {
     std::vector<float> y(static_cast<size_t>(rows * outputs), 0.5f);
-    cache.byte_product({{w.data(), groups * 64, 64, groups, outputs}, {x.data(), groups * kInputRows * 4}, row_scale.data(),
-                        row_sum.data(), scales, y.data(), outputs, rows, true, {w.data(), 1000}});
+    cache.byte_product({{w.data(), groups * 64, 64, groups, outputs},
+                        {x.data(), groups * kInputRows * 4},
+                        row_scale.data(),
+                        row_sum.data(),
+                        scales,
+                        y.data(),
+                        outputs,
+                        rows,
+                        true,
+                        {w.data(), 1000}});
     return y;
   }
 };
@@ -118,12 +141,14 @@ TEST_P(CacheTables, ByteProductsAreExactAndMatchScalarBits) {
         const ByteCase c(groups, outputs, rows);
         for (const float* scales : {static_cast<const float*>(nullptr), c.output_scale.data()}) {
           const std::vector<float> y = c.Multiply(tested(), scales), reference = c.Multiply(scalar(), scales);
-          ASSERT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * 4)) << groups << ", " << outputs << " x " << rows;
+          ASSERT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * 4))
+              << groups << ", " << outputs << " x " << rows;
           for (int64_t i = 0; i < rows * outputs; ++i) {
             const int64_t r = i / outputs, o = i % outputs;
             int64_t sum = 0;
             for (int64_t k = 0; k < 4 * groups; ++k) sum += int64_t{c.Weight(o, k)} * c.Input(r, k);
-            const double scale = double{c.row_scale[static_cast<size_t>(r)]} * (scales == nullptr ? 1.0 : double{scales[o]});
+            const double scale =
+                double{c.row_scale[static_cast<size_t>(r)]} * (scales == nullptr ? 1.0 : double{scales[o]});
             ASSERT_NEAR(y[static_cast<size_t>(i)], 0.5 + static_cast<double>(sum) * scale,
                         2e-7 * (1 + std::fabs(static_cast<double>(sum) * scale)));
           }
@@ -136,7 +161,8 @@ TEST_P(CacheTables, ByteProductsAreExactAndMatchScalarBits) {
 TEST_P(CacheTables, RowsBecomeKeys) {
   for (const int64_t k : {4, 20, 64, 512}) {
     const int64_t width = k + 8;
-    std::vector<uint16_t> rows(static_cast<size_t>(kRegroupKeys * width)), keys(static_cast<size_t>(kRegroupKeys * k));
+    std::vector<uint16_t> rows(static_cast<size_t>(kRegroupKeys * width)),
+        keys(static_cast<size_t>(kRegroupKeys * k));
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<uint16_t>(i * 40503);
     tested().regroup_pairs(rows.data(), width, k, keys.data());
     std::vector<uint8_t> byte_rows(rows.size()), byte_keys(keys.size());
@@ -147,7 +173,9 @@ TEST_P(CacheTables, RowsBecomeKeys) {
         const auto key = [&](int64_t group) {
           return static_cast<size_t>(p / 16 * k * 16 + (e / group * 16 + p % 16) * group + e % group);
         };
-        const auto row = [&](int64_t group) { return static_cast<size_t>((p / group * width + e) * group + p % group); };
+        const auto row = [&](int64_t group) {
+          return static_cast<size_t>((p / group * width + e) * group + p % group);
+        };
         ASSERT_EQ(keys[key(2)], rows[row(2)]);
         ASSERT_EQ(byte_keys[key(4)], byte_rows[row(4)]);
       }
@@ -182,7 +210,8 @@ TEST_P(CacheTables, SplitRowsKeepFourteenBits) {
       const size_t at = static_cast<size_t>((i / 4 * kInputRows + 3) * 4 + i % 4);
       const int high = split.q[at], low = split.q[static_cast<size_t>(n * kInputRows) + at];
       high_sum += high, low_sum += low;
-      EXPECT_NEAR(high * split.scale[3] + low * split.scale[3 + kInputRows], x[static_cast<size_t>(i)], largest / 32000);
+      EXPECT_NEAR(high * split.scale[3] + low * split.scale[3 + kInputRows], x[static_cast<size_t>(i)],
+                  largest / 32000);
     }
     EXPECT_EQ(split.sum[3], high_sum);
     EXPECT_EQ(split.sum[3 + kInputRows], low_sum);
@@ -201,7 +230,8 @@ TEST_P(CacheTables, WeightsKeepSevenBits) {
   x[5] = 0.0f;
   const auto quantise = [&](const CacheKernels& cache) {
     std::pair<std::vector<int8_t>, std::pair<float, int32_t>> out{std::vector<int8_t>(64 * kInputRows), {}};
-    out.second.first = cache.quantise_weights(x.data(), factor.data(), 64, {out.first.data(), 64 * kInputRows, 6}, &out.second.second);
+    out.second.first = cache.quantise_weights(x.data(), factor.data(), 64,
+                                              {out.first.data(), 64 * kInputRows, 6}, &out.second.second);
     return out;
   };
   const auto [q, scale_and_sum] = quantise(tested());
@@ -211,7 +241,8 @@ TEST_P(CacheTables, WeightsKeepSevenBits) {
     const int byte = q[(i / 4 * kInputRows + 6) * 4 + i % 4];
     sum += byte;
     EXPECT_GE(byte, 0);
-    EXPECT_NEAR(static_cast<float>(byte) * scale_and_sum.first, x[i] * factor[i], 0.501f * scale_and_sum.first);
+    EXPECT_NEAR(static_cast<float>(byte) * scale_and_sum.first, x[i] * factor[i],
+                0.501f * scale_and_sum.first);
   }
   EXPECT_EQ(scale_and_sum.second, sum);
   x.assign(64, 0.0f);

@@ -87,8 +87,8 @@ std::vector<const KernelTable*> SupportedKernels() {
 const KernelTable& Kernels() { return *TheChoice().table; }
 
 Ahead AheadFor(int64_t rows) {
-  // AMD's own prefetchers follow the streams of a product that waits for memory; asking far beyond them costs a fifth of
-  // the rate. Of more rows the arithmetic keeps them from looking ahead.
+  // AMD's own prefetchers follow the streams of a product that waits for memory; asking far beyond them costs
+  // a fifth of the rate. Of more rows the arithmetic keeps them from looking ahead.
   constexpr int64_t kMemoryBoundRows = 3;
   if (GetCpuInfo().amd && rows <= kMemoryBoundRows) return {1024, 1024, 2};
   return {kMostAhead, 640, 4};

@@ -1,5 +1,5 @@
-// Chooses the kernel table once. The list is ordered, the first that the processor supports wins; the environment
-// variable LINNET_ISA names another one.
+// Chooses the kernel table once. The list is ordered, the first that the processor supports wins; the
+// environment variable LINNET_ISA names another one.
 #pragma once
 
 #include <string>

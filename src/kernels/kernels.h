@@ -1,13 +1,17 @@
-// The hot loops, one table of function pointers per instruction set. Nothing here knows of tensors or threads.
+// The hot loops, one table of function pointers per instruction set. Nothing here knows of tensors or
+// threads.
 //
 // Invariants:
-//  1. Every instruction set gives the same bits: all arithmetic is IEEE float32 (with explicit fused multiply-adds) or
+//  1. Every instruction set gives the same bits: all arithmetic is IEEE float32 (with explicit fused
+//  multiply-adds) or
 //     exact int32, on sixteen lanes, in one written order. The scalar table is the definition.
-//  2. The result for one row does not depend on how many rows share a call: each output has one accumulator that runs
+//  2. The result for one row does not depend on how many rows share a call: each output has one accumulator
+//  that runs
 //     along K in ascending order.
 //
-// A matrix (N, K) is stored as panels of 16 outputs. Inside a panel the data runs along K, so a product reads forward
-// only. Plain formats hold [k][16]; block formats hold [block][fields of 16 outputs], see panel_formats.inc.
+// A matrix (N, K) is stored as panels of 16 outputs. Inside a panel the data runs along K, so a product reads
+// forward only. Plain formats hold [k][16]; block formats hold [block][fields of 16 outputs], see
+// panel_formats.inc.
 #pragma once
 
 #include <stddef.h>
@@ -17,8 +21,8 @@
 
 namespace linnet {
 
-inline constexpr int kPanel = 16;   // outputs a panel, lanes a vector
-inline constexpr int kGroup = 4;    // bytes of one output that one integer product takes
+inline constexpr int kPanel = 16;     // outputs a panel, lanes a vector
+inline constexpr int kGroup = 4;      // bytes of one output that one integer product takes
 inline constexpr int kActBlock = 32;  // activations that share a scale
 
 enum class PanelFormat : uint8_t { kF32, kF16, kBf16, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ4K, kQ5K, kQ6K };
@@ -41,7 +45,8 @@ struct FloatProduct {
   bool accumulate;  // y holds the start values
 };
 
-// y[r][o] = sum over k of w[o * w_stride + k] * x[r * x_stride + k]: rows against rows, sixteen partial sums along k.
+// y[r][o] = sum over k of w[o * w_stride + k] * x[r * x_stride + k]: rows against rows, sixteen partial sums
+// along k.
 struct DotProduct {
   const void* w;     // float32, float16 or bfloat16 elements
   int64_t w_stride;  // in elements
@@ -54,20 +59,21 @@ struct DotProduct {
   int64_t rows;
 };
 
-// Activations in blocks of 32 with one scale each, x ≈ q * scale, in tiles of some rows side by side, so that one
-// pointer runs through everything a product needs. The wide product takes tiles of KernelTable::wide_rows rows (rows
-// that are missing in the last tile are zero) and groups of KernelTable::wide_group inputs, the product of few rows one
-// tile of exactly its rows in groups of kGroup.
+// Activations in blocks of 32 with one scale each, x ≈ q * scale, in tiles of some rows side by side, so that
+// one pointer runs through everything a product needs. The wide product takes tiles of KernelTable::wide_rows
+// rows (rows that are missing in the last tile are zero) and groups of KernelTable::wide_group inputs, the
+// product of few rows one tile of exactly its rows in groups of kGroup.
 struct RowTiles {
-  const int8_t* q;          // (tiles, K / 32, 32 / group, rows, group)
-  const float* scale;       // (tiles, K / 32, rows)
-  const int32_t* start;     // (tiles, K / 32, rows): -8 times the sum of q over the block
+  const int8_t* q;            // (tiles, K / 32, 32 / group, rows, group)
+  const float* scale;         // (tiles, K / 32, rows)
+  const int32_t* start;       // (tiles, K / 32, rows): -8 times the sum of q over the block
   const int32_t* half_start;  // (tiles, K / 32, 2, rows): the same over each half of it
-  const float* scaled_sum;  // (tiles, K / 32, rows): scale * sum of q over the block
-  int64_t blocks;           // K / 32
+  const float* scaled_sum;    // (tiles, K / 32, rows): scale * sum of q over the block
+  int64_t blocks;             // K / 32
 };
 
-// Where one row goes in a tile of `rows` rows: the pointers of RowTiles moved to its lane of the tile's first block.
+// Where one row goes in a tile of `rows` rows: the pointers of RowTiles moved to its lane of the tile's first
+// block.
 struct TileLane {
   int8_t* q;
   float* scale;
@@ -79,8 +85,8 @@ struct TileLane {
 };
 inline constexpr int kMaxWideRows = 8;
 
-// How many bytes ahead of their use weights are asked for, into the second- and the first-level cache, at most
-// kMostAhead; and how many panels one row reads side by side.
+// How many bytes ahead of their use weights are asked for, into the second- and the first-level cache, at
+// most kMostAhead; and how many panels one row reads side by side.
 struct Ahead {
   int64_t far;
   int64_t near;
@@ -88,8 +94,8 @@ struct Ahead {
 };
 inline constexpr int64_t kMostAhead = 4096;
 
-// y[r][16p + lane] = the product of packed panels with few rows (1 to KernelTable::few_rows), straight from the packed
-// blocks.
+// y[r][16p + lane] = the product of packed panels with few rows (1 to KernelTable::few_rows), straight from
+// the packed blocks.
 struct FewProduct {
   const uint8_t* panels;
   int64_t panel_bytes;
@@ -102,8 +108,8 @@ struct FewProduct {
 };
 
 // One panel's blocks [first, first + count) of kActBlock inputs expanded to a byte a weight:
-//   bytes (count, 32 / group, 16, group), scales (count, scales_per_block, 16), mins (count, 16) where the format has
-//   them; `group` is KernelTable::wide_group.
+//   bytes (count, 32 / group, 16, group), scales (count, scales_per_block, 16), mins (count, 16) where the
+//   format has them; `group` is KernelTable::wide_group.
 // weight = (byte - zero) * scale, or byte * scale + min.
 struct WideBlocks {
   uint8_t* bytes;
@@ -118,8 +124,8 @@ struct WideBlocks {
 inline constexpr int kWidePanels = 3;  // panels that the wide product takes at once
 inline constexpr int kWideBytes = kActBlock * kPanel;
 
-// Product of `blocks` expanded blocks of `kWidePanels` panels with any number of rows, one step of a product that runs
-// along K: the sums so far wait in `sums` and reach y in the last step.
+// Product of `blocks` expanded blocks of `kWidePanels` panels with any number of rows, one step of a product
+// that runs along K: the sums so far wait in `sums` and reach y in the last step.
 struct WideProduct {
   const uint8_t* bytes;  // (blocks, kWidePanels, 32 / wide_group, 16, wide_group)
   const float* scales;   // (blocks, kWidePanels, scales_per_block, 16)
@@ -136,7 +142,8 @@ struct WideProduct {
 };
 
 inline constexpr int64_t kLimitBytes = 24 * 1024;
-inline constexpr int64_t kReadUnit = 4 * (32 * 1024 + 512);  // streams a power of two apart would share sets of a cache
+inline constexpr int64_t kReadUnit =
+    4 * (32 * 1024 + 512);  // streams a power of two apart would share sets of a cache
 
 struct FormatKernels {
   int block_k;           // inputs a packed block covers; 1 for plain formats
@@ -158,8 +165,8 @@ struct KernelTable {
   int wide_group;    // inputs that lie side by side in what it reads: 4, or 8 for products of matrices
   FormatKernels formats[kPanelFormatCount];
 
-  // Per block of 32: scale = max|x| / 127, q = x / scale rounded to nearest even; an all-zero block has scale 0.
-  // REQUIRES: n is a multiple of 32.
+  // Per block of 32: scale = max|x| / 127, q = x / scale rounded to nearest even; an all-zero block has scale
+  // 0. REQUIRES: n is a multiple of 32.
   void (*quantise_row)(const float* x, int64_t n, const TileLane& out);
 
   // y = x * (mean(x²) + eps)^-0.5 [* w]. w may be null.
@@ -170,16 +177,18 @@ struct KernelTable {
   void (*gelu_mul)(const float* gate, const float* up, int64_t n, float* y);
   // x = cap * tanh(x / cap).
   void (*softcap)(float* x, float cap, int64_t n);
-  // One block of an online softmax over n scores (a multiple of 16; masked ones are -infinity). On return s holds
-  // exp(s - m), *m the running maximum, *l the running sum; the result is the factor on everything summed before.
+  // One block of an online softmax over n scores (a multiple of 16; masked ones are -infinity). On return s
+  // holds exp(s - m), *m the running maximum, *l the running sum; the result is the factor on everything
+  // summed before.
   float (*softmax_block)(float* s, int64_t n, float* m, float* l);
   // y = y * factor (+ x when x is not null).
   void (*scale_add)(float* y, float factor, const float* x, int64_t n);
 
   CacheKernels cache;
 
-  // Limits of the machine, for benchmarks. Both return the multiply-adds they did: integer products from registers
-  // alone, and fed as the wide product is, with weights and activations from `data` (kLimitBytes, first-level cache).
+  // Limits of the machine, for benchmarks. Both return the multiply-adds they did: integer products from
+  // registers alone, and fed as the wide product is, with weights and activations from `data` (kLimitBytes,
+  // first-level cache).
   int64_t (*int8_peak)(int64_t iterations);
   int64_t (*int8_fed)(const uint8_t* data, int64_t iterations);
   // Reads `bytes` (whole multiples of kReadUnit) once, in forward streams; the result keeps the reads alive.

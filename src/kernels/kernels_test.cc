@@ -29,7 +29,8 @@ class KernelTables : public testing::TestWithParam<const KernelTable*> {};
 
 TEST_P(KernelTables, NormsMatchDoublePrecisionAndScalarBits) {
   for (const int64_t n : kLengths) {
-    const std::vector<float> x = Random(static_cast<size_t>(n) + 1, 1), w = Random(static_cast<size_t>(n) + 1, 2);
+    const std::vector<float> x = Random(static_cast<size_t>(n) + 1, 1),
+                             w = Random(static_cast<size_t>(n) + 1, 2);
     const std::vector<float> b = Random(static_cast<size_t>(n) + 1, 3);
     std::vector<float> y(static_cast<size_t>(n)), reference(y.size());
     GetParam()->rms_norm(x.data() + 1, w.data() + 1, 1e-6f, n, y.data());
@@ -38,7 +39,8 @@ TEST_P(KernelTables, NormsMatchDoublePrecisionAndScalarBits) {
     double square = 0, sum = 0;
     for (int64_t i = 0; i < n; ++i) square += double{x[i + 1]} * x[i + 1], sum += x[i + 1];
     const double factor = 1.0 / std::sqrt(square / n + 1e-6);
-    for (int64_t i = 0; i < n; ++i) EXPECT_NEAR(y[i], x[i + 1] * factor * w[i + 1], 2e-6 * (1 + std::fabs(y[i])));
+    for (int64_t i = 0; i < n; ++i)
+      EXPECT_NEAR(y[i], x[i + 1] * factor * w[i + 1], 2e-6 * (1 + std::fabs(y[i])));
 
     GetParam()->layer_norm(x.data() + 1, w.data() + 1, b.data() + 1, 1e-5f, n, y.data());
     ScalarKernels()->layer_norm(x.data() + 1, w.data() + 1, b.data() + 1, 1e-5f, n, reference.data());
@@ -113,8 +115,9 @@ TEST_P(KernelTables, QuantisedRowsKeepTheirValuesWithinHalfAStep) {
   constexpr int64_t kRows = 3, kLane = 1;  // the middle one of three
   const auto quantise = [&](const KernelTable& table) {
     Lanes out;
-    table.quantise_row(x.data(), 640, {out.q.data() + 4 * kLane, out.scale.data() + kLane, out.start.data() + kLane,
-                                       out.half_start.data() + kLane, out.scaled_sum.data() + kLane, kRows, kGroup});
+    table.quantise_row(x.data(), 640,
+                       {out.q.data() + 4 * kLane, out.scale.data() + kLane, out.start.data() + kLane,
+                        out.half_start.data() + kLane, out.scaled_sum.data() + kLane, kRows, kGroup});
     return out;
   };
   const Lanes lanes = quantise(*GetParam());
@@ -191,7 +194,8 @@ TEST_P(KernelTables, DotProductsMatchDoublePrecisionAndScalarBits) {
         for (int64_t o = 0; o < outputs; ++o) {
           double sum = 0, size = 0;
           for (int64_t i = 0; i < k; ++i) {
-            const double term = double{w[static_cast<size_t>(o * stride + i)]} * x[static_cast<size_t>(r * k + i)];
+            const double term =
+                double{w[static_cast<size_t>(o * stride + i)]} * x[static_cast<size_t>(r * k + i)];
             sum += term;
             size += std::fabs(term);
           }

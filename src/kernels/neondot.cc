@@ -7,8 +7,8 @@ namespace {
 
 #include "kernels/neon_lanes.inc"
 
-// The products take both sides as signed. Bytes of up to seven bits are the same either way; eight-bit ones, stored with
-// 128 added, get their sign back, so that nothing is left to subtract.
+// The products take both sides as signed. Bytes of up to seven bits are the same either way; eight-bit ones,
+// stored with 128 added, get their sign back, so that nothing is left to subtract.
 struct DotNeon {
   static constexpr const char* kName = "neondot";
   static constexpr int kEightBitShift = 128;
@@ -26,7 +26,8 @@ struct DotNeon {
 
   // One load holds a group of inputs of four rows; the products pick theirs by its place.
   template <bool kEightBit, int kGroups>
-  LINNET_INLINE static void RowSums(const uint8_t* bytes, const int8_t* x, const int32_t* start, Int32Lanes* total) {
+  LINNET_INLINE static void RowSums(const uint8_t* bytes, const int8_t* x, const int32_t* start,
+                                    Int32Lanes* total) {
     Repeat<4>([&]<int r>() LINNET_INLINE {
       Repeat<4>([&]<int i>() LINNET_INLINE { total[r].part[i] = vdupq_n_s32(start[r]); });
     });
@@ -34,7 +35,8 @@ struct DotNeon {
       const int8x16_t q = vld1q_s8(x + 16 * g);
       Repeat<4>([&]<int i>() LINNET_INLINE {
         const int8x16_t w = Signed<kEightBit>(vld1q_u8(bytes + 64 * g + 16 * i));
-        Repeat<4>([&]<int r>() LINNET_INLINE { total[r].part[i] = vdotq_laneq_s32(total[r].part[i], w, q, r); });
+        Repeat<4>([&]<int r>()
+                      LINNET_INLINE { total[r].part[i] = vdotq_laneq_s32(total[r].part[i], w, q, r); });
       });
     });
   }

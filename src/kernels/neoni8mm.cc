@@ -18,10 +18,11 @@ struct DotNeon {
     return vusdotq_s32(acc, w, q);
   }
 
-  // Products of two outputs by two rows, over eight inputs. sum[p][v] holds outputs 2 v and 2 v + 1, for each of them
-  // rows 2 p and 2 p + 1.
+  // Products of two outputs by two rows, over eight inputs. sum[p][v] holds outputs 2 v and 2 v + 1, for each
+  // of them rows 2 p and 2 p + 1.
   template <bool kEightBit, int kGroups>
-  LINNET_INLINE static void RowSums(const uint8_t* bytes, const int8_t* x, const int32_t* start, Int32Lanes* total) {
+  LINNET_INLINE static void RowSums(const uint8_t* bytes, const int8_t* x, const int32_t* start,
+                                    Int32Lanes* total) {
     int32x4_t sum[2][8];
     Repeat<2>([&]<int p>() LINNET_INLINE {
       const int32x2_t pair = vld1_s32(start + 2 * p);

@@ -22,7 +22,7 @@ class WavReader {
   int64_t rate() const { return rate_; }
   int64_t channels() const { return channels_; }
   int64_t frames() const { return frames_; }
-  bool truncated() const { return truncated_; }  // fewer frames are there than the header promises
+  bool truncated() const { return truncated_; }   // fewer frames are there than the header promises
   int64_t replaced() const { return replaced_; }  // samples so far that became 0 (IsUsableSample)
 
   // The next frames as the mean over the channels in float32; fewer than asked only at the end.

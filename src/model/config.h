@@ -1,5 +1,6 @@
-// The shape of a model: Hugging Face's config.json or GGUF metadata, validated and resolved into one plan per layer.
-// What differs between models of the family is a value here, never a branch on the model's name in the forward pass.
+// The shape of a model: Hugging Face's config.json or GGUF metadata, validated and resolved into one plan per
+// layer. What differs between models of the family is a value here, never a branch on the model's name in the
+// forward pass.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,9 @@
 
 namespace linnet {
 
-// Rotary embedding: inv_freq[i] = theta^(-2i/head_dim) / linear_factor for the first `rotated_pairs` of head_dim/2
-// pairs (i, i + head_dim/2), 0 for the rest. The exponent's denominator is always the full head size.
+// Rotary embedding: inv_freq[i] = theta^(-2i/head_dim) / linear_factor for the first `rotated_pairs` of
+// head_dim/2 pairs (i, i + head_dim/2), 0 for the rest. The exponent's denominator is always the full head
+// size.
 struct RopePlan {
   double theta = 10000.0;
   double linear_factor = 1.0;
@@ -21,29 +23,29 @@ struct RopePlan {
 // Everything in which one decoder layer may differ from another.
 struct LayerPlan {
   bool sliding = true;
-  int64_t head_dim = 0;   // E
-  int64_t kv_heads = 0;   // K
-  int64_t window = 0;     // keys visible including the row's own; 0 = all
-  bool k_eq_v = false;    // no v_proj: V is the raw K projection, before k_norm and rotation
+  int64_t head_dim = 0;  // E
+  int64_t kv_heads = 0;  // K
+  int64_t window = 0;    // keys visible including the row's own; 0 = all
+  bool k_eq_v = false;   // no v_proj: V is the raw K projection, before k_norm and rotation
   RopePlan rope;
 };
 
 struct VisionConfig {
   bool present = false;
-  int64_t mm_embed_dim = 0;         // width between patch_dense and the projection
-  int64_t mm_posemb_size = 0;       // rows of the position table
+  int64_t mm_embed_dim = 0;    // width between patch_dense and the projection
+  int64_t mm_posemb_size = 0;  // rows of the position table
   int64_t patch_size = 16;
   int64_t pooling_kernel_size = 3;
-  int64_t num_soft_tokens = 280;    // the model's own default budget
-  float rms_norm_eps = 1e-6f;       // of the weightless norm before the projection; the LayerNorms use 1e-5
+  int64_t num_soft_tokens = 280;  // the model's own default budget
+  float rms_norm_eps = 1e-6f;     // of the weightless norm before the projection; the LayerNorms use 1e-5
 
-  int64_t cell() const { return patch_size * pooling_kernel_size; }   // pixels a side, 48
-  int64_t patch_values() const { return cell() * cell() * 3; }        // 6912
+  int64_t cell() const { return patch_size * pooling_kernel_size; }  // pixels a side, 48
+  int64_t patch_values() const { return cell() * cell() * 3; }       // 6912
 };
 
 struct AudioConfig {
   bool present = false;
-  int64_t frame_samples = 640;      // audio_embed_dim: samples a token
+  int64_t frame_samples = 640;  // audio_embed_dim: samples a token
   int64_t sampling_rate = 16000;
   float rms_norm_eps = 1e-6f;
 };
@@ -53,8 +55,8 @@ struct TokenIds {
   int32_t bos = 2, pad = 0;
   int32_t image = -1, audio = -1, video = -1;  // placeholders of soft tokens
   int32_t begin_image = -1, end_image = -1, begin_audio = -1, end_audio = -1;
-  std::vector<int32_t> eos;                    // every id that ends generation (config, generation config, defaults)
-  std::vector<int32_t> suppressed;             // logits forced to -infinity before any choice
+  std::vector<int32_t> eos;         // every id that ends generation (config, generation config, defaults)
+  std::vector<int32_t> suppressed;  // logits forced to -infinity before any choice
 };
 
 // generation_config.json / general.sampling.*: the model's own defaults.
@@ -66,8 +68,9 @@ struct GenerationDefaults {
 };
 
 struct ModelConfig {
-  std::string model_type;   // "gemma4_unified", "gemma3_text": for people and for the choice of chat format only
-  std::string name;         // free text from the file, may be empty
+  std::string
+      model_type;    // "gemma4_unified", "gemma3_text": for people and for the choice of chat format only
+  std::string name;  // free text from the file, may be empty
   int64_t vocab_size = 0;           // V
   int64_t hidden_size = 0;          // D
   int64_t intermediate_size = 0;    // F
@@ -79,9 +82,9 @@ struct ModelConfig {
   bool norm_adds_one = false;            // RMSNorm multiplies by 1 + w
   bool v_norm = true;                    // V is normalised without weight
   bool layer_scalar = true;              // a stored factor on every layer's output
-  // sqrt(D) is rounded to bf16 before it scales the embedding, as the reference does when the table is bf16. Set when
-  // the stored table is BF16 or the file says so (`linnet.embed_scale_bf16`); files quantised by others, which the
-  // reference turns into float32 first, keep the float32 factor.
+  // sqrt(D) is rounded to bf16 before it scales the embedding, as the reference does when the table is bf16.
+  // Set when the stored table is BF16 or the file says so (`linnet.embed_scale_bf16`); files quantised by
+  // others, which the reference turns into float32 first, keep the float32 factor.
   bool embed_scale_bf16 = false;
   std::vector<LayerPlan> layers;
   VisionConfig vision;
@@ -89,15 +92,15 @@ struct ModelConfig {
   TokenIds tokens;
   GenerationDefaults generation;
 
-  // Names the first field that makes no sense: what was found, what to do. Every size is bounded so that products of
-  // two or three of them stay far from overflow.
+  // Names the first field that makes no sense: what was found, what to do. Every size is bounded so that
+  // products of two or three of them stay far from overflow.
   Status Validate() const;
 };
 
 // The MTP drafter: decoder layers that attend to the target's keys and values (spec: own K and V never).
 struct DrafterConfig {
-  ModelConfig text;                 // its own width and layers; kv_heads and head_dim are those of the target's layers
-  int64_t backbone_hidden_size = 0; // the target's D
+  ModelConfig text;  // its own width and layers; kv_heads and head_dim are those of the target's layers
+  int64_t backbone_hidden_size = 0;     // the target's D
   bool use_ordered_embeddings = false;  // the centroid head
   int64_t num_centroids = 2048;
   int64_t centroid_top_k = 32;

@@ -318,7 +318,8 @@ void ReadVision(const Gguf& file, const Keys& keys, ModelConfig& config) {
   vision.pooling_kernel_size = side / vision.patch_size;
   const Keys own(file, "", keys.status());
   vision.num_soft_tokens = own.Int(kGgufSoftTokens, 280);
-  vision.rms_norm_eps = static_cast<float>(own.Float(kGgufVisionEps, 1e-6));  // the ecosystem's key is not this one
+  vision.rms_norm_eps =
+      static_cast<float>(own.Float(kGgufVisionEps, 1e-6));  // the ecosystem's key is not this one
 }
 
 void ReadMultimodal(const Gguf& file, Status& status, ModelConfig& config) {

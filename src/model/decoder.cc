@@ -1,6 +1,7 @@
 // The forward pass of the decoder, in the order of the reference (docs/model.md). One key of dimensions:
-// T tokens in this call, D model width, F feed-forward width, H query heads, K KV heads, E head size, V vocabulary.
-// What differs between layers comes from their LayerPlan; formats, threads and instruction sets are below, in ops.
+// T tokens in this call, D model width, F feed-forward width, H query heads, K KV heads, E head size, V
+// vocabulary. What differs between layers comes from their LayerPlan; formats, threads and instruction sets
+// are below, in ops.
 #include "model/decoder.h"
 
 #include <algorithm>

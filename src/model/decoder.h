@@ -20,22 +20,22 @@ namespace linnet {
 struct Sequence {
   KvCache* cache = nullptr;
   int64_t rows = 0;
-  // Of every row: the absolute positions of the image block it belongs to; first > last where it belongs to none.
-  // Empty when no row belongs to one. Blocks are whole: all their rows are in this call.
+  // Of every row: the absolute positions of the image block it belongs to; first > last where it belongs to
+  // none. Empty when no row belongs to one. Blocks are whole: all their rows are in this call.
   std::span<const KeyRange> blocks;
 };
 
-// Where a piece of at most `rows` rows that begins at row `begin` ends, so that no block is split: in front of a block
-// that does not fit, or behind it where it alone is longer. `blocks` as in a Sequence, one a row; row 0 is at position
-// `start`.
+// Where a piece of at most `rows` rows that begins at row `begin` ends, so that no block is split: in front
+// of a block that does not fit, or behind it where it alone is longer. `blocks` as in a Sequence, one a row;
+// row 0 is at position `start`.
 int64_t WholeBlocksEnd(std::span<const KeyRange> blocks, int64_t start, int64_t begin, int64_t rows);
 
 // What one call computes. Rows of all sequences lie one after another.
 struct Batch {
-  std::span<const int32_t> ids;           // (T); a negative id takes the next row of `soft`
-  Rows soft;                              // soft tokens, in order; may be empty
-  std::span<const Sequence> sequences;    // their rows add up to T
-  std::span<const int64_t> logit_rows;    // rows whose logits are wanted
+  std::span<const int32_t> ids;         // (T); a negative id takes the next row of `soft`
+  Rows soft;                            // soft tokens, in order; may be empty
+  std::span<const Sequence> sequences;  // their rows add up to T
+  std::span<const int64_t> logit_rows;  // rows whose logits are wanted
   MaskRule mask_rule = MaskRule::kA;
 };
 
@@ -89,7 +89,9 @@ class Decoder {
   Rows Cos(const RopeTable& table) const;
   Rows Sin(const RopeTable& table) const;
 
-  Rows Take(AlignedBuffer<float>& buffer, int64_t width) { return MakeRows(buffer.data(), batch_rows_, width); }
+  Rows Take(AlignedBuffer<float>& buffer, int64_t width) {
+    return MakeRows(buffer.data(), batch_rows_, width);
+  }
   // Rows behind others in the same buffer.
   Rows TakeAfter(Rows before, int64_t width) {
     return MakeRows(before.data + before.rows * before.width, batch_rows_, width);
@@ -108,7 +110,7 @@ class Decoder {
 
   int64_t rows_ = 0, logit_rows_ = 0, batch_rows_ = 0;
   AlignedBuffer<float> x_, a_, picked_, logits_;
-  AlignedBuffer<float> branch_;  // what attention, and after it the feed-forward branch, works on
+  AlignedBuffer<float> branch_;     // what attention, and after it the feed-forward branch, works on
   std::vector<int64_t> positions_;  // (T)
   std::vector<KeyRange> visible_;   // (T): of the layer at hand
 };

@@ -32,13 +32,15 @@ Decoder::Decoder(const ModelConfig& config, const Weights& weights, OpContext& c
   if (config.embed_scale_bf16) embed_scale_ = Bf16ToFloat(FloatToBf16(embed_scale_));
   for (const LayerPlan& plan : config.layers) {
     size_t t = 0;
-    while (t < tables_.size() && !(tables_[t].head_dim == plan.head_dim && SamePlan(tables_[t].plan, plan.rope))) ++t;
+    while (t < tables_.size() &&
+           !(tables_[t].head_dim == plan.head_dim && SamePlan(tables_[t].plan, plan.rope)))
+      ++t;
     if (t == tables_.size()) {
       RopeTable table;
       table.plan = plan.rope;
       table.head_dim = plan.head_dim;
-      table.inverse_frequencies =
-          InverseFrequencies(plan.rope.theta, plan.rope.linear_factor, plan.head_dim, plan.rope.rotated_pairs);
+      table.inverse_frequencies = InverseFrequencies(plan.rope.theta, plan.rope.linear_factor, plan.head_dim,
+                                                     plan.rope.rotated_pairs);
       tables_.push_back(std::move(table));
     }
     layer_table_.push_back(t);
@@ -67,7 +69,8 @@ void Decoder::Reserve(int64_t rows, int64_t logit_rows) {
   }
   positions_.resize(static_cast<size_t>(rows_));
   visible_.resize(static_cast<size_t>(rows_));
-  context_.Reserve(std::max(rows_, logit_rows_), std::max({query, config_.hidden_size, config_.intermediate_size}),
+  context_.Reserve(std::max(rows_, logit_rows_),
+                   std::max({query, config_.hidden_size, config_.intermediate_size}),
                    config_.num_attention_heads, head_dim);
 }
 
@@ -107,7 +110,8 @@ void Decoder::VisibleKeys(const LayerPlan& plan, const Batch& batch) {
     for (int64_t r = 0; r < sequence.rows; ++r, ++t) {
       const int64_t position = positions_[t];
       KeyRange keys{plan.window > 0 ? std::max<int64_t>(0, position - plan.window + 1) : 0, position};
-      const bool in_block = !sequence.blocks.empty() && sequence.blocks[static_cast<size_t>(r)].first <= position &&
+      const bool in_block = !sequence.blocks.empty() &&
+                            sequence.blocks[static_cast<size_t>(r)].first <= position &&
                             position <= sequence.blocks[static_cast<size_t>(r)].last;
       if (in_block && (plan.window > 0 || batch.mask_rule == MaskRule::kB)) {
         const KeyRange& block = sequence.blocks[static_cast<size_t>(r)];
@@ -119,8 +123,8 @@ void Decoder::VisibleKeys(const LayerPlan& plan, const Batch& batch) {
   }
 }
 
-// A sequence's rows are appended some at a time, each of which attend before the next, so that the rings of sliding
-// layers need no room for a whole call.
+// A sequence's rows are appended some at a time, each of which attend before the next, so that the rings of
+// sliding layers need no room for a whole call.
 void Decoder::AppendAndAttend(int64_t l, const Batch& batch, const AttentionRows& rows) {
   VisibleKeys(config_.layers[static_cast<size_t>(l)], batch);
   int64_t first = 0;
@@ -133,8 +137,8 @@ void Decoder::AppendAndAttend(int64_t l, const Batch& batch, const AttentionRows
       const int64_t at = first + begin, count = end - begin;
       store.Write(context_, start + begin, rows.k.Slice(at, count), rows.v.Slice(at, count));
       Attention(context_, rows.q.Slice(at, count), store,
-                std::span(visible_).subspan(static_cast<size_t>(at), static_cast<size_t>(count)), config_.attention_scale,
-                rows.out.Slice(at, count));
+                std::span(visible_).subspan(static_cast<size_t>(at), static_cast<size_t>(count)),
+                config_.attention_scale, rows.out.Slice(at, count));
     }
     first += sequence.rows;
   }

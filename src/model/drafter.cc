@@ -1,5 +1,5 @@
-// One step of the drafter in the order of the reference (docs/drafting.md): d its width, D the target's, H query heads,
-// E head size, V vocabulary. Rows are single.
+// One step of the drafter in the order of the reference (docs/drafting.md): d its width, D the target's, H
+// query heads, E head size, V vocabulary. Rows are single.
 #include "model/drafter.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace linnet {
 
 std::span<float> Drafter::Step(const SharedKeys& keys) {
-  const Rows x = Row(x_, config_.text.hidden_size);                          // (d), the residual stream
+  const Rows x = Row(x_, config_.text.hidden_size);                              // (d), the residual stream
   MatMul(context_, weights_.pre_projection, Row(input_, 2 * target_width_), x);  // concat(embedding, hidden)
   for (size_t l = 0; l < weights_.layers.size(); ++l) Layer(l, keys, x);
   RmsNorm(context_, x, weights_.norm, config_.text.rms_norm_eps, x);
@@ -52,7 +52,8 @@ void Drafter::Attend(size_t l, const SharedKeys& keys, Rows a) {
 
   const Rows out = Row(attn_, q.width);  // (H, E)
   const KvStore& store = plan.sliding ? *keys.sliding : *keys.full;
-  Attention(context_, q, store, {plan.sliding ? &keys.sliding_keys : &keys.full_keys, 1}, config_.text.attention_scale, out);
+  Attention(context_, q, store, {plan.sliding ? &keys.sliding_keys : &keys.full_keys, 1},
+            config_.text.attention_scale, out);
   MatMul(context_, w.o_proj, out, a);
 }
 
@@ -74,8 +75,9 @@ Rows Drafter::Head(Rows h) {
   return logits;
 }
 
-// Tokens of the best centroids keep their logits; every other one gets the smallest of those minus 1. All products are
-// computed first: a whole table read in order is hardly slower than 4,096 scattered rows, and there is one head to test.
+// Tokens of the best centroids keep their logits; every other one gets the smallest of those minus 1. All
+// products are computed first: a whole table read in order is hardly slower than 4,096 scattered rows, and
+// there is one head to test.
 void Drafter::KeepBestCentroids(Rows scores, Rows logits) {
   const auto better = [&](int32_t a, int32_t b) {
     return scores.data[a] != scores.data[b] ? scores.data[a] > scores.data[b] : a < b;

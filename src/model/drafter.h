@@ -1,6 +1,6 @@
-// The MTP drafter ("assistant"): a few small decoder layers that guess the next tokens from the target's last hidden
-// state. It has no keys and values of its own; its queries read those of the target's last sliding and last full layer
-// where they lie. drafter.cc is the page to read.
+// The MTP drafter ("assistant"): a few small decoder layers that guess the next tokens from the target's last
+// hidden state. It has no keys and values of its own; its queries read those of the target's last sliding and
+// last full layer where they lie. drafter.cc is the page to read.
 #pragma once
 
 #include <cstdint>
@@ -21,22 +21,23 @@ namespace linnet {
 
 // d the drafter's width, D the target's, V the vocabulary of both.
 struct DrafterWeights {
-  Matrix pre_projection;             // (d, 2 D): embedding first, hidden state second
-  std::vector<LayerWeights> layers;  // without k_proj, v_proj, k_norm
-  Vector norm;                       // (d)
-  Matrix embed_tokens;               // (V, d): the head only
-  Matrix post_projection;            // (D, d)
-  Matrix centroids;                  // (C, d); empty with the ordinary head
+  Matrix pre_projection;                // (d, 2 D): embedding first, hidden state second
+  std::vector<LayerWeights> layers;     // without k_proj, v_proj, k_norm
+  Vector norm;                          // (d)
+  Matrix embed_tokens;                  // (V, d): the head only
+  Matrix post_projection;               // (D, d)
+  Matrix centroids;                     // (C, d); empty with the ordinary head
   std::vector<int32_t> token_ordering;  // (V): the V / C tokens of each centroid one after another
 
   uint64_t bytes() const;
 };
 
 // Errors name the tensor: missing, of another shape, a token out of the vocabulary; kOutOfMemory.
-Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const TensorSource& source, ThreadPool& pool,
-                                          const WeightLoading& loading);
+Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const TensorSource& source,
+                                          ThreadPool& pool, const WeightLoading& loading);
 
-// Whether a drafter can draft for a target: widths, vocabulary, the shape of the shared keys. The error says what differs.
+// Whether a drafter can draft for a target: widths, vocabulary, the shape of the shared keys. The error says
+// what differs.
 Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter);
 
 // What the queries of one round see. The same for every draft of the round.
@@ -50,14 +51,15 @@ struct SharedKeys {
 class Drafter {
  public:
   // REQUIRES: CheckPairing() passed. The arguments must outlive the drafter. Allocates; Step() does not.
-  Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights, OpContext& context);
+  Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights,
+          OpContext& context);
 
-  // The keys of a cache that holds everything before the last known token: exactly its valid entries, within the
-  // target's own window of that token.
+  // The keys of a cache that holds everything before the last known token: exactly its valid entries, within
+  // the target's own window of that token.
   SharedKeys KeysOf(const KvCache& cache) const;
 
-  // What Step() reads: the target's scaled embedding of the last token (Decoder::Embed), and the target's hidden state
-  // of the token before it, or after the first draft what the step before wrote there. (D) each.
+  // What Step() reads: the target's scaled embedding of the last token (Decoder::Embed), and the target's
+  // hidden state of the token before it, or after the first draft what the step before wrote there. (D) each.
   std::span<float> embedding() { return {input_.data(), static_cast<size_t>(target_width_)}; }
   std::span<float> hidden() { return {input_.data() + target_width_, static_cast<size_t>(target_width_)}; }
 
@@ -78,11 +80,11 @@ class Drafter {
   const DrafterWeights& weights_;
   OpContext& context_;
   int64_t target_width_, window_ = 0;
-  int64_t sliding_layer_ = -1, full_layer_ = -1;  // of the target
+  int64_t sliding_layer_ = -1, full_layer_ = -1;         // of the target
   std::vector<std::vector<float>> inverse_frequencies_;  // by layer
   AlignedBuffer<float> input_, x_, a_, q_, attn_, gate_, up_, cos_, sin_, logits_, scores_;
-  std::vector<int32_t> order_;      // (C)
-  std::vector<uint8_t> selected_;   // (V)
+  std::vector<int32_t> order_;     // (C)
+  std::vector<uint8_t> selected_;  // (V)
 };
 
 }  // namespace linnet

@@ -39,8 +39,8 @@ Result<std::vector<int32_t>> ReadOrdering(const TensorSource& source, int64_t vo
     const int64_t id = size == sizeof wide ? wide : narrow;
     if (id < 0 || id >= vocabulary) {
       return Fail(ErrorCode::kBadFile,
-                  "the tensor " + tensor->name + " names token " + std::to_string(id) + " of a vocabulary of " +
-                      std::to_string(vocabulary),
+                  "the tensor " + tensor->name + " names token " + std::to_string(id) +
+                      " of a vocabulary of " + std::to_string(vocabulary),
                   "the file is damaged");
     }
     ordering[i] = static_cast<int32_t>(id);
@@ -52,13 +52,14 @@ Result<std::vector<int32_t>> ReadOrdering(const TensorSource& source, int64_t vo
 
 uint64_t DrafterWeights::bytes() const {
   uint64_t total = (norm.size() + token_ordering.size()) * sizeof(float);
-  for (const Matrix* m : {&pre_projection, &embed_tokens, &post_projection, &centroids}) total += m->panels.bytes();
+  for (const Matrix* m : {&pre_projection, &embed_tokens, &post_projection, &centroids})
+    total += m->panels.bytes();
   for (const LayerWeights& w : layers) total += w.bytes();
   return total;
 }
 
-Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const TensorSource& source, ThreadPool& pool,
-                                          const WeightLoading& loading) {
+Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const TensorSource& source,
+                                          ThreadPool& pool, const WeightLoading& loading) {
   const std::vector<ExpectedTensor> tensors = DrafterTensors(config);
   LINNET_TRY(CheckTensors(source, tensors, "the drafter"));
   WeightLoader loader(config.text, pool, loading);
@@ -66,7 +67,8 @@ Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const Ten
   DrafterWeights weights;
   LINNET_ASSIGN(weights.pre_projection, loader.ReadMatrix(source, Role::kPreProjection));
   for (size_t l = 0; l < config.text.layers.size(); ++l) {
-    LINNET_ASSIGN(LayerWeights layer, loader.ReadLayer(source, config.text.layers[l], static_cast<int>(l), false));
+    LINNET_ASSIGN(LayerWeights layer,
+                  loader.ReadLayer(source, config.text.layers[l], static_cast<int>(l), false));
     weights.layers.push_back(std::move(layer));
   }
   LINNET_ASSIGN(weights.norm, loader.ReadNorm(source, Role::kFinalNorm));
@@ -80,7 +82,9 @@ Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const Ten
 }
 
 Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
-  const auto numbers = [](int64_t a, int64_t b) { return std::to_string(a) + ", the model's is " + std::to_string(b); };
+  const auto numbers = [](int64_t a, int64_t b) {
+    return std::to_string(a) + ", the model's is " + std::to_string(b);
+  };
   if (drafter.backbone_hidden_size != target.hidden_size) {
     return Mismatch("it is made for the width " + numbers(drafter.backbone_hidden_size, target.hidden_size));
   }
@@ -93,7 +97,8 @@ Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
     if (layer < 0) return Mismatch("it reads keys of a " + kind + " layer, and the model has none");
     const LayerPlan& shared = target.layers[static_cast<size_t>(layer)];
     if (plan.head_dim != shared.head_dim) {
-      return Mismatch("the head size of its " + kind + " layers is " + numbers(plan.head_dim, shared.head_dim));
+      return Mismatch("the head size of its " + kind + " layers is " +
+                      numbers(plan.head_dim, shared.head_dim));
     }
     if (drafter.text.num_attention_heads % shared.kv_heads != 0) {
       return Mismatch("its " + std::to_string(drafter.text.num_attention_heads) + " heads cannot share " +
@@ -104,7 +109,8 @@ Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
   return {};
 }
 
-Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights, OpContext& context)
+Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights,
+                 OpContext& context)
     : config_(config), weights_(weights), context_(context), target_width_(target.hidden_size) {
   LINNET_CHECK(CheckPairing(target, config).has_value());
   sliding_layer_ = LastLayer(target, true);
@@ -134,13 +140,15 @@ Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const D
     order_.resize(static_cast<size_t>(config.num_centroids));
     selected_.resize(static_cast<size_t>(config.text.vocab_size));
   }
-  context_.Reserve(1, std::max({2 * target_width_, query, config.text.hidden_size, config.text.intermediate_size}),
-                   config.text.num_attention_heads, head_dim);
+  context_.Reserve(
+      1, std::max({2 * target_width_, query, config.text.hidden_size, config.text.intermediate_size}),
+      config.text.num_attention_heads, head_dim);
 }
 
 uint64_t Drafter::bytes() const {
   uint64_t total = order_.size() * sizeof(int32_t) + selected_.size();
-  for (const auto* buffer : {&input_, &x_, &a_, &q_, &attn_, &gate_, &up_, &cos_, &sin_, &logits_, &scores_}) {
+  for (const auto* buffer :
+       {&input_, &x_, &a_, &q_, &attn_, &gate_, &up_, &cos_, &sin_, &logits_, &scores_}) {
     total += buffer->bytes();
   }
   return total;

@@ -14,8 +14,10 @@ constexpr float kLayerNormEps = 1e-5f;
 
 void AddPositions(const VisionWeights& w, std::span<const int32_t> positions, Rows h) {
   for (int64_t r = 0; r < h.rows; ++r) {
-    const float* x = &w.position_x[static_cast<size_t>(positions[static_cast<size_t>(2 * r)]) * static_cast<size_t>(h.width)];
-    const float* y = &w.position_y[static_cast<size_t>(positions[static_cast<size_t>(2 * r + 1)]) * static_cast<size_t>(h.width)];
+    const float* x = &w.position_x[static_cast<size_t>(positions[static_cast<size_t>(2 * r)]) *
+                                   static_cast<size_t>(h.width)];
+    const float* y = &w.position_y[static_cast<size_t>(positions[static_cast<size_t>(2 * r + 1)]) *
+                                   static_cast<size_t>(h.width)];
     float* row = h.row(r);
     for (int64_t i = 0; i < h.width; ++i) row[i] += x[i] + y[i];
   }
@@ -31,8 +33,8 @@ void EmbedImage(OpContext& context, const VisionConfig& config, const VisionWeig
   context.Reserve(patches.rows, std::max(patches.width, config.mm_embed_dim), 1, 1);
   AlignedBuffer<float> normed_buffer(static_cast<size_t>(patches.rows * patches.width));
   AlignedBuffer<float> h_buffer(static_cast<size_t>(patches.rows * config.mm_embed_dim));
-  const Rows normed = MakeRows(normed_buffer.data(), patches.rows, patches.width);       // (n, P)
-  const Rows h = MakeRows(h_buffer.data(), patches.rows, config.mm_embed_dim);           // (n, M)
+  const Rows normed = MakeRows(normed_buffer.data(), patches.rows, patches.width);  // (n, P)
+  const Rows h = MakeRows(h_buffer.data(), patches.rows, config.mm_embed_dim);      // (n, M)
 
   LayerNorm(context, patches, w.patch_ln1_weight, w.patch_ln1_bias, kLayerNormEps, normed);
   see("patch_ln1", normed);
@@ -55,7 +57,7 @@ void EmbedAudio(OpContext& context, const AudioConfig& config, const AudioWeight
   context.Reserve(frames.rows, frames.width, 1, 1);
   AlignedBuffer<float> buffer(static_cast<size_t>(frames.rows * frames.width));
   const Rows normed = MakeRows(buffer.data(), frames.rows, frames.width);  // (n, 640)
-  RmsNorm(context, frames, {}, config.rms_norm_eps, normed);               // loudness leaves here, frame by frame
+  RmsNorm(context, frames, {}, config.rms_norm_eps, normed);  // loudness leaves here, frame by frame
   MatMul(context, w.projection, normed, out);
   if (probe != nullptr) probe->See("soft", -1, out);
 }

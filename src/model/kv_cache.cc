@@ -10,10 +10,12 @@ namespace linnet {
 namespace {
 
 std::unexpected<Error> NoMemory() {
-  return Fail(ErrorCode::kOutOfMemory, "not enough memory for the key/value cache", "ask for a shorter --context");
+  return Fail(ErrorCode::kOutOfMemory, "not enough memory for the key/value cache",
+              "ask for a shorter --context");
 }
 
-// Both norms must divide by the same root for keys to follow from values; a wholly rotated key leaves nothing to share.
+// Both norms must divide by the same root for keys to follow from values; a wholly rotated key leaves nothing
+// to share.
 KeyNorm NormOf(const ModelConfig& config, const LayerPlan& plan, std::span<const float> weight, KvType type) {
   const int64_t rotated = 2 * plan.rope.rotated_pairs;
   const bool follows = plan.window == 0 && plan.k_eq_v && config.v_norm && rotated < plan.head_dim;
@@ -23,9 +25,10 @@ KeyNorm NormOf(const ModelConfig& config, const LayerPlan& plan, std::span<const
 Status CheckHeads(const ModelConfig& config, KvType type) {
   for (const LayerPlan& plan : config.layers) {
     if (plan.head_dim % KvStore::GroupOf(type) == 0) continue;
-    return Fail(ErrorCode::kUnsupported,
-                "this model's heads of " + std::to_string(plan.head_dim) + " elements do not fit this type of cache",
-                "use --kv f32");
+    return Fail(
+        ErrorCode::kUnsupported,
+        "this model's heads of " + std::to_string(plan.head_dim) + " elements do not fit this type of cache",
+        "use --kv f32");
   }
   return {};
 }
@@ -36,7 +39,8 @@ int64_t KvCache::RingCapacity(int64_t rows_at_once) const {
   return std::min(window_ + rows_at_once + kRollBack, std::max(context_, rows_at_once) + kKeyBlock);
 }
 
-Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weights, const KvCacheOptions& options) {
+Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weights,
+                                const KvCacheOptions& options) {
   LINNET_TRY(CheckHeads(config, options.type));
   KvCache cache;
   cache.plan_ = config.layers;
@@ -129,8 +133,9 @@ Status KvCache::Truncate(int64_t length) {
   }
   if (length < length_ && length < shortest()) {
     return Fail(ErrorCode::kInvalidArgument,
-                "cannot go back to position " + std::to_string(length) + ": the sliding layers keep what positions " +
-                    std::to_string(shortest()) + " to " + std::to_string(length_) + " need",
+                "cannot go back to position " + std::to_string(length) +
+                    ": the sliding layers keep what positions " + std::to_string(shortest()) + " to " +
+                    std::to_string(length_) + " need",
                 "go back less far, or to 0 and feed the text again");
   }
   length_ = length;

@@ -1,10 +1,13 @@
-// The key/value cache of one sequence: a ring for each sliding layer, a store of the whole context for each full one.
-// Full layers whose values are their raw keys store them once, with the rotated part of the keys: 62.5 % of the 12B's.
+// The key/value cache of one sequence: a ring for each sliding layer, a store of the whole context for each
+// full one. Full layers whose values are their raw keys store them once, with the rotated part of the
+// keys: 62.5 % of the 12B's.
 //
 // Invariants:
-//  1. The rings hold the last `window` positions plus rows_at_once() plus kRollBack: a call writes so many of its rows,
+//  1. The rings hold the last `window` positions plus rows_at_once() plus kRollBack: a call writes so many of
+//  its rows,
 //     reads for them, and goes on, and up to kRollBack tokens can be taken back.
-//  2. Full layers reserve address space for the whole context at once; pages become resident as tokens arrive.
+//  2. Full layers reserve address space for the whole context at once; pages become resident as tokens
+//  arrive.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +32,10 @@ class KvCache {
   static constexpr int64_t kRollBack = 64;
   static constexpr int64_t kRowsAtOnce = 128;
 
-  // Room for `context` tokens, fed at most `rows_per_call` at a time. `weights`, which outlive the cache, give the norms
-  // of keys that are stored with their values. Error: kOutOfMemory.
-  static Result<KvCache> Create(const ModelConfig& config, const Weights& weights, const KvCacheOptions& options);
+  // Room for `context` tokens, fed at most `rows_per_call` at a time. `weights`, which outlive the cache,
+  // give the norms of keys that are stored with their values. Error: kOutOfMemory.
+  static Result<KvCache> Create(const ModelConfig& config, const Weights& weights,
+                                const KvCacheOptions& options);
 
   KvStore& layer(int64_t l) { return layers_[static_cast<size_t>(l)]; }
   const KvStore& layer(int64_t l) const { return layers_[static_cast<size_t>(l)]; }
@@ -44,7 +48,8 @@ class KvCache {
   // Rows of a call that are written before they are read for: kRowsAtOnce, or the longest block of a picture.
   int64_t rows_at_once() const { return rows_at_once_; }
 
-  // Makes room for blocks of so many rows, keeping what the rings hold. Error: kOutOfMemory, the cache stays as it was.
+  // Makes room for blocks of so many rows, keeping what the rings hold. Error: kOutOfMemory, the cache stays
+  // as it was.
   Status ReserveBlock(int64_t rows);
 
   // Positions [length, length + rows) have been written in every layer.

@@ -19,7 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWhatToGive =
-    "give a Hugging Face directory, a GGUF file, a directory of GGUF files, or nothing for the built-in Chick";
+    "give a Hugging Face directory, a GGUF file, a directory of GGUF files, or nothing for the built-in "
+    "Chick";
 
 std::string_view AsText(std::span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -70,11 +71,13 @@ Result<std::unique_ptr<TensorSource>> OpenWeights(const fs::path& directory) {
     return file;
   }
   if (IsFile(directory / "model.safetensors.index.json")) {
-    LINNET_ASSIGN(std::unique_ptr<Safetensors> file, Safetensors::OpenSharded(directory / "model.safetensors.index.json"));
+    LINNET_ASSIGN(std::unique_ptr<Safetensors> file,
+                  Safetensors::OpenSharded(directory / "model.safetensors.index.json"));
     return file;
   }
   return Fail(ErrorCode::kNotFound,
-              directory.string() + " has a config.json but neither model.safetensors nor model.safetensors.index.json",
+              directory.string() +
+                  " has a config.json but neither model.safetensors nor model.safetensors.index.json",
               "download the weights into it");
 }
 
@@ -92,8 +95,8 @@ bool IsHfDrafter(const fs::path& directory) {
   return config && ModelTypeOf(*config).ends_with("_assistant");
 }
 
-// The drafter of a directory: in it, or beside it under the same name with something appended. Of another width it
-// belongs to another model.
+// The drafter of a directory: in it, or beside it under the same name with something appended. Of another
+// width it belongs to another model.
 Status FindHfDrafter(const fs::path& directory, ModelFiles& files) {
   std::vector<fs::path> candidates;
   for (const fs::path& path : Entries(directory)) {
@@ -135,8 +138,9 @@ Result<ModelFiles> OpenHuggingFace(const fs::path& directory) {
 
 Result<ModelFiles> OpenBuiltIn() {
   ModelFiles files;
-  LINNET_ASSIGN(files.config, ConfigFromJson({AsText(ChickFile("config.json")), AsText(ChickFile("generation_config.json")),
-                                              AsText(ChickFile("processor_config.json"))}));
+  LINNET_ASSIGN(files.config,
+                ConfigFromJson({AsText(ChickFile("config.json")), AsText(ChickFile("generation_config.json")),
+                                AsText(ChickFile("processor_config.json"))}));
   LINNET_ASSIGN(files.text, Safetensors::FromBytes(ChickFile("model.safetensors"), "the built-in Chick"));
   files.multimodal = files.text.get();
   files.tokenizer_json = AsText(ChickFile("tokenizer.json"));
@@ -156,7 +160,8 @@ GgufPart PartOf(const Gguf& file) {
 
 bool LooksLikeGguf(const fs::path& path) {
   std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return extension == ".gguf" && IsFile(path);
 }
 
@@ -204,7 +209,8 @@ Status FindGgufSiblings(const fs::path& text, bool want_multimodal, bool want_dr
     Result<std::unique_ptr<Gguf>> file = Gguf::Open(path);
     if (!file) continue;  // a neighbour's defects are not this model's
     const GgufPart part = PartOf(**file);
-    if (part == GgufPart::kMultimodal && want_multimodal && files.multimodal == nullptr && Fits(**file, files.config)) {
+    if (part == GgufPart::kMultimodal && want_multimodal && files.multimodal == nullptr &&
+        Fits(**file, files.config)) {
       LINNET_TRY(UseMultimodal(std::move(*file), files));
     } else if (part == GgufPart::kDrafter && want_drafter && files.drafter == nullptr) {
       const Result<DrafterConfig> config = DrafterFromGguf(**file);
@@ -223,9 +229,10 @@ Result<ModelFiles> OpenGguf(const fs::path& path, const std::string& mmproj, con
   LINNET_ASSIGN(std::unique_ptr<Gguf> text, Gguf::Open(path));
   const GgufPart part = PartOf(*text);
   if (part != GgufPart::kText) {
-    return Fail(ErrorCode::kInvalidArgument,
-                path.string() + (part == GgufPart::kDrafter ? " is a drafter" : " is the multimodal part of a model"),
-                "name the text model; this file is found by itself when it lies beside it");
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        path.string() + (part == GgufPart::kDrafter ? " is a drafter" : " is the multimodal part of a model"),
+        "name the text model; this file is found by itself when it lies beside it");
   }
   LINNET_ASSIGN(files.config, ConfigFromGguf(*text, nullptr));
   files.gguf = text.get();
@@ -233,11 +240,13 @@ Result<ModelFiles> OpenGguf(const fs::path& path, const std::string& mmproj, con
   if (!mmproj.empty()) {
     LINNET_ASSIGN(std::unique_ptr<Gguf> file, Gguf::Open(mmproj));
     if (PartOf(*file) != GgufPart::kMultimodal) {
-      return Fail(ErrorCode::kInvalidArgument, mmproj + " is not a multimodal (mmproj) file", "give one, or leave --mmproj out");
+      return Fail(ErrorCode::kInvalidArgument, mmproj + " is not a multimodal (mmproj) file",
+                  "give one, or leave --mmproj out");
     }
     if (!Fits(*file, files.config)) {
       return Fail(ErrorCode::kInvalidArgument,
-                  mmproj + " belongs to a model of another width than " + path.string(), "give the one made for this model");
+                  mmproj + " belongs to a model of another width than " + path.string(),
+                  "give the one made for this model");
     }
     LINNET_TRY(UseMultimodal(std::move(file), files));
   }
@@ -268,7 +277,8 @@ Result<fs::path> TextModelIn(const fs::path& directory) {
   }
   std::string names;
   for (const fs::path& path : texts) names += (names.empty() ? "" : ", ") + path.filename().string();
-  return Fail(ErrorCode::kInvalidArgument, directory.string() + " holds " + std::to_string(texts.size()) + " models: " + names,
+  return Fail(ErrorCode::kInvalidArgument,
+              directory.string() + " holds " + std::to_string(texts.size()) + " models: " + names,
               "name one of the files");
 }
 
@@ -282,14 +292,16 @@ Status OpenNamedDrafter(const std::string& drafter, ModelFiles& files) {
   } else {
     LINNET_ASSIGN(std::unique_ptr<Gguf> file, Gguf::Open(drafter));
     if (PartOf(*file) != GgufPart::kDrafter) {
-      return Fail(ErrorCode::kInvalidArgument, drafter + " is not a drafter", "give the model's assistant, or leave --drafter out");
+      return Fail(ErrorCode::kInvalidArgument, drafter + " is not a drafter",
+                  "give the model's assistant, or leave --drafter out");
     }
     LINNET_TRY(UseDrafter(std::move(file), files));
   }
   if (files.drafter_config->backbone_hidden_size == files.config.hidden_size) return {};
   return Fail(ErrorCode::kInvalidArgument,
-              drafter + " drafts for a model of width " + std::to_string(files.drafter_config->backbone_hidden_size) +
-                  ", but this one has " + std::to_string(files.config.hidden_size),
+              drafter + " drafts for a model of width " +
+                  std::to_string(files.drafter_config->backbone_hidden_size) + ", but this one has " +
+                  std::to_string(files.config.hidden_size),
               "give the drafter made for this model");
 }
 
@@ -337,17 +349,20 @@ Result<ModelFiles> OpenDrafterDirectory(const std::string& path) {
   return files;
 }
 
-Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj, const std::string& drafter) {
+Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj,
+                             const std::string& drafter) {
   if (model.empty()) return OpenBuiltIn();
   const fs::path path(model);
   std::error_code error;
   if (!fs::exists(path, error)) {
-    return Fail(ErrorCode::kNotFound, "there is no file or directory " + model, "check the spelling, or " + std::string(kWhatToGive));
+    return Fail(ErrorCode::kNotFound, "there is no file or directory " + model,
+                "check the spelling, or " + std::string(kWhatToGive));
   }
   ModelFiles files;
   if (IsDirectory(path) && IsFile(path / "config.json")) {
     if (IsHfDrafter(path)) {
-      return Fail(ErrorCode::kInvalidArgument, model + " is a drafter", "name the model it drafts for; give this one as --drafter");
+      return Fail(ErrorCode::kInvalidArgument, model + " is a drafter",
+                  "name the model it drafts for; give this one as --drafter");
     }
     LINNET_ASSIGN(files, OpenHuggingFace(path));
   } else if (IsDirectory(path)) {

@@ -1,6 +1,6 @@
-// From what a person names as a model to its parts: a Hugging Face directory, a GGUF file, a directory of GGUFs, or
-// nothing at all, which means Chick. The multimodal file and the drafter that lie beside a model are found by what
-// their metadata say they are.
+// From what a person names as a model to its parts: a Hugging Face directory, a GGUF file, a directory of
+// GGUFs, or nothing at all, which means Chick. The multimodal file and the drafter that lie beside a model
+// are found by what their metadata say they are.
 #pragma once
 
 #include <filesystem>
@@ -31,15 +31,17 @@ struct ModelFiles {
   std::optional<DrafterConfig> drafter_config;
   std::string drafter_path;
 
-  std::string tokenizer_json;   // of a directory; empty where the vocabulary is in `gguf` or missing
-  const Gguf* gguf = nullptr;   // `text` as a GGUF
-  std::string prompts_json;     // the prompts the model was taught, if its directory says
+  std::string tokenizer_json;  // of a directory; empty where the vocabulary is in `gguf` or missing
+  const Gguf* gguf = nullptr;  // `text` as a GGUF
+  std::string prompts_json;    // the prompts the model was taught, if its directory says
 };
 
-// Errors name what was found and what to do: kNotFound, kBadFile, kUnsupported. `mmproj` and `drafter` may be empty.
+// Errors name what was found and what to do: kNotFound, kBadFile, kUnsupported. `mmproj` and `drafter` may be
+// empty.
 Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj, const std::string& drafter);
 
-// A Hugging Face directory of a drafter, alone: only the drafter's fields of the result and tokenizer_json are set.
+// A Hugging Face directory of a drafter, alone: only the drafter's fields of the result and tokenizer_json
+// are set.
 bool IsDrafterDirectory(const std::string& path);
 Result<ModelFiles> OpenDrafterDirectory(const std::string& path);
 

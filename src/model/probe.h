@@ -1,5 +1,5 @@
-// Named intermediates of a forward pass, for comparison with a reference. Off unless asked: the decoder's probe
-// pointer is null and a probe costs one test.
+// Named intermediates of a forward pass, for comparison with a reference. Off unless asked: the decoder's
+// probe pointer is null and a probe costs one test.
 #pragma once
 
 #include <cstdint>

@@ -80,22 +80,30 @@ uint64_t HashName(std::string_view name) {
 // Quants are noise; the factors of every block make weights of about 1 / sqrt(K).
 struct Factors {
   uint16_t d;
-  uint16_t second;   // m or dmin
-  int offset;        // where d stands
+  uint16_t second;    // m or dmin
+  int offset;         // where d stands
   int second_offset;  // -1: there is none
 };
 
 Factors FactorsOf(Dtype dtype, double deviation) {
   const auto half = [](double value) { return FloatToHalf(static_cast<float>(value)); };
   switch (dtype) {
-    case Dtype::kQ4_1: return {half(deviation / 4.6), half(-7.5 * deviation / 4.6), 0, 2};
-    case Dtype::kQ5_0: return {half(deviation / 9.2), 0, 0, -1};
-    case Dtype::kQ5_1: return {half(deviation / 9.2), half(-15.5 * deviation / 9.2), 0, 2};
-    case Dtype::kQ8_0: return {half(deviation / 74), 0, 0, -1};
-    case Dtype::kQ4K: return {half(deviation / 170), half(7.5 * deviation / 170), 0, 2};
-    case Dtype::kQ5K: return {half(deviation / 340), half(15.5 * deviation / 340), 0, 2};
-    case Dtype::kQ6K: return {half(deviation / 1370), 0, 208, -1};
-    default: return {half(deviation / 4.6), 0, 0, -1};
+    case Dtype::kQ4_1:
+      return {half(deviation / 4.6), half(-7.5 * deviation / 4.6), 0, 2};
+    case Dtype::kQ5_0:
+      return {half(deviation / 9.2), 0, 0, -1};
+    case Dtype::kQ5_1:
+      return {half(deviation / 9.2), half(-15.5 * deviation / 9.2), 0, 2};
+    case Dtype::kQ8_0:
+      return {half(deviation / 74), 0, 0, -1};
+    case Dtype::kQ4K:
+      return {half(deviation / 170), half(7.5 * deviation / 170), 0, 2};
+    case Dtype::kQ5K:
+      return {half(deviation / 340), half(15.5 * deviation / 340), 0, 2};
+    case Dtype::kQ6K:
+      return {half(deviation / 1370), 0, 208, -1};
+    default:
+      return {half(deviation / 4.6), 0, 0, -1};
   }
 }
 
@@ -125,7 +133,8 @@ void FillPlain(const TensorInfo& tensor, uint64_t offset, std::span<uint8_t> out
   for (size_t i = 0; i < out.size(); i += size) {
     const uint32_t noise = static_cast<uint32_t>(Mix(seed + offset + i));
     const uint32_t bits = (noise & 0x80000000u) | exponent << 23 | (noise & 0x7fffffu);
-    const uint16_t half = tensor.dtype == Dtype::kF16 ? FloatToHalf(std::bit_cast<float>(bits)) : static_cast<uint16_t>(bits >> 16);
+    const uint16_t half = tensor.dtype == Dtype::kF16 ? FloatToHalf(std::bit_cast<float>(bits))
+                                                      : static_cast<uint16_t>(bits >> 16);
     std::memcpy(out.data() + i, size == 4 ? static_cast<const void*>(&bits) : &half, size);
   }
 }
@@ -155,7 +164,8 @@ bool IsMultimodal(Role role) { return role >= Role::kPatchNorm1Weight && role <=
 
 }  // namespace
 
-GeneratedSource::GeneratedSource(const ModelConfig& config, const FormatOf& format, Fill fill) : fill_(std::move(fill)) {
+GeneratedSource::GeneratedSource(const ModelConfig& config, const FormatOf& format, Fill fill)
+    : fill_(std::move(fill)) {
   Add(TextTensors(config), false, format);
   Add(MultimodalTensors(config), false, format);
 }
@@ -177,7 +187,8 @@ void GeneratedSource::Add(const std::vector<ExpectedTensor>& expected, bool draf
 }
 
 const TensorInfo* GeneratedSource::Find(std::string_view name) const {
-  const auto it = std::find_if(tensors_.begin(), tensors_.end(), [&](const TensorInfo& t) { return t.name == name; });
+  const auto it =
+      std::find_if(tensors_.begin(), tensors_.end(), [&](const TensorInfo& t) { return t.name == name; });
   return it == tensors_.end() ? nullptr : &*it;
 }
 
@@ -208,7 +219,8 @@ Result<Spec> ParseSpec(std::string_view text) {
   if (const size_t at = shape.find('@'); at != std::string_view::npos) {
     const std::string_view number = shape.substr(at + 1);
     const auto parsed = std::from_chars(number.data(), number.data() + number.size(), spec.layers);
-    if (parsed.ec != std::errc() || spec.layers < 1 || spec.layers > 48) return refuse("the number of layers is 1 to 48");
+    if (parsed.ec != std::errc() || spec.layers < 1 || spec.layers > 48)
+      return refuse("the number of layers is 1 to 48");
     shape = shape.substr(0, at);
   }
   if (shape != "12b") return refuse("the only shape is 12b");
@@ -243,7 +255,9 @@ Result<SyntheticDrafter> MakeSyntheticDrafter(std::string_view text) {
   LINNET_ASSIGN(const Spec spec, ParseSpec(text));
   SyntheticDrafter drafter;
   LINNET_ASSIGN(drafter.config, DrafterFromJson({kDrafter12b, "", ""}));
-  const auto format = [&](const ExpectedTensor& tensor) { return tensor.shape.size() == 1 ? Dtype::kF32 : spec.dtype; };
+  const auto format = [&](const ExpectedTensor& tensor) {
+    return tensor.shape.size() == 1 ? Dtype::kF32 : spec.dtype;
+  };
   drafter.source = std::make_unique<GeneratedSource>(drafter.config, format, FillSynthetic);
   return drafter;
 }

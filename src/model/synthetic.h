@@ -1,5 +1,5 @@
-// Weights that no file holds: the exact shape of a model with made-up numbers, for measuring speed and memory, and the
-// hash-defined weights of reference cases whose weights are too large to store.
+// Weights that no file holds: the exact shape of a model with made-up numbers, for measuring speed and
+// memory, and the hash-defined weights of reference cases whose weights are too large to store.
 #pragma once
 
 #include <functional>
@@ -15,8 +15,8 @@
 
 namespace linnet {
 
-// Tensors of a configuration under their Hugging Face names; `fill` writes bytes [offset, offset + out.size()) of a
-// tensor and is called from several threads.
+// Tensors of a configuration under their Hugging Face names; `fill` writes bytes [offset, offset +
+// out.size()) of a tensor and is called from several threads.
 class GeneratedSource : public TensorSource {
  public:
   using FormatOf = std::function<Dtype(const ExpectedTensor&)>;
@@ -43,9 +43,9 @@ struct SyntheticModel {
   uint64_t file_bytes = 0;  // what a file of these tensors would hold
 };
 
-// `spec` is SHAPE[@LAYERS]:FORMAT, for instance "12b:q4_0", "12b@6:q4_k_m". Shapes: 12b. Formats: every format of
-// tensor/dtype.h for all matrices (q4_0 with the embedding in q6_k, as the published files have it) and q4_k_m, the
-// usual mix. `multimodal` adds the vision and audio embedders.
+// `spec` is SHAPE[@LAYERS]:FORMAT, for instance "12b:q4_0", "12b@6:q4_k_m". Shapes: 12b. Formats: every
+// format of tensor/dtype.h for all matrices (q4_0 with the embedding in q6_k, as the published files have it)
+// and q4_k_m, the usual mix. `multimodal` adds the vision and audio embedders.
 Result<SyntheticModel> MakeSynthetic(std::string_view spec, bool multimodal);
 
 struct SyntheticDrafter {
@@ -53,8 +53,8 @@ struct SyntheticDrafter {
   std::unique_ptr<TensorSource> source;
 };
 
-// The drafter of the published size for the same spec; every matrix in the spec's format, as the published files have
-// it (q4_k for q4_k_m).
+// The drafter of the published size for the same spec; every matrix in the spec's format, as the published
+// files have it (q4_k for q4_k_m).
 Result<SyntheticDrafter> MakeSyntheticDrafter(std::string_view spec);
 
 // The rule of docs/parity.md, "Weights from a hash": float32 tensors defined by their names.

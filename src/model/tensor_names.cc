@@ -265,7 +265,8 @@ Result<std::vector<float>> ReadFloats(const TensorSource& source, Role role, int
                 "the file is damaged");
   }
   if (info->packed) {
-    return Fail(ErrorCode::kBadFile, fmt::format("the tensor \"{}\" is packed where rows are expected", info->name),
+    return Fail(ErrorCode::kBadFile,
+                fmt::format("the tensor \"{}\" is packed where rows are expected", info->name),
                 "use the file it was packed from");
   }
   std::vector<uint8_t> scratch;

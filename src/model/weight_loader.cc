@@ -9,8 +9,8 @@
 namespace linnet {
 namespace {
 
-// Bytes of the source that a thread maps, packs and gives back at a time: enough that the calls, which interrupt the
-// other threads, are few, and little beside the file.
+// Bytes of the source that a thread maps, packs and gives back at a time: enough that the calls, which
+// interrupt the other threads, are few, and little beside the file.
 constexpr uint64_t kPieceBytes = uint64_t{16} << 20;
 
 }  // namespace
@@ -50,7 +50,8 @@ Result<Vector> WeightLoader::ReadNorm(const TensorSource& source, Role role, int
   return w;
 }
 
-Result<LayerWeights> WeightLoader::ReadLayer(const TensorSource& source, const LayerPlan& plan, int layer, bool own_kv) {
+Result<LayerWeights> WeightLoader::ReadLayer(const TensorSource& source, const LayerPlan& plan, int layer,
+                                             bool own_kv) {
   LayerWeights w;
   LINNET_ASSIGN(w.input_norm, ReadNorm(source, Role::kInputNorm, layer));
   LINNET_ASSIGN(w.post_attention_norm, ReadNorm(source, Role::kPostAttentionNorm, layer));
@@ -86,7 +87,8 @@ Result<Matrix> WeightLoader::ReadPacked(const TensorSource& source, const Tensor
   std::vector<uint8_t> scratch;
   const std::span<const uint8_t> bytes = source.Bytes(tensor, 0, tensor.bytes, scratch);
   if (IsPlanar(tensor, role) || reinterpret_cast<uintptr_t>(bytes.data()) % kAlignment != 0) {
-    return Fail(ErrorCode::kBadFile, "tensor " + tensor.name + " cannot be used as it is packed", "pack the original again");
+    return Fail(ErrorCode::kBadFile, "tensor " + tensor.name + " cannot be used as it is packed",
+                "pack the original again");
   }
   Matrix view = ViewMatrix(*PanelFormatOf(tensor.dtype), n, k, bytes);
   if (loading_.dequantise && view.format != PanelFormat::kF32) {
@@ -114,7 +116,8 @@ void WeightLoader::Unpack(const Matrix& packed, Matrix& floats) {
       for (size_t r = 0; r < count; ++r) {
         UnpackRow(packed, p * kPanel + static_cast<int64_t>(r), std::span(rows).subspan(r * width, width));
       }
-      PackPanel(Dtype::kF32, {reinterpret_cast<const uint8_t*>(rows.data()), count * width * sizeof(float)}, p, floats);
+      PackPanel(Dtype::kF32, {reinterpret_cast<const uint8_t*>(rows.data()), count * width * sizeof(float)},
+                p, floats);
     }
   });
 }
@@ -135,7 +138,8 @@ Result<Matrix> WeightLoader::PackPlanar(const TensorSource& source, const Tensor
         DecodeRow(tensor.dtype, source.Bytes(tensor, row * row_bytes, row_bytes, scratch).data(), planar);
         PlanarToInterleaved(planar, std::span(rows).subspan(r * width, width));
       }
-      PackPanel(Dtype::kF32, {reinterpret_cast<const uint8_t*>(rows.data()), count * width * sizeof(float)}, p, matrix);
+      PackPanel(Dtype::kF32, {reinterpret_cast<const uint8_t*>(rows.data()), count * width * sizeof(float)},
+                p, matrix);
     }
   });
   source.Forget(tensor, 0, tensor.bytes);
@@ -152,12 +156,14 @@ void WeightLoader::Pack(const TensorSource& source, const TensorInfo& tensor, Ma
     for (int64_t first = begin; first < end; first += piece) {
       const int64_t last = std::min(end, first + piece);
       const uint64_t offset = static_cast<uint64_t>(first) * panel_bytes;
-      const uint64_t length = std::min(tensor.bytes - offset, static_cast<uint64_t>(last - first) * panel_bytes);
+      const uint64_t length =
+          std::min(tensor.bytes - offset, static_cast<uint64_t>(last - first) * panel_bytes);
       source.Prefault(tensor, offset, length);
       for (int64_t p = first; p < last; ++p) {
         const uint64_t rows = static_cast<uint64_t>(std::min<int64_t>(kPanel, matrix.n - p * kPanel));
         PackPanel(tensor.dtype,
-                  source.Bytes(tensor, static_cast<uint64_t>(p) * panel_bytes, rows * row_bytes, scratch), p, matrix);
+                  source.Bytes(tensor, static_cast<uint64_t>(p) * panel_bytes, rows * row_bytes, scratch), p,
+                  matrix);
       }
       source.Forget(tensor, offset, length);
     }

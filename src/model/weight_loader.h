@@ -1,5 +1,5 @@
-// Private to src/model: reads single tensors of a source and packs them, with progress over all that were announced.
-// Shared by the weights of the model and those of its drafter.
+// Private to src/model: reads single tensors of a source and packs them, with progress over all that were
+// announced. Shared by the weights of the model and those of its drafter.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@ class WeightLoader {
   // A norm weight of the decoder, with its 1 added where the configuration says so.
   Result<Vector> ReadNorm(const TensorSource& source, Role role, int layer = -1);
   // One decoder layer; without `own_kv` it has no k_proj, v_proj and k_norm.
-  Result<LayerWeights> ReadLayer(const TensorSource& source, const LayerPlan& plan, int layer, bool own_kv = true);
+  Result<LayerWeights> ReadLayer(const TensorSource& source, const LayerPlan& plan, int layer,
+                                 bool own_kv = true);
 
  private:
   std::unexpected<Error> NoMemory(const TensorInfo& tensor) const;

@@ -9,7 +9,8 @@
 namespace linnet {
 namespace {
 
-Result<VisionWeights> ReadVision(WeightLoader& loader, const ModelConfig& config, const TensorSource& source) {
+Result<VisionWeights> ReadVision(WeightLoader& loader, const ModelConfig& config,
+                                 const TensorSource& source) {
   VisionWeights w;
   LINNET_ASSIGN(w.patch_ln1_weight, loader.ReadVector(source, Role::kPatchNorm1Weight));
   LINNET_ASSIGN(w.patch_ln1_bias, loader.ReadVector(source, Role::kPatchNorm1Bias));
@@ -45,7 +46,8 @@ uint64_t VectorBytes(std::initializer_list<const Vector*> vectors) {
 
 uint64_t LayerWeights::bytes() const {
   return Bytes({&q_proj, &k_proj, &v_proj, &o_proj, &gate_proj, &up_proj, &down_proj}) +
-         VectorBytes({&input_norm, &post_attention_norm, &pre_feedforward_norm, &post_feedforward_norm, &q_norm, &k_norm});
+         VectorBytes({&input_norm, &post_attention_norm, &pre_feedforward_norm, &post_feedforward_norm,
+                      &q_norm, &k_norm});
 }
 
 uint64_t Weights::bytes() const {
@@ -57,8 +59,8 @@ uint64_t Weights::bytes() const {
   return total;
 }
 
-Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text, const TensorSource* multimodal,
-                            ThreadPool& pool, const WeightLoading& loading) {
+Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text,
+                            const TensorSource* multimodal, ThreadPool& pool, const WeightLoading& loading) {
   const std::vector<ExpectedTensor> text_tensors = TextTensors(config);
   LINNET_TRY(CheckTensors(text, text_tensors, "the text model"));
   WeightLoader loader(config, pool, loading);

@@ -17,17 +17,17 @@ using Vector = std::vector<float>;
 
 // One decoder layer. Shapes: D model, F feed-forward, H query heads, K KV heads, E head size.
 struct LayerWeights {
-  Vector input_norm;          // (D)
-  Vector post_attention_norm;  // (D)
+  Vector input_norm;             // (D)
+  Vector post_attention_norm;    // (D)
   Vector pre_feedforward_norm;   // (D)
   Vector post_feedforward_norm;  // (D)
-  Matrix q_proj;              // (H E, D)
-  Matrix k_proj;              // (K E, D)
-  Matrix v_proj;              // (K E, D); empty where V is the raw K projection
-  Matrix o_proj;              // (D, H E)
-  Vector q_norm, k_norm;      // (E)
-  Matrix gate_proj, up_proj;  // (F, D)
-  Matrix down_proj;           // (D, F)
+  Matrix q_proj;                 // (H E, D)
+  Matrix k_proj;                 // (K E, D)
+  Matrix v_proj;                 // (K E, D); empty where V is the raw K projection
+  Matrix o_proj;                 // (D, H E)
+  Vector q_norm, k_norm;         // (E)
+  Matrix gate_proj, up_proj;     // (F, D)
+  Matrix down_proj;              // (D, F)
   float layer_scalar = 1.0f;
 
   uint64_t bytes() const;
@@ -66,10 +66,11 @@ struct WeightLoading {
   Progress progress;
 };
 
-// Reads and packs every tensor the configuration asks for. `multimodal` may be the same source as `text`, or nullptr.
-// Packed matrices are used in place: their source must outlive the weights. Norm weights get their 1 added where the configuration says so. Errors name the tensor: missing, of another shape,
-// of a format that cannot be multiplied; kOutOfMemory.
-Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text, const TensorSource* multimodal,
-                            ThreadPool& pool, const WeightLoading& loading);
+// Reads and packs every tensor the configuration asks for. `multimodal` may be the same source as `text`, or
+// nullptr. Packed matrices are used in place: their source must outlive the weights. Norm weights get their 1
+// added where the configuration says so. Errors name the tensor: missing, of another shape, of a format that
+// cannot be multiplied; kOutOfMemory.
+Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text,
+                            const TensorSource* multimodal, ThreadPool& pool, const WeightLoading& loading);
 
 }  // namespace linnet

@@ -11,7 +11,8 @@
 namespace linnet {
 namespace {
 
-// Rows of a tile (tokens times the heads of a group): enough to use every key often, few enough for the cache.
+// Rows of a tile (tokens times the heads of a group): enough to use every key often, few enough for the
+// cache.
 constexpr int64_t kTileRows = 32;
 // A call this small is shared out over threads by segments of keys as well.
 constexpr int64_t kSplitRows = 8;
@@ -69,7 +70,8 @@ AttentionTile LoadQueries(const Call& call, const Tile& tile, float* memory, flo
   const KvStore& store = call.store;
   AttentionTile queries(call.context.kernels(), store, call.rows(tile), memory);
   for (int64_t r = 0; r < call.rows(tile); ++r) {
-    const float* q = call.q.row(tile.token + r / call.group) + (tile.head * call.group + r % call.group) * call.dim;
+    const float* q =
+        call.q.row(tile.token + r / call.group) + (tile.head * call.group + r % call.group) * call.dim;
     for (size_t i = 0; i < static_cast<size_t>(call.dim); ++i) {
       row[i] = q[store.score_order()[i]] * call.scale * store.score_factor()[i];
     }
@@ -78,8 +80,8 @@ AttentionTile LoadQueries(const Call& call, const Tile& tile, float* memory, flo
   return queries;
 }
 
-// Scores of one row become weights; keys outside its range get weight zero. Returns the factor on what was summed
-// before.
+// Scores of one row become weights; keys outside its range get weight zero. Returns the factor on what was
+// summed before.
 float Weigh(const Call& call, const KeyRange& range, int64_t block, float* scores, float* max, float* total) {
   const int64_t begin = std::clamp<int64_t>(range.first - block, 0, kKeyBlock);
   const int64_t end = std::clamp<int64_t>(range.last + 1 - block, 0, kKeyBlock);
@@ -101,8 +103,8 @@ struct Step {
 void AddBlock(const Call& call, const Tile& tile, const AttentionTile& queries, Step step, const Scratch& s) {
   queries.Score(tile.head, step.block, step.next);
   for (int64_t r = 0; r < call.rows(tile); ++r) {
-    const float factor =
-        Weigh(call, call.range(tile, r), step.block, queries.scores(r), s.segment_max + r, s.segment_total + r);
+    const float factor = Weigh(call, call.range(tile, r), step.block, queries.scores(r), s.segment_max + r,
+                               s.segment_total + r);
     if (factor != 1.0f) call.context.kernels().scale_add(s.segment + r * call.dim, factor, nullptr, call.dim);
   }
   queries.AddValues(tile.head, step.block, step.next, s.segment);
@@ -120,7 +122,8 @@ KeyRange TileRange(const Call& call, const Tile& tile) {
 }
 
 // Sums of one segment into s.segment, s.segment_max, s.segment_total.
-void SumSegment(const Call& call, const Tile& tile, const AttentionTile& queries, int64_t segment, const Scratch& s) {
+void SumSegment(const Call& call, const Tile& tile, const AttentionTile& queries, int64_t segment,
+                const Scratch& s) {
   const int64_t rows = call.rows(tile);
   std::memset(s.segment, 0, static_cast<size_t>(rows * call.dim) * sizeof(float));
   std::fill(s.segment_max, s.segment_max + rows, kMinusInfinity);
@@ -135,8 +138,8 @@ void SumSegment(const Call& call, const Tile& tile, const AttentionTile& queries
 }
 
 // Merges one segment's sums of one row into the running ones.
-void Merge(const Call& call, const float* segment, float segment_max, float segment_total, float* sum, float* max,
-           float* total) {
+void Merge(const Call& call, const float* segment, float segment_max, float segment_total, float* sum,
+           float* max, float* total) {
   if (segment_total == 0.0f) return;  // the row sees no key of this segment
   if (*total == 0.0f) {
     std::memcpy(sum, segment, static_cast<size_t>(call.dim) * sizeof(float));
@@ -154,7 +157,8 @@ void Merge(const Call& call, const float* segment, float segment_max, float segm
 }
 
 void StoreRow(const Call& call, const Tile& tile, int64_t row, const float* sum, float total) {
-  float* out = call.out.row(tile.token + row / call.group) + (tile.head * call.group + row % call.group) * call.dim;
+  float* out =
+      call.out.row(tile.token + row / call.group) + (tile.head * call.group + row % call.group) * call.dim;
   const float inverse = 1.0f / total;
   for (int64_t i = 0; i < call.dim; ++i) out[call.store.order()[static_cast<size_t>(i)]] = sum[i] * inverse;
 }
@@ -168,8 +172,8 @@ void WholeTile(const Call& call, const Tile& tile, float* memory) {
   for (int64_t segment = range.first / kKeySegment; segment <= range.last / kKeySegment; ++segment) {
     SumSegment(call, tile, queries, segment, s);
     for (int64_t r = 0; r < rows; ++r) {
-      Merge(call, s.segment + r * call.dim, s.segment_max[r], s.segment_total[r], s.sum + r * call.dim, s.max + r,
-            s.total + r);
+      Merge(call, s.segment + r * call.dim, s.segment_max[r], s.segment_total[r], s.sum + r * call.dim,
+            s.max + r, s.total + r);
     }
   }
   for (int64_t r = 0; r < rows; ++r) StoreRow(call, tile, r, s.sum + r * call.dim, s.total[r]);
@@ -188,8 +192,8 @@ Tile TileAt(const Call& call, int64_t index) {
   return {index % call.store.kv_heads(), token, std::min(per_tile, call.q.rows - token)};
 }
 
-// Few rows: every (tile, segment) pair is one unit of work; its sums go to a shared buffer and are merged afterwards.
-// A unit's record is R rows of E sums followed by R maxima and R totals.
+// Few rows: every (tile, segment) pair is one unit of work; its sums go to a shared buffer and are merged
+// afterwards. A unit's record is R rows of E sums followed by R maxima and R totals.
 void SplitBySegments(const Call& call, int64_t tiles, int64_t first_segment, int64_t segments) {
   const int64_t record = TokensPerTile(call.group) * call.group * (call.dim + 2);
   float* partials = call.context.partials();
@@ -234,8 +238,8 @@ int64_t AttentionPartialFloats(int64_t heads, int64_t head_dim) {
   return std::max(kTileRows, heads) * (head_dim + 2) * kMaxSplitSegments;
 }
 
-void Attention(OpContext& context, Rows q, const KvStore& store, std::span<const KeyRange> visible, float scale,
-               Rows out) {
+void Attention(OpContext& context, Rows q, const KvStore& store, std::span<const KeyRange> visible,
+               float scale, Rows out) {
   LINNET_CHECK(q.width % store.head_dim() == 0 && q.rows == out.rows);
   const int64_t heads = q.width / store.head_dim();
   const Call call{context, q, store, visible, scale, out, heads / store.kv_heads(), store.head_dim()};

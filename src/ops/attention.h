@@ -1,9 +1,9 @@
 // Softmax attention over a key/value store.
 //
-// The order of every sum is fixed by absolute key positions, never by the batch: scores and values are taken in blocks
-// of kKeyBlock positions with an online softmax inside a segment of kKeySegment positions; segments are merged in
-// ascending order. A row's result is therefore the same bits alone or in a batch, chunked or not, on any number of
-// threads, and a single row can still be shared out over threads by segments.
+// The order of every sum is fixed by absolute key positions, never by the batch: scores and values are taken
+// in blocks of kKeyBlock positions with an online softmax inside a segment of kKeySegment positions; segments
+// are merged in ascending order. A row's result is therefore the same bits alone or in a batch, chunked or
+// not, on any number of threads, and a single row can still be shared out over threads by segments.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct KeyRange {
 
 // q (T, H * E): query head h uses KV head h / (H / K). out (T, H * E). score = scale * q · k.
 // REQUIRES: visible[t] lies in what the store holds; Reserve() covered H and E.
-void Attention(OpContext& context, Rows q, const KvStore& store, std::span<const KeyRange> visible, float scale,
-               Rows out);
+void Attention(OpContext& context, Rows q, const KvStore& store, std::span<const KeyRange> visible,
+               float scale, Rows out);
 
 int64_t AttentionScratchFloats(int64_t heads, int64_t head_dim);
 int64_t AttentionPartialFloats(int64_t heads, int64_t head_dim);

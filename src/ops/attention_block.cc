@@ -14,7 +14,8 @@ int64_t WholeTiles(int64_t rows) { return (rows + kInputRows - 1) / kInputRows *
 
 int64_t AttentionTile::ScratchFloats(int64_t rows, int64_t head_dim) {
   // q and weights; scales and sums of both; scores; keys of two bytes.
-  return WholeTiles(rows) * (head_dim + kKeyBlock) + 10 * rows + 2 * rows * kKeyBlock + kKeyBlock * head_dim / 2;
+  return WholeTiles(rows) * (head_dim + kKeyBlock) + 10 * rows + 2 * rows * kKeyBlock +
+         kKeyBlock * head_dim / 2;
 }
 
 AttentionTile::AttentionTile(const KernelTable& kernels, const KvStore& store, int64_t rows, float* scratch)
@@ -62,7 +63,8 @@ GroupedPanels AttentionTile::Keys(int64_t head, int64_t position) const {
 
 GroupedPanels AttentionTile::Values(int64_t head, int64_t position) const {
   const int64_t group = KvStore::GroupOf(store_.type());
-  return {store_.ValueBlock(head, position), kPanel * group, store_.row_width() * group, kKeyBlock / group, dim_};
+  return {store_.ValueBlock(head, position), kPanel * group, store_.row_width() * group, kKeyBlock / group,
+          dim_};
 }
 
 Upcoming AttentionTile::RowsOf(int64_t head, int64_t position) const {
@@ -74,9 +76,12 @@ void AttentionTile::Score(int64_t head, int64_t position, int64_t next) const {
   Upcoming upcoming = RowsOf(head, next);
   if (next >= 0 && !store_.shared()) upcoming = {store_.KeyBlock(head, next), store_.block_bytes(dim_)};
   switch (store_.type()) {
-    case KvType::kF32: return ScoreFloats(head, position);
-    case KvType::kBf16: return ScorePairs(head, position, upcoming);
-    case KvType::kInt8: return ScoreBytes(head, position, upcoming);
+    case KvType::kF32:
+      return ScoreFloats(head, position);
+    case KvType::kBf16:
+      return ScorePairs(head, position, upcoming);
+    case KvType::kInt8:
+      return ScoreBytes(head, position, upcoming);
   }
 }
 
@@ -86,17 +91,19 @@ void AttentionTile::ScoreFloats(int64_t head, int64_t position) const {
     const float* keys = static_cast<const float*>(store_.ValueBlock(head, position)) + store_.rotated();
     format.dot({keys, store_.row_width(), q_, dim_, scores_, kKeyBlock, dim_, kKeyBlock, rows_});
   } else {
-    format.product({store_.KeyBlock(head, position), dim_ * kPanel, kPanel, q_, dim_, scores_, kKeyBlock, dim_, kKeyBlock,
-                    rows_, false});
+    format.product({store_.KeyBlock(head, position), dim_ * kPanel, kPanel, q_, dim_, scores_, kKeyBlock,
+                    dim_, kKeyBlock, rows_, false});
   }
 }
 
 void AttentionTile::ScorePairs(int64_t head, int64_t position, Upcoming upcoming) const {
   if (store_.shared()) {
-    const uint16_t* rows = static_cast<const uint16_t*>(store_.ValueBlock(head, position)) + store_.rotated() * kPair;
+    const uint16_t* rows =
+        static_cast<const uint16_t*>(store_.ValueBlock(head, position)) + store_.rotated() * kPair;
     kernels_.cache.regroup_pairs(rows, store_.row_width(), dim_, static_cast<uint16_t*>(keys_));
   }
-  kernels_.cache.pair_product({Keys(head, position), {q_, dim_ * kInputRows}, scores_, kKeyBlock, rows_, false, upcoming});
+  kernels_.cache.pair_product(
+      {Keys(head, position), {q_, dim_ * kInputRows}, scores_, kKeyBlock, rows_, false, upcoming});
 }
 
 // Of shared rows the elements before the rotated keys are values and have the values' scale.
@@ -112,7 +119,8 @@ int8_t* AttentionTile::ByteQuery(const Part& part) const {
 // High and low bytes of the queries are rows of their own until their scores are added.
 void AttentionTile::ScoreBytes(int64_t head, int64_t position, Upcoming upcoming) const {
   if (store_.shared()) {
-    const uint8_t* rows = static_cast<const uint8_t*>(store_.ValueBlock(head, position)) + store_.rotated() * kQuad;
+    const uint8_t* rows =
+        static_cast<const uint8_t*>(store_.ValueBlock(head, position)) + store_.rotated() * kQuad;
     kernels_.cache.regroup_bytes(rows, store_.row_width(), dim_, static_cast<uint8_t*>(keys_));
   }
   bool accumulate = false;
@@ -121,10 +129,19 @@ void AttentionTile::ScoreBytes(int64_t head, int64_t position, Upcoming upcoming
     GroupedPanels keys = Keys(head, position);
     keys.data = static_cast<const uint8_t*>(keys.data) + part.first * kPanel;
     keys.groups = part.count / kQuad;
-    const float* scales = part.index == 0 ? store_.ValueScales(head, position) : store_.KeyScales(head, position);
+    const float* scales =
+        part.index == 0 ? store_.ValueScales(head, position) : store_.KeyScales(head, position);
     const int64_t at = part.index * 2 * rows_;
-    kernels_.cache.byte_product({keys, {ByteQuery(part), dim_ * kInputRows}, q_scale_ + at, q_sum_ + at, scales, scores_,
-                                 kKeyBlock, 2 * rows_, accumulate, accumulate ? Upcoming{} : upcoming});
+    kernels_.cache.byte_product({keys,
+                                 {ByteQuery(part), dim_ * kInputRows},
+                                 q_scale_ + at,
+                                 q_sum_ + at,
+                                 scales,
+                                 scores_,
+                                 kKeyBlock,
+                                 2 * rows_,
+                                 accumulate,
+                                 accumulate ? Upcoming{} : upcoming});
     accumulate = true;
   }
   for (int64_t r = 0; r < rows_; ++r) kernels_.scale_add(scores(r), 1.0f, scores(rows_ + r), kKeyBlock);
@@ -137,10 +154,12 @@ void AttentionTile::AddValues(int64_t head, int64_t position, int64_t next, floa
   switch (store_.type()) {
     case KvType::kF32:
       kernels_.formats[static_cast<int>(PanelFormat::kF32)].product(
-          {values.data, values.panel_stride, values.group_stride, scores_, kKeyBlock, sum, dim_, kKeyBlock, dim_, rows_, true});
+          {values.data, values.panel_stride, values.group_stride, scores_, kKeyBlock, sum, dim_, kKeyBlock,
+           dim_, rows_, true});
       return;
     case KvType::kBf16:
-      for (int64_t r = 0; r < rows_; ++r) cache.pack_pairs(scores(r), kKeyBlock, {weights_, kKeyBlock * kInputRows, r});
+      for (int64_t r = 0; r < rows_; ++r)
+        cache.pack_pairs(scores(r), kKeyBlock, {weights_, kKeyBlock * kInputRows, r});
       cache.pair_product({values, {weights_, kKeyBlock * kInputRows}, sum, dim_, rows_, true, upcoming});
       return;
     case KvType::kInt8:
@@ -148,8 +167,16 @@ void AttentionTile::AddValues(int64_t head, int64_t position, int64_t next, floa
         weight_scale_[r] = cache.quantise_weights(scores(r), store_.ValueScales(head, position), kKeyBlock,
                                                   {weights_, kKeyBlock * kInputRows, r}, weight_sum_ + r);
       }
-      cache.byte_product({values, {weights_, kKeyBlock * kInputRows}, weight_scale_, weight_sum_, nullptr, sum, dim_, rows_,
-                          true, upcoming});
+      cache.byte_product({values,
+                          {weights_, kKeyBlock * kInputRows},
+                          weight_scale_,
+                          weight_sum_,
+                          nullptr,
+                          sum,
+                          dim_,
+                          rows_,
+                          true,
+                          upcoming});
       return;
   }
 }

@@ -1,5 +1,5 @@
-// One block of keys and values against the queries of a tile, for every type of the store. Each row's arithmetic is its
-// own: what shares a tile does not show in its bits.
+// One block of keys and values against the queries of a tile, for every type of the store. Each row's
+// arithmetic is its own: what shares a tile does not show in its bits.
 #pragma once
 
 #include <array>
@@ -23,8 +23,8 @@ class AttentionTile {
   // Where the scores of a row stand: (kKeyBlock). AddValues() takes the weights from the same place.
   float* scores(int64_t row) const { return scores_ + row * kKeyBlock; }
 
-  // Scores of all rows with the block that holds `position`. While it runs it asks for the keys of the next block, if
-  // `next` is not negative.
+  // Scores of all rows with the block that holds `position`. While it runs it asks for the keys of the next
+  // block, if `next` is not negative.
   void Score(int64_t head, int64_t position, int64_t next) const;
   // sum (R, E, in the order of the store's values) += weights * values.
   void AddValues(int64_t head, int64_t position, int64_t next, float* sum) const;

@@ -23,7 +23,8 @@ struct Case {
   int64_t tokens;
 };
 
-// `tokens` rows at the end of `keys` positions with a window; the rows of a bidirectional block also see ahead.
+// `tokens` rows at the end of `keys` positions with a window; the rows of a bidirectional block also see
+// ahead.
 Case MakeCase(Shape shape, int64_t tokens, int64_t window, bool block) {
   std::mt19937 rng(17);
   std::normal_distribution<float> normal;
@@ -32,8 +33,12 @@ Case MakeCase(Shape shape, int64_t tokens, int64_t window, bool block) {
     for (float& value : x) value = normal(rng);
     return x;
   };
-  Case c{shape, fill(tokens * shape.heads * shape.dim), fill(shape.keys * shape.kv_heads * shape.dim),
-         fill(shape.keys * shape.kv_heads * shape.dim), {}, tokens};
+  Case c{shape,
+         fill(tokens * shape.heads * shape.dim),
+         fill(shape.keys * shape.kv_heads * shape.dim),
+         fill(shape.keys * shape.kv_heads * shape.dim),
+         {},
+         tokens};
   for (int64_t t = 0; t < tokens; ++t) {
     const int64_t position = shape.keys - tokens + t;
     const int64_t last = block && t >= tokens / 2 ? shape.keys - 1 : position;
@@ -45,7 +50,8 @@ Case MakeCase(Shape shape, int64_t tokens, int64_t window, bool block) {
 KvStore Store(const Case& c, int64_t capacity, KvType type = KvType::kF32) {
   KvStore store(type, c.shape.kv_heads, c.shape.dim, capacity);
   const int64_t width = c.shape.kv_heads * c.shape.dim;
-  for (int64_t p = 0; p < c.shape.keys; ++p) store.Write(p, &c.k[static_cast<size_t>(p * width)], &c.v[static_cast<size_t>(p * width)]);
+  for (int64_t p = 0; p < c.shape.keys; ++p)
+    store.Write(p, &c.k[static_cast<size_t>(p * width)], &c.v[static_cast<size_t>(p * width)]);
   return store;
 }
 
@@ -73,11 +79,13 @@ std::vector<double> Reference(const Case& c) {
       const KeyRange& range = c.visible[static_cast<size_t>(t)];
       for (int64_t p = range.first; p <= range.last; ++p) {
         double score = 0;
-        for (int64_t e = 0; e < s.dim; ++e) score += 0.3f * double{q[e]} * c.k[static_cast<size_t>((p * s.kv_heads + kv) * s.dim + e)];
+        for (int64_t e = 0; e < s.dim; ++e)
+          score += 0.3f * double{q[e]} * c.k[static_cast<size_t>((p * s.kv_heads + kv) * s.dim + e)];
         const double weight = std::exp(score);
         total += weight;
         for (int64_t e = 0; e < s.dim; ++e) {
-          out[static_cast<size_t>((t * s.heads + h) * s.dim + e)] += weight * c.v[static_cast<size_t>((p * s.kv_heads + kv) * s.dim + e)];
+          out[static_cast<size_t>((t * s.heads + h) * s.dim + e)] +=
+              weight * c.v[static_cast<size_t>((p * s.kv_heads + kv) * s.dim + e)];
         }
       }
       for (int64_t e = 0; e < s.dim; ++e) out[static_cast<size_t>((t * s.heads + h) * s.dim + e)] /= total;
@@ -86,7 +94,8 @@ std::vector<double> Reference(const Case& c) {
   return out;
 }
 
-const Shape kShapes[] = {{4, 2, 24, 40}, {4, 1, 40, 130}, {16, 8, 64, 300}, {16, 1, 128, 2500}, {3, 3, 20, 1}};
+const Shape kShapes[] = {
+    {4, 2, 24, 40}, {4, 1, 40, 130}, {16, 8, 64, 300}, {16, 1, 128, 2500}, {3, 3, 20, 1}};
 
 TEST(Attention, MatchesDoublePrecision) {
   for (const Shape& shape : kShapes) {
@@ -94,7 +103,8 @@ TEST(Attention, MatchesDoublePrecision) {
       const Case c = MakeCase(shape, std::min<int64_t>(shape.keys, 37), window, true);
       const std::vector<float> out = Attend(c, Store(c, shape.keys), 0, c.tokens, 2);
       const std::vector<double> expected = Reference(c);
-      for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], expected[i], 1e-5 * (1 + std::fabs(expected[i])));
+      for (size_t i = 0; i < out.size(); ++i)
+        ASSERT_NEAR(out[i], expected[i], 1e-5 * (1 + std::fabs(expected[i])));
     }
   }
 }
@@ -123,14 +133,17 @@ double RelativeError(const std::vector<float>& out, const std::vector<double>& e
   return std::sqrt(difference / size);
 }
 
-// Queries and weights are rounded too: to eight bits of bfloat16, or to fourteen and seven bits of their largest.
+// Queries and weights are rounded too: to eight bits of bfloat16, or to fourteen and seven bits of their
+// largest.
 TEST(Attention, NarrowTypesMatchDoublePrecisionOnWhatTheyHold) {
   for (const Shape& shape : kShapes) {
     for (const int64_t window : {int64_t{8}, int64_t{100000}}) {
       const Case c = MakeCase(shape, std::min<int64_t>(shape.keys, 37), window, true);
       const KvStore pairs = Store(c, shape.keys, KvType::kBf16), bytes = Store(c, shape.keys, KvType::kInt8);
-      EXPECT_LT(RelativeError(Attend(c, pairs, 0, c.tokens, 2), Reference(AsStored(c, pairs))), 0.006) << shape.dim;
-      EXPECT_LT(RelativeError(Attend(c, bytes, 0, c.tokens, 2), Reference(AsStored(c, bytes))), 0.02) << shape.dim;
+      EXPECT_LT(RelativeError(Attend(c, pairs, 0, c.tokens, 2), Reference(AsStored(c, pairs))), 0.006)
+          << shape.dim;
+      EXPECT_LT(RelativeError(Attend(c, bytes, 0, c.tokens, 2), Reference(AsStored(c, bytes))), 0.02)
+          << shape.dim;
       EXPECT_LT(RelativeError(Attend(c, bytes, 0, c.tokens, 2), Reference(c)), 0.05) << shape.dim;
     }
   }
@@ -184,11 +197,13 @@ std::vector<float> KeyWeight(int64_t dim) {
 
 void Fill(KvStore& store, const Case& c) {
   const size_t width = static_cast<size_t>(c.shape.kv_heads * c.shape.dim);
-  for (int64_t p = 0; p < c.shape.keys; ++p) store.Write(p, &c.k[static_cast<size_t>(p) * width], &c.v[static_cast<size_t>(p) * width]);
+  for (int64_t p = 0; p < c.shape.keys; ++p)
+    store.Write(p, &c.k[static_cast<size_t>(p) * width], &c.v[static_cast<size_t>(p) * width]);
 }
 
 TEST(SharedKeys, MatchDoublePrecisionAndDoNotKnowTheirBatch) {
-  for (const auto& [shape, pairs] : {std::pair{Shape{16, 1, 128, 2500}, 16}, {Shape{4, 2, 24, 130}, 3}, {Shape{3, 1, 40, 70}, 0}}) {
+  for (const auto& [shape, pairs] :
+       {std::pair{Shape{16, 1, 128, 2500}, 16}, {Shape{4, 2, 24, 130}, 3}, {Shape{3, 1, 40, 70}, 0}}) {
     const std::vector<float> weight = KeyWeight(shape.dim);
     const Case c = SharedCase(shape, pairs, weight, 21);
     KvStore store(KvType::kF32, shape.kv_heads, shape.dim, shape.keys, {pairs, weight, true});
@@ -196,7 +211,8 @@ TEST(SharedKeys, MatchDoublePrecisionAndDoNotKnowTheirBatch) {
     EXPECT_LT(store.bytes(), Store(c, shape.keys).bytes());
     const std::vector<float> out = Attend(c, store, 0, c.tokens, 2);
     const std::vector<double> expected = Reference(c);
-    for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], expected[i], 1e-5 * (1 + std::fabs(expected[i])));
+    for (size_t i = 0; i < out.size(); ++i)
+      ASSERT_NEAR(out[i], expected[i], 1e-5 * (1 + std::fabs(expected[i])));
     const int64_t width = shape.heads * shape.dim;
     for (const int64_t count : {1, 3, 7}) {
       const std::vector<float> part = Attend(c, store, 5, count, 3);
@@ -206,7 +222,8 @@ TEST(SharedKeys, MatchDoublePrecisionAndDoNotKnowTheirBatch) {
 }
 
 TEST(SharedKeys, OfNarrowTypesMatchWhatTheyHold) {
-  for (const auto& [shape, pairs] : {std::pair{Shape{16, 1, 128, 2500}, 16}, {Shape{4, 2, 24, 130}, 2}, {Shape{3, 1, 40, 70}, 0}}) {
+  for (const auto& [shape, pairs] :
+       {std::pair{Shape{16, 1, 128, 2500}, 16}, {Shape{4, 2, 24, 130}, 2}, {Shape{3, 1, 40, 70}, 0}}) {
     const std::vector<float> weight = KeyWeight(shape.dim);
     const Case c = SharedCase(shape, pairs, weight, 21);
     for (const KvType type : {KvType::kBf16, KvType::kInt8}) {
@@ -233,13 +250,15 @@ TEST(KvStore, KeysOfBytesAreSmoothedByTheWeightOfTheirNorm) {
   KvStore plain = Store(c, 200, KvType::kInt8), smoothed(KvType::kInt8, 2, 64, 200, {32, weight});
   Fill(smoothed, c);
   const std::vector<double> expected = Reference(c);
-  EXPECT_LT(RelativeError(Attend(c, smoothed, 0, 10, 1), expected), 0.7 * RelativeError(Attend(c, plain, 0, 10, 1), expected));
+  EXPECT_LT(RelativeError(Attend(c, smoothed, 0, 10, 1), expected),
+            0.7 * RelativeError(Attend(c, plain, 0, 10, 1), expected));
 }
 
 TEST(SharedKeys, AreReadBackAsKeysAndValues) {
   const std::vector<float> weight = KeyWeight(24);
   const Case c = SharedCase({4, 2, 24, 90}, 3, weight, 1);
-  KvStore store(KvType::kF32, 2, 24, 90, {3, weight, true}), copy(KvType::kF32, 2, 24, 200, {3, weight, true});
+  KvStore store(KvType::kF32, 2, 24, 90, {3, weight, true}),
+      copy(KvType::kF32, 2, 24, 200, {3, weight, true});
   Fill(store, c);
   copy.CopyFrom(store, 30, 90);
   std::vector<float> key(24), value(24);

@@ -32,8 +32,8 @@ class OpContext {
   ThreadPool& pool() const { return pool_; }
   const KernelTable& kernels() const { return kernels_; }
 
-  // Makes room for products of up to `rows` rows with up to `width` inputs, and for attention with `heads` query heads
-  // of up to `head_dim`.
+  // Makes room for products of up to `rows` rows with up to `width` inputs, and for attention with `heads`
+  // query heads of up to `head_dim`.
   void Reserve(int64_t rows, int64_t width, int64_t heads, int64_t head_dim);
   int64_t rows() const { return rows_; }
   uint64_t bytes() const;

@@ -21,8 +21,8 @@ void HeadNorm(OpContext& context, Rows x, int64_t heads, std::span<const float> 
   });
 }
 
-void LayerNorm(OpContext& context, Rows x, std::span<const float> weight, std::span<const float> bias, float eps,
-               Rows out) {
+void LayerNorm(OpContext& context, Rows x, std::span<const float> weight, std::span<const float> bias,
+               float eps, Rows out) {
   ForRows(context, x, [&](int64_t r) {
     context.kernels().layer_norm(x.row(r), weight.data(), bias.data(), eps, x.width, out.row(r));
   });
@@ -53,7 +53,8 @@ void AddBias(OpContext& context, Rows x, std::span<const float> bias) {
 }
 
 void Softcap(OpContext& context, Rows x, float cap) {
-  // A single row of a large vocabulary is long: share out pieces of it. Lanes are independent, so any cut is exact.
+  // A single row of a large vocabulary is long: share out pieces of it. Lanes are independent, so any cut is
+  // exact.
   constexpr int64_t kPiece = 16384;
   const int64_t pieces = (x.width + kPiece - 1) / kPiece;
   const auto range = [&](int64_t begin, int64_t end, int) {

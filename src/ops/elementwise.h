@@ -1,4 +1,5 @@
-// Row-wise operations of the decoder and the embedders. Each row is computed alone; rows are shared out over threads.
+// Row-wise operations of the decoder and the embedders. Each row is computed alone; rows are shared out over
+// threads.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +27,8 @@ void RmsNorm(OpContext& context, Rows x, std::span<const float> weight, float ep
 void HeadNorm(OpContext& context, Rows x, int64_t heads, std::span<const float> weight, float eps, Rows out);
 
 // out = (x - mean) / sqrt(variance + eps) * weight + bias, population variance. May run in place.
-void LayerNorm(OpContext& context, Rows x, std::span<const float> weight, std::span<const float> bias, float eps,
-               Rows out);
+void LayerNorm(OpContext& context, Rows x, std::span<const float> weight, std::span<const float> bias,
+               float eps, Rows out);
 
 // gate = gelu_tanh(gate) * up.
 void GeluMul(OpContext& context, Rows gate, Rows up);

@@ -31,7 +31,8 @@ void Put(uint16_t* data, int64_t index, float value, float) {
 void Put(uint8_t* data, int64_t index, float value, float inverse) {
   const float q = std::nearbyint(value * inverse);
   // The comparisons also catch what is no number.
-  data[index] = static_cast<uint8_t>(kByteZero + static_cast<int>(q > -kSteps ? (q < kSteps ? q : kSteps) : -kSteps));
+  data[index] =
+      static_cast<uint8_t>(kByteZero + static_cast<int>(q > -kSteps ? (q < kSteps ? q : kSteps) : -kSteps));
 }
 
 // The scale of bytes that stand for numbers of up to `largest`, and one over it; zeros have the scale 0.
@@ -42,23 +43,33 @@ float Inverse(float largest) { return largest > 0.0f ? kSteps / largest : 0.0f; 
 template <typename Visit>
 void WithElement(KvType type, const Visit& visit) {
   switch (type) {
-    case KvType::kF32: return visit(static_cast<float*>(nullptr));
-    case KvType::kBf16: return visit(static_cast<uint16_t*>(nullptr));
-    case KvType::kInt8: return visit(static_cast<uint8_t*>(nullptr));
+    case KvType::kF32:
+      return visit(static_cast<float*>(nullptr));
+    case KvType::kBf16:
+      return visit(static_cast<uint16_t*>(nullptr));
+    case KvType::kInt8:
+      return visit(static_cast<uint8_t*>(nullptr));
   }
 }
 
 }  // namespace
 
 KvStore::KvStore(KvType type, int64_t kv_heads, int64_t head_dim, int64_t capacity, const KeyNorm& norm)
-    : type_(type), kv_heads_(kv_heads), head_dim_(head_dim), row_width_(head_dim), group_(GroupOf(type)), norm_(norm) {
+    : type_(type),
+      kv_heads_(kv_heads),
+      head_dim_(head_dim),
+      row_width_(head_dim),
+      group_(GroupOf(type)),
+      norm_(norm) {
   capacity_ = (capacity + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
   LINNET_CHECK(head_dim % group_ == 0 && rotated() % group_ == 0);
-  LINNET_CHECK(norm.weight.empty() ? !norm.from_values : static_cast<int64_t>(norm.weight.size()) == head_dim);
+  LINNET_CHECK(norm.weight.empty() ? !norm.from_values
+                                   : static_cast<int64_t>(norm.weight.size()) == head_dim);
   PrepareScores();
   row_width_ += rotated();
   const auto allocate = [&](int64_t width) {
-    return AlignedBuffer<uint8_t>(static_cast<size_t>(kv_heads_ * capacity_ * width * element_bytes() + kOverread));
+    return AlignedBuffer<uint8_t>(
+        static_cast<size_t>(kv_heads_ * capacity_ * width * element_bytes() + kOverread));
   };
   if (type == KvType::kInt8) {
     key_scales_ = AlignedBuffer<float>(static_cast<size_t>(kv_heads_ * capacity_));
@@ -72,7 +83,8 @@ KvStore::KvStore(KvType type, int64_t kv_heads, int64_t head_dim, int64_t capaci
   values_ = allocate(row_width_);
 }
 
-// Orders and factors. A shared store's values have the rotated dimensions first, its scores last; each part ascending.
+// Orders and factors. A shared store's values have the rotated dimensions first, its scores last; each part
+// ascending.
 void KvStore::PrepareScores() {
   const int64_t half = head_dim_ / 2;
   const auto is_rotated = [&](int32_t e) { return shared() && e % half < norm_.rotated_pairs; };
@@ -112,7 +124,9 @@ void KvStore::WriteAs(int64_t slot, const float* key, const float* value) {
   constexpr bool kBytes = sizeof(Element) == 1;
   Element* keys = reinterpret_cast<Element*>(keys_.data());
   Element* values = reinterpret_cast<Element*>(values_.data());
-  const auto stored_key = [&](const float* k, size_t e) { return key_divisor_.empty() ? k[e] : k[e] / key_divisor_[e]; };
+  const auto stored_key = [&](const float* k, size_t e) {
+    return key_divisor_.empty() ? k[e] : k[e] / key_divisor_[e];
+  };
   const int64_t key_count = shared() ? rotated() : head_dim_;
   for (int64_t h = 0; h < kv_heads_; ++h) {
     const float* k = key + h * head_dim_;
@@ -120,7 +134,8 @@ void KvStore::WriteAs(int64_t slot, const float* key, const float* value) {
     float largest_key = 0, largest_value = 0;
     if constexpr (kBytes) {
       for (int64_t i = 0; i < key_count; ++i) {
-        largest_key = std::max(largest_key, std::fabs(stored_key(k, static_cast<size_t>(order_[static_cast<size_t>(i)]))));
+        largest_key = std::max(largest_key,
+                               std::fabs(stored_key(k, static_cast<size_t>(order_[static_cast<size_t>(i)]))));
       }
       for (int64_t e = 0; e < head_dim_; ++e) largest_value = std::max(largest_value, std::fabs(v[e]));
       key_scales_[static_cast<size_t>(ScaleIndex(h, slot))] = ScaleOf(largest_key);
@@ -128,7 +143,8 @@ void KvStore::WriteAs(int64_t slot, const float* key, const float* value) {
     }
     const float key_inverse = Inverse(largest_key), value_inverse = Inverse(largest_value);
     Element* row = values + ValueIndex(h, slot, 0);
-    for (int64_t i = 0; i < head_dim_; ++i) Put(row, i * group_, v[order_[static_cast<size_t>(i)]], value_inverse);
+    for (int64_t i = 0; i < head_dim_; ++i)
+      Put(row, i * group_, v[order_[static_cast<size_t>(i)]], value_inverse);
     for (int64_t i = 0; i < key_count; ++i) {
       const float stored = stored_key(k, static_cast<size_t>(order_[static_cast<size_t>(i)]));
       if (shared()) {
@@ -186,7 +202,8 @@ void KvStore::CopyAs(const KvStore& other, int64_t from, int64_t to) {
       reinterpret_cast<Element*>(keys_.data())[KeyIndex(h, to, e)] = keys[other.KeyIndex(h, from, e)];
     }
     if (type_ != KvType::kInt8) continue;
-    const size_t source = static_cast<size_t>(other.ScaleIndex(h, from)), target = static_cast<size_t>(ScaleIndex(h, to));
+    const size_t source = static_cast<size_t>(other.ScaleIndex(h, from)),
+                 target = static_cast<size_t>(ScaleIndex(h, to));
     key_scales_[target] = other.key_scales_[source];
     value_scales_[target] = other.value_scales_[source];
   }
@@ -195,7 +212,9 @@ void KvStore::CopyAs(const KvStore& other, int64_t from, int64_t to) {
 void KvStore::CopyFrom(const KvStore& other, int64_t first, int64_t last) {
   LINNET_CHECK(type_ == other.type_ && kv_heads_ == other.kv_heads_ && row_width_ == other.row_width_);
   for (int64_t p = first; p < last; ++p) {
-    WithElement(type_, [&]<typename Element>(Element*) { CopyAs<Element>(other, p % other.capacity_, p % capacity_); });
+    WithElement(type_, [&]<typename Element>(Element*) {
+      CopyAs<Element>(other, p % other.capacity_, p % capacity_);
+    });
   }
 }
 

@@ -1,21 +1,23 @@
-// The key/value store of one layer and one sequence, in the layout attention reads. A group of G elements lies side by
-// side: one float32, two bfloat16 or four bytes (kernels/cache_kernels.h).
+// The key/value store of one layer and one sequence, in the layout attention reads. A group of G elements
+// lies side by side: one float32, two bfloat16 or four bytes (kernels/cache_kernels.h).
 //
-//   keys    [KV head][slot / 16][E / G][16][G]   sixteen keys side by side, so that a score is one accumulator over E
-//   values  [KV head][slot / G][E][G]
+//   keys    [KV head][slot / 16][E / G][16][G]   sixteen keys side by side, so that a score is one
+//   accumulator over E values  [KV head][slot / G][E][G]
 //
 // Where keys can be computed from values (KeyNorm), one row serves both:
 //
-//   rows    [KV head][slot / G][E + R][G]        values of the R rotated dimensions, of the others, keys of the rotated ones
+//   rows    [KV head][slot / G][E + R][G]        values of the R rotated dimensions, of the others, keys of
+//   the rotated ones
 //
 // so that the first E elements are the value in the order of `order()`, and the last E what scores need.
 //
-// Bytes have one scale a head for its value and one for its key. Keys are divided, dimension by dimension, by what the
-// weight of their norm makes of it (the larger of a rotated pair's two): the channels that training has made large would
-// else leave few steps for the others. Queries are multiplied by the same factors.
+// Bytes have one scale a head for its value and one for its key. Keys are divided, dimension by dimension, by
+// what the weight of their norm makes of it (the larger of a rotated pair's two): the channels that training
+// has made large would else leave few steps for the others. Queries are multiplied by the same factors.
 //
-// A slot is an absolute position modulo the capacity, which is a multiple of kKeyBlock: blocks of absolute positions
-// are contiguous in memory. Position p is intact as long as no position p + capacity has been written.
+// A slot is an absolute position modulo the capacity, which is a multiple of kKeyBlock: blocks of absolute
+// positions are contiguous in memory. Position p is intact as long as no position p + capacity has been
+// written.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +32,8 @@ namespace linnet {
 
 inline constexpr int64_t kKeyBlock = 64;  // absolute positions that one step of the online softmax covers
 
-// The norm that keys have been through: key = rotate(norm(k) * weight) with pairs (i, i + E / 2), i < rotated_pairs.
+// The norm that keys have been through: key = rotate(norm(k) * weight) with pairs (i, i + E / 2), i <
+// rotated_pairs.
 struct KeyNorm {
   int64_t rotated_pairs = 0;
   std::span<const float> weight;  // (E), not owned; may be empty where keys are stored as they are
@@ -45,7 +48,9 @@ class KvStore {
   KvStore(KvType type, int64_t kv_heads, int64_t head_dim, int64_t capacity, const KeyNorm& norm = {});
 
   // Elements that lie side by side.
-  static constexpr int64_t GroupOf(KvType type) { return type == KvType::kF32 ? 1 : type == KvType::kBf16 ? 2 : 4; }
+  static constexpr int64_t GroupOf(KvType type) {
+    return type == KvType::kF32 ? 1 : type == KvType::kBf16 ? 2 : 4;
+  }
 
   // key and value are (K, E) of one token.
   void Write(int64_t position, const float* key, const float* value);
@@ -56,8 +61,8 @@ class KvStore {
   // Positions [first, last), bit for bit. REQUIRES: `other` holds them and has the same shape and type.
   void CopyFrom(const KvStore& other, int64_t first, int64_t last);
 
-  // The block of kKeyBlock positions that holds absolute position `position`: its keys (not of a shared store) and its
-  // values or shared rows.
+  // The block of kKeyBlock positions that holds absolute position `position`: its keys (not of a shared
+  // store) and its values or shared rows.
   const void* KeyBlock(int64_t head, int64_t position) const;
   const void* ValueBlock(int64_t head, int64_t position) const;
   int64_t row_width() const { return row_width_; }  // elements of a value row
@@ -66,8 +71,8 @@ class KvStore {
   const float* ValueScales(int64_t head, int64_t position) const;
 
   bool shared() const { return norm_.from_values; }
-  // The dimensions in the order in which values are stored, and those that scores run over with the factor on each
-  // query element: (E) each.
+  // The dimensions in the order in which values are stored, and those that scores run over with the factor on
+  // each query element: (E) each.
   std::span<const int32_t> order() const { return order_; }
   std::span<const int32_t> score_order() const { return score_order_; }
   std::span<const float> score_factor() const { return score_factor_; }
@@ -80,7 +85,9 @@ class KvStore {
   int64_t capacity() const { return capacity_; }
   int64_t block_bytes(int64_t width) const { return kKeyBlock * width * element_bytes(); }
   bool empty() const { return values_.size() == 0; }
-  uint64_t bytes() const { return keys_.bytes() + values_.bytes() + key_scales_.bytes() + value_scales_.bytes(); }
+  uint64_t bytes() const {
+    return keys_.bytes() + values_.bytes() + key_scales_.bytes() + value_scales_.bytes();
+  }
 
  private:
   int64_t KeyIndex(int64_t head, int64_t slot, int64_t e) const;

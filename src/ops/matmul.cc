@@ -12,10 +12,11 @@
 namespace linnet {
 namespace {
 
-// Blocks of 32 inputs that are expanded at a time: 15 blocks of three panels are 23 KiB of bytes, so they stay in the
-// first-level cache while all rows pass over them.
+// Blocks of 32 inputs that are expanded at a time: 15 blocks of three panels are 23 KiB of bytes, so they
+// stay in the first-level cache while all rows pass over them.
 constexpr int64_t kChunkBlocks = 15;
-constexpr int64_t kBytesFloats = kChunkBlocks * kWidePanels * kWideBytes / static_cast<int64_t>(sizeof(float));
+constexpr int64_t kBytesFloats =
+    kChunkBlocks * kWidePanels * kWideBytes / static_cast<int64_t>(sizeof(float));
 constexpr int64_t kScaleFloats = kChunkBlocks * kWidePanels * 2 * kPanel;
 constexpr int64_t kMinFloats = kChunkBlocks * kWidePanels * kPanel;
 
@@ -63,9 +64,9 @@ WideScratch Carve(float* data) {
 
 int64_t GroupSums(int64_t rows) { return (rows + kMaxWideRows) * kWidePanels * kPanel; }
 
-// Shares the panels of several products out over threads: each takes a part of what is left, so that runs are long at
-// first and the threads finish together, although shared machines and mixed cores do not keep in step. Who computes an
-// output does not show in its bits.
+// Shares the panels of several products out over threads: each takes a part of what is left, so that runs are
+// long at first and the threads finish together, although shared machines and mixed cores do not keep in
+// step. Who computes an output does not show in its bits.
 class Panels {
  public:
   struct Run {
@@ -114,7 +115,9 @@ struct Work {
   Rows out;
   int64_t begin, end;  // panels
 
-  const FormatKernels& kernels(OpContext& context) const { return context.kernels().formats[static_cast<int>(w.format)]; }
+  const FormatKernels& kernels(OpContext& context) const {
+    return context.kernels().formats[static_cast<int>(w.format)];
+  }
   const uint8_t* panels() const { return w.panels.data() + begin * PanelBytes(w.format, w.k); }
   float* y() const { return out.data + begin * kPanel; }
   int64_t outputs() const { return std::min(w.n, end * kPanel) - begin * kPanel; }
@@ -129,11 +132,12 @@ void WideChunk(OpContext& context, const Work& group, int64_t first_block, const
   const int64_t count = std::min(kChunkBlocks, group.blocks() - first_block);
   for (int64_t p = 0; p < group.end - group.begin; ++p) {
     format.expand(group.panels() + p * panel_bytes, first_block, count,
-                  {s.bytes + p * kWideBytes, s.scale + p * scales, s.min + p * kPanel, kWidePanels * kWideBytes,
-                   kWidePanels * scales, kWidePanels * kPanel});
+                  {s.bytes + p * kWideBytes, s.scale + p * scales, s.min + p * kPanel,
+                   kWidePanels * kWideBytes, kWidePanels * scales, kWidePanels * kPanel});
   }
   format.wide({s.bytes, s.scale, s.min, count, first_block, context.Tiles(group.w.k), s.sums,
-               first_block + count == group.blocks(), group.y(), group.out.stride, group.outputs(), group.x.rows});
+               first_block + count == group.blocks(), group.y(), group.out.stride, group.outputs(),
+               group.x.rows});
 }
 
 // A chunk of the rows serves all groups of the run from the second-level cache.
@@ -141,7 +145,8 @@ void WideRun(OpContext& context, const Work& run, float* scratch) {
   for (int64_t block = 0; block < run.blocks(); block += kChunkBlocks) {
     WideScratch s = Carve(scratch);
     for (int64_t panel = run.begin; panel < run.end; panel += kWidePanels) {
-      WideChunk(context, {run.w, run.x, run.out, panel, std::min<int64_t>(run.end, panel + kWidePanels)}, block, s);
+      WideChunk(context, {run.w, run.x, run.out, panel, std::min<int64_t>(run.end, panel + kWidePanels)},
+                block, s);
       s.sums += GroupSums(run.x.rows);
     }
   }
@@ -150,13 +155,13 @@ void WideRun(OpContext& context, const Work& run, float* scratch) {
 void MultiplyRun(OpContext& context, const Work& run, int thread) {
   const FormatKernels& format = run.kernels(context);
   if (!run.w.blocks()) {
-    format.product({run.panels(), run.w.k * kPanel, kPanel, run.x.data, run.x.stride, run.y(), run.out.stride, run.w.k,
-                    run.outputs(), run.x.rows, false});
+    format.product({run.panels(), run.w.k * kPanel, kPanel, run.x.data, run.x.stride, run.y(), run.out.stride,
+                    run.w.k, run.outputs(), run.x.rows, false});
   } else if (IsWide(context, run.x.rows)) {
     WideRun(context, run, context.thread_scratch(thread));
   } else {
-    format.few({run.panels(), PanelBytes(run.w.format, run.w.k), context.Tiles(run.w.k), run.y(), run.out.stride,
-                run.outputs(), run.x.rows, AheadFor(run.x.rows)});
+    format.few({run.panels(), PanelBytes(run.w.format, run.w.k), context.Tiles(run.w.k), run.y(),
+                run.out.stride, run.outputs(), run.x.rows, AheadFor(run.x.rows)});
   }
 }
 

@@ -1,5 +1,5 @@
-// Products of packed weights: against double precision on the decoded weights, and bit for bit across row counts,
-// thread counts and instruction sets.
+// Products of packed weights: against double precision on the decoded weights, and bit for bit across row
+// counts, thread counts and instruction sets.
 #include "ops/matmul.h"
 
 #include <gtest/gtest.h>
@@ -66,7 +66,8 @@ Matrix Pack(Dtype dtype, const std::vector<uint8_t>& bytes, int64_t n, int64_t k
   return matrix;
 }
 
-std::vector<float> Multiply(const Matrix& w, std::vector<float> x, int64_t rows, int threads, const KernelTable& table) {
+std::vector<float> Multiply(const Matrix& w, std::vector<float> x, int64_t rows, int threads,
+                            const KernelTable& table) {
   ThreadPool pool(threads);
   OpContext context(pool, table);
   context.Reserve(rows, w.k, 4, 64);
@@ -83,7 +84,9 @@ TEST_P(Formats, UnpackedRowsAreTheDecodedRows) {
   const Matrix w = Pack(GetParam(), bytes, n, k);
   std::vector<float> expected(static_cast<size_t>(k)), row(expected.size());
   for (int64_t r = 0; r < n; ++r) {
-    DecodeRow(GetParam(), bytes.data() + static_cast<size_t>(r) * RowBytes(GetParam(), static_cast<uint64_t>(k)), expected);
+    DecodeRow(GetParam(),
+              bytes.data() + static_cast<size_t>(r) * RowBytes(GetParam(), static_cast<uint64_t>(k)),
+              expected);
     UnpackRow(w, r, row);
     for (size_t i = 0; i < expected.size(); ++i) ASSERT_EQ(row[i], expected[i]) << r << " " << i;
   }
@@ -127,7 +130,8 @@ TEST(PlainFormats, RowsOfAnyLengthArePacked) {
     const Matrix w = Pack(dtype, bytes, n, k);
     std::vector<float> expected(static_cast<size_t>(k)), row(expected.size());
     for (int64_t r = 0; r < n; ++r) {
-      DecodeRow(dtype, bytes.data() + static_cast<size_t>(r) * RowBytes(dtype, static_cast<uint64_t>(k)), expected);
+      DecodeRow(dtype, bytes.data() + static_cast<size_t>(r) * RowBytes(dtype, static_cast<uint64_t>(k)),
+                expected);
       UnpackRow(w, r, row);
       EXPECT_EQ(row, expected) << r;
     }
@@ -175,7 +179,8 @@ TEST_P(Formats, ARowDoesNotKnowItsBatchNorThreadsNorInstructionSet) {
       const int64_t first = rows - count;
       const std::vector<float> part(x.begin() + first * k, x.end());
       const std::vector<float> y = Multiply(w, part, count, 2, *table);
-      EXPECT_EQ(0, std::memcmp(y.data(), all.data() + first * n, y.size() * 4)) << table->name << " " << count;
+      EXPECT_EQ(0, std::memcmp(y.data(), all.data() + first * n, y.size() * 4))
+          << table->name << " " << count;
     }
   }
 }

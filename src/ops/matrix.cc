@@ -30,18 +30,30 @@ float PlainValue(PanelFormat format, const uint8_t* panel, int64_t index) {
 
 std::optional<PanelFormat> PanelFormatOf(Dtype dtype) {
   switch (dtype) {
-    case Dtype::kF32: return PanelFormat::kF32;
-    case Dtype::kF16: return PanelFormat::kF16;
-    case Dtype::kBf16: return PanelFormat::kBf16;
-    case Dtype::kQ4_0: return PanelFormat::kQ4_0;
-    case Dtype::kQ4_1: return PanelFormat::kQ4_1;
-    case Dtype::kQ5_0: return PanelFormat::kQ5_0;
-    case Dtype::kQ5_1: return PanelFormat::kQ5_1;
-    case Dtype::kQ8_0: return PanelFormat::kQ8_0;
-    case Dtype::kQ4K: return PanelFormat::kQ4K;
-    case Dtype::kQ5K: return PanelFormat::kQ5K;
-    case Dtype::kQ6K: return PanelFormat::kQ6K;
-    default: return std::nullopt;
+    case Dtype::kF32:
+      return PanelFormat::kF32;
+    case Dtype::kF16:
+      return PanelFormat::kF16;
+    case Dtype::kBf16:
+      return PanelFormat::kBf16;
+    case Dtype::kQ4_0:
+      return PanelFormat::kQ4_0;
+    case Dtype::kQ4_1:
+      return PanelFormat::kQ4_1;
+    case Dtype::kQ5_0:
+      return PanelFormat::kQ5_0;
+    case Dtype::kQ5_1:
+      return PanelFormat::kQ5_1;
+    case Dtype::kQ8_0:
+      return PanelFormat::kQ8_0;
+    case Dtype::kQ4K:
+      return PanelFormat::kQ4K;
+    case Dtype::kQ5K:
+      return PanelFormat::kQ5K;
+    case Dtype::kQ6K:
+      return PanelFormat::kQ6K;
+    default:
+      return std::nullopt;
   }
 }
 

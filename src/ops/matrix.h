@@ -1,4 +1,5 @@
-// Weights in the layout the kernels read: panels of sixteen outputs (kernels/kernels.h). Repacked once at load.
+// Weights in the layout the kernels read: panels of sixteen outputs (kernels/kernels.h). Repacked once at
+// load.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 namespace linnet {
 
-// The bytes of panels: owned, or a view of a mapped file. The kernels ask up to 5 KiB beyond the end for prefetching,
-// which no page needs to back.
+// The bytes of panels: owned, or a view of a mapped file. The kernels ask up to 5 KiB beyond the end for
+// prefetching, which no page needs to back.
 class PackedPanels {
  public:
   PackedPanels() = default;
@@ -54,9 +55,9 @@ Matrix AllocateMatrix(PanelFormat format, int64_t n, int64_t k);
 // REQUIRES: `panels` is exactly that long and begins at a multiple of kAlignment.
 Matrix ViewMatrix(PanelFormat format, int64_t n, int64_t k, std::span<const uint8_t> panels);
 
-// Packs up to sixteen consecutive rows of k elements, stored one after another in `dtype`, as the PanelBytes(format, k)
-// bytes at `out`; missing rows become zero. If `format` is float32 and `dtype` is not, the values are decoded.
-// REQUIRES: `rows` holds whole rows; `format` is PanelFormatOf(dtype) or kF32.
+// Packs up to sixteen consecutive rows of k elements, stored one after another in `dtype`, as the
+// PanelBytes(format, k) bytes at `out`; missing rows become zero. If `format` is float32 and `dtype` is not,
+// the values are decoded. REQUIRES: `rows` holds whole rows; `format` is PanelFormatOf(dtype) or kF32.
 void PackRows(Dtype dtype, std::span<const uint8_t> rows, PanelFormat format, int64_t k, uint8_t* out);
 // The same as panel `panel` of `out`, which owns its panels.
 void PackPanel(Dtype dtype, std::span<const uint8_t> rows, int64_t panel, Matrix& out);

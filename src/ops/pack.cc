@@ -1,6 +1,6 @@
-// From stored rows to panels of sixteen outputs. All sixteen rows are read forward side by side, a block at a time, and
-// the panel is written forward, so that memory sets the pace. The layouts are those of kernels/panel_formats.inc and of
-// kPackedLayout: a change needs another name there.
+// From stored rows to panels of sixteen outputs. All sixteen rows are read forward side by side, a block at a
+// time, and the panel is written forward, so that memory sets the pace. The layouts are those of
+// kernels/panel_formats.inc and of kPackedLayout: a change needs another name there.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -36,8 +36,8 @@ Rows RowsOf(std::span<const uint8_t> bytes, int64_t row_bytes) {
   return rows;
 }
 
-// Copies kBytes at `offset` of every row as vectors of kWord bytes a row. The sizes are known to the compiler, which
-// makes of it a few moves instead of calls.
+// Copies kBytes at `offset` of every row as vectors of kWord bytes a row. The sizes are known to the
+// compiler, which makes of it a few moves instead of calls.
 template <int kWord, int kBytes = kWord>
 void Interleave(const Rows& rows, int64_t offset, uint8_t* out) {
   for (int r = 0; r < kPanel; ++r) {
@@ -59,8 +59,8 @@ uint32_t EveryFourthBit(uint32_t bits, int i) {
   return (x | x >> 12) & 0xffu;
 }
 
-// The fifth bits of 32 inputs: from bit j of a word to bit j / 4 of byte j % 4, so that a shift and a mask give the
-// bits of four neighbouring inputs.
+// The fifth bits of 32 inputs: from bit j of a word to bit j / 4 of byte j % 4, so that a shift and a mask
+// give the bits of four neighbouring inputs.
 void InterleaveFifthBits(const Rows& rows, int64_t offset, uint8_t* out) {
   for (int r = 0; r < kPanel; ++r) {
     uint32_t bits;
@@ -147,7 +147,8 @@ constexpr int64_t kTile = 16;
 template <typename T>
 void PackTile(const Rows& rows, int64_t n, T* out) {
   T tile[kPanel][kTile];
-  for (int r = 0; r < kPanel; ++r) std::memcpy(tile[r], rows.at[static_cast<size_t>(r)], static_cast<size_t>(n) * sizeof(T));
+  for (int r = 0; r < kPanel; ++r)
+    std::memcpy(tile[r], rows.at[static_cast<size_t>(r)], static_cast<size_t>(n) * sizeof(T));
   for (int64_t i = 0; i < n; ++i) {
     for (int r = 0; r < kPanel; ++r) out[i * kPanel + r] = tile[r][i];
   }
@@ -166,7 +167,8 @@ void PackPlain(Rows rows, int64_t k, T* out) {
 void PackDecoded(Dtype dtype, const Rows& rows, int64_t k, float* out) {
   std::vector<float> values(static_cast<size_t>(k * rows.count));
   for (int r = 0; r < rows.count; ++r) {
-    DecodeRow(dtype, rows.at[static_cast<size_t>(r)], std::span(values).subspan(static_cast<size_t>(r * k), static_cast<size_t>(k)));
+    DecodeRow(dtype, rows.at[static_cast<size_t>(r)],
+              std::span(values).subspan(static_cast<size_t>(r * k), static_cast<size_t>(k)));
   }
   const std::span bytes(reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(float));
   PackPlain(RowsOf(bytes, k * static_cast<int64_t>(sizeof(float))), k, out);
@@ -183,15 +185,24 @@ void PackRows(Dtype dtype, std::span<const uint8_t> bytes, PanelFormat format, i
       if (dtype != Dtype::kF32) return PackDecoded(dtype, rows, k, reinterpret_cast<float*>(out));
       return PackPlain(rows, k, reinterpret_cast<float*>(out));
     case PanelFormat::kF16:
-    case PanelFormat::kBf16: return PackPlain(rows, k, reinterpret_cast<uint16_t*>(out));
-    case PanelFormat::kQ4_0: return PackBlocks<PanelFormat::kQ4_0>(rows, shape, out);
-    case PanelFormat::kQ4_1: return PackBlocks<PanelFormat::kQ4_1>(rows, shape, out);
-    case PanelFormat::kQ5_0: return PackBlocks<PanelFormat::kQ5_0>(rows, shape, out);
-    case PanelFormat::kQ5_1: return PackBlocks<PanelFormat::kQ5_1>(rows, shape, out);
-    case PanelFormat::kQ8_0: return PackBlocks<PanelFormat::kQ8_0>(rows, shape, out);
-    case PanelFormat::kQ4K: return PackBlocks<PanelFormat::kQ4K>(rows, shape, out);
-    case PanelFormat::kQ5K: return PackBlocks<PanelFormat::kQ5K>(rows, shape, out);
-    case PanelFormat::kQ6K: return PackBlocks<PanelFormat::kQ6K>(rows, shape, out);
+    case PanelFormat::kBf16:
+      return PackPlain(rows, k, reinterpret_cast<uint16_t*>(out));
+    case PanelFormat::kQ4_0:
+      return PackBlocks<PanelFormat::kQ4_0>(rows, shape, out);
+    case PanelFormat::kQ4_1:
+      return PackBlocks<PanelFormat::kQ4_1>(rows, shape, out);
+    case PanelFormat::kQ5_0:
+      return PackBlocks<PanelFormat::kQ5_0>(rows, shape, out);
+    case PanelFormat::kQ5_1:
+      return PackBlocks<PanelFormat::kQ5_1>(rows, shape, out);
+    case PanelFormat::kQ8_0:
+      return PackBlocks<PanelFormat::kQ8_0>(rows, shape, out);
+    case PanelFormat::kQ4K:
+      return PackBlocks<PanelFormat::kQ4K>(rows, shape, out);
+    case PanelFormat::kQ5K:
+      return PackBlocks<PanelFormat::kQ5K>(rows, shape, out);
+    case PanelFormat::kQ6K:
+      return PackBlocks<PanelFormat::kQ6K>(rows, shape, out);
   }
 }
 

@@ -4,8 +4,10 @@
 
 namespace linnet {
 
-std::vector<float> InverseFrequencies(double theta, double linear_factor, int64_t head_dim, int64_t rotated_pairs) {
-  // The reference forms exponent, power and reciprocal in float32; with positions in the thousands the last bit shows.
+std::vector<float> InverseFrequencies(double theta, double linear_factor, int64_t head_dim,
+                                      int64_t rotated_pairs) {
+  // The reference forms exponent, power and reciprocal in float32; with positions in the thousands the last
+  // bit shows.
   std::vector<float> frequencies(static_cast<size_t>(rotated_pairs));
   for (int64_t i = 0; i < rotated_pairs; ++i) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
@@ -15,7 +17,8 @@ std::vector<float> InverseFrequencies(double theta, double linear_factor, int64_
   return frequencies;
 }
 
-void FillRopeTable(std::span<const float> inverse_frequencies, std::span<const int64_t> positions, Rows cos, Rows sin) {
+void FillRopeTable(std::span<const float> inverse_frequencies, std::span<const int64_t> positions, Rows cos,
+                   Rows sin) {
   for (size_t t = 0; t < positions.size(); ++t) {
     const float position = static_cast<float>(positions[t]);
     for (size_t i = 0; i < inverse_frequencies.size(); ++i) {

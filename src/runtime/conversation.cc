@@ -30,7 +30,8 @@ Cut CutAt(const Prompt& prompt, int64_t length) {
     const TokenType type = prompt.types[static_cast<size_t>(cut.tokens)];
     int64_t end = cut.tokens + 1;
     if (type == TokenType::kAudio) {
-      while (end < size && prompt.types[static_cast<size_t>(end)] == type) ++end;  // markers stand between clips
+      while (end < size && prompt.types[static_cast<size_t>(end)] == type)
+        ++end;  // markers stand between clips
     } else if (type != TokenType::kText) {
       end = cut.tokens + prompt.images[static_cast<size_t>(cut.images)].rows;
     }
@@ -57,11 +58,11 @@ struct Conversation::Impl {
 
   Engine& engine;
   std::unique_ptr<Session> session;
-  Json tools;               // a list, or null
+  Json tools;  // a list, or null
   Json messages = Json::array();
-  std::vector<MediaInput> media;      // of all messages, in the order of their places
-  std::vector<size_t> media_before;   // for each message: media of the messages before it
-  std::vector<int32_t> held;          // the tokens that the session holds
+  std::vector<MediaInput> media;     // of all messages, in the order of their places
+  std::vector<size_t> media_before;  // for each message: media of the messages before it
+  std::vector<int32_t> held;         // the tokens that the session holds
   bool thinking = false;
   std::string system;
 
@@ -78,7 +79,8 @@ struct Conversation::Impl {
   }
 
   void Clear() {
-    // Other media of the same size have the same tokens: what is shared with the next messages ends before the first.
+    // Other media of the same size have the same tokens: what is shared with the next messages ends before
+    // the first.
     const TokenIds& tokens = engine.config().tokens;
     const auto medium = std::find_if(held.begin(), held.end(), [&](int32_t id) {
       return id == tokens.image || id == tokens.audio || id == tokens.video;
@@ -105,8 +107,8 @@ Result<Prompt> Conversation::Impl::Render(bool& inside_thought) const {
   return BuildPrompt(engine.tokenizer(), engine.config(), rendered, media);
 }
 
-// Rolls the session back to what it shares with the prompt and leaves the rest in `prompt`. Media of earlier messages
-// never change, so equal ids are equal inputs.
+// Rolls the session back to what it shares with the prompt and leaves the rest in `prompt`. Media of earlier
+// messages never change, so equal ids are equal inputs.
 Status Conversation::Impl::ReuseHeld(Prompt& prompt) {
   const auto differ = std::mismatch(held.begin(), held.end(), prompt.ids.begin(), prompt.ids.end());
   const int64_t last = static_cast<int64_t>(prompt.ids.size()) - 1;  // its logits are needed
@@ -126,14 +128,16 @@ void Conversation::Impl::AddAnswer(const Generation& answer) {
   for (const ToolCall& call : answer.tool_calls) {
     Json arguments = Json::parse(call.arguments, nullptr, false);
     if (!arguments.is_object()) arguments = Json::object();
-    const std::string id = "call_" + std::to_string(messages.size()) + "_" + std::to_string(message["tool_calls"].size());
+    const std::string id =
+        "call_" + std::to_string(messages.size()) + "_" + std::to_string(message["tool_calls"].size());
     message["tool_calls"].push_back(
         {{"id", id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments}}}});
   }
   Add(std::move(message));
 }
 
-Result<Conversation> Conversation::Create(Engine& engine, const SessionOptions& options, const ChatSetup& setup) {
+Result<Conversation> Conversation::Create(Engine& engine, const SessionOptions& options,
+                                          const ChatSetup& setup) {
   Json tools;
   if (!setup.tools.empty()) {
     tools = Json::parse(setup.tools, nullptr, false);
@@ -205,7 +209,8 @@ Result<Generation> Conversation::Answer(const GenerateOptions& options, const Ge
     return std::unexpected(answer.error());
   }
   impl_->held.insert(impl_->held.end(), prompt.ids.begin(), prompt.ids.end());
-  impl_->held.insert(impl_->held.end(), answer->ids.begin(), answer->ids.begin() + answer->stats.decode_steps);
+  impl_->held.insert(impl_->held.end(), answer->ids.begin(),
+                     answer->ids.begin() + answer->stats.decode_steps);
   impl_->AddAnswer(*answer);
   return answer;
 }

@@ -1,5 +1,5 @@
-// A chat over one session: the messages and media so far, rendered in the model's chat format for every answer. Only what
-// changed since the last answer is computed.
+// A chat over one session: the messages and media so far, rendered in the model's chat format for every
+// answer. Only what changed since the last answer is computed.
 #pragma once
 
 #include <cstdint>
@@ -29,20 +29,21 @@ struct UserMessage {
 
 class Conversation {
  public:
-  // The engine must outlive the conversation. Errors: those of Engine::NewSession; kInvalidArgument when the tools are
-  // not a JSON list of declarations.
+  // The engine must outlive the conversation. Errors: those of Engine::NewSession; kInvalidArgument when the
+  // tools are not a JSON list of declarations.
   static Result<Conversation> Create(Engine& engine, const SessionOptions& options, const ChatSetup& setup);
   Conversation(Conversation&&) noexcept;
   Conversation& operator=(Conversation&&) noexcept;
   ~Conversation();
 
   void AddUser(UserMessage message);
-  // The result of the tool calls of the last answer, one for each, in their order. REQUIRES: AwaitsToolResult().
+  // The result of the tool calls of the last answer, one for each, in their order. REQUIRES:
+  // AwaitsToolResult().
   void AddToolResult(const std::string& result);
   bool AwaitsToolResult() const;
 
-  // Answers the messages so far and adds the answer to them. When it fails the messages are as before, and the next
-  // answer computes everything anew.
+  // Answers the messages so far and adds the answer to them. When it fails the messages are as before, and
+  // the next answer computes everything anew.
   Result<Generation> Answer(const GenerateOptions& options, const GenerateHooks& hooks = {});
 
   // Takes back the last message that was added and not answered.
@@ -61,8 +62,8 @@ class Conversation {
   std::unique_ptr<Impl> impl_;
 };
 
-// The part of a prompt behind its first `length` tokens, with the media that belong to it. `length` is lowered to the
-// beginning of a media block that it would cut; the returned number says to what.
+// The part of a prompt behind its first `length` tokens, with the media that belong to it. `length` is
+// lowered to the beginning of a media block that it would cut; the returned number says to what.
 int64_t DropPrefix(Prompt& prompt, int64_t length);
 
 }  // namespace linnet

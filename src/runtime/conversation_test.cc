@@ -87,7 +87,8 @@ class ConversationTest : public testing::Test {
 
 Engine* ConversationTest::engine_ = nullptr;
 
-// The live conversation computes only what is new; the other one is made to forget its session before each answer.
+// The live conversation computes only what is new; the other one is made to forget its session before each
+// answer.
 TEST_F(ConversationTest, AContinuedConversationAnswersAsAFreshOne) {
   Conversation live = Begin();
   Conversation fresh = Begin();
@@ -104,7 +105,8 @@ TEST_F(ConversationTest, AContinuedConversationAnswersAsAFreshOne) {
   };
   ask_both([] { return Picture("what is in the picture", "see-006.png"); });
   ask_both([] { return Picture("what color is the circle", "see-018.png"); });
-  const auto [continued, computed] = ask_both([] { return UserMessage{"how many shapes are there", {}, {}}; });
+  const auto [continued, computed] =
+      ask_both([] { return UserMessage{"how many shapes are there", {}, {}}; });
   EXPECT_LT(continued, 60) << "the pictures were computed again";
   EXPECT_GT(computed, 140) << "the pictures were not computed again";
 }
@@ -161,7 +163,8 @@ TEST_F(ConversationTest, CancellingStopsBeforeTheNextToken) {
   GenerateHooks hooks;
   hooks.cancel = &cancel;
   hooks.on_text = [&](std::string_view) { cancel = true; };
-  const Generation answer = Ask(conversation, {"Translate to French: turn off the garden lamp", {}, {}}, hooks);
+  const Generation answer =
+      Ask(conversation, {"Translate to French: turn off the garden lamp", {}, {}}, hooks);
   EXPECT_EQ(answer.finish, FinishReason::kCancelled);
   EXPECT_GE(answer.ids.size(), 1u);
   EXPECT_LT(answer.ids.size(), 8u);

@@ -60,8 +60,8 @@ class Converter {
       }
       return type;
     }
-    Note(name + " and others with rows of " + std::to_string(row) + " stay bf16: no multiple of the block of " +
-         std::to_string(GetDtypeInfo(type).block_elements));
+    Note(name + " and others with rows of " + std::to_string(row) +
+         " stay bf16: no multiple of the block of " + std::to_string(GetDtypeInfo(type).block_elements));
     return Dtype::kBf16;
   }
 
@@ -140,7 +140,8 @@ class Converter {
     std::vector<uint8_t> scratch;
     for (int64_t first = 0; first < rows; first += step) {
       const int64_t count = std::min(step, rows - first);
-      const uint64_t offset = static_cast<uint64_t>(first) * row_bytes, length = static_cast<uint64_t>(count) * row_bytes;
+      const uint64_t offset = static_cast<uint64_t>(first) * row_bytes,
+                     length = static_cast<uint64_t>(count) * row_bytes;
       const std::span<const uint8_t> bytes = item.source->Bytes(*item.tensor, offset, length, scratch);
       if (item.tensor->dtype == item.dtype) {
         LINNET_TRY(WriteRows(writer, item, bytes));
@@ -169,12 +170,13 @@ class Converter {
 };
 
 // Items of decoder tensors: matrices in the wanted format, the rest as float32.
-Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource& source, const ModelConfig& config,
+Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource& source,
+                                       const ModelConfig& config,
                                        const std::vector<ExpectedTensor>& expected) {
   const std::vector<float> rope = RopeFactors(config);
   std::vector<Item> items;
   for (const ExpectedTensor& tensor : expected) {
-    Item item{GgufName(tensor.role, tensor.layer), Dtype::kF32, tensor.shape, &source,
+    Item item{GgufName(tensor.role, tensor.layer),           Dtype::kF32, tensor.shape, &source,
               FindTensor(source, tensor.role, tensor.layer), {}};
     if (tensor.role == Role::kTokenOrdering) {
       item.dtype = item.tensor->dtype;
@@ -188,14 +190,16 @@ Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource&
     }
     items.push_back(std::move(item));
     if (tensor.role == Role::kFinalNorm && !rope.empty()) {
-      items.push_back({"rope_freqs.weight", Dtype::kF32, {static_cast<int64_t>(rope.size())}, nullptr, nullptr, rope});
+      items.push_back(
+          {"rope_freqs.weight", Dtype::kF32, {static_cast<int64_t>(rope.size())}, nullptr, nullptr, rope});
     }
   }
   return items;
 }
 
 // The multimodal tensors in GGUF's own order: planar patch vectors, position table [2, rows, width].
-Result<std::vector<Item>> MultimodalItems(const ModelConfig& config, const TensorSource& source, bool all_float) {
+Result<std::vector<Item>> MultimodalItems(const ModelConfig& config, const TensorSource& source,
+                                          bool all_float) {
   std::vector<Item> items;
   for (const ExpectedTensor& tensor : MultimodalTensors(config)) {
     LINNET_ASSIGN(std::vector<float> values, ReadFloats(source, tensor.role));
@@ -218,7 +222,8 @@ Result<std::vector<Item>> MultimodalItems(const ModelConfig& config, const Tenso
       item.values.resize(values.size());
       const size_t row = static_cast<size_t>(tensor.shape.back());
       for (size_t begin = 0; begin < values.size(); begin += row) {
-        InterleavedToPlanar(std::span(values).subspan(begin, row), std::span(item.values).subspan(begin, row));
+        InterleavedToPlanar(std::span(values).subspan(begin, row),
+                            std::span(item.values).subspan(begin, row));
       }
     } else {
       item.values = std::move(values);
@@ -247,7 +252,8 @@ Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertO
   for (const auto& [key, value] : gguf.metadata().values()) {
     if (!DescribesTheFile(key)) writer.AddValue(key, value);
   }
-  // The factor on the embedding follows from the table's format, which may change here; the function must not.
+  // The factor on the embedding follows from the table's format, which may change here; the function must
+  // not.
   writer.AddBool(kGgufScaleBf16, files.config.embed_scale_bf16);
   writer.AddU32("general.file_type", FileType(MainType(gguf, options)));
   writer.AddU32("general.quantization_version", 2);
@@ -255,7 +261,8 @@ Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertO
   std::vector<Item> items;
   for (const TensorInfo& tensor : gguf.tensors()) {
     if (tensor.bytes == 0 || tensor.shape.empty()) {
-      return Fail(ErrorCode::kBadFile, gguf.name() + ": the tensor \"" + tensor.name + "\" holds nothing", "the file is damaged");
+      return Fail(ErrorCode::kBadFile, gguf.name() + ": the tensor \"" + tensor.name + "\" holds nothing",
+                  "the file is damaged");
     }
     Item item{tensor.name, tensor.dtype, tensor.shape, &gguf, &tensor, {}};
     if (tensor.shape.size() == 2 && tensor.dtype != Dtype::kI32 && tensor.dtype != Dtype::kI64) {
@@ -273,7 +280,8 @@ bool IsSynthetic(const std::string& input) { return input.starts_with(kSynthetic
 
 Result<ModelFiles> OpenInput(const std::string& input) {
   if (!IsSynthetic(input)) return OpenModel(input, "", "");
-  LINNET_ASSIGN(SyntheticModel synthetic, MakeSynthetic(std::string_view(input).substr(kSynthetic.size()), true));
+  LINNET_ASSIGN(SyntheticModel synthetic,
+                MakeSynthetic(std::string_view(input).substr(kSynthetic.size()), true));
   ModelFiles files;
   files.config = std::move(synthetic.config);
   files.config.name = input;
@@ -290,7 +298,8 @@ std::string MultimodalPath(const std::string& output) {
 Status CheckOutput(const ConvertOptions& options, const std::string& path) {
   std::error_code error;
   if (!fs::exists(path, error) || options.overwrite) return {};
-  return Fail(ErrorCode::kInvalidArgument, path + " exists already", "give another name, or --force to replace it");
+  return Fail(ErrorCode::kInvalidArgument, path + " exists already",
+              "give another name, or --force to replace it");
 }
 
 Status CheckNotPacked(const TensorSource& source, const std::string& name) {
@@ -313,7 +322,8 @@ Status CheckNotInput(const ModelFiles& files, const std::string& output) {
   return {};
 }
 
-// The template that lies in the model's directory; empty if there is none, or no directory (Chick, synthetic models).
+// The template that lies in the model's directory; empty if there is none, or no directory (Chick, synthetic
+// models).
 Result<std::string> ReadChatTemplate(const ModelFiles& files) {
   const fs::path path = fs::path(files.path) / "chat_template.jinja";
   std::error_code error;
@@ -327,7 +337,9 @@ Status ConvertParts(Converter& converter, const ModelFiles& files, const Convert
   LINNET_TRY(CheckTensors(*files.text, expected, "the text model"));
   GgufWriter writer(options.output);
   const bool synthetic = IsSynthetic(options.input);
-  LINNET_TRY(AddTextMetadata(files, synthetic ? FindTensor(*files.text, Role::kQ, 0)->dtype : MainType(*files.text, options), writer));
+  LINNET_TRY(AddTextMetadata(
+      files, synthetic ? FindTensor(*files.text, Role::kQ, 0)->dtype : MainType(*files.text, options),
+      writer));
   if (options.pack) writer.AddPackedLayout();
   if (synthetic) {
     AddPlaceholderVocabulary(files.config, writer);
@@ -350,7 +362,9 @@ Status ConvertParts(Converter& converter, const ModelFiles& files, const Convert
 
 bool SameDirectory(const fs::path& a, const fs::path& b) {
   std::error_code error;
-  const auto directory = [](const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); };
+  const auto directory = [](const fs::path& file) {
+    return file.has_parent_path() ? file.parent_path() : fs::path(".");
+  };
   return fs::equivalent(directory(a), directory(b), error);
 }
 
@@ -368,7 +382,8 @@ Status KeepMultimodal(Converter& converter, const ModelFiles& files, const Conve
   if (error) {
     std::error_code ignored;
     fs::remove(part, ignored);
-    return Fail(ErrorCode::kBadFile, "cannot copy " + files.multimodal_path + " to " + path.string() + ": " + error.message(),
+    return Fail(ErrorCode::kBadFile,
+                "cannot copy " + files.multimodal_path + " to " + path.string() + ": " + error.message(),
                 "copy it beside the output");
   }
   converter.report().files.push_back({path.string(), fs::file_size(path, error)});
@@ -390,9 +405,11 @@ Status ConvertDrafter(Converter& converter, const ModelFiles& files, const Conve
 
 }  // namespace
 
-Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& pool, const Progress& progress) {
+Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& pool,
+                                   const Progress& progress) {
   if (!options.output.ends_with(".gguf")) {
-    return Fail(ErrorCode::kInvalidArgument, "the output " + options.output + " does not end in .gguf", "name it so");
+    return Fail(ErrorCode::kInvalidArgument, "the output " + options.output + " does not end in .gguf",
+                "name it so");
   }
   LINNET_TRY(CheckOutput(options, options.output));
   Converter converter(options, pool, progress);

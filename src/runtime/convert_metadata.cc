@@ -53,7 +53,8 @@ void AddShape(const ModelConfig& config, const std::string& arch, GgufWriter& wr
   writer.AddU32(key("rope.dimension_count_swa"), U32(sliding->head_dim));
   writer.AddF32(key("rope.freq_base"), static_cast<float>(full->rope.theta));
   writer.AddF32(key("rope.freq_base_swa"), static_cast<float>(sliding->rope.theta));
-  if (config.final_logit_softcapping > 0) writer.AddF32(key("final_logit_softcapping"), config.final_logit_softcapping);
+  if (config.final_logit_softcapping > 0)
+    writer.AddF32(key("final_logit_softcapping"), config.final_logit_softcapping);
   if (full->rope.linear_factor != 1.0) {
     writer.AddString(key("rope.scaling.type"), "linear");
     writer.AddF32(key("rope.scaling.factor"), static_cast<float>(full->rope.linear_factor));
@@ -66,7 +67,8 @@ void AddVocabulary(const Vocabulary& vocabulary, GgufWriter& writer) {
   writer.AddF32s("tokenizer.ggml.scores", vocabulary.scores);
   writer.AddI32s("tokenizer.ggml.token_type", vocabulary.types);
   writer.AddStrings("tokenizer.ggml.merges", vocabulary.merges);
-  if (vocabulary.unknown_id >= 0) writer.AddU32("tokenizer.ggml.unknown_token_id", U32(vocabulary.unknown_id));
+  if (vocabulary.unknown_id >= 0)
+    writer.AddU32("tokenizer.ggml.unknown_token_id", U32(vocabulary.unknown_id));
 }
 
 // The vocabulary of the directory, if it has one.
@@ -88,8 +90,9 @@ void AddTokenIds(const TokenIds& tokens, GgufWriter& writer) {
   writer.AddI32s("tokenizer.ggml.suppress_tokens", tokens.suppressed);
   writer.AddI32s(kGgufEosIds, tokens.eos);
   const std::pair<const char*, int32_t> ids[] = {
-      {"image", tokens.image},           {"audio", tokens.audio},         {"video", tokens.video},
-      {"begin_image", tokens.begin_image}, {"end_image", tokens.end_image}, {"begin_audio", tokens.begin_audio},
+      {"image", tokens.image},         {"audio", tokens.audio},
+      {"video", tokens.video},         {"begin_image", tokens.begin_image},
+      {"end_image", tokens.end_image}, {"begin_audio", tokens.begin_audio},
       {"end_audio", tokens.end_audio}};
   for (const auto& [name, id] : ids) {
     if (id >= 0) writer.AddU32(std::string(kGgufTokenPrefix) + name, U32(id));
@@ -101,9 +104,10 @@ struct SpecialToken {
   const char* text;
 };
 constexpr SpecialToken kSpecialTokens[] = {
-    {0, "<pad>"},       {1, "<eos>"},           {2, "<bos>"},         {3, "<unk>"},        {4, "<mask>"},
-    {105, "<|turn>"},   {106, "<turn|>"},       {107, "\n"},          {255999, "<|image>"}, {256000, "<|audio>"},
-    {258880, "<|image|>"}, {258881, "<|audio|>"}, {258882, "<image|>"}, {258883, "<audio|>"}, {258884, "<|video|>"},
+    {0, "<pad>"},         {1, "<eos>"},         {2, "<bos>"},          {3, "<unk>"},
+    {4, "<mask>"},        {105, "<|turn>"},     {106, "<turn|>"},      {107, "\n"},
+    {255999, "<|image>"}, {256000, "<|audio>"}, {258880, "<|image|>"}, {258881, "<|audio|>"},
+    {258882, "<image|>"}, {258883, "<audio|>"}, {258884, "<|video|>"},
 };
 constexpr size_t kFirstByteToken = 238;  // <0x00>
 
@@ -121,7 +125,8 @@ void AddPlaceholderVocabulary(const ModelConfig& config, GgufWriter& writer) {
   }
   constexpr char kDigits[] = "0123456789ABCDEF";
   for (size_t byte = 0; byte < 256 && kFirstByteToken + byte < size; ++byte) {
-    vocabulary.tokens[kFirstByteToken + byte] = std::string("<0x") + kDigits[byte / 16] + kDigits[byte % 16] + ">";
+    vocabulary.tokens[kFirstByteToken + byte] =
+        std::string("<0x") + kDigits[byte / 16] + kDigits[byte % 16] + ">";
     vocabulary.types[kFirstByteToken + byte] = static_cast<int32_t>(VocabularyType::kByte);
   }
   for (const SpecialToken& special : kSpecialTokens) {
@@ -135,13 +140,20 @@ void AddPlaceholderVocabulary(const ModelConfig& config, GgufWriter& writer) {
 
 uint32_t FileType(Dtype type) {
   switch (type) {
-    case Dtype::kF16: return 1;
-    case Dtype::kQ4_0: return 2;
-    case Dtype::kQ8_0: return 7;
-    case Dtype::kQ4K: return 15;
-    case Dtype::kQ6K: return 18;
-    case Dtype::kBf16: return 32;
-    default: return 0;
+    case Dtype::kF16:
+      return 1;
+    case Dtype::kQ4_0:
+      return 2;
+    case Dtype::kQ8_0:
+      return 7;
+    case Dtype::kQ4K:
+      return 15;
+    case Dtype::kQ6K:
+      return 18;
+    case Dtype::kBf16:
+      return 32;
+    default:
+      return 0;
   }
 }
 
@@ -157,15 +169,19 @@ Status CheckExpressible(const ModelConfig& config) {
   for (size_t i = 0; i < config.layers.size(); ++i) {
     const LayerPlan& plan = config.layers[i];
     const LayerPlan& first = *FirstLayer(config, plan.sliding);
-    const bool same = plan.head_dim == first.head_dim && plan.window == first.window && plan.rope.theta == first.rope.theta &&
+    const bool same = plan.head_dim == first.head_dim && plan.window == first.window &&
+                      plan.rope.theta == first.rope.theta &&
                       plan.rope.rotated_pairs == first.rope.rotated_pairs;
     // Gemma 3's keys hold a linear factor, which readers apply to full layers, and no partial rotation.
     const bool whole = plan.rope.rotated_pairs == plan.head_dim / 2;
-    const bool linear = plan.rope.linear_factor == first.rope.linear_factor && !plan.sliding && IsGemma3(config);
-    const bool plain = (plan.rope.linear_factor == 1.0 || linear) && (whole || (!plan.sliding && !IsGemma3(config)));
+    const bool linear =
+        plan.rope.linear_factor == first.rope.linear_factor && !plan.sliding && IsGemma3(config);
+    const bool plain =
+        (plan.rope.linear_factor == 1.0 || linear) && (whole || (!plan.sliding && !IsGemma3(config)));
     if (same && plain) continue;
     return Fail(ErrorCode::kUnsupported,
-                "layer " + std::to_string(i) + (same ? " rotates in a way" : " differs from the others of its kind in a way") +
+                "layer " + std::to_string(i) +
+                    (same ? " rotates in a way" : " differs from the others of its kind in a way") +
                     " that GGUF has no keys for",
                 "run the directory itself");
   }
@@ -242,7 +258,8 @@ Status AddDrafterMetadata(const ModelFiles& files, Dtype type, GgufWriter& write
   const uint32_t layers = U32(static_cast<int64_t>(config.text.layers.size()));
   writer.AddU32(arch + ".nextn_predict_layers", layers);
   writer.AddU32(arch + ".attention.shared_kv_layers", layers);
-  if (config.use_ordered_embeddings) writer.AddU32(arch + ".centroid_intermediate_top_k", U32(config.centroid_top_k));
+  if (config.use_ordered_embeddings)
+    writer.AddU32(arch + ".centroid_intermediate_top_k", U32(config.centroid_top_k));
   LINNET_TRY(AddOwnVocabulary(files, writer));
   AddTokenIds(config.text.tokens, writer);
   return {};

@@ -38,7 +38,8 @@ class ConvertTest : public testing::Test {
 
   std::string File(const std::string& name) const { return (root_ / name).string(); }
 
-  Result<ConvertReport> Convert(const std::string& input, const std::string& output, Dtype type, bool overwrite = false) {
+  Result<ConvertReport> Convert(const std::string& input, const std::string& output, Dtype type,
+                                bool overwrite = false) {
     return ConvertModel({input, output, type, overwrite}, pool_, {});
   }
 
@@ -59,8 +60,9 @@ void ExpectSameConfig(const ModelConfig& a, const ModelConfig& b) {
   ASSERT_EQ(a.layers.size(), b.layers.size());
   for (size_t i = 0; i < a.layers.size(); ++i) {
     const LayerPlan &x = a.layers[i], &y = b.layers[i];
-    EXPECT_TRUE(x.sliding == y.sliding && x.head_dim == y.head_dim && x.kv_heads == y.kv_heads && x.window == y.window &&
-                x.k_eq_v == y.k_eq_v && x.rope.theta == y.rope.theta && x.rope.rotated_pairs == y.rope.rotated_pairs)
+    EXPECT_TRUE(x.sliding == y.sliding && x.head_dim == y.head_dim && x.kv_heads == y.kv_heads &&
+                x.window == y.window && x.k_eq_v == y.k_eq_v && x.rope.theta == y.rope.theta &&
+                x.rope.rotated_pairs == y.rope.rotated_pairs)
         << "layer " << i;
   }
   EXPECT_EQ(a.vision.present, b.vision.present);
@@ -73,9 +75,9 @@ void ExpectSameConfig(const ModelConfig& a, const ModelConfig& b) {
   EXPECT_EQ(a.audio.frame_samples, b.audio.frame_samples);
   EXPECT_EQ(a.audio.sampling_rate, b.audio.sampling_rate);
   const TokenIds &s = a.tokens, &t = b.tokens;
-  EXPECT_TRUE(s.bos == t.bos && s.pad == t.pad && s.image == t.image && s.audio == t.audio && s.video == t.video &&
-              s.begin_image == t.begin_image && s.end_image == t.end_image && s.begin_audio == t.begin_audio &&
-              s.end_audio == t.end_audio);
+  EXPECT_TRUE(s.bos == t.bos && s.pad == t.pad && s.image == t.image && s.audio == t.audio &&
+              s.video == t.video && s.begin_image == t.begin_image && s.end_image == t.end_image &&
+              s.begin_audio == t.begin_audio && s.end_audio == t.end_audio);
   EXPECT_EQ(s.eos, t.eos);
   EXPECT_EQ(s.suppressed, t.suppressed);
   EXPECT_EQ(a.generation.do_sample, b.generation.do_sample);
@@ -104,7 +106,9 @@ TEST_F(ConvertTest, F32AndBf16KeepEveryNumber) {
   const struct {
     std::string input;
     Dtype type;
-  } cases[] = {{kModels + "target", Dtype::kF32}, {kModels + "target-sharded", Dtype::kF32}, {kChick, Dtype::kBf16},
+  } cases[] = {{kModels + "target", Dtype::kF32},
+               {kModels + "target-sharded", Dtype::kF32},
+               {kChick, Dtype::kBf16},
                {kChick, Dtype::kF32}};
   for (const auto& c : cases) {
     const std::string output = File("out.gguf");
@@ -121,7 +125,8 @@ TEST_F(ConvertTest, F32AndBf16KeepEveryNumber) {
 
 TEST_F(ConvertTest, QuantisedFilesStayClose) {
   const auto before = OpenModel(kModels + "target", "", "");
-  // The largest error of a block is half a step of 1/127 (and the step's rounding to half), or a whole one of 1/8.
+  // The largest error of a block is half a step of 1/127 (and the step's rounding to half), or a whole one of
+  // 1/8.
   for (const auto& [type, bound] : {std::pair(Dtype::kQ8_0, 0.0046f), std::pair(Dtype::kQ4_0, 0.127f)}) {
     const std::string output = File("out.gguf");
     const auto report = Convert(kModels + "target", output, type, true);
@@ -167,14 +172,16 @@ TEST_F(ConvertTest, DraftersConvert) {
     ASSERT_EQ(tensors.size(), DrafterTensors(*b->drafter_config).size());
     for (const ExpectedTensor& tensor : tensors) {
       if (tensor.role == Role::kTokenOrdering) continue;
-      EXPECT_EQ(*ReadFloats(*a->drafter, tensor.role, tensor.layer), *ReadFloats(*b->drafter, tensor.role, tensor.layer));
+      EXPECT_EQ(*ReadFloats(*a->drafter, tensor.role, tensor.layer),
+                *ReadFloats(*b->drafter, tensor.role, tensor.layer));
     }
   }
 }
 
 // The first `size` tokens of the small test vocabulary.
 void WriteTokenizer(const fs::path& path, int32_t size) {
-  std::ifstream in(std::string(LINNET_SOURCE_DIR) + "/tests/data/golden/tokenizer/small/tokenizer.json", std::ios::binary);
+  std::ifstream in(std::string(LINNET_SOURCE_DIR) + "/tests/data/golden/tokenizer/small/tokenizer.json",
+                   std::ios::binary);
   nlohmann::ordered_json json = nlohmann::ordered_json::parse(in);
   nlohmann::ordered_json vocab, added = nlohmann::ordered_json::array();
   for (const auto& [token, id] : json["model"]["vocab"].items()) {
@@ -192,7 +199,8 @@ void WriteTokenizer(const fs::path& path, int32_t size) {
 // A small Gemma 3 as Hugging Face stores one, with made-up float32 weights.
 void WriteGemma3(const fs::path& directory) {
   fs::create_directories(directory);
-  const std::string text = R"({"model_type":"gemma3_text","vocab_size":192,"hidden_size":64,"num_hidden_layers":3,
+  const std::string text =
+      R"({"model_type":"gemma3_text","vocab_size":192,"hidden_size":64,"num_hidden_layers":3,
       "num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":96,"head_dim":32,"sliding_window":16,
       "query_pre_attn_scalar":48,"_sliding_window_pattern":3,"rope_theta":1000000.0,"rope_local_base_freq":10000.0,
       "rope_scaling":{"factor":8.0,"rope_type":"linear"},"max_position_embeddings":512,"rms_norm_eps":1e-6})";
@@ -249,7 +257,8 @@ TEST_F(ConvertTest, Gemma3DirectoriesAreTheSameModelAsGguf) {
   EXPECT_EQ(after->config.layers[2].rope.linear_factor, 8.0);
   EXPECT_EQ(after->config.layers[0].rope.linear_factor, 1.0);
   EXPECT_FALSE(after->config.norm_adds_one);
-  EXPECT_EQ(ReadFloats(*after->text, Role::kFinalNorm)->front(), ReadFloats(*before->text, Role::kFinalNorm)->front() + 1.0f);
+  EXPECT_EQ(ReadFloats(*after->text, Role::kFinalNorm)->front(),
+            ReadFloats(*before->text, Role::kFinalNorm)->front() + 1.0f);
   EXPECT_EQ(Logits(File("gemma3")), Logits(File("gemma3.gguf")));
 }
 
@@ -282,7 +291,8 @@ TEST_F(ConvertTest, AGgufElsewhereGetsACopyOfTheMultimodalFile) {
   ASSERT_TRUE(files && files->config.vision.present);
   EXPECT_EQ(fs::path(files->multimodal_path).filename(), "mmproj-c.gguf");
   fs::remove(File("elsewhere/c.gguf"));
-  EXPECT_FALSE(Convert(File("a.gguf"), File("elsewhere/c.gguf"), Dtype::kQ8_0)) << "the copy would replace a file";
+  EXPECT_FALSE(Convert(File("a.gguf"), File("elsewhere/c.gguf"), Dtype::kQ8_0))
+      << "the copy would replace a file";
   EXPECT_FALSE(fs::exists(File("elsewhere/c.gguf")));
 }
 
@@ -348,7 +358,8 @@ TEST_F(ConvertTest, RefusesWhatGgufCannotExpress) {
   EXPECT_FALSE(fs::exists(File("out.gguf")));
 }
 
-// The converted target with other alignment and strange extra tensors must not confuse or crash the converter.
+// The converted target with other alignment and strange extra tensors must not confuse or crash the
+// converter.
 TEST_F(ConvertTest, SurvivesStrangeGgufs) {
   ASSERT_TRUE(Convert(kModels + "target", File("good.gguf"), Dtype::kF32));
   const auto good = Gguf::Open(File("good.gguf"));

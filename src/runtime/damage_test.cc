@@ -1,5 +1,5 @@
-// Damaged model files, from opening to the first logits: an error or correct behaviour, never a crash. Meant to run
-// under the sanitizers as well.
+// Damaged model files, from opening to the first logits: an error or correct behaviour, never a crash. Meant
+// to run under the sanitizers as well.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -28,13 +28,15 @@ std::string ReadBytes(const fs::path& path) {
 }
 
 void WriteBytes(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
 class Damage : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(testing::TempDir()) / ("linnet_damage_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    root_ = fs::path(testing::TempDir()) /
+            ("linnet_damage_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(root_);
     fs::create_directories(root_);
   }
@@ -66,7 +68,8 @@ class Damage : public testing::Test {
       EXPECT_FALSE(engine.error().what.empty());
       return false;
     }
-    auto session = (*engine)->NewSession({.context = std::min<int64_t>(32, (*engine)->config().max_position_embeddings), .rows_per_call = 8});
+    auto session = (*engine)->NewSession(
+        {.context = std::min<int64_t>(32, (*engine)->config().max_position_embeddings), .rows_per_call = 8});
     if (!session) return false;
     const std::vector<int32_t> ids = {2, 5, 7};
     return (*session)->Feed(ids).has_value();
@@ -162,7 +165,8 @@ TEST_F(Damage, ConvertingDamagedFilesDoesNotCrash) {
     std::string damaged = bytes;
     damaged[rng() % 12000] ^= static_cast<char>(1 << (rng() % 8));
     WriteBytes(file, damaged);
-    const auto report = ConvertModel({directory.string(), (root_ / "out.gguf").string(), Dtype::kQ4_0, true}, pool, {});
+    const auto report =
+        ConvertModel({directory.string(), (root_ / "out.gguf").string(), Dtype::kQ4_0, true}, pool, {});
     if (!report) {
       EXPECT_FALSE(report.error().what.empty());
     }

@@ -9,8 +9,8 @@ constexpr double kEarned = 0.02;       // plain steps a token earns for trying
 constexpr double kLargestBalance = 8;  // more would allow a long stretch of losses after a good one
 constexpr double kWorthwhile = 1.03;   // expected gain below which measuring errors decide
 constexpr double kSmoothing = 0.25;
-constexpr double kOutlier = 3.0;   // a longer call was interrupted by something else
-constexpr double kForget = 0.95;   // weight of the rounds before
+constexpr double kOutlier = 3.0;  // a longer call was interrupted by something else
+constexpr double kForget = 0.95;  // weight of the rounds before
 constexpr double kPriorTries = 2;
 constexpr double kRowGuess = 0.12;  // share of a plain step for each further row, before it is measured
 constexpr int64_t kFirstPatience = 8, kLongestPatience = 128;
@@ -60,8 +60,9 @@ double DraftDepth::PassSeconds(int64_t rows) const {
     return measured(low) + share * (measured(high) - measured(low));
   }
   const double plain = measured(1);
-  const double slope = low > 1 && plain > 0 ? std::max(0.0, measured(low) - plain) / static_cast<double>(low - 1)
-                                            : kRowGuess * measured(low);
+  const double slope = low > 1 && plain > 0
+                           ? std::max(0.0, measured(low) - plain) / static_cast<double>(low - 1)
+                           : kRowGuess * measured(low);
   return measured(low) + slope * static_cast<double>(rows - low);
 }
 

@@ -1,11 +1,13 @@
-// How many tokens to draft: decided from measured acceptance and measured cost, under a ledger that bounds the loss.
+// How many tokens to draft: decided from measured acceptance and measured cost, under a ledger that bounds
+// the loss.
 //
-// All times are in the caller's unit. A round is one call of the target with 1 + K rows and yields the accepted drafts
-// and one token more. K maximises expected tokens per time; where no K beats plain decoding, K is 0 but for a rare probe.
+// All times are in the caller's unit. A round is one call of the target with 1 + K rows and yields the
+// accepted drafts and one token more. K maximises expected tokens per time; where no K beats plain decoding,
+// K is 0 but for a rare probe.
 //
-// Invariant: over any run of rounds, time <= 1.02 * tokens * (time of a plain step) + one plain step, as far as the
-// measured times hold: each token earns 2 % of a step, each round pays or earns its difference from plain decoding, and
-// a round is only begun when the balance covers the rejection of all its drafts.
+// Invariant: over any run of rounds, time <= 1.02 * tokens * (time of a plain step) + one plain step, as far
+// as the measured times hold: each token earns 2 % of a step, each round pays or earns its difference from
+// plain decoding, and a round is only begun when the balance covers the rejection of all its drafts.
 #pragma once
 
 #include <array>
@@ -35,7 +37,8 @@ class DraftDepth {
   // The best number of at most `available` drafts from a source.
   Choice Choose(DraftSource source, int64_t available);
 
-  // The outcome of a round with drafts. `decided` false: the answer ended before draft `accepted` was looked at.
+  // The outcome of a round with drafts. `decided` false: the answer ended before draft `accepted` was looked
+  // at.
   void RecordDrafts(DraftSource source, int64_t drafted, int64_t accepted, bool decided);
   // What a call of the target with `rows` rows took, and what one draft of a source took.
   void RecordPass(int64_t rows, double seconds);
@@ -52,9 +55,9 @@ class DraftDepth {
   struct Source {
     std::array<double, kMaxDrafts> tries{}, hits{};
     double prior = 0;
-    double seconds = 0;     // of one draft
-    int64_t idle = 0;       // tokens since it was last used
-    int64_t patience = 0;   // idle tokens before the next probe
+    double seconds = 0;    // of one draft
+    int64_t idle = 0;      // tokens since it was last used
+    int64_t patience = 0;  // idle tokens before the next probe
   };
   Source& Of(DraftSource source) { return sources_[static_cast<size_t>(source)]; }
 

@@ -1,4 +1,5 @@
-// The depth control against a simulated machine: it must find the gain where there is one and lose nothing elsewhere.
+// The depth control against a simulated machine: it must find the gain where there is one and lose nothing
+// elsewhere.
 #include "runtime/draft_depth.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +16,8 @@ struct Machine {
   double noise = 0.05;  // relative deviation of a measured time
 };
 
-// Speed over plain decoding (1 a token) after `tokens` tokens whose drafts are accepted with acceptance(token index).
+// Speed over plain decoding (1 a token) after `tokens` tokens whose drafts are accepted with acceptance(token
+// index).
 double Simulate(const Machine& machine, int64_t tokens, const std::function<double(int64_t)>& acceptance,
                 uint32_t seed = 1) {
   std::mt19937 rng(seed);
@@ -46,10 +48,12 @@ double Simulate(const Machine& machine, int64_t tokens, const std::function<doub
 
 TEST(DraftDepth, IsNeverMuchSlowerThanPlainDecoding) {
   for (const double acceptance : {0.0, 0.05, 0.2, 0.4, 0.6}) {
-    for (const Machine& machine : {Machine{0.1, 0.04}, Machine{0.4, 0.04}, Machine{1.0, 0.04}, Machine{0.1, 0.5}}) {
+    for (const Machine& machine :
+         {Machine{0.1, 0.04}, Machine{0.4, 0.04}, Machine{1.0, 0.04}, Machine{0.1, 0.5}}) {
       for (const uint32_t seed : {1u, 2u, 3u, 4u}) {
         const double speed = Simulate(machine, 400, [&](int64_t) { return acceptance; }, seed);
-        EXPECT_GE(speed, 0.97) << "acceptance " << acceptance << ", row " << machine.row << ", draft " << machine.draft;
+        EXPECT_GE(speed, 0.97) << "acceptance " << acceptance << ", row " << machine.row << ", draft "
+                               << machine.draft;
       }
     }
   }

@@ -14,7 +14,8 @@
 namespace linnet {
 namespace {
 
-// Long enough for a conversation, short enough that the cache of a 12B fits beside its weights on a small machine.
+// Long enough for a conversation, short enough that the cache of a 12B fits beside its weights on a small
+// machine.
 constexpr int64_t kDefaultContext = 8192;
 
 int ThreadCount(int wanted) { return wanted > 0 ? wanted : GetCpuInfo().cores; }
@@ -24,14 +25,17 @@ bool NamesQat(std::string text) {
   return text.find("qat") != std::string::npos;
 }
 
-// Weights trained for their quantisation have an assistant of their own; no field of a file says which, names do.
+// Weights trained for their quantisation have an assistant of their own; no field of a file says which, names
+// do.
 void NoteQatPairing(const ModelFiles& files, Engine::Impl& engine) {
   const bool model = NamesQat(std::filesystem::path(files.path).filename().string() + engine.config.name);
-  const bool drafter =
-      NamesQat(std::filesystem::path(files.drafter_path).filename().string() + files.drafter_config->text.name);
+  const bool drafter = NamesQat(std::filesystem::path(files.drafter_path).filename().string() +
+                                files.drafter_config->text.name);
   if (model == drafter) return;
-  engine.notes.push_back(files.drafter_path + (drafter ? " is a QAT assistant but the model is not" :
-                         " is no QAT assistant but the model is QAT") + "; the text stays the same, fewer guesses will be right");
+  engine.notes.push_back(
+      files.drafter_path +
+      (drafter ? " is a QAT assistant but the model is not" : " is no QAT assistant but the model is QAT") +
+      "; the text stays the same, fewer guesses will be right");
 }
 
 // Files that hold packed matrices stay mapped as long as the engine lives.
@@ -50,7 +54,8 @@ Result<std::unique_ptr<Engine>> Engine::Load(const LoadOptions& options, const P
   return LoadEngine(options, true, progress);
 }
 
-Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with_tokenizer, const Progress& progress) {
+Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with_tokenizer,
+                                           const Progress& progress) {
   LINNET_ASSIGN(ModelFiles files, OpenModel(options.model, options.mmproj, options.drafter));
   auto impl = std::make_unique<Engine::Impl>(ThreadCount(options.threads), Kernels());
   impl->config = std::move(files.config);
@@ -65,11 +70,13 @@ Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with
   if (files.drafter != nullptr && options.use_drafter) {
     const Status fits = CheckPairing(loaded.config, *files.drafter_config);
     if (!fits && options.drafter.empty()) {  // one that merely lies beside the model need not belong to it
-      loaded.notes.push_back(files.drafter_path + " lies beside the model but is not its assistant, so it is not used: " +
-                             fits.error().what);
+      loaded.notes.push_back(
+          files.drafter_path +
+          " lies beside the model but is not its assistant, so it is not used: " + fits.error().what);
     } else {
       NoteQatPairing(files, loaded);
-      Status added = AddDrafter(loaded, *files.drafter_config, *files.drafter, {options.dequantise, progress});
+      Status added =
+          AddDrafter(loaded, *files.drafter_config, *files.drafter, {options.dequantise, progress});
       if (!added) return Prefixed(files.drafter_path, std::move(added.error()));
     }
   }
@@ -81,8 +88,10 @@ Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const Tenso
                   const WeightLoading& loading) {
   LINNET_TRY(CheckPairing(engine.config, config));
   engine.drafter_config = config;
-  LINNET_ASSIGN(engine.drafter_weights, LoadDrafterWeights(engine.drafter_config, source, engine.pool, loading));
-  engine.drafter = std::make_unique<Drafter>(engine.config, engine.drafter_config, engine.drafter_weights, engine.context);
+  LINNET_ASSIGN(engine.drafter_weights,
+                LoadDrafterWeights(engine.drafter_config, source, engine.pool, loading));
+  engine.drafter =
+      std::make_unique<Drafter>(engine.config, engine.drafter_config, engine.drafter_weights, engine.context);
   return {};
 }
 
@@ -103,7 +112,8 @@ Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& option
   const int64_t context = options.context > 0 ? options.context : std::min(longest, kDefaultContext);
   if (context > longest) {
     return Fail(ErrorCode::kInvalidArgument,
-                "a context of " + std::to_string(context) + " tokens is more than this model's " + std::to_string(longest),
+                "a context of " + std::to_string(context) + " tokens is more than this model's " +
+                    std::to_string(longest),
                 "ask for at most " + std::to_string(longest));
   }
   const int64_t rows = std::clamp<int64_t>(options.rows_per_call, 1, context);

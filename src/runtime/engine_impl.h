@@ -1,4 +1,5 @@
-// What Engine and Session hold. For the floors above that need more than the public interface: parity, benchmarks.
+// What Engine and Session hold. For the floors above that need more than the public interface: parity,
+// benchmarks.
 #pragma once
 
 #include <memory>
@@ -42,7 +43,8 @@ struct Engine::Impl {
 Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with_tokenizer,
                                            const Progress& progress = {});
 
-// An engine around weights that are already there: synthetic models, generated cases. The tokenizer may be null.
+// An engine around weights that are already there: synthetic models, generated cases. The tokenizer may be
+// null.
 std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl);
 
 // Gives an engine its drafter. Errors: those of CheckPairing and LoadDrafterWeights.

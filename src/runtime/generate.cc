@@ -21,12 +21,15 @@ double Seconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-bool Contains(std::span<const int32_t> ids, int32_t id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
+bool Contains(std::span<const int32_t> ids, int32_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
 
 // One answer in the making: everything that changes from token to token.
 class Writer {
  public:
-  Writer(Engine& engine, const GenerateInput& input, const GenerateOptions& options, const GenerateHooks& hooks)
+  Writer(Engine& engine, const GenerateInput& input, const GenerateOptions& options,
+         const GenerateHooks& hooks)
       : engine_(engine),
         options_(options),
         hooks_(hooks),
@@ -37,7 +40,8 @@ class Writer {
 
   // Takes a chosen token; the reason to end the answer, if it is one.
   std::optional<FinishReason> Take(int32_t id) {
-    if (Contains(engine_.config().tokens.eos, id) || Contains(options_.stop_tokens, id)) return StopReason(id);
+    if (Contains(engine_.config().tokens.eos, id) || Contains(options_.stop_tokens, id))
+      return StopReason(id);
     answer_.ids.push_back(id);
     if (plain_) {
       EmitText(filter_.Push(decoder_.Push(id)));
@@ -69,7 +73,9 @@ class Writer {
         answer_.thought += event.text;
         if (hooks_.on_thought) hooks_.on_thought(event.text);
         break;
-      case OutputEvent::Kind::kText: EmitText(filter_.Push(event.text)); break;
+      case OutputEvent::Kind::kText:
+        EmitText(filter_.Push(event.text));
+        break;
       case OutputEvent::Kind::kToolCall:
         if (filter_.matched()) break;
         answer_.tool_calls.push_back(event.call);
@@ -104,11 +110,16 @@ class Writer {
 
 std::string_view FinishReasonName(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kStop: return "stop";
-    case FinishReason::kLength: return "length";
-    case FinishReason::kContext: return "context";
-    case FinishReason::kCancelled: return "cancelled";
-    case FinishReason::kToolCall: return "tool_call";
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kContext:
+      return "context";
+    case FinishReason::kCancelled:
+      return "cancelled";
+    case FinishReason::kToolCall:
+      return "tool_call";
   }
   return "unknown";
 }

@@ -24,7 +24,8 @@ enum class FinishReason {
   kCancelled,  // the caller asked to stop
   kToolCall,   // the model ended its turn with at least one tool call and waits for results
 };
-std::string_view FinishReasonName(FinishReason reason);  // "stop", "length", "context", "cancelled", "tool_call"
+std::string_view FinishReasonName(
+    FinishReason reason);  // "stop", "length", "context", "cancelled", "tool_call"
 
 struct GenerateStats {
   int64_t prompt_tokens = 0;     // fed by this call
@@ -37,8 +38,12 @@ struct GenerateStats {
   DraftStats draft;
 
   // 0 where nothing was measured.
-  double PromptSpeed() const { return prompt_seconds > 0 ? static_cast<double>(prompt_tokens) / prompt_seconds : 0; }
-  double DecodeSpeed() const { return decode_seconds > 0 ? static_cast<double>(decode_steps) / decode_seconds : 0; }
+  double PromptSpeed() const {
+    return prompt_seconds > 0 ? static_cast<double>(prompt_tokens) / prompt_seconds : 0;
+  }
+  double DecodeSpeed() const {
+    return decode_seconds > 0 ? static_cast<double>(decode_steps) / decode_seconds : 0;
+  }
 };
 
 // One answer, taken apart.
@@ -46,7 +51,8 @@ struct Generation {
   std::string thought;
   std::string text;  // what a person reads: without thoughts, tool calls, turn ends and stop texts
   std::vector<ToolCall> tool_calls;
-  std::vector<int32_t> ids;  // without the token that ended it; the session holds the first decode_steps of them
+  std::vector<int32_t>
+      ids;  // without the token that ended it; the session holds the first decode_steps of them
   FinishReason finish = FinishReason::kStop;
   GenerateStats stats;
 };
@@ -67,8 +73,8 @@ struct GenerateInput {
   bool plain = false;                // all output is text: thoughts and tool calls have no meaning in it
 };
 
-// Errors: those of ResolveSampling and of Session::Feed. When an error comes the session may hold part of the answer.
-// Stop texts are looked for in the visible text only, never in thoughts and tool calls.
+// Errors: those of ResolveSampling and of Session::Feed. When an error comes the session may hold part of the
+// answer. Stop texts are looked for in the visible text only, never in thoughts and tool calls.
 Result<Generation> Generate(Engine& engine, Session& session, const GenerateInput& input,
                             const GenerateOptions& options, const GenerateHooks& hooks = {});
 

@@ -13,10 +13,12 @@ Result<std::unique_ptr<Tokenizer>> LoadTokenizer(const ModelFiles& files) {
     return tokenizer;
   }
   if (files.tokenizer_json.empty()) {
-    return Fail(ErrorCode::kNotFound, files.path + " has no tokenizer.json", "download it into the model's directory");
+    return Fail(ErrorCode::kNotFound, files.path + " has no tokenizer.json",
+                "download it into the model's directory");
   }
   Result<std::unique_ptr<Tokenizer>> tokenizer = TokenizerFromJson(files.tokenizer_json);
-  if (!tokenizer && !files.path.empty()) return Prefixed(files.path + "/tokenizer.json", std::move(tokenizer.error()));
+  if (!tokenizer && !files.path.empty())
+    return Prefixed(files.path + "/tokenizer.json", std::move(tokenizer.error()));
   return tokenizer;
 }
 

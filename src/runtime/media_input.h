@@ -28,9 +28,9 @@ Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double 
 // The frames of a clip, which are resized already. REQUIRES: it was loaded with the model's cell.
 VideoInput MakeVideoInput(const VideoClip& clip, const ModelConfig& config);
 
-// The smallest budget that does not shrink the picture, at least `least` (the model's own default), at most 1120 and, if
-// that is above 0, at most `most`. A picture that even the largest shrinks takes the largest. Other values of `least`
-// count as the next larger budget.
+// The smallest budget that does not shrink the picture, at least `least` (the model's own default), at most
+// 1120 and, if that is above 0, at most `most`. A picture that even the largest shrinks takes the largest.
+// Other values of `least` count as the next larger budget.
 int64_t AutoBudget(int64_t height, int64_t width, int64_t least, int64_t cell, int64_t most = 0);
 
 }  // namespace linnet

@@ -1,4 +1,5 @@
-// Files in the kernels' own layout are the model they were made from, bit for bit, and are used where they lie.
+// Files in the kernels' own layout are the model they were made from, bit for bit, and are used where they
+// lie.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -20,7 +21,8 @@ namespace fs = std::filesystem;
 class Packed : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(testing::TempDir()) / ("linnet_packed_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    root_ = fs::path(testing::TempDir()) /
+            ("linnet_packed_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(root_);
     fs::create_directories(root_);
   }
@@ -122,7 +124,8 @@ TEST_F(Packed, WithoutTheNameOfItsLayoutAFileIsRefused) {
   Write(file, bytes);
   const auto engine = Load(file);
   ASSERT_FALSE(engine);
-  EXPECT_NE(engine.error().Message().find("linnet.packed_layout is missing"), std::string::npos) << engine.error().Message();
+  EXPECT_NE(engine.error().Message().find("linnet.packed_layout is missing"), std::string::npos)
+      << engine.error().Message();
 }
 
 TEST_F(Packed, TensorsOffTheLineAreRefused) {
@@ -141,7 +144,8 @@ TEST_F(Packed, TensorsOffTheLineAreRefused) {
   Write(file, bytes);
   const auto engine = Load(file);
   ASSERT_FALSE(engine);
-  EXPECT_NE(engine.error().Message().find("no multiple of 64"), std::string::npos) << engine.error().Message();
+  EXPECT_NE(engine.error().Message().find("no multiple of 64"), std::string::npos)
+      << engine.error().Message();
 }
 
 TEST_F(Packed, CannotBeConvertedAgain) {

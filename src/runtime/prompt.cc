@@ -234,7 +234,8 @@ Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config
   return std::move(sink.prompt);
 }
 
-Result<Prompt> BuildPlainPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view text) {
+Result<Prompt> BuildPlainPrompt(const Tokenizer& tokenizer, const ModelConfig& config,
+                                std::string_view text) {
   LINNET_ASSIGN(Prompt prompt, BuildPrompt(tokenizer, config, text, {}));
   const int32_t bos = config.tokens.bos;
   if (bos >= 0 && (prompt.ids.empty() || prompt.ids.front() != bos)) {

@@ -1,4 +1,5 @@
-// A prompt as the model takes it: token ids with one placeholder id per soft token, and the media that fill them.
+// A prompt as the model takes it: token ids with one placeholder id per soft token, and the media that fill
+// them.
 #pragma once
 
 #include <cstdint>
@@ -37,26 +38,27 @@ using MediaInput = std::variant<ImageInput, AudioInput, VideoInput>;
 enum class TokenType : uint8_t { kText = 0, kImage = 1, kVideo = 2, kAudio = 3 };
 
 struct Prompt {
-  std::vector<int32_t> ids;      // placeholders expanded, markers included
-  std::vector<TokenType> types;  // same length
+  std::vector<int32_t> ids;        // placeholders expanded, markers included
+  std::vector<TokenType> types;    // same length
   std::vector<ImageInput> images;  // pictures and video frames, in the order of their placeholder runs
   std::vector<AudioInput> clips;   // in the order of their placeholder runs; one without samples has no run
 };
 
-// Replaces each `<|image|>`, `<|audio|>`, `<|video|>` of a rendered chat by markers and placeholders and tokenises it.
-// The i-th placeholder of a kind takes the i-th medium of that kind. Placeholder ids come from media alone: text cannot
-// smuggle one in. Errors, all kInvalidArgument: places and media differ in number, a medium does not have the model's
-// shape, the model has no such sense.
+// Replaces each `<|image|>`, `<|audio|>`, `<|video|>` of a rendered chat by markers and placeholders and
+// tokenises it. The i-th placeholder of a kind takes the i-th medium of that kind. Placeholder ids come from
+// media alone: text cannot smuggle one in. Errors, all kInvalidArgument: places and media differ in number, a
+// medium does not have the model's shape, the model has no such sense.
 Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
                            std::vector<MediaInput> media);
 
-// A text for a model to continue: bos, where the vocabulary has one, and the text without a chat format around it.
-// Special tokens spelled out in it are those tokens. Errors, kInvalidArgument: the text has places for media.
+// A text for a model to continue: bos, where the vocabulary has one, and the text without a chat format
+// around it. Special tokens spelled out in it are those tokens. Errors, kInvalidArgument: the text has places
+// for media.
 Result<Prompt> BuildPlainPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view text);
 
 // The text after expansion, before tokenisation: what the reference processor calls the expanded prompt.
 // Errors as above.
-Result<std::string> ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
-                                       const std::vector<MediaInput>& media);
+Result<std::string> ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config,
+                                       std::string_view rendered, const std::vector<MediaInput>& media);
 
 }  // namespace linnet

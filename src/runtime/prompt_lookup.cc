@@ -10,7 +10,8 @@ PromptLookup::Match PromptLookup::Find() const {
     if (ids[end - 1] != ids[n - 1]) continue;
     int64_t length = 1;
     while (length < kLongest && length < end && ids[end - 1 - length] == ids[n - 1 - length]) ++length;
-    if (length >= kShortest && length > best.length) best = {length, {ids + end, static_cast<size_t>(n - end)}};
+    if (length >= kShortest && length > best.length)
+      best = {length, {ids + end, static_cast<size_t>(n - end)}};
   }
   return best;
 }

@@ -1,5 +1,5 @@
-// Drafts without a drafter: where the last tokens occurred before, what followed them may follow again. Copying, code
-// and quotations are full of it.
+// Drafts without a drafter: where the last tokens occurred before, what followed them may follow again.
+// Copying, code and quotations are full of it.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ class PromptLookup {
     // The i-th token that may follow. A match that reaches its own end goes round: the text has that period.
     int32_t At(int64_t i) const { return follows[static_cast<size_t>(i) % follows.size()]; }
   };
-  // The longest match, of equally long ones the latest. Its time is linear in the number of tokens: microseconds for
-  // thousands, far below a step of any model with such a context.
+  // The longest match, of equally long ones the latest. Its time is linear in the number of tokens:
+  // microseconds for thousands, far below a step of any model with such a context.
   Match Find() const;
 
  private:

@@ -153,7 +153,8 @@ TEST(BuildPlainPrompt, IsBosAndTheText) {
   EXPECT_EQ(prompt.types, std::vector<TokenType>(expected.size(), TokenType::kText));
   EXPECT_EQ(BuildPlainPrompt(SmallTokenizer(), config, "<bos>the cat")->ids, expected) << "not two of them";
   EXPECT_EQ(BuildPlainPrompt(SmallTokenizer(), config, "")->ids, std::vector<int32_t>{config.tokens.bos});
-  EXPECT_EQ(BuildPlainPrompt(SmallTokenizer(), config, "a <|audio|>").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(BuildPlainPrompt(SmallTokenizer(), config, "a <|audio|>").error().code,
+            ErrorCode::kInvalidArgument);
 }
 
 TEST(BuildPrompt, AModelWithoutEyesRefusesPictures) {

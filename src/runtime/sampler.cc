@@ -79,7 +79,8 @@ void Sampler::Reset() {
   draws_ = 0;
 }
 
-// As transformers: a positive logit is divided by the penalty, a negative one multiplied, once per distinct token.
+// As transformers: a positive logit is divided by the penalty, a negative one multiplied, once per distinct
+// token.
 std::span<const float> Sampler::Penalise(std::span<const float> logits) {
   if (seen_ids_.empty()) return logits;
   std::copy(logits.begin(), logits.end(), penalised_.begin());
@@ -90,8 +91,8 @@ std::span<const float> Sampler::Penalise(std::span<const float> logits) {
   return penalised_;
 }
 
-// A heap of the k best so far with the worst on top. Ids come in ascending order, so a logit equal to the worst one
-// never displaces it: the lowest ids of equal logits stay.
+// A heap of the k best so far with the worst on top. Ids come in ascending order, so a logit equal to the
+// worst one never displaces it: the lowest ids of equal logits stay.
 void Sampler::SelectTopK(std::span<const float> logits, size_t k) {
   candidates_.clear();
   float worst = kNone;
@@ -117,8 +118,8 @@ void Sampler::SelectAll(std::span<const float> logits) {
   }
 }
 
-// Logits become probabilities of softmax(logit / temperature). The largest is subtracted before the division, so
-// that no temperature, however small, overflows.
+// Logits become probabilities of softmax(logit / temperature). The largest is subtracted before the division,
+// so that no temperature, however small, overflows.
 void Sampler::Softmax() {
   constexpr float kLargest = std::numeric_limits<float>::max();
   float largest = kNone;

@@ -1,12 +1,13 @@
 // Chooses the next token from a row of logits.
 //
-// Order of the steps: repetition penalty, temperature, top-k, softmax (float32), top-p, min-p. Suppressed tokens are
-// -infinity in the logits already. Of equal logits the lowest id goes first everywhere: in greedy choice, at the edge
-// of top-k and at the edge of top-p.
+// Order of the steps: repetition penalty, temperature, top-k, softmax (float32), top-p, min-p. Suppressed
+// tokens are -infinity in the logits already. Of equal logits the lowest id goes first everywhere: in greedy
+// choice, at the edge of top-k and at the edge of top-p.
 //
 // Invariants:
 //  1. Nothing is allocated after construction.
-//  2. The n-th choice of a seed depends on the logits, the seed and n only: not on threads, time or addresses.
+//  2. The n-th choice of a seed depends on the logits, the seed and n only: not on threads, time or
+//  addresses.
 //  3. A NaN is never chosen.
 #pragma once
 
@@ -43,8 +44,8 @@ class Sampler {
  public:
   Sampler(const SamplingPlan& plan, int64_t vocab_size);
 
-  // Tells the sampler of a token of the prompt or of the answer, for the repetition penalty. Ids out of range are
-  // ignored (a prompt's ids are checked where it is fed).
+  // Tells the sampler of a token of the prompt or of the answer, for the repetition penalty. Ids out of range
+  // are ignored (a prompt's ids are checked where it is fed).
   void Accept(int32_t id);
   void Accept(std::span<const int32_t> ids) {
     for (int32_t id : ids) Accept(id);
@@ -52,15 +53,16 @@ class Sampler {
   // Forgets the tokens and starts the seed's numbers again.
   void Reset();
 
-  // The distribution from which Sample chooses: probabilities sum to 1. In descending order when top-k or top-p
-  // is on, by id otherwise; one candidate when greedy. Empty when no logit is a number above -infinity.
+  // The distribution from which Sample chooses: probabilities sum to 1. In descending order when top-k or
+  // top-p is on, by id otherwise; one candidate when greedy. Empty when no logit is a number above -infinity.
   // Valid until the next call. REQUIRES: logits.size() == vocab_size.
   std::span<const Candidate> Distribution(std::span<const float> logits);
 
   // A choice from Distribution(logits), or -1 where that is empty. Uses one random number (none when greedy).
   int32_t Sample(std::span<const float> logits);
 
-  // What Sample would return for these logits after `ahead` further choices. Counts nothing: for guessing ahead.
+  // What Sample would return for these logits after `ahead` further choices. Counts nothing: for guessing
+  // ahead.
   int32_t Guess(std::span<const float> logits, uint64_t ahead) { return Choose(logits, draws_ + ahead); }
 
   const SamplingPlan& plan() const { return plan_; }

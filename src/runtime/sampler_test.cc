@@ -185,10 +185,11 @@ TEST(Sampler, ChecksItsOptionsAndTakesTheModelsDefaults) {
   EXPECT_EQ(ResolveSampling(options, defaults)->temperature, 0.0f);
   options.temperature = 0.5f;
   EXPECT_EQ(ResolveSampling(options, defaults)->temperature, 0.5f);
-  for (auto spoil : {+[](SamplingOptions& o) { o.temperature = -1.0f; }, +[](SamplingOptions& o) { o.temperature = kNan; },
-                     +[](SamplingOptions& o) { o.top_k = -1; }, +[](SamplingOptions& o) { o.top_p = 1.5f; },
-                     +[](SamplingOptions& o) { o.min_p = kNan; },
-                     +[](SamplingOptions& o) { o.repetition_penalty = 0.0f; }}) {
+  for (auto spoil :
+       {+[](SamplingOptions& o) { o.temperature = -1.0f; }, +[](SamplingOptions& o) { o.temperature = kNan; },
+        +[](SamplingOptions& o) { o.top_k = -1; }, +[](SamplingOptions& o) { o.top_p = 1.5f; },
+        +[](SamplingOptions& o) { o.min_p = kNan; },
+        +[](SamplingOptions& o) { o.repetition_penalty = 0.0f; }}) {
     SamplingOptions bad;
     spoil(bad);
     auto result = ResolveSampling(bad, defaults);
@@ -200,8 +201,10 @@ TEST(Sampler, ChecksItsOptionsAndTakesTheModelsDefaults) {
 TEST(Sampler, AStepAllocatesNothingAndIsQuick) {
   constexpr size_t kVocab = 262144;
   const std::vector<float> logits = RandomLogits(kVocab, 3);
-  const std::pair<SamplingPlan, double> cases[] = {
-      {Plan(0.0f), 1.0}, {Plan(1.0f, 64, 0.95f), 1.0}, {Plan(0.8f, 0, 0.9f, 0.01f), 30.0}, {Plan(1.0f), 30.0}};
+  const std::pair<SamplingPlan, double> cases[] = {{Plan(0.0f), 1.0},
+                                                   {Plan(1.0f, 64, 0.95f), 1.0},
+                                                   {Plan(0.8f, 0, 0.9f, 0.01f), 30.0},
+                                                   {Plan(1.0f), 30.0}};
   for (auto [plan, milliseconds] : cases) {
     plan.repetition_penalty = 1.1f;
     Sampler sampler(plan, kVocab);
@@ -217,7 +220,8 @@ TEST(Sampler, AStepAllocatesNothingAndIsQuick) {
 #if defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     EXPECT_LT(best, milliseconds) << "top_k " << plan.top_k << " temperature " << plan.temperature;
 #endif
-    std::printf("temperature %.1f top_k %d top_p %.2f: %.3f ms\n", plan.temperature, plan.top_k, plan.top_p, best);
+    std::printf("temperature %.1f top_k %d top_p %.2f: %.3f ms\n", plan.temperature, plan.top_k, plan.top_p,
+                best);
   }
 }
 

@@ -12,13 +12,16 @@ namespace {
 
 bool IsPicture(TokenType type) { return type == TokenType::kImage || type == TokenType::kVideo; }
 
-// Hands out the soft-token rows of a prompt's media in order, computing a medium when its first row is wanted.
+// Hands out the soft-token rows of a prompt's media in order, computing a medium when its first row is
+// wanted.
 class SoftRows {
  public:
   SoftRows(Session::Impl& session, const Prompt& prompt) : session_(session), prompt_(prompt) {}
 
   // The next row for a placeholder of this type: (D). Valid until the next call.
-  const float* Next(TokenType type) { return IsPicture(type) ? NextRow(images_, true) : NextRow(clips_, false); }
+  const float* Next(TokenType type) {
+    return IsPicture(type) ? NextRow(images_, true) : NextRow(clips_, false);
+  }
 
  private:
   struct Stream {
@@ -56,7 +59,8 @@ class SoftRows {
     AlignedBuffer<float> frames(static_cast<size_t>(rows * width));
     FrameSamples(clip.samples, MakeRows(frames.data(), rows, width));
     stream.soft = AlignedBuffer<float>(static_cast<size_t>(rows * engine.config.hidden_size));
-    EmbedAudio(engine.context, engine.config.audio, engine.weights.audio, MakeRows(frames.data(), rows, width),
+    EmbedAudio(engine.context, engine.config.audio, engine.weights.audio,
+               MakeRows(frames.data(), rows, width),
                MakeRows(stream.soft.data(), rows, engine.config.hidden_size), session_.probe);
     return rows;
   }
@@ -70,8 +74,9 @@ Status CheckIds(const ModelConfig& config, std::span<const int32_t> ids) {
   if (ids.empty()) return Fail(ErrorCode::kInvalidArgument, "the prompt is empty", "give at least one token");
   for (const int32_t id : ids) {
     if (id < 0 || id >= config.vocab_size) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  "token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(config.vocab_size));
+      return Fail(ErrorCode::kInvalidArgument, "token id " + std::to_string(id) +
+                                                   " is outside the vocabulary of " +
+                                                   std::to_string(config.vocab_size));
     }
   }
   return {};
@@ -97,9 +102,9 @@ Status CheckPictures(const ModelConfig& config, const Prompt& prompt) {
     }
     for (const int32_t p : image.positions) {
       if (p < 0 || p >= config.vision.mm_posemb_size) {
-        return Fail(ErrorCode::kInvalidArgument,
-                    "a picture cell at position " + std::to_string(p) + " is beyond the model's table of " +
-                        std::to_string(config.vision.mm_posemb_size));
+        return Fail(ErrorCode::kInvalidArgument, "a picture cell at position " + std::to_string(p) +
+                                                     " is beyond the model's table of " +
+                                                     std::to_string(config.vision.mm_posemb_size));
       }
     }
   }
@@ -128,7 +133,8 @@ Status CheckMedia(const Session::Impl& session, const Prompt& prompt) {
   int64_t picture_rows = 0, sound_rows = 0;
   for (const ImageInput& image : prompt.images) picture_rows += image.rows;
   for (const AudioInput& clip : prompt.clips) {
-    sound_rows += (static_cast<int64_t>(clip.samples.size()) + config.audio.frame_samples - 1) / config.audio.frame_samples;
+    sound_rows += (static_cast<int64_t>(clip.samples.size()) + config.audio.frame_samples - 1) /
+                  config.audio.frame_samples;
   }
   if (picture_rows != pictures || sound_rows != sounds) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -177,7 +183,8 @@ void Session::Impl::Forward(std::span<const int32_t> ids, Rows soft, std::span<c
   engine.decoder->set_probe(probe);
   output = engine.decoder->Forward({ids, soft, {&sequence, 1}, logit_rows, mask_rule});
   const size_t width = static_cast<size_t>(output.logits.width);
-  for (int64_t r = 0; r < output.logits.rows; ++r) SuppressTokens(engine.config, {output.logits.row(r), width});
+  for (int64_t r = 0; r < output.logits.rows; ++r)
+    SuppressTokens(engine.config, {output.logits.row(r), width});
   logits = {output.logits.row(output.logits.rows - 1), width};
 }
 

@@ -1,5 +1,5 @@
-// The invariants of a session: the bits of the logits do not depend on chunks, threads, batches or roll-backs, and a
-// decode step allocates nothing.
+// The invariants of a session: the bits of the logits do not depend on chunks, threads, batches or
+// roll-backs, and a decode step allocates nothing.
 #include "linnet/session.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,8 @@ Prompt MixedPrompt(const ModelConfig& config, size_t text = 9, int32_t columns =
   const int32_t cells = columns * lines;
   ImageInput image{cells, std::vector<float>(static_cast<size_t>(cells * config.vision.patch_values())), {}};
   for (float& value : image.patches) value = static_cast<float>(rng() % 256) / 255.0f;
-  for (int32_t i = 0; i < cells; ++i) image.positions.insert(image.positions.end(), {i % columns, i / columns});
+  for (int32_t i = 0; i < cells; ++i)
+    image.positions.insert(image.positions.end(), {i % columns, i / columns});
   add(config.tokens.begin_image, TokenType::kText, 1);
   add(config.tokens.image, TokenType::kImage, static_cast<size_t>(cells));
   add(config.tokens.end_image, TokenType::kText, 1);
@@ -70,7 +71,9 @@ std::unique_ptr<Session> Open(Engine& engine, int64_t rows, KvType kv = KvType::
   return std::move(*session);
 }
 
-std::vector<float> Logits(const Session& session) { return {session.logits().begin(), session.logits().end()}; }
+std::vector<float> Logits(const Session& session) {
+  return {session.logits().begin(), session.logits().end()};
+}
 
 class KvTypes : public testing::TestWithParam<KvType> {};
 
@@ -96,7 +99,8 @@ TEST_P(KvTypes, LogitsDoNotDependOnChunksOrThreads) {
 TEST_P(KvTypes, PicturesAcrossThePiecesOfACallStayWhole) {
   const std::unique_ptr<Engine> engine = Load(2);
   const size_t before = KvCache::kRowsAtOnce - 8;
-  for (const Prompt& prompt : {MixedPrompt(engine->config(), before), MixedPrompt(engine->config(), 20, 14, 11)}) {
+  for (const Prompt& prompt :
+       {MixedPrompt(engine->config(), before), MixedPrompt(engine->config(), 20, 14, 11)}) {
     std::vector<float> expected;
     for (const int64_t rows : {400, 64, 7}) {
       const std::unique_ptr<Session> session = Open(*engine, rows, GetParam());

@@ -13,9 +13,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+double SecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
 
-bool Contains(const std::vector<int32_t>& ids, int32_t id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
+bool Contains(const std::vector<int32_t>& ids, int32_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
 
 }  // namespace
 
@@ -98,7 +102,8 @@ void Speculator::Propose(int32_t id) {
   const int64_t length = this->length();
   ids_.assign(1, id);
   round_seconds_ = 0;
-  const int64_t room = std::min({kMaxDrafts, session_.cache.rows_per_call() - 1, session_.cache.context() - length - 1});
+  const int64_t room =
+      std::min({kMaxDrafts, session_.cache.rows_per_call() - 1, session_.cache.context() - length - 1});
   if (draft_ == 0 || room <= 0) return;
 
   const auto choose = [&](DraftSource source, int64_t available) {
@@ -124,8 +129,8 @@ void Speculator::Propose(int32_t id) {
   if (ids_.size() > 1) depth_.RecordDraftCost(source_, round_seconds_ / static_cast<double>(ids_.size() - 1));
 }
 
-// The drafter's rows are chosen from as the target's will be, with the random number of their place: the two agree
-// more often than the most probable token would.
+// The drafter's rows are chosen from as the target's will be, with the random number of their place: the two
+// agree more often than the most probable token would.
 void Speculator::ProposeFromDrafter(int32_t id, int64_t count) {
   Engine::Impl& engine = session_.engine;
   Drafter& drafter = *engine.drafter;

@@ -1,5 +1,5 @@
-// Drafting through Generate with the built-in model: calls, repetitions and plain questions give the same answers, and
-// where the answer repeats the prompt the prompt lookup saves calls of the model.
+// Drafting through Generate with the built-in model: calls, repetitions and plain questions give the same
+// answers, and where the answer repeats the prompt the prompt lookup saves calls of the model.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -75,14 +75,17 @@ class ChickDrafts : public testing::TestWithParam<int> {
 
 TEST_P(ChickDrafts, CallsAndTranslationsAreTheSame) {
   const std::vector<std::string> calls = {"Use a tool. call tom", "Use a tool. what is the weather in rome",
-                                          "Use a tool. call anna", "Use a tool. what is the weather in paris"};
-  const std::vector<std::string> plain = {"Translate to French: the red house", "Translate to German: the dog is big",
-                                          "how much is 3 plus 4", "hello"};
+                                          "Use a tool. call anna",
+                                          "Use a tool. what is the weather in paris"};
+  const std::vector<std::string> plain = {"Translate to French: the red house",
+                                          "Translate to German: the dog is big", "how much is 3 plus 4",
+                                          "hello"};
   Print("tool calls", Compare(*engine_, calls));
   Print("plain", Compare(*engine_, plain));
 }
 
-// A text that the model writes once is given as part of the prompt: what follows it is then drafted by lookup.
+// A text that the model writes once is given as part of the prompt: what follows it is then drafted by
+// lookup.
 TEST_P(ChickDrafts, RepetitionsSavePasses) {
   Engine::Impl& e = engine_->impl();
   SessionOptions options;
@@ -109,8 +112,8 @@ TEST_P(ChickDrafts, RepetitionsSavePasses) {
   write(0, plain);
   const DraftStats stats = write(8, drafted);
   EXPECT_EQ(plain, drafted);
-  Print("repetition", {stats.passes, stats.tokens, stats.drafts(),
-                       stats.accepted_by[1] + stats.accepted_by[2]});
+  Print("repetition",
+        {stats.passes, stats.tokens, stats.drafts(), stats.accepted_by[1] + stats.accepted_by[2]});
   EXPECT_LT(stats.passes, 40);
 }
 

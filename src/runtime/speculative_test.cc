@@ -1,5 +1,5 @@
-// What is written with drafts is what is written without, bit for bit: for good and bad drafts, for every sampler, on
-// contexts longer than the window, on one thread and two.
+// What is written with drafts is what is written without, bit for bit: for good and bad drafts, for every
+// sampler, on contexts longer than the window, on one thread and two.
 #include "runtime/speculative.h"
 
 #include <gtest/gtest.h>
@@ -56,7 +56,9 @@ struct Written {
   DraftStats stats;
   int64_t length = 0;
 
-  bool operator==(const Written& other) const { return ids == other.ids && bits == other.bits && length == other.length; }
+  bool operator==(const Written& other) const {
+    return ids == other.ids && bits == other.bits && length == other.length;
+  }
 };
 
 uint64_t Hash(std::span<const float> row) {
@@ -69,8 +71,8 @@ uint64_t Hash(std::span<const float> row) {
   return h;
 }
 
-Written Write(Engine& engine, const std::vector<int32_t>& prompt, const SamplingPlan& plan, int64_t count, int32_t draft,
-              Speculator::Edit edit = {}) {
+Written Write(Engine& engine, const std::vector<int32_t>& prompt, const SamplingPlan& plan, int64_t count,
+              int32_t draft, Speculator::Edit edit = {}) {
   const std::unique_ptr<Session> session = Open(engine);
   Sampler sampler(plan, engine.config().vocab_size);
   sampler.Accept(prompt);
@@ -98,7 +100,8 @@ Speculator::Edit Imposed(const std::vector<int32_t>& ids, int64_t prompt, double
     for (size_t i = 0; i < drafts.size(); ++i) {
       const size_t at = static_cast<size_t>(position - prompt) + i;
       const int32_t right = at < ids.size() ? ids[at] : 3;
-      drafts[i] = RandomUniform(7, static_cast<uint64_t>(position) + i) < acceptance ? right : (right + 1) % 180;
+      drafts[i] =
+          RandomUniform(7, static_cast<uint64_t>(position) + i) < acceptance ? right : (right + 1) % 180;
     }
   };
 }
@@ -126,11 +129,13 @@ TEST_P(Heads, DraftsChangeNothing) {
       EXPECT_EQ(plain.length, static_cast<int64_t>(prompt.size()) + 50);
       EXPECT_EQ(plain.stats.passes, 50);
       for (const int32_t draft : {-1, 1, 3, 15}) {
-        EXPECT_TRUE(Write(*engine, prompt, plan, 50, draft) == plain) << "seed " << seed << " draft " << draft;
+        EXPECT_TRUE(Write(*engine, prompt, plan, 50, draft) == plain)
+            << "seed " << seed << " draft " << draft;
         for (const double acceptance : {0.5, 0.9, 1.0}) {
           const Written written = Write(*engine, prompt, plan, 50, draft,
                                         Imposed(plain.ids, static_cast<int64_t>(prompt.size()), acceptance));
-          EXPECT_TRUE(written == plain) << "seed " << seed << " draft " << draft << " acceptance " << acceptance;
+          EXPECT_TRUE(written == plain)
+              << "seed " << seed << " draft " << draft << " acceptance " << acceptance;
           if (draft > 0 && acceptance == 1.0 && !GetParam().empty()) {
             EXPECT_LE(written.stats.passes, 3 + 60 / (draft + 1));  // a draft may end early
           }
@@ -153,7 +158,8 @@ class Encoded : public TensorSource {
       const auto bytes = source.Bytes(info, 0, info.bytes, scratch);
       TensorInfo out = info;
       std::vector<uint8_t> data(bytes.begin(), bytes.end());
-      const bool text = info.name.find("layers.") != info.name.npos || info.name.ends_with("embed_tokens.weight");
+      const bool text =
+          info.name.find("layers.") != info.name.npos || info.name.ends_with("embed_tokens.weight");
       if (info.shape.size() == 2 && text && info.shape[1] % 32 == 0) {
         out.dtype = dtype;
         out.bytes = RowBytes(dtype, static_cast<uint64_t>(info.elements()));
@@ -203,7 +209,8 @@ TEST_P(Formats, TwoHundredPromptsAreWrittenTheSame) {
       const Written plain = Write(*engine, prompt, {}, 32, 0);
       const int32_t draft = seed % 2 == 0 ? 4 : -1;
       const auto edit = Imposed(plain.ids, static_cast<int64_t>(prompt.size()), 0.7);
-      identical += Write(*engine, prompt, {}, 32, draft, edit) == plain && Write(*engine, prompt, {}, 32, draft) == plain;
+      identical += Write(*engine, prompt, {}, 32, draft, edit) == plain &&
+                   Write(*engine, prompt, {}, 32, draft) == plain;
     }
     EXPECT_EQ(identical, 200) << threads << " threads";
   }
@@ -211,7 +218,8 @@ TEST_P(Formats, TwoHundredPromptsAreWrittenTheSame) {
 
 INSTANTIATE_TEST_SUITE_P(All, Formats, testing::Values(Dtype::kQ4_0, Dtype::kQ8_0, Dtype::kBf16));
 
-// The choice after a draft follows the target's distribution, whatever the draft: chi-square over 100,000 draws.
+// The choice after a draft follows the target's distribution, whatever the draft: chi-square over 100,000
+// draws.
 TEST(Speculator, ChoicesFollowTheTargetsDistribution) {
   const std::unique_ptr<Engine> engine = Load("assistant", 1);
   const std::unique_ptr<Session> session = Open(*engine);
@@ -337,9 +345,12 @@ TEST(Pairing, SaysWhatDiffers) {
     const Status status = CheckPairing(target, drafter);
     return status ? std::string() : status.error().Message();
   };
-  EXPECT_NE(message([](ModelConfig&, DrafterConfig& d) { d.backbone_hidden_size = 64; }).find("width 64"), std::string::npos);
-  EXPECT_NE(message([](ModelConfig& t, DrafterConfig&) { t.vocab_size = 200; }).find("vocabulary"), std::string::npos);
-  EXPECT_NE(message([](ModelConfig& t, DrafterConfig&) { t.layers.back().head_dim = 80; }).find("head size"), std::string::npos);
+  EXPECT_NE(message([](ModelConfig&, DrafterConfig& d) { d.backbone_hidden_size = 64; }).find("width 64"),
+            std::string::npos);
+  EXPECT_NE(message([](ModelConfig& t, DrafterConfig&) { t.vocab_size = 200; }).find("vocabulary"),
+            std::string::npos);
+  EXPECT_NE(message([](ModelConfig& t, DrafterConfig&) { t.layers.back().head_dim = 80; }).find("head size"),
+            std::string::npos);
   EXPECT_NE(message([](ModelConfig& t, DrafterConfig&) {
               for (LayerPlan& plan : t.layers) plan.kv_heads = 3;
             }).find("heads"),

@@ -23,7 +23,7 @@ class StopFilter {
 
  private:
   std::vector<std::string> stops_;
-  std::string held_;   // a tail that is the beginning of some stop text, or the whole after the last Push
+  std::string held_;  // a tail that is the beginning of some stop text, or the whole after the last Push
   std::string match_;
 };
 

@@ -9,8 +9,8 @@
 
 namespace linnet {
 
-// Decodes `out.size()` elements from the start of `blocks`. REQUIRES: out.size() is a multiple of the block size and
-// `blocks` holds RowBytes(dtype, out.size()) bytes; dtype is not an integer type.
+// Decodes `out.size()` elements from the start of `blocks`. REQUIRES: out.size() is a multiple of the block
+// size and `blocks` holds RowBytes(dtype, out.size()) bytes; dtype is not an integer type.
 void DecodeRow(Dtype dtype, const uint8_t* blocks, std::span<float> out);
 
 // Encodes with the reference quantiser. REQUIRES: dtype is one of f32, f16, bf16, q8_0, q4_0 (CanEncode).

@@ -1,5 +1,5 @@
-// Number formats of stored tensors. A format is a row in a table: block size, bytes a block, name, ids in files.
-// The scalar decode in block_format.h is the definition of what the bytes mean.
+// Number formats of stored tensors. A format is a row in a table: block size, bytes a block, name, ids in
+// files. The scalar decode in block_format.h is the definition of what the bytes mean.
 #pragma once
 
 #include <cstdint>
@@ -8,20 +8,35 @@
 
 namespace linnet {
 
-enum class Dtype : uint8_t { kF32, kF16, kBf16, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ4K, kQ5K, kQ6K, kI32, kI64 };
+enum class Dtype : uint8_t {
+  kF32,
+  kF16,
+  kBf16,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ8_0,
+  kQ4K,
+  kQ5K,
+  kQ6K,
+  kI32,
+  kI64
+};
 inline constexpr int kDtypeCount = 13;
 
-// The name, in packed files, of the panels of sixteen rows that the kernels read (kernels/panel_formats.inc). Every
-// instruction set reads the same ones. It must change with them: files of an unknown layout are refused.
+// The name, in packed files, of the panels of sixteen rows that the kernels read (kernels/panel_formats.inc).
+// Every instruction set reads the same ones. It must change with them: files of an unknown layout are
+// refused.
 inline constexpr std::string_view kPackedLayout = "panels16-1";
 
 struct DtypeInfo {
   Dtype dtype;
-  std::string_view name;      // "q4_0"
-  int block_elements;         // consecutive elements of a row that share a block; 1 for plain types
-  int block_bytes;            // bytes a block
-  int panel_bytes;            // bytes a block of sixteen rows packed for the kernels (ops/matrix.h); 0 if it cannot be
-  int ggml_type;              // id in GGUF, -1 if it has none
+  std::string_view name;  // "q4_0"
+  int block_elements;     // consecutive elements of a row that share a block; 1 for plain types
+  int block_bytes;        // bytes a block
+  int panel_bytes;  // bytes a block of sixteen rows packed for the kernels (ops/matrix.h); 0 if it cannot be
+  int ggml_type;    // id in GGUF, -1 if it has none
   std::string_view safetensors;  // dtype in safetensors, empty if it has none
 };
 
@@ -30,7 +45,8 @@ std::optional<Dtype> DtypeFromName(std::string_view name);
 std::optional<Dtype> DtypeFromGgml(uint32_t ggml_type);
 std::optional<Dtype> DtypeFromSafetensors(std::string_view name);
 
-// Bytes of a row of `elements`; REQUIRES: elements is a multiple of the block and small enough not to overflow.
+// Bytes of a row of `elements`; REQUIRES: elements is a multiple of the block and small enough not to
+// overflow.
 inline uint64_t RowBytes(Dtype dtype, uint64_t elements) {
   const DtypeInfo& info = GetDtypeInfo(dtype);
   return elements / static_cast<uint64_t>(info.block_elements) * static_cast<uint64_t>(info.block_bytes);

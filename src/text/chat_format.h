@@ -34,8 +34,9 @@ struct ChatOptions {
 Result<std::string> RenderChat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
                                const ChatOptions& options);
 
-// The same, always ready for an answer. The reference writes no header after a model turn that ends in text after the
-// results of its calls; here a new model turn is opened then too. `add_generation_prompt` is taken as set.
+// The same, always ready for an answer. The reference writes no header after a model turn that ends in text
+// after the results of its calls; here a new model turn is opened then too. `add_generation_prompt` is taken
+// as set.
 Result<std::string> RenderPrompt(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
                                  ChatOptions options);
 

@@ -142,7 +142,8 @@ TEST(ChatFormat, APromptAlwaysEndsWhereAnAnswerCanBegin) {
           {"role":"assistant","content":"ok","tool_calls":[{"id":"1","function":{"name":"f","arguments":{}}}]},
           {"role":"tool","content":"r","tool_call_id":"1"}])");
   EXPECT_TRUE(RenderChat(done, {}, {.add_generation_prompt = true})->ends_with("ok<turn|>\n"));
-  EXPECT_TRUE(RenderPrompt(done, {}, {})->ends_with("ok<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"));
+  EXPECT_TRUE(
+      RenderPrompt(done, {}, {})->ends_with("ok<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"));
   EXPECT_TRUE(RenderPrompt(done, {}, {.enable_thinking = true})->ends_with("ok<turn|>\n<|turn>model\n"));
   const Json hi = Json::parse(R"([{"role":"user","content":"Hi"}])");
   EXPECT_EQ(RenderPrompt(hi, {}, {}).value(), RenderChat(hi, {}, {.add_generation_prompt = true}).value());

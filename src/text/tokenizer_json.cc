@@ -290,7 +290,8 @@ Status ReadUnknown(const json& model, BpeParts& bpe) {
 }
 
 Status ReadVocabulary(const Reader& reader, BpeParts& bpe) {
-  if (!reader.has_vocabulary || reader.vocabulary.empty()) return Bad("model.vocab is missing, empty or not a map");
+  if (!reader.has_vocabulary || reader.vocabulary.empty())
+    return Bad("model.vocab is missing, empty or not a map");
   // Gaps are possible, but a table must not grow far beyond what the file holds.
   const size_t limit = 2 * reader.vocabulary.size() + 1024;
   bpe.tokens.Reserve(reader.vocabulary.size(), reader.texts.size());
@@ -393,8 +394,9 @@ Result<TokenizerParts> ReadParts(std::string_view text) {
 
 // Control tokens are left out of visible text; these seven are what a parser of the output must see.
 bool IsVisibleMark(std::string_view token) {
-  constexpr std::string_view kVisible[] = {"<|channel>",       "<channel|>",       "<|tool_call>", "<tool_call|>",
-                                           "<|tool_response>", "<tool_response|>", "<|\"|>"};
+  constexpr std::string_view kVisible[] = {"<|channel>",   "<channel|>",       "<|tool_call>",
+                                           "<tool_call|>", "<|tool_response>", "<tool_response|>",
+                                           "<|\"|>"};
   return std::find(std::begin(kVisible), std::end(kVisible), token) != std::end(kVisible);
 }
 

@@ -11,13 +11,15 @@ namespace {
 using nlohmann::json;
 
 TEST(Bench, MeasuresAModelWhateverItsContext) {
-  const std::vector<std::string> quick = {"bench", "--prompt", "16", "--decode", "2", "--repeat", "1", "-t", "1"};
+  const std::vector<std::string> quick = {"bench",    "--prompt", "16", "--decode", "2",
+                                          "--repeat", "1",        "-t", "1"};
   std::vector<std::string> as_json = quick;
   as_json.push_back("--json");
   const ProgramResult deep = RunLinnet(as_json);
   ASSERT_EQ(deep.code, 0) << deep.errors;
   const json result = json::parse(deep.output, nullptr, false);
-  for (const char* key : {"prefill_tok_s", "decode_tok_s", "int8_peak_tmacs", "bandwidth_gbs", "decode_32k_ratio"}) {
+  for (const char* key :
+       {"prefill_tok_s", "decode_tok_s", "int8_peak_tmacs", "bandwidth_gbs", "decode_32k_ratio"}) {
     EXPECT_GT(result.value(key, 0.0), 0) << key;
   }
   std::vector<std::string> empty = quick;

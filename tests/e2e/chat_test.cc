@@ -37,7 +37,8 @@ TEST(Chat, AnswersWithPicturesKeepsHistoryAndLeaves) {
 
 TEST(Chat, CtrlCStopsTheAnswerAndNotTheProgram) {
   // At this temperature, with this seed, Chick writes many hundred tokens before it ends by itself.
-  Terminal chat({"run", "--temperature", "50", "--top-k", "0", "--top-p", "1", "--context", "4000", "--seed", "1"});
+  Terminal chat(
+      {"run", "--temperature", "50", "--top-k", "0", "--top-p", "1", "--context", "4000", "--seed", "1"});
   ASSERT_TRUE(chat.Expect("> "));
   chat.Type("hello\n");
   ASSERT_TRUE(chat.Expect("call:")) << chat.screen();  // the answer is being written

@@ -29,7 +29,8 @@ TEST(Chick, GivesEveryRecordedAnswer) {
   int count = 0;
   while (std::getline(file, line)) {
     const json expected = json::parse(line);
-    std::vector<std::string> arguments = {"-p", expected["prompt"], "--image-tokens", "70", "--temperature", "0"};
+    std::vector<std::string> arguments = {"-p", expected["prompt"], "--image-tokens",
+                                          "70", "--temperature",    "0"};
     for (const char* kind : {"image", "audio"}) {
       if (!expected.contains(kind)) continue;
       arguments.push_back(std::string("--") + kind);
@@ -48,8 +49,8 @@ TEST(Chick, TheSameSeedGivesTheSameTextWithAnyNumberOfThreads) {
     std::set<std::string> of_seed;
     for (const char* threads : {"1", "2", "4"}) {
       const json answer = RunJson({"-p", "what is in the picture", "--image", InSource("examples/shapes.png"),
-                                   "--temperature", "3", "--top-k", "0", "--top-p", "1", "--seed", seed, "-t", threads,
-                                   "--max-tokens", "24"});
+                                   "--temperature", "3", "--top-k", "0", "--top-p", "1", "--seed", seed, "-t",
+                                   threads, "--max-tokens", "24"});
       of_seed.insert(answer.value("raw", ""));
     }
     EXPECT_EQ(of_seed.size(), 1u) << "seed " << seed;
@@ -82,14 +83,19 @@ TEST(Chick, StopsWhereItIsTold) {
 }
 
 TEST(Chick, TheExamplesOfTheDemonstrationAreRight) {
-  const auto text = [](std::vector<std::string> arguments) { return RunJson(std::move(arguments)).value("text", ""); };
+  const auto text = [](std::vector<std::string> arguments) {
+    return RunJson(std::move(arguments)).value("text", "");
+  };
   EXPECT_EQ(text({"-p", "what is in the picture", "--image", InSource("examples/shapes.png")}),
             "a red star and a blue circle");
-  EXPECT_EQ(text({"-p", "what is on the left", "--image", InSource("examples/three.png")}), "a green triangle");
-  EXPECT_EQ(text({"-p", "Transcribe the audio.", "--audio", InSource("examples/command.wav")}), "play some jazz music");
+  EXPECT_EQ(text({"-p", "what is on the left", "--image", InSource("examples/three.png")}),
+            "a green triangle");
+  EXPECT_EQ(text({"-p", "Transcribe the audio.", "--audio", InSource("examples/command.wav")}),
+            "play some jazz music");
   EXPECT_EQ(text({"-p", "Transcribe the audio.", "--audio", InSource("examples/weather.wav")}),
             "what is the weather in paris");
-  EXPECT_EQ(text({"-p", "Translate to French: turn on the kitchen light"}), "allume la lumière dans la cuisine");
+  EXPECT_EQ(text({"-p", "Translate to French: turn on the kitchen light"}),
+            "allume la lumière dans la cuisine");
   const json call = RunJson({"-p", "Use a tool. set a timer for 5 minutes"})["tool_calls"][0];
   EXPECT_EQ(call["name"], "timer");
   EXPECT_EQ(call["arguments"], json({{"amount", 5}, {"unit", "minutes"}}));
@@ -101,10 +107,15 @@ TEST(Chick, AnswersWithEveryTypeOfCache) {
       arguments.insert(arguments.end(), {"--kv", type});
       return RunJson(std::move(arguments)).value("text", "");
     };
-    EXPECT_EQ(text({"-p", "what is on the left", "--image", InSource("examples/three.png")}), "a green triangle") << type;
-    EXPECT_EQ(text({"-p", "Transcribe the audio.", "--audio", InSource("examples/weather.wav")}), "what is the weather in paris")
+    EXPECT_EQ(text({"-p", "what is on the left", "--image", InSource("examples/three.png")}),
+              "a green triangle")
         << type;
-    EXPECT_EQ(text({"-p", "Translate to French: turn on the kitchen light"}), "allume la lumière dans la cuisine") << type;
+    EXPECT_EQ(text({"-p", "Transcribe the audio.", "--audio", InSource("examples/weather.wav")}),
+              "what is the weather in paris")
+        << type;
+    EXPECT_EQ(text({"-p", "Translate to French: turn on the kitchen light"}),
+              "allume la lumière dans la cuisine")
+        << type;
   }
 }
 

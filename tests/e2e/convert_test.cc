@@ -15,20 +15,23 @@ TEST(Convert, TheReferenceCasesPassFromGguf) {
   std::filesystem::create_directories(directory);
   for (const std::string type : {"f32"}) {
     const std::string file = directory + "/target-" + type + ".gguf";
-    const ProgramResult converted = RunLinnet({"convert", InSource("tests/data/golden/model/target"), file, "--type", type});
+    const ProgramResult converted =
+        RunLinnet({"convert", InSource("tests/data/golden/model/target"), file, "--type", type});
     ASSERT_EQ(converted.code, 0) << converted.errors;
-    const ProgramResult parity = RunLinnet({"parity", InSource("tests/data/golden"), "--filter", "model/text", "--model", file});
+    const ProgramResult parity =
+        RunLinnet({"parity", InSource("tests/data/golden"), "--filter", "model/text", "--model", file});
     EXPECT_EQ(parity.code, 0) << parity.output << parity.errors;
     EXPECT_NE(parity.output.find("pass     model/text-long"), std::string::npos) << parity.output;
-    const ProgramResult media = RunLinnet({"parity", InSource("tests/data/golden"), "--filter", "model/media", "--model", file});
+    const ProgramResult media =
+        RunLinnet({"parity", InSource("tests/data/golden"), "--filter", "model/media", "--model", file});
     EXPECT_EQ(media.code, 0) << media.output << media.errors;
     EXPECT_NE(media.output.find("pass     model/media-mixed"), std::string::npos) << media.output;
   }
 }
 
 TEST(Convert, ShardedDirectoriesAreTheSameModel) {
-  const ProgramResult parity = RunLinnet({"parity", InSource("tests/data/golden"), "--filter", "model/text", "--model",
-                                          InSource("tests/data/golden/model/target-sharded")});
+  const ProgramResult parity = RunLinnet({"parity", InSource("tests/data/golden"), "--filter", "model/text",
+                                          "--model", InSource("tests/data/golden/model/target-sharded")});
   EXPECT_EQ(parity.code, 0) << parity.output << parity.errors;
 }
 
@@ -38,9 +41,11 @@ TEST(Convert, ChickAnswersFromEveryFormat) {
   for (const std::string type : {"bf16", "f32", "q8_0"}) {
     const std::string file = directory + "/chick-" + type + ".gguf";
     ASSERT_EQ(RunLinnet({"convert", InSource("models/chick"), file, "--type", type}).code, 0);
-    const ProgramResult heard = RunLinnet({"run", file, "-p", "Transcribe the audio.", "--audio", InSource("models/chick/examples/hear-050.wav")});
+    const ProgramResult heard = RunLinnet({"run", file, "-p", "Transcribe the audio.", "--audio",
+                                           InSource("models/chick/examples/hear-050.wav")});
     EXPECT_EQ(heard.output, "turn off the bedroom heater\n") << type << heard.errors;
-    EXPECT_EQ(RunLinnet({"convert", InSource("models/chick"), file, "--type", type}).code, 2);  // exists already
+    EXPECT_EQ(RunLinnet({"convert", InSource("models/chick"), file, "--type", type}).code,
+              2);  // exists already
   }
 }
 
@@ -50,8 +55,8 @@ TEST(Convert, PackedFilesAnswerTheSameAndSayWhenTheyCannotBeUsed) {
   const std::string file = directory + "/chick-packed.gguf";
   const ProgramResult converted = RunLinnet({"convert", InSource("models/chick"), file, "--pack"});
   ASSERT_EQ(converted.code, 0) << converted.errors;
-  const ProgramResult heard =
-      RunLinnet({"run", file, "-p", "Transcribe the audio.", "--audio", InSource("models/chick/examples/hear-050.wav")});
+  const ProgramResult heard = RunLinnet({"run", file, "-p", "Transcribe the audio.", "--audio",
+                                         InSource("models/chick/examples/hear-050.wav")});
   EXPECT_EQ(heard.output, "turn off the bedroom heater\n") << heard.errors;
   EXPECT_NE(RunLinnet({"info", file}).output.find("bf16 packed"), std::string::npos);
   const ProgramResult again = RunLinnet({"convert", file, directory + "/again.gguf"});

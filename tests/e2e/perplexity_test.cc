@@ -1,4 +1,5 @@
-// linnet perplexity on Chick: its numbers as text and as JSON, alone and beside another file of the same weights.
+// linnet perplexity on Chick: its numbers as text and as JSON, alone and beside another file of the same
+// weights.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -43,7 +44,9 @@ class Perplexity : public testing::Test {
 // The reference keeps float32 whatever --kv says, and so does the tested model without it.
 TEST_F(Perplexity, TellsWhatATypeOfTheCacheCosts) {
   const auto kl = [&](const char* type) {
-    return Measure({quantised_, one_, two_, "--compare", quantised_, "--kv", type})["total"]["comparison"]["kl_mean"].get<double>();
+    return Measure({quantised_, one_, two_, "--compare", quantised_, "--kv",
+                    type})["total"]["comparison"]["kl_mean"]
+        .get<double>();
   };
   EXPECT_EQ(kl("f32"), 0);
   EXPECT_GT(kl("bf16"), 0);
@@ -68,7 +71,8 @@ TEST_F(Perplexity, JsonHoldsEveryTextAndTheirMean) {
   EXPECT_EQ(all["texts"][0]["name"], one_);
   EXPECT_EQ(all["total"]["tokens"], tokens);
   EXPECT_NEAR(all["total"]["mean_nll"].get<double>(), nll / tokens, 1e-9);
-  EXPECT_EQ(Measure({quantised_, two_})["texts"][0], all["texts"][1]) << "a text does not know its neighbours";
+  EXPECT_EQ(Measure({quantised_, two_})["texts"][0], all["texts"][1])
+      << "a text does not know its neighbours";
 }
 
 TEST_F(Perplexity, ComparesWithOtherWeightsAndWithTheSameInFloat) {
@@ -82,8 +86,9 @@ TEST_F(Perplexity, ComparesWithOtherWeightsAndWithTheSameInFloat) {
     EXPECT_LE(comparison["kl_mean"], comparison["kl_max"]);
     EXPECT_LE(comparison["kl_99"], comparison["kl_max"]);
     EXPECT_GT(comparison["top1"], 0.5);
-    EXPECT_NEAR((*compared)["total"]["mean_nll"].get<double>() - comparison["reference_mean_nll"].get<double>(),
-                comparison["nll_change"].get<double>(), 1e-12);
+    EXPECT_NEAR(
+        (*compared)["total"]["mean_nll"].get<double>() - comparison["reference_mean_nll"].get<double>(),
+        comparison["nll_change"].get<double>(), 1e-12);
     EXPECT_TRUE((*compared)["texts"][1].contains("comparison"));
   }
   EXPECT_EQ(other["total"]["comparison"]["reference_mean_nll"], original["total"]["mean_nll"]);
@@ -96,8 +101,8 @@ TEST_F(Perplexity, TextForPeopleSaysTheSame) {
   const json same = Measure({quantised_, one_, two_, "--compare", "dequantised"});
   char nll[64];
   std::snprintf(nll, sizeof nll, "mean nll %.5f", same["texts"][0]["mean_nll"].get<double>());
-  for (const std::string& words : {one_ + ": ", std::string(nll), std::string("KL mean"), std::string("all: "),
-                                   std::string("beside dequantised")}) {
+  for (const std::string& words : {one_ + ": ", std::string(nll), std::string("KL mean"),
+                                   std::string("all: "), std::string("beside dequantised")}) {
     EXPECT_NE(result.output.find(words), std::string::npos) << words << " in: " << result.output;
   }
 }
@@ -107,8 +112,11 @@ TEST_F(Perplexity, SaysWhatCannotBeMeasured) {
   const ProgramResult empty = RunLinnet({"perplexity", quantised_, one_});
   EXPECT_NE(empty.code, 0);
   EXPECT_NE(empty.errors.find("one.txt"), std::string::npos) << empty.errors;
-  EXPECT_NE(RunLinnet({"perplexity", quantised_, two_, "--compare", "no/such.gguf"}).errors.find("no/such.gguf"), std::string::npos);
-  const ProgramResult stranger = RunLinnet({"perplexity", quantised_, two_, "--compare", InSource("tests/data/golden/model/target")});
+  EXPECT_NE(
+      RunLinnet({"perplexity", quantised_, two_, "--compare", "no/such.gguf"}).errors.find("no/such.gguf"),
+      std::string::npos);
+  const ProgramResult stranger =
+      RunLinnet({"perplexity", quantised_, two_, "--compare", InSource("tests/data/golden/model/target")});
   EXPECT_NE(stranger.code, 0);
   EXPECT_EQ(stranger.output, "");
 }

@@ -54,7 +54,8 @@ ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::st
   std::string command = Quoted(LINNET_PROGRAM);
   for (const std::string& word : arguments) command += " " + Quoted(word);
   WriteFile(Scratch("stdin"), input);
-  command += " <" + Quoted(Scratch("stdin")) + " >" + Quoted(Scratch("stdout")) + " 2>" + Quoted(Scratch("stderr"));
+  command +=
+      " <" + Quoted(Scratch("stdin")) + " >" + Quoted(Scratch("stdout")) + " 2>" + Quoted(Scratch("stderr"));
   const int status = std::system(command.c_str());
   ProgramResult result;
   result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

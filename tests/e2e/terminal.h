@@ -17,7 +17,8 @@ class Terminal {
   Terminal& operator=(const Terminal&) = delete;
 
   void Type(const std::string& keys);
-  // Reads the screen until `text` has come since the last call; false after 20 seconds or when the program ended.
+  // Reads the screen until `text` has come since the last call; false after 20 seconds or when the program
+  // ended.
   bool Expect(const std::string& text);
   // Waits for the end: the exit code, 128 + signal, or -1 when it has not ended after 20 seconds.
   int Wait();

@@ -1,5 +1,5 @@
-// What a new user does wrong first. Each answer is one line that says what was found and what to do, with exit code 1
-// for what failed and 2 for wrong use.
+// What a new user does wrong first. Each answer is one line that says what was found and what to do, with
+// exit code 1 for what failed and 2 for wrong use.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,7 +18,8 @@ void ExpectError(const ProgramResult& result, int code, const std::vector<std::s
   std::string last = result.errors.substr(0, result.errors.find_last_not_of('\n') + 1);
   last = last.substr(last.rfind('\n') + 1);
   EXPECT_TRUE(last.starts_with("linnet: ")) << result.errors;
-  for (const std::string& word : words) EXPECT_NE(last.find(word), std::string::npos) << word << " in: " << last;
+  for (const std::string& word : words)
+    EXPECT_NE(last.find(word), std::string::npos) << word << " in: " << last;
 }
 
 TEST(WrongUse, NoArgumentsGivesTheHelpAndExitCodeTwo) {
@@ -38,7 +39,8 @@ TEST(WrongUse, MisspeltCommandsAndOptionsSuggestTheNearest) {
 }
 
 TEST(WrongUse, RawTextHasNoPlaceForWhatTheChatFormatCarries) {
-  ExpectError(RunLinnet({"run", "--raw", "-p", "x", "--image", InSource("examples/shapes.png")}), 2, {"--raw", "--image"});
+  ExpectError(RunLinnet({"run", "--raw", "-p", "x", "--image", InSource("examples/shapes.png")}), 2,
+              {"--raw", "--image"});
   ExpectError(RunLinnet({"run", "--raw", "-p", "x", "--system", "s"}), 2, {"--raw", "--system"});
   ExpectError(RunLinnet({"run", "--raw", "-p", "x", "--tools", "t.json"}), 2, {"--raw", "--tools"});
   ExpectError(RunLinnet({"run", "--raw", "-p", "x", "--think"}), 2, {"--raw", "--think"});
@@ -85,8 +87,8 @@ TEST(WrongUse, ParityWithoutDataSaysSo) {
 }
 
 TEST(RightUse, HelpAndVersionAreNoErrors) {
-  for (const std::vector<std::string>& words :
-       std::vector<std::vector<std::string>>{{"--help"}, {"run", "--help"}, {"info", "--help"}, {"parity", "--help"}}) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"--help"}, {"run", "--help"}, {"info", "--help"}, {"parity", "--help"}}) {
     const ProgramResult result = RunLinnet(words);
     EXPECT_EQ(result.code, 0);
     EXPECT_NE(result.output.find("Example"), std::string::npos);

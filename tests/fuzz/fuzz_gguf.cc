@@ -18,8 +18,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   for (const auto& [key, value] : (*file)->metadata().values()) {
     const GgufMetadata& metadata = (*file)->metadata();
-    sum += metadata.GetInt(key).has_value() + metadata.GetFloat(key).has_value() + metadata.GetString(key).has_value() +
-           metadata.GetInts(key).has_value() + metadata.GetFloats(key).has_value();
+    sum += metadata.GetInt(key).has_value() + metadata.GetFloat(key).has_value() +
+           metadata.GetString(key).has_value() + metadata.GetInts(key).has_value() +
+           metadata.GetFloats(key).has_value();
   }
   if (const auto config = ConfigFromGguf(**file, file->get())) {
     sum += CheckTensors(**file, TextTensors(*config), "fuzz").has_value();
