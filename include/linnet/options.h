@@ -2,6 +2,7 @@
 // default.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -27,6 +28,13 @@ enum class KvType {
 
 // Called with a fraction in 0..1 and what is being done. May be empty.
 using Progress = std::function<void(double fraction, std::string_view what)>;
+
+// While a prompt is read. Both may be empty.
+struct FeedHooks {
+  Progress progress;
+  const std::atomic<bool>* cancel =
+      nullptr;  // looked at before each layer of each call: a second at most on the 12B
+};
 
 struct LoadOptions {
   std::string

@@ -5,6 +5,9 @@
 //  sequences, or on
 //     the number of threads; the bits are the same.
 //  2. Feeding a single token allocates nothing.
+//  3. Results belong to their session: what other sessions of the engine do does not change them.
+//
+// Thread safety: that of its engine, which one thread at a time may use with all its sessions.
 #pragma once
 
 #include <cstdint>
@@ -23,13 +26,16 @@ class Session {
   ~Session();
 
   // Appends a prompt (text and media) and computes the logits of its last row, which logits() then returns.
-  // An error leaves the session as it was. kInvalidArgument: empty, an id out of range, context full (says by
-  // how much).
-  Status Feed(const Prompt& prompt, const Progress& progress = {});
+  // kInvalidArgument: empty, an id out of range, context full (says by how much); kUnsupported: the model
+  // lacks the sense. These leave the session as it was. kCancelled, kOutOfMemory, kBadFile (the model's file
+  // has changed): length() says how much of the prompt the session holds; it may be 0 where a stopped call
+  // had begun to overwrite the window.
+  Status Feed(const Prompt& prompt, const FeedHooks& hooks = {});
   // The same for plain token ids.
-  Status Feed(std::span<const int32_t> ids);
+  Status Feed(std::span<const int32_t> ids, const FeedHooks& hooks = {});
 
-  // (V) after the soft-cap, with the model's suppressed rows at -infinity. Valid until the next call.
+  // (V) after the soft-cap, with the model's suppressed rows at -infinity: of the last token. Valid until the
+  // next call of this session's Feed() or Truncate(); empty before the first and after Truncate().
   std::span<const float> logits() const;
 
   int64_t length() const;   // tokens held

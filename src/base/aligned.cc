@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ void* MapZeroed(size_t bytes) {
   const size_t spare = bytes >= kHugePage ? kHugePage : 0;
   void* mapped = ::mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapped == MAP_FAILED) return nullptr;
+  if (mapped == MAP_FAILED) throw std::bad_alloc();
   if (spare == 0) return mapped;
   uint8_t* const start = static_cast<uint8_t*>(mapped);
   const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
@@ -38,8 +39,8 @@ void* AllocateZeroed(size_t bytes) {
   if (bytes >= kMapFrom) return MapZeroed(bytes);
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   void* data = std::aligned_alloc(kAlignment, rounded);
-  if (data != nullptr) std::memset(data, 0, rounded);
-  return data;
+  if (data == nullptr) throw std::bad_alloc();
+  return std::memset(data, 0, rounded);
 }
 
 void FreeZeroed(void* data, size_t bytes) {

@@ -10,7 +10,8 @@ namespace linnet {
 
 inline constexpr size_t kAlignment = 64;
 
-// REQUIRES: bytes > 0. Throws nothing; returns nullptr when the system has no memory.
+// REQUIRES: bytes > 0. Throws std::bad_alloc when the system has no memory; memory_guard.h makes an error of
+// that.
 void* AllocateZeroed(size_t bytes);
 void FreeZeroed(void* data, size_t bytes);
 
@@ -20,8 +21,7 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(size_t count)
-      : data_(count == 0 ? nullptr : static_cast<T*>(AllocateZeroed(count * sizeof(T)))),
-        size_(data_ == nullptr ? 0 : count) {}
+      : data_(count == 0 ? nullptr : static_cast<T*>(AllocateZeroed(count * sizeof(T)))), size_(count) {}
   AlignedBuffer(AlignedBuffer&& other) noexcept { *this = std::move(other); }
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
     std::swap(data_, other.data_);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -31,10 +32,17 @@ void Pause() {
 ThreadPool::ThreadPool(int threads) {
   const int workers = std::max(threads, 1) - 1;
   workers_.reserve(static_cast<size_t>(workers));
-  for (int i = 0; i < workers; ++i) workers_.emplace_back([this, i] { Work(i + 1); });
+  try {
+    for (int i = 0; i < workers; ++i) workers_.emplace_back([this, i] { Work(i + 1); });
+  } catch (...) {
+    Stop();
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { Stop(); }
+
+void ThreadPool::Stop() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
@@ -53,10 +61,20 @@ void ThreadPool::RunOnAll(Function function, const void* context) {
     std::lock_guard lock(mutex_);
     wake_.notify_all();
   }
-  function(context, 0);
+  RunOne(0);
   for (int pauses = 1; pending_.load(std::memory_order_acquire) > 0; ++pauses) {
     Pause();
     if (pauses > kEagerPauses && pauses % kPausesPerLook == 0) std::this_thread::yield();
+  }
+  if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+}
+
+void ThreadPool::RunOne(int thread) {
+  try {
+    function_(context_, thread);
+  } catch (...) {
+    std::lock_guard lock(mutex_);
+    if (!thrown_) thrown_ = std::current_exception();
   }
 }
 
@@ -78,7 +96,7 @@ void ThreadPool::Work(int thread) {
     }
     seen = generation_.load(std::memory_order_acquire);
     if (stop_) return;
-    function_(context_, thread);
+    RunOne(thread);
     pending_.fetch_sub(1, std::memory_order_release);
   }
 }

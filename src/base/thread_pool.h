@@ -5,7 +5,9 @@
 //  1. Run() hands out parts by index only; what a part computes may not depend on which thread takes it or on
 //  how
 //     many there are. Results are therefore the same for every thread count.
-//  2. Run() allocates nothing.
+//  2. Run() allocates nothing. What a body throws on any thread (no memory, nothing else) comes out of Run()
+//  once all
+//     have finished.
 //  3. Between calls workers spin for a short while and then sleep, so that a decode step (a few hundred
 //  calls) does
 //     not pay for wake-ups and an idle program costs nothing.
@@ -14,6 +16,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -22,7 +25,8 @@ namespace linnet {
 
 class ThreadPool {
  public:
-  // `threads` counts the calling thread; below 1 is taken as 1.
+  // `threads` counts the calling thread; below 1 is taken as 1. Throws std::system_error when the system
+  // starts no more (memory_guard.h makes an error of it).
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -64,7 +68,9 @@ class ThreadPool {
  private:
   using Function = void (*)(const void* context, int thread);
   void RunOnAll(Function function, const void* context);
+  void RunOne(int thread);
   void Work(int thread);
+  void Stop();
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
@@ -75,6 +81,7 @@ class ThreadPool {
   std::atomic<int> pending_{0};
   std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
+  std::exception_ptr thrown_;  // by a body, the first; under mutex_ until all have finished
 };
 
 }  // namespace linnet

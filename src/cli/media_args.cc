@@ -89,7 +89,7 @@ class Loading {
     options.sound = config_.audio.present;
     LINNET_ASSIGN(VideoClip clip, loader_.LoadVideo(source, options));
     Note(source.name, clip.note);
-    VideoInput video = MakeVideoInput(clip, config_);
+    LINNET_ASSIGN(VideoInput video, MakeVideoInput(clip, config_));
     int64_t tokens = 0;
     for (const ImageInput& frame : video.frames) tokens += frame.rows;
     uses_.push_back({source.name, "video", tokens});

@@ -92,6 +92,7 @@ struct StreamBatch {
   std::vector<Sequence> sequences;
   std::vector<int64_t> rows = std::vector<int64_t>(kStreams);
   std::vector<int32_t> ids;
+  DecoderOutput output;
 };
 
 class Bench {
@@ -194,12 +195,13 @@ class Bench {
     for (KvCache& cache : batch->caches) batch->sequences.push_back({&cache, 1, {}});
     std::iota(batch->rows.begin(), batch->rows.end(), 0);
     batch->ids = Ids(kStreams, e.config.vocab_size);
+    batch->output.Reserve(e.config, kStreams);
     return Stepper{[batch, &e](int64_t) -> Status {
                      for (KvCache& cache : batch->caches) {
                        if (cache.length() == cache.context()) LINNET_TRY(cache.Truncate(0));
                      }
-                     e.decoder->Forward({batch->ids, {}, batch->sequences, batch->rows, MaskRule::kA});
-                     return {};
+                     return e.decoder->Forward({batch->ids, {}, batch->sequences, batch->rows},
+                                               batch->output);
                    },
                    {}};
   }
@@ -226,7 +228,7 @@ class Bench {
 
   Status Generation() {
     Say(0.6, "filling a cache");
-    engine_->impl().decoder->Reserve(kStreams, kStreams);
+    engine_->impl().decoder->Reserve(kStreams);
     result_.depth = std::min(options_.depth, engine_->config().max_position_embeddings - kDepthRoom);
     LINNET_ASSIGN(Stepper one, Writing(0, 1));
     LINNET_ASSIGN(Stepper verify, Writing(0, kVerified));

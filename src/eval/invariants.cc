@@ -52,9 +52,11 @@ Result<std::vector<std::vector<float>>> Batched(Engine& engine, std::span<const 
     rows.push_back(static_cast<int64_t>(rows.size()));
   }
   const int64_t count = static_cast<int64_t>(texts.size());
-  e.decoder->Reserve(count, count);
+  DecoderOutput output;
+  output.Reserve(e.config, count);
+  e.decoder->Reserve(count);
   e.decoder->set_probe(nullptr);
-  const DecoderOutput output = e.decoder->Forward({next, {}, sequences, rows, MaskRule::kA});
+  LINNET_TRY(e.decoder->Forward({next, {}, sequences, rows}, output));
   std::vector<std::vector<float>> result;
   for (int64_t r = 0; r < count; ++r) {
     result.emplace_back(output.logits.row(r), output.logits.row(r) + output.logits.width);

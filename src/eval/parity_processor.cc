@@ -113,9 +113,10 @@ int64_t CountDiffering(const json& a, const json& b) {
 
 Status ComparePrompt(const json& row, const Setup& setup, CaseRecorder& recorder) {
   const std::string text = row.at("text");
+  const MarkedText marked = ReadMarkedText(*setup.tokenizer, setup.config, text);
   LINNET_ASSIGN(std::vector<MediaInput> media, MakeMedia(row, setup.config));
-  const auto expanded = ExpandPlaceholders(*setup.tokenizer, setup.config, text, media);
-  const auto prompt = BuildPrompt(*setup.tokenizer, setup.config, text, std::move(media));
+  const auto expanded = ExpandPlaceholders(*setup.tokenizer, setup.config, marked, media);
+  const auto prompt = BuildPrompt(*setup.tokenizer, setup.config, marked, std::move(media));
   if (row.contains("error")) {
     recorder.Exact("refused", prompt ? 1 : 0);
     return {};

@@ -266,7 +266,9 @@ std::string OptionText(const Json& options, const char* name) { return options.v
 ChatOptions OptionsOf(const Json& row) {
   const Json options = row.value("options", Json::object());
   const std::string style = OptionText(options, "style");
-  ChatOptions read{.add_generation_prompt = options.value("add_generation_prompt", false),
+  ChatOptions read{.generation = options.value("add_generation_prompt", false)
+                                     ? ChatOptions::Generation::kReference
+                                     : ChatOptions::Generation::kNone,
                    .enable_thinking = options.value("enable_thinking", false),
                    .preserve_thinking = options.value("preserve_thinking", false)};
   if (style == "gemma4-compact") read.style = ChatStyle::kGemma4Compact;
@@ -288,7 +290,7 @@ std::string WithParsedArguments(const Json& row) {
       if (inner.starts_with('{') && inner.ends_with('}')) inner = inner.substr(1, inner.size() - 2);
       const std::string copied = fmt::format("call:{}{{{}}}", name, inner);
       if (const size_t at = text.find(copied); at != text.npos) {
-        text.replace(at, copied.size(), RenderToolCall(name, Json::parse(raw)));
+        text.replace(at, copied.size(), RenderToolCall(name, Json::parse(raw)).Spelled());
       }
     }
   }
@@ -319,28 +321,37 @@ class ChatCase {
 
  private:
   Status Row(const Json& row, const std::string& item) {
-    const Result<std::string> text =
+    const Result<RenderedChat> chat =
         RenderChat(row.at("messages"), row.value("tools", Json()), OptionsOf(row));
     if (!row.contains("rendered")) {
       items_.Count();
-      if (!text) return {};  // the reference refuses it too
+      if (!chat) return {};  // the reference refuses it too
       if (!row.contains("rendered_lenient")) {
         items_.Differ(item, "was rendered, but the reference refuses it");
       } else {
         ++parsed_;
-        items_.Compare(item, *text, WithParsedArguments(row));
+        items_.Compare(item, chat->text.Spelled(), WithParsedArguments(row));
       }
       return {};
     }
-    if (!text) {
-      items_.Differ(item, text.error().Message());
+    if (!chat) {
+      items_.Differ(item, chat.error().Message());
       return {};
     }
-    items_.Compare(item, *text, row.at("rendered").get<std::string>());
+    const std::string text = chat->text.Spelled();
+    items_.Compare(item, text, row.at("rendered").get<std::string>());
     for (const auto& [key, ids] : row.items()) {
       if (!key.starts_with("ids_")) continue;
       LINNET_ASSIGN(const Tokenizer* tokenizer, Named(key.substr(4)));
-      items_.Compare(item + " " + key, tokenizer->Encode(*text), ids.get<Ids>());
+      items_.Compare(item + " " + key, tokenizer->Encode(text), ids.get<Ids>());
+      // What Linnet feeds: the same, unless a message spells a marker.
+      const bool marked = std::ranges::any_of(chat->text.segments(), [&](const Segment& segment) {
+        return segment.kind == Segment::Kind::kText &&
+               tokenizer->Encode(segment.text) != tokenizer->EncodeOrdinary(segment.text);
+      });
+      if (marked) continue;
+      items_.Compare(item + " " + key + " by segments", tokenizer->EncodeSegments(chat->text.segments()),
+                     ids.get<Ids>());
     }
     return {};
   }

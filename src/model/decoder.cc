@@ -15,18 +15,22 @@
 
 namespace linnet {
 
-DecoderOutput Decoder::Forward(const Batch& batch) {
+Status Decoder::Forward(const Batch& batch, DecoderOutput& output) {
   batch_rows_ = static_cast<int64_t>(batch.ids.size());
   LINNET_CHECK(batch_rows_ <= rows_);
   PlanRows(batch);
   const Rows x = Take(x_, config_.hidden_size);  // (T, D), the residual stream
   EmbedRows(batch, x);
   See("embeds", -1, x);
-  for (int64_t l = 0; l < static_cast<int64_t>(config_.layers.size()); ++l) Layer(l, batch, x);
+  for (int64_t l = 0; l < static_cast<int64_t>(config_.layers.size()); ++l) {
+    if (batch.cancel != nullptr && *batch.cancel) return Fail(ErrorCode::kCancelled, "stopped");
+    Layer(l, batch, x);
+  }
   for (const Sequence& sequence : batch.sequences) sequence.cache->Advance(sequence.rows);
   RmsNorm(context_, x, weights_.norm, config_.rms_norm_eps, x);
   See("final_norm", -1, x);
-  return {x, Head(batch, x)};
+  Head(batch, x, output);
+  return {};
 }
 
 void Decoder::Layer(int64_t l, const Batch& batch, Rows x) {
@@ -86,20 +90,21 @@ void Decoder::FeedForward(const LayerWeights& w, Rows a) {
   MatMul(context_, w.down_proj, gate, a);
 }
 
-Rows Decoder::Head(const Batch& batch, Rows hidden) {
+void Decoder::Head(const Batch& batch, Rows x, DecoderOutput& output) {
   const int64_t rows = static_cast<int64_t>(batch.logit_rows.size());
-  LINNET_CHECK(rows <= logit_rows_);
-  const Rows picked = MakeRows(picked_.data(), rows, config_.hidden_size);  // (rows, D)
-  const Rows logits = MakeRows(logits_.data(), rows, config_.vocab_size);   // (rows, V)
+  LINNET_CHECK(rows <= output.rows_);
+  const Rows hidden = MakeRows(output.memory_.data(), rows, config_.hidden_size);    // (rows, D)
+  const Rows logits = MakeRows(hidden.row(output.rows_), rows, config_.vocab_size);  // (rows, V)
   for (int64_t r = 0; r < rows; ++r) {
-    const float* source = hidden.row(batch.logit_rows[static_cast<size_t>(r)]);
-    std::copy(source, source + hidden.width, picked.row(r));
+    const float* source = x.row(batch.logit_rows[static_cast<size_t>(r)]);
+    std::copy(source, source + x.width, hidden.row(r));
   }
-  MatMul(context_, weights_.embed_tokens, picked, logits);
+  MatMul(context_, weights_.embed_tokens, hidden, logits);
   See("logits_raw", -1, logits);
   if (config_.final_logit_softcapping > 0) Softcap(context_, logits, config_.final_logit_softcapping);
   See("logits", -1, logits);
-  return logits;
+  output.hidden = hidden;
+  output.logits = logits;
 }
 
 void Decoder::EmbedRows(const Batch& batch, Rows x) {

@@ -1,6 +1,7 @@
 // The decoder: token and soft-token rows in, logits out. decoder.cc is the page to read first.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -37,25 +38,38 @@ struct Batch {
   std::span<const Sequence> sequences;  // their rows add up to T
   std::span<const int64_t> logit_rows;  // rows whose logits are wanted
   MaskRule mask_rule = MaskRule::kA;
+  const std::atomic<bool>* cancel = nullptr;  // looked at before each layer; may be null
 };
 
-// The results stay valid until the next call.
+// What a call computed, in memory of its owner: no other call touches it.
 struct DecoderOutput {
-  Rows hidden;  // (T, D) after the final norm: what the head and the drafter see
+  Rows hidden;  // (logit rows, D) after the final norm: what the head and the drafter see
   Rows logits;  // (logit rows, V) after the soft-cap, before suppression
+
+  // Room for the results of so many rows; what was there is lost if it must grow. Throws std::bad_alloc.
+  void Reserve(const ModelConfig& config, int64_t rows);
+  uint64_t bytes() const { return memory_.bytes(); }
+
+ private:
+  AlignedBuffer<float> memory_;
+  int64_t rows_ = 0;
+  friend class Decoder;
 };
 
 class Decoder {
  public:
   Decoder(const ModelConfig& config, const Weights& weights, OpContext& context);
 
-  // Room for calls of up to `rows` rows, `logit_rows` of which want logits. Allocates; Forward() does not.
-  void Reserve(int64_t rows, int64_t logit_rows);
+  // Room for calls of up to `rows` rows, logits of any of which may be wanted. Allocates; Forward() does not.
+  // Throws std::bad_alloc; the next call makes good for it.
+  void Reserve(int64_t rows);
   int64_t rows() const { return rows_; }
   uint64_t bytes() const;
 
-  // REQUIRES: Reserve() covered the batch; ids are in the vocabulary; every cache has room for its rows.
-  DecoderOutput Forward(const Batch& batch);
+  // Appends the rows to their caches. Error, only where the batch can be cancelled: kCancelled, the caches
+  // have their length but may have lost what lay in the new rows' places (KvCache::shortest). REQUIRES: both
+  // Reserve()s covered the batch; ids are in the vocabulary; every cache has room for its rows.
+  Status Forward(const Batch& batch, DecoderOutput& output);
 
   void set_probe(Probe* probe) { probe_ = probe; }
 
@@ -79,7 +93,7 @@ class Decoder {
   void Layer(int64_t l, const Batch& batch, Rows x);
   void Attend(int64_t l, const Batch& batch, Rows a);
   void FeedForward(const LayerWeights& w, Rows a);
-  Rows Head(const Batch& batch, Rows hidden);
+  void Head(const Batch& batch, Rows x, DecoderOutput& output);
   void EmbedRows(const Batch& batch, Rows x);
 
   // Positions, masks and caches: decoder_rows.cc.
@@ -108,8 +122,8 @@ class Decoder {
   std::vector<RopeTable> tables_;
   std::vector<size_t> layer_table_;  // layer -> table
 
-  int64_t rows_ = 0, logit_rows_ = 0, batch_rows_ = 0;
-  AlignedBuffer<float> x_, a_, picked_, logits_;
+  int64_t rows_ = 0, batch_rows_ = 0;
+  AlignedBuffer<float> x_, a_;
   AlignedBuffer<float> branch_;     // what attention, and after it the feed-forward branch, works on
   std::vector<int64_t> positions_;  // (T)
   std::vector<KeyRange> visible_;   // (T): of the layer at hand

@@ -47,36 +47,41 @@ Decoder::Decoder(const ModelConfig& config, const Weights& weights, OpContext& c
   }
 }
 
-void Decoder::Reserve(int64_t rows, int64_t logit_rows) {
-  if (rows <= rows_ && logit_rows <= logit_rows_) return;
-  rows_ = std::max(rows, rows_);
-  logit_rows_ = std::max(logit_rows, logit_rows_);
+void DecoderOutput::Reserve(const ModelConfig& config, int64_t rows) {
+  if (rows <= rows_) return;
+  hidden = logits = {};
+  rows_ = 0;
+  memory_ = AlignedBuffer<float>(static_cast<size_t>(rows * (config.hidden_size + config.vocab_size)));
+  rows_ = rows;
+}
+
+void Decoder::Reserve(int64_t rows) {
   int64_t query = 0, kv = 0, head_dim = 0;
   for (const LayerPlan& plan : config_.layers) {
     query = std::max(query, config_.num_attention_heads * plan.head_dim);
     kv = std::max(kv, plan.kv_heads * plan.head_dim);
     head_dim = std::max(head_dim, plan.head_dim);
   }
-  const auto take = [&](int64_t width) { return AlignedBuffer<float>(static_cast<size_t>(rows_ * width)); };
+  context_.Reserve(rows, std::max({query, config_.hidden_size, config_.intermediate_size}),
+                   config_.num_attention_heads, head_dim);
+  if (rows <= rows_) return;
+  rows_ = 0;
+  const auto take = [&](int64_t width) { return AlignedBuffer<float>(static_cast<size_t>(rows * width)); };
   x_ = take(config_.hidden_size);
   a_ = take(config_.hidden_size);
   branch_ = take(std::max(2 * (query + kv), 2 * config_.intermediate_size));
-  picked_ = AlignedBuffer<float>(static_cast<size_t>(logit_rows_ * config_.hidden_size));
-  logits_ = AlignedBuffer<float>(static_cast<size_t>(logit_rows_ * config_.vocab_size));
   for (RopeTable& table : tables_) {
     table.cos = take(table.plan.rotated_pairs);
     table.sin = take(table.plan.rotated_pairs);
   }
-  positions_.resize(static_cast<size_t>(rows_));
-  visible_.resize(static_cast<size_t>(rows_));
-  context_.Reserve(std::max(rows_, logit_rows_),
-                   std::max({query, config_.hidden_size, config_.intermediate_size}),
-                   config_.num_attention_heads, head_dim);
+  positions_.resize(static_cast<size_t>(rows));
+  visible_.resize(static_cast<size_t>(rows));
+  rows_ = rows;
 }
 
 uint64_t Decoder::bytes() const {
   uint64_t total = context_.bytes();
-  for (const auto* buffer : {&x_, &a_, &branch_, &picked_, &logits_}) total += buffer->bytes();
+  for (const auto* buffer : {&x_, &a_, &branch_}) total += buffer->bytes();
   for (const RopeTable& table : tables_) total += table.cos.bytes() + table.sin.bytes();
   return total;
 }
@@ -85,6 +90,7 @@ void Decoder::PlanRows(const Batch& batch) {
   size_t t = 0;
   for (const Sequence& sequence : batch.sequences) {
     for (int64_t r = 0; r < sequence.rows; ++r) positions_[t++] = sequence.cache->length() + r;
+    sequence.cache->BeginRows(sequence.rows);
   }
   LINNET_CHECK(static_cast<int64_t>(t) == batch_rows_);
   for (const RopeTable& table : tables_) {

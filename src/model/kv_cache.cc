@@ -2,17 +2,16 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
+#include "base/memory_guard.h"
 
 namespace linnet {
 namespace {
 
-std::unexpected<Error> NoMemory() {
-  return Fail(ErrorCode::kOutOfMemory, "not enough memory for the key/value cache",
-              "ask for a shorter --context");
-}
+constexpr std::string_view kWhat = "the key/value cache", kShorter = "ask for a shorter --context";
 
 // Both norms must divide by the same root for keys to follow from values; a wholly rotated key leaves nothing
 // to share.
@@ -43,21 +42,21 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weight
                                 const KvCacheOptions& options) {
   LINNET_TRY(CheckHeads(config, options.type));
   KvCache cache;
-  cache.plan_ = config.layers;
   cache.type_ = options.type;
   cache.context_ = options.context;
   cache.rows_per_call_ = options.rows_per_call;
   cache.rows_at_once_ = std::min(options.rows_per_call, kRowsAtOnce);
-  for (const LayerPlan& plan : config.layers) cache.window_ = std::max(cache.window_, plan.window);
-  for (size_t l = 0; l < config.layers.size(); ++l) {
-    const LayerPlan& plan = config.layers[l];
-    const int64_t capacity = plan.window > 0 ? cache.RingCapacity(cache.rows_at_once_) : options.context;
-    const KeyNorm norm = NormOf(config, plan, weights.layers[l].k_norm, options.type);
-    KvStore store(options.type, plan.kv_heads, plan.head_dim, capacity, norm);
-    if (store.empty()) return NoMemory();
-    cache.layers_.push_back(std::move(store));
-  }
-  return cache;
+  return WithinMemory(kWhat, kShorter, [&]() -> Result<KvCache> {
+    cache.plan_ = config.layers;
+    for (const LayerPlan& plan : config.layers) cache.window_ = std::max(cache.window_, plan.window);
+    for (size_t l = 0; l < config.layers.size(); ++l) {
+      const LayerPlan& plan = config.layers[l];
+      const int64_t capacity = plan.window > 0 ? cache.RingCapacity(cache.rows_at_once_) : options.context;
+      const KeyNorm norm = NormOf(config, plan, weights.layers[l].k_norm, options.type);
+      cache.layers_.emplace_back(options.type, plan.kv_heads, plan.head_dim, capacity, norm);
+    }
+    return std::move(cache);
+  });
 }
 
 uint64_t KvCache::bytes() const {
@@ -68,30 +67,36 @@ uint64_t KvCache::bytes() const {
 
 Status KvCache::ReserveBlock(int64_t rows) {
   if (rows <= rows_at_once_) return {};
-  std::vector<KvStore> grown;
-  for (size_t l = 0; l < layers_.size(); ++l) {
-    if (plan_[l].window == 0) {
-      grown.emplace_back();
-      continue;
+  return WithinMemory(kWhat, kShorter, [&]() -> Status {
+    std::vector<KvStore> grown;
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      if (plan_[l].window == 0) {
+        grown.emplace_back();
+        continue;
+      }
+      KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, RingCapacity(rows), layers_[l].norm());
+      store.CopyFrom(layers_[l], oldest_, length_);
+      grown.push_back(std::move(store));
     }
-    KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, RingCapacity(rows), layers_[l].norm());
-    if (store.empty()) return NoMemory();
-    const int64_t oldest = std::max<int64_t>(0, high_water_ - layers_[l].capacity());
-    store.CopyFrom(layers_[l], oldest, length_);
-    grown.push_back(std::move(store));
-  }
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      if (plan_[l].window > 0) layers_[l] = std::move(grown[l]);
+    }
+    rows_at_once_ = rows;
+    rows_per_call_ = std::max(rows_per_call_, rows);
+    return {};
+  });
+}
+
+void KvCache::BeginRows(int64_t rows) {
+  LINNET_CHECK(rows <= rows_per_call_ && length_ + rows <= context_);
   for (size_t l = 0; l < layers_.size(); ++l) {
-    if (plan_[l].window > 0) layers_[l] = std::move(grown[l]);
+    if (plan_[l].window > 0) oldest_ = std::max(oldest_, length_ + rows - layers_[l].capacity());
   }
-  rows_at_once_ = rows;
-  rows_per_call_ = std::max(rows_per_call_, rows);
-  return {};
 }
 
 void KvCache::Advance(int64_t rows) {
-  LINNET_CHECK(rows <= rows_per_call_ && length_ + rows <= context_);
+  BeginRows(rows);
   length_ += rows;
-  high_water_ = std::max(high_water_, length_);
 }
 
 void KvCache::FillForTiming(int64_t length) {
@@ -108,17 +113,13 @@ void KvCache::FillForTiming(int64_t length) {
     }
   }
   length_ = length;
-  high_water_ = std::max(high_water_, length_);
+  oldest_ = 0;
+  BeginRows(0);
 }
 
 int64_t KvCache::shortest() const {
-  if (window_ == 0) return 0;
-  // A row at position p sees window - 1 positions before it; the oldest intact one is high_water - capacity.
-  int64_t oldest = 0;
-  for (size_t l = 0; l < layers_.size(); ++l) {
-    if (plan_[l].window > 0) oldest = std::max(oldest, high_water_ - layers_[l].capacity());
-  }
-  return oldest <= 0 ? 0 : oldest + window_ - 1;
+  // A row at position p sees window - 1 positions before it.
+  return oldest_ == 0 ? 0 : oldest_ + window_ - 1;
 }
 
 Status KvCache::Truncate(int64_t length) {
@@ -128,7 +129,7 @@ Status KvCache::Truncate(int64_t length) {
                 "give a position that has been reached");
   }
   if (length == 0) {
-    length_ = high_water_ = 0;
+    length_ = oldest_ = 0;
     return {};
   }
   if (length < length_ && length < shortest()) {

@@ -8,6 +8,9 @@
 //     reads for them, and goes on, and up to kRollBack tokens can be taken back.
 //  2. Full layers reserve address space for the whole context at once; pages become resident as tokens
 //  arrive.
+//  3. Every ring holds the positions from oldest() to length(); what a call has begun to overwrite counts as
+//  lost, also
+//     when the call was stopped half way.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +55,10 @@ class KvCache {
   // as it was.
   Status ReserveBlock(int64_t rows);
 
-  // Positions [length, length + rows) have been written in every layer.
+  // Positions [length, length + rows) are about to be written, layer by layer: what lies in their places is
+  // lost.
+  void BeginRows(int64_t rows);
+  // They have been written in every layer.
   void Advance(int64_t rows);
 
   // For benchmarks: holds `length` positions of made-up keys and values.
@@ -60,8 +66,10 @@ class KvCache {
 
   // Forgets positions from `length` on. Error: the rings no longer hold the window before that position.
   Status Truncate(int64_t length);
-  // The shortest length Truncate() accepts beside 0.
+  // The shortest length Truncate() accepts beside 0. A call that was stopped may leave it above length().
   int64_t shortest() const;
+  // The first position that every ring still holds.
+  int64_t oldest() const { return oldest_; }
 
  private:
   int64_t RingCapacity(int64_t rows_at_once) const;
@@ -70,8 +78,8 @@ class KvCache {
   std::vector<LayerPlan> plan_;
   KvType type_ = KvType::kF32;
   int64_t context_ = 0, rows_per_call_ = 0, rows_at_once_ = 0, length_ = 0;
-  int64_t high_water_ = 0;  // one past the highest position written since the rings were last in step
-  int64_t window_ = 0;      // the largest window
+  int64_t oldest_ = 0;
+  int64_t window_ = 0;  // the largest window
 };
 
 }  // namespace linnet

@@ -7,43 +7,49 @@
 
 namespace linnet {
 
+OpContext::Scratch::Scratch(const Shape& shape, int threads) : shape(shape) {
+  const size_t values = static_cast<size_t>((shape.rows + kMaxWideRows) * shape.width);
+  q = AlignedBuffer<int8_t>(values);
+  scale = AlignedBuffer<float>(values / kActBlock);
+  scaled_sum = AlignedBuffer<float>(values / kActBlock);
+  start = AlignedBuffer<int32_t>(values / kActBlock);
+  half_start = AlignedBuffer<int32_t>(2 * values / kActBlock);
+  partials = AlignedBuffer<float>(static_cast<size_t>(AttentionPartialFloats(shape.heads, shape.head_dim)));
+  const int64_t each =
+      std::max(MatMulScratchFloats(shape.rows), AttentionScratchFloats(shape.heads, shape.head_dim));
+  for (int t = 0; t < threads; ++t) of_threads.emplace_back(static_cast<size_t>(each));
+}
+
 void OpContext::Reserve(int64_t rows, int64_t width, int64_t heads, int64_t head_dim) {
   width = (width + kActBlock - 1) / kActBlock * kActBlock;
-  if (rows <= rows_ && width <= width_ && heads <= heads_ && head_dim <= head_dim_) return;
-  rows_ = std::max(rows, rows_);
-  width_ = std::max(width, width_);
-  heads_ = std::max(heads, heads_);
-  head_dim_ = std::max(head_dim, head_dim_);
-  const size_t values = static_cast<size_t>((rows_ + kMaxWideRows) * width_);
-  q_ = AlignedBuffer<int8_t>(values);
-  scale_ = AlignedBuffer<float>(values / kActBlock);
-  scaled_sum_ = AlignedBuffer<float>(values / kActBlock);
-  start_ = AlignedBuffer<int32_t>(values / kActBlock);
-  half_start_ = AlignedBuffer<int32_t>(2 * values / kActBlock);
-  const int64_t scratch = std::max(MatMulScratchFloats(rows_), AttentionScratchFloats(heads_, head_dim_));
-  thread_scratch_.clear();
-  for (int t = 0; t < pool_.threads(); ++t) thread_scratch_.emplace_back(static_cast<size_t>(scratch));
-  partials_ = AlignedBuffer<float>(static_cast<size_t>(AttentionPartialFloats(heads_, head_dim_)));
+  const Shape& now = scratch_.shape;
+  if (rows <= now.rows && width <= now.width && heads <= now.heads && head_dim <= now.head_dim) return;
+  scratch_ = Scratch({std::max(rows, now.rows), std::max(width, now.width), std::max(heads, now.heads),
+                      std::max(head_dim, now.head_dim)},
+                     pool_.threads());
 }
 
 uint64_t OpContext::bytes() const {
-  uint64_t total = q_.bytes() + scale_.bytes() + scaled_sum_.bytes() + partials_.bytes();
-  total += start_.bytes() + half_start_.bytes();
-  for (const AlignedBuffer<float>& buffer : thread_scratch_) total += buffer.bytes();
+  const Scratch& s = scratch_;
+  uint64_t total = s.q.bytes() + s.scale.bytes() + s.scaled_sum.bytes() + s.partials.bytes();
+  total += s.start.bytes() + s.half_start.bytes();
+  for (const AlignedBuffer<float>& buffer : s.of_threads) total += buffer.bytes();
   return total;
 }
 
 RowTiles OpContext::Tiles(int64_t width) const {
-  return {q_.data(), scale_.data(), start_.data(), half_start_.data(), scaled_sum_.data(), width / kActBlock};
+  const Scratch& s = scratch_;
+  return {s.q.data(),          s.scale.data(),      s.start.data(),
+          s.half_start.data(), s.scaled_sum.data(), width / kActBlock};
 }
 
 TileLane OpContext::Lane(const TileShape& shape, int64_t tile, int64_t lane) {
   const int64_t at = tile * shape.blocks * shape.rows;
-  return {q_.data() + at * kActBlock + lane * shape.group,
-          scale_.data() + at + lane,
-          start_.data() + at + lane,
-          half_start_.data() + 2 * at + lane,
-          scaled_sum_.data() + at + lane,
+  return {scratch_.q.data() + at * kActBlock + lane * shape.group,
+          scratch_.scale.data() + at + lane,
+          scratch_.start.data() + at + lane,
+          scratch_.half_start.data() + 2 * at + lane,
+          scratch_.scaled_sum.data() + at + lane,
           shape.rows,
           shape.group};
 }

@@ -33,9 +33,9 @@ class OpContext {
   const KernelTable& kernels() const { return kernels_; }
 
   // Makes room for products of up to `rows` rows with up to `width` inputs, and for attention with `heads`
-  // query heads of up to `head_dim`.
+  // query heads of up to `head_dim`. Throws std::bad_alloc and is as before then.
   void Reserve(int64_t rows, int64_t width, int64_t heads, int64_t head_dim);
-  int64_t rows() const { return rows_; }
+  int64_t rows() const { return scratch_.shape.rows; }
   uint64_t bytes() const;
 
   // Quantised activations of `width` inputs, written lane by lane by matmul.cc.
@@ -50,18 +50,28 @@ class OpContext {
   void ClearTile(const TileShape& shape, int64_t tile);
 
   // Scratch of one thread, and what attention shares between threads.
-  float* thread_scratch(int thread) { return thread_scratch_[static_cast<size_t>(thread)].data(); }
-  float* partials() { return partials_.data(); }
-  int64_t partial_floats() const { return static_cast<int64_t>(partials_.size()); }
+  float* thread_scratch(int thread) { return scratch_.of_threads[static_cast<size_t>(thread)].data(); }
+  float* partials() { return scratch_.partials.data(); }
+  int64_t partial_floats() const { return static_cast<int64_t>(scratch_.partials.size()); }
 
  private:
+  struct Shape {
+    int64_t rows = 0, width = 0, heads = 0, head_dim = 0;
+  };
+  struct Scratch {
+    Scratch() = default;
+    Scratch(const Shape& shape, int threads);
+
+    Shape shape;
+    AlignedBuffer<int8_t> q;
+    AlignedBuffer<float> scale, scaled_sum, partials;
+    AlignedBuffer<int32_t> start, half_start;
+    std::vector<AlignedBuffer<float>> of_threads;
+  };
+
   ThreadPool& pool_;
   const KernelTable& kernels_;
-  int64_t rows_ = 0, width_ = 0, heads_ = 0, head_dim_ = 0;
-  AlignedBuffer<int8_t> q_;
-  AlignedBuffer<float> scale_, scaled_sum_, partials_;
-  AlignedBuffer<int32_t> start_, half_start_;
-  std::vector<AlignedBuffer<float>> thread_scratch_;
+  Scratch scratch_;
 };
 
 }  // namespace linnet

@@ -74,12 +74,8 @@ KvStore::KvStore(KvType type, int64_t kv_heads, int64_t head_dim, int64_t capaci
   if (type == KvType::kInt8) {
     key_scales_ = AlignedBuffer<float>(static_cast<size_t>(kv_heads_ * capacity_));
     value_scales_ = AlignedBuffer<float>(static_cast<size_t>(kv_heads_ * capacity_));
-    if (key_scales_.size() == 0 || value_scales_.size() == 0) return;
   }
-  if (!shared()) {
-    keys_ = allocate(head_dim_);
-    if (keys_.size() == 0) return;
-  }
+  if (!shared()) keys_ = allocate(head_dim_);
   values_ = allocate(row_width_);
 }
 

@@ -43,7 +43,7 @@ struct KeyNorm {
 class KvStore {
  public:
   KvStore() = default;
-  // `capacity` is rounded up to whole blocks. empty() when the system has no memory.
+  // `capacity` is rounded up to whole blocks. Throws std::bad_alloc.
   // REQUIRES: E is a multiple of GroupOf(type); of from_values, so is twice rotated_pairs.
   KvStore(KvType type, int64_t kv_heads, int64_t head_dim, int64_t capacity, const KeyNorm& norm = {});
 
@@ -84,7 +84,6 @@ class KvStore {
   int64_t head_dim() const { return head_dim_; }
   int64_t capacity() const { return capacity_; }
   int64_t block_bytes(int64_t width) const { return kKeyBlock * width * element_bytes(); }
-  bool empty() const { return values_.size() == 0; }
   uint64_t bytes() const {
     return keys_.bytes() + values_.bytes() + key_scales_.bytes() + value_scales_.bytes();
   }

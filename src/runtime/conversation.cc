@@ -6,9 +6,11 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/memory_guard.h"
 #include "model/config.h"
 #include "text/chat_format.h"
 #include "text/tokenizer.h"
+#include "text/tool_syntax.h"
 
 namespace linnet {
 
@@ -62,38 +64,44 @@ struct Conversation::Impl {
   Json messages = Json::array();
   std::vector<MediaInput> media;     // of all messages, in the order of their places
   std::vector<size_t> media_before;  // for each message: media of the messages before it
+  std::vector<WrittenTurn> written;  // for each message: its tokens, if the model wrote it
   std::vector<int32_t> held;         // the tokens that the session holds
   bool thinking = false;
   std::string system;
 
-  void Add(Json message, std::vector<MediaInput> more = {}) {
-    media_before.push_back(media.size());
+  // Takes no message where there is no memory for all of it.
+  void Add(Json message, std::vector<MediaInput> more = {}, WrittenTurn turn = {}) {
+    media.reserve(media.size() + more.size());
+    media_before.reserve(messages.size() + 1);
+    written.reserve(messages.size() + 1);
     messages.push_back(std::move(message));
+    media_before.push_back(media.size());
+    written.push_back(std::move(turn));
     for (MediaInput& medium : more) media.push_back(std::move(medium));
   }
 
   void DropLast() {
+    ForgetMediaFrom(media_before.back());
     media.resize(media_before.back());
     media_before.pop_back();
+    written.pop_back();
     messages.erase(messages.size() - 1);
   }
 
   void Clear() {
-    // Other media of the same size have the same tokens: what is shared with the next messages ends before
-    // the first.
-    const TokenIds& tokens = engine.config().tokens;
-    const auto medium = std::find_if(held.begin(), held.end(), [&](int32_t id) {
-      return id == tokens.image || id == tokens.audio || id == tokens.video;
-    });
-    held.erase(medium, held.end());
+    ForgetMediaFrom(0);
     messages = Json::array();
     media.clear();
     media_before.clear();
+    written.clear();
     if (!system.empty()) Add({{"role", "system"}, {"content", system}});
   }
 
   Result<Prompt> Render(bool& inside_thought) const;
   Status ReuseHeld(Prompt& prompt);
+  void ForgetMediaFrom(size_t medium);
+  void HoldAfterFailure(const Prompt& prompt);
+  Result<Generation> Answer(const GenerateOptions& options, const GenerateHooks& hooks);
   void AddAnswer(const Generation& answer);
 };
 
@@ -102,9 +110,11 @@ Result<Prompt> Conversation::Impl::Render(bool& inside_thought) const {
   ChatOptions options;
   if (engine.config().model_type.starts_with("gemma3")) options.style = ChatStyle::kGemma3;
   options.enable_thinking = thinking;
-  LINNET_ASSIGN(const std::string rendered, RenderPrompt(messages, tools, options));
-  inside_thought = rendered.ends_with("<|channel>thought\n");
-  return BuildPrompt(engine.tokenizer(), engine.config(), rendered, media);
+  options.generation = ChatOptions::Generation::kAlways;
+  options.written = written;
+  LINNET_ASSIGN(const RenderedChat chat, RenderChat(messages, tools, options));
+  inside_thought = chat.inside_thought;
+  return BuildPrompt(engine.tokenizer(), engine.config(), chat.text, media);
 }
 
 // Rolls the session back to what it shares with the prompt and leaves the rest in `prompt`. Media of earlier
@@ -122,6 +132,30 @@ Status Conversation::Impl::ReuseHeld(Prompt& prompt) {
   return {};
 }
 
+// Other media of the same size have the same tokens, so what is held ends before the first one that is given
+// up: its place begins with a marker, which no text gives.
+void Conversation::Impl::ForgetMediaFrom(size_t medium) {
+  size_t places = 0;
+  for (size_t i = 0; i < medium; ++i) {
+    const auto* video = std::get_if<VideoInput>(&media[i]);
+    places += video == nullptr ? 1 : video->frames.size();
+  }
+  const TokenIds& tokens = engine.config().tokens;
+  const auto given_up = std::ranges::find_if(held, [&](int32_t id) {
+    return (id == tokens.begin_image || id == tokens.begin_audio) && places-- == 0;
+  });
+  held.erase(given_up, held.end());
+}
+
+// After an answer that was not given: the session keeps what it has read of the prompt.
+void Conversation::Impl::HoldAfterFailure(const Prompt& prompt) {
+  held.insert(held.end(), prompt.ids.begin(), prompt.ids.end());
+  const int64_t length = std::min(session->length(), static_cast<int64_t>(held.size()));
+  const bool kept = session->Truncate(length).has_value();
+  if (!kept) (void)session->Truncate(0);
+  held.resize(kept ? static_cast<size_t>(length) : 0);
+}
+
 void Conversation::Impl::AddAnswer(const Generation& answer) {
   Json message = {{"role", "assistant"}, {"content", answer.text}};
   if (!answer.thought.empty()) message["reasoning"] = answer.thought;
@@ -133,11 +167,17 @@ void Conversation::Impl::AddAnswer(const Generation& answer) {
     message["tool_calls"].push_back(
         {{"id", id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments}}}});
   }
-  Add(std::move(message));
+  Add(std::move(message), {}, answer.written);
 }
 
 Result<Conversation> Conversation::Create(Engine& engine, const SessionOptions& options,
                                           const ChatSetup& setup) {
+  return WithinMemory("a conversation", "give it a shorter --context, or close other programs",
+                      [&] { return Make(engine, options, setup); });
+}
+
+Result<Conversation> Conversation::Make(Engine& engine, const SessionOptions& options,
+                                        const ChatSetup& setup) {
   Json tools;
   if (!setup.tools.empty()) {
     tools = Json::parse(setup.tools, nullptr, false);
@@ -197,22 +237,25 @@ void Conversation::AddToolResult(const std::string& result) {
               {"content", result}});
 }
 
-Result<Generation> Conversation::Answer(const GenerateOptions& options, const GenerateHooks& hooks) {
+Result<Generation> Conversation::Impl::Answer(const GenerateOptions& options, const GenerateHooks& hooks) {
   bool inside_thought = false;
-  LINNET_ASSIGN(Prompt prompt, impl_->Render(inside_thought));
-  LINNET_TRY(impl_->ReuseHeld(prompt));
-  const GenerateInput input = {prompt, impl_->held, inside_thought};
-  auto answer = Generate(impl_->engine, *impl_->session, input, options, hooks);
+  LINNET_ASSIGN(Prompt prompt, Render(inside_thought));
+  LINNET_TRY(ReuseHeld(prompt));
+  held.reserve(held.size() + prompt.ids.size());
+  auto answer = Generate(engine, *session, {prompt, held, inside_thought}, options, hooks);
   if (!answer) {
-    impl_->held.clear();
-    LINNET_TRY(impl_->session->Truncate(0));
-    return std::unexpected(answer.error());
+    HoldAfterFailure(prompt);
+    return answer;
   }
-  impl_->held.insert(impl_->held.end(), prompt.ids.begin(), prompt.ids.end());
-  impl_->held.insert(impl_->held.end(), answer->ids.begin(),
-                     answer->ids.begin() + answer->stats.decode_steps);
-  impl_->AddAnswer(*answer);
+  held.insert(held.end(), prompt.ids.begin(), prompt.ids.end());
+  held.insert(held.end(), answer->ids.begin(), answer->ids.begin() + answer->stats.decode_steps);
+  AddAnswer(*answer);
   return answer;
+}
+
+Result<Generation> Conversation::Answer(const GenerateOptions& options, const GenerateHooks& hooks) {
+  return WithinMemory("an answer", "shorten the conversation, or close other programs",
+                      [&] { return impl_->Answer(options, hooks); });
 }
 
 void Conversation::DropUnanswered() {

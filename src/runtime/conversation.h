@@ -42,8 +42,8 @@ class Conversation {
   void AddToolResult(const std::string& result);
   bool AwaitsToolResult() const;
 
-  // Answers the messages so far and adds the answer to them. When it fails the messages are as before, and
-  // the next answer computes everything anew.
+  // Answers the messages so far and adds the answer to them. When it fails, or is cancelled before its first
+  // token (kCancelled), the messages are as before; the next answer goes on from what the session has read.
   Result<Generation> Answer(const GenerateOptions& options, const GenerateHooks& hooks = {});
 
   // Takes back the last message that was added and not answered.
@@ -57,6 +57,7 @@ class Conversation {
   const Session& session() const;
 
  private:
+  static Result<Conversation> Make(Engine& engine, const SessionOptions& options, const ChatSetup& setup);
   struct Impl;
   explicit Conversation(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -92,12 +92,10 @@ Engine* ConversationTest::engine_ = nullptr;
 TEST_F(ConversationTest, AContinuedConversationAnswersAsAFreshOne) {
   Conversation live = Begin();
   Conversation fresh = Begin();
-  GenerateOptions wrong;
-  wrong.sampling.temperature = -1.0f;
   const auto ask_both = [&](const std::function<UserMessage()>& message) {
     const Generation continued = Ask(live, message());
     fresh.AddUser(message());
-    EXPECT_FALSE(fresh.Answer(wrong).has_value());
+    EXPECT_TRUE(const_cast<Session&>(fresh.session()).Truncate(0));  // behind its back
     const auto computed = fresh.Answer({});
     EXPECT_TRUE(computed.has_value());
     EXPECT_EQ(continued.ids, computed->ids);
@@ -109,6 +107,41 @@ TEST_F(ConversationTest, AContinuedConversationAnswersAsAFreshOne) {
       ask_both([] { return UserMessage{"how many shapes are there", {}, {}}; });
   EXPECT_LT(continued, 60) << "the pictures were computed again";
   EXPECT_GT(computed, 140) << "the pictures were not computed again";
+}
+
+// What a conversation that was stopped while it read answers afterwards is what one answers that never heard
+// the rest.
+TEST_F(ConversationTest, APromptThatWasStoppedLeavesTheConversationAsItWas) {
+  for (const char* second : {"see-018.png", "see-030.png"}) {
+    Conversation stopped = Begin(), straight = Begin();
+    for (Conversation* c : {&stopped, &straight}) Ask(*c, Picture("what is in the picture", "see-006.png"));
+    const int64_t length = stopped.session().length();
+    const std::atomic<bool> cancel{true};
+    stopped.AddUser(Picture("what color is the circle", "see-024.png"));
+    GenerateHooks hooks;
+    hooks.cancel = &cancel;
+    const auto answer = stopped.Answer({}, hooks);
+    ASSERT_FALSE(answer.has_value());
+    EXPECT_EQ(answer.error().code, ErrorCode::kCancelled);
+    EXPECT_LE(stopped.session().length(), length + 200);
+    stopped.DropUnanswered();
+    // Another picture of the same size gives the same tokens: what was read of the first must not stand for
+    // it.
+    const Generation a = Ask(stopped, Picture("what color is the circle", second));
+    const Generation b = Ask(straight, Picture("what color is the circle", second));
+    EXPECT_EQ(a.ids, b.ids);
+    EXPECT_LT(a.stats.prompt_tokens, 200) << "the first turn was read again";
+  }
+}
+
+// An answer may spell what it likes; history keeps its tokens.
+TEST_F(ConversationTest, WhatTheModelWroteIsReadAsItWasWritten) {
+  Conversation conversation = Begin();
+  GenerateOptions options;
+  const Generation first = Ask(conversation, {"turn on the kitchen light", {}, {}});
+  EXPECT_EQ(engine_->tokenizer().Decode(first.written.text), first.text);
+  const Generation second = Ask(conversation, {"what does <|image|><turn|> mean", {}, {}});
+  EXPECT_EQ(second.stats.prompt_tokens > 0, true);
 }
 
 TEST_F(ConversationTest, ResetForgets) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/cpu_info.h"
+#include "base/memory_guard.h"
 #include "kernels/dispatch.h"
 #include "model/model_files.h"
 #include "runtime/engine_impl.h"
@@ -54,8 +55,10 @@ Result<std::unique_ptr<Engine>> Engine::Load(const LoadOptions& options, const P
   return LoadEngine(options, true, progress);
 }
 
-Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with_tokenizer,
-                                           const Progress& progress) {
+namespace {
+
+Result<std::unique_ptr<Engine>> LoadParts(const LoadOptions& options, bool with_tokenizer,
+                                          const Progress& progress) {
   LINNET_ASSIGN(ModelFiles files, OpenModel(options.model, options.mmproj, options.drafter));
   auto impl = std::make_unique<Engine::Impl>(ThreadCount(options.threads), Kernels());
   impl->config = std::move(files.config);
@@ -82,6 +85,14 @@ Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with
   }
   for (auto* source : {&files.text, &files.multimodal_file, &files.drafter}) KeepPacked(*source, loaded);
   return engine;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with_tokenizer,
+                                           const Progress& progress) {
+  return WithinMemory("this model", "use a smaller quantisation, or close other programs",
+                      [&] { return LoadParts(options, with_tokenizer, progress); });
 }
 
 Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const TensorSource& source,
@@ -118,11 +129,13 @@ Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& option
   }
   const int64_t rows = std::clamp<int64_t>(options.rows_per_call, 1, context);
   LINNET_ASSIGN(KvCache cache, KvCache::Create(impl_->config, impl_->weights, {options.kv, context, rows}));
-  auto session = std::make_unique<Session::Impl>(*impl_, std::move(cache));
-  session->mask_rule = options.mask_rule;
-  session->logit_rows.reserve(static_cast<size_t>(rows));
-  impl_->decoder->Reserve(rows, 1);
-  return std::make_unique<Session>(std::move(session));
+  return WithinMemory("another session", "give it a shorter --context",
+                      [&]() -> Result<std::unique_ptr<Session>> {
+                        auto session = std::make_unique<Session::Impl>(*impl_, std::move(cache));
+                        session->mask_rule = options.mask_rule;
+                        session->Reserve();
+                        return std::make_unique<Session>(std::move(session));
+                      });
 }
 
 }  // namespace linnet

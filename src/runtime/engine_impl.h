@@ -2,6 +2,7 @@
 // benchmarks.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <vector>
@@ -57,8 +58,19 @@ void SuppressTokens(const ModelConfig& config, std::span<float> logits);
 struct Session::Impl {
   Impl(Engine::Impl& engine_impl, KvCache kv_cache) : engine(engine_impl), cache(std::move(kv_cache)) {}
 
-  // Appends rows in one call of the decoder: ids (-1 takes the next soft row), the rows' blocks or none.
-  void Forward(std::span<const int32_t> ids, Rows soft, std::span<const KeyRange> blocks);
+  // Rows of one call of the decoder: ids (-1 takes the next soft row), the rows' blocks or none.
+  struct CallRows {
+    std::span<const int32_t> ids;
+    Rows soft;
+    std::span<const KeyRange> blocks;
+  };
+  // Appends them. Errors: kCancelled; then the cache holds as much as is still whole, perhaps nothing.
+  Status Forward(const CallRows& call, const std::atomic<bool>* cancel = nullptr);
+  // Room for calls of the cache's rows. Throws std::bad_alloc.
+  void Reserve();
+  // Session::Feed once the prompt is known to fit.
+  Status FeedPrompt(const Prompt& prompt, const FeedHooks& hooks);
+  Status FeedIds(std::span<const int32_t> ids, const FeedHooks& hooks);
 
   Engine::Impl& engine;
   KvCache cache;
@@ -66,7 +78,7 @@ struct Session::Impl {
   bool all_logits = false;  // compute the logits of every row, for a probe
   Probe* probe = nullptr;   // sees the decoder's and the embedders' intermediates
   DecoderOutput output;
-  std::span<float> logits;  // of the last row
+  std::span<const float> logits;  // of the last token; empty where they are not known
   std::vector<int64_t> logit_rows;
 };
 

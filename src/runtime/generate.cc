@@ -6,9 +6,11 @@
 #include <string>
 #include <utility>
 
+#include "base/memory_guard.h"
 #include "base/process.h"
 #include "runtime/sampler.h"
 #include "runtime/stop_filter.h"
+#include "runtime/written_turn.h"
 #include "text/output_parser.h"
 #include "text/tokenizer.h"
 
@@ -36,6 +38,7 @@ class Writer {
         plain_(input.plain),
         decoder_(engine.tokenizer(), true),
         parser_(engine.tokenizer(), input.inside_thought),
+        recorder_(engine.tokenizer(), input.inside_thought),
         filter_(options.stop) {}
 
   // Takes a chosen token; the reason to end the answer, if it is one.
@@ -46,7 +49,9 @@ class Writer {
     if (plain_) {
       EmitText(filter_.Push(decoder_.Push(id)));
     } else {
+      const OutputSection before = parser_.section();
       for (const OutputEvent& event : parser_.Push(id)) Take(event);
+      recorder_.Take(id, before, parser_.section());
     }
     if (filter_.matched() || parser_.finished()) return StopReason(id);
     const int64_t count = static_cast<int64_t>(answer_.ids.size());
@@ -58,6 +63,9 @@ class Writer {
     EmitText(filter_.Push(decoder_.Finish()));
     for (const OutputEvent& event : parser_.Finish()) Take(event);
     EmitText(filter_.Finish());
+    if (!plain_) {
+      answer_.written = recorder_.Finish({answer_.thought, answer_.text, answer_.tool_calls});
+    }
     if (reason == FinishReason::kStop && !answer_.tool_calls.empty()) reason = FinishReason::kToolCall;
     stats.generated_tokens = static_cast<int64_t>(answer_.ids.size());
     stats.peak_memory = PeakResidentBytes();
@@ -102,6 +110,7 @@ class Writer {
   bool plain_;
   StreamDecoder decoder_;  // of plain output
   OutputParser parser_;    // of any other
+  WrittenTurnRecorder recorder_;
   StopFilter filter_;
   Generation answer_;
 };
@@ -124,8 +133,10 @@ std::string_view FinishReasonName(FinishReason reason) {
   return "unknown";
 }
 
-Result<Generation> Generate(Engine& engine, Session& session, const GenerateInput& input,
-                            const GenerateOptions& options, const GenerateHooks& hooks) {
+namespace {
+
+Result<Generation> GenerateOne(Engine& engine, Session& session, const GenerateInput& input,
+                               const GenerateOptions& options, const GenerateHooks& hooks) {
   LINNET_ASSIGN(const SamplingPlan plan, ResolveSampling(options.sampling, engine.config().generation));
   Sampler sampler(plan, engine.config().vocab_size);
   sampler.Accept(input.earlier);
@@ -139,7 +150,7 @@ Result<Generation> Generate(Engine& engine, Session& session, const GenerateInpu
 
   GenerateStats stats;
   const Clock::time_point start = Clock::now();
-  LINNET_TRY(session.Feed(input.prompt, hooks.on_prompt));
+  LINNET_TRY(session.Feed(input.prompt, {hooks.on_prompt, hooks.cancel}));
   speculator.Begin(input.earlier, input.prompt.ids);
   const Clock::time_point prompt_end = Clock::now();
   stats.prompt_tokens = static_cast<int64_t>(input.prompt.ids.size());
@@ -175,6 +186,14 @@ Result<Generation> Generate(Engine& engine, Session& session, const GenerateInpu
   stats.draft = speculator.stats();
   stats.decode_seconds = stats.decode_steps > 0 ? Seconds(first_token, Clock::now()) : 0;
   return writer.Finish(*reason, stats);
+}
+
+}  // namespace
+
+Result<Generation> Generate(Engine& engine, Session& session, const GenerateInput& input,
+                            const GenerateOptions& options, const GenerateHooks& hooks) {
+  return WithinMemory("an answer", "shorten the prompt, or close other programs",
+                      [&] { return GenerateOne(engine, session, input, options, hooks); });
 }
 
 }  // namespace linnet

@@ -13,6 +13,7 @@
 #include "linnet/session.h"
 #include "runtime/prompt.h"
 #include "runtime/speculative.h"
+#include "text/chat_format.h"
 #include "text/tool_syntax.h"
 
 namespace linnet {
@@ -51,6 +52,8 @@ struct Generation {
   std::string thought;
   std::string text;  // what a person reads: without thoughts, tool calls, turn ends and stop texts
   std::vector<ToolCall> tool_calls;
+  WrittenTurn
+      written;  // the tokens of these three, where they say exactly this; empty with GenerateInput::plain
   std::vector<int32_t>
       ids;  // without the token that ended it; the session holds the first decode_steps of them
   FinishReason finish = FinishReason::kStop;
@@ -63,7 +66,7 @@ struct GenerateHooks {
   std::function<void(std::string_view)> on_text;
   std::function<void(const ToolCall&)> on_tool_call;
   Progress on_prompt;
-  const std::atomic<bool>* cancel = nullptr;  // looked at before each token
+  const std::atomic<bool>* cancel = nullptr;  // looked at before each token, and as in FeedHooks
 };
 
 struct GenerateInput {
@@ -73,8 +76,9 @@ struct GenerateInput {
   bool plain = false;                // all output is text: thoughts and tool calls have no meaning in it
 };
 
-// Errors: those of ResolveSampling and of Session::Feed. When an error comes the session may hold part of the
-// answer. Stop texts are looked for in the visible text only, never in thoughts and tool calls.
+// Errors: those of ResolveSampling and of Session::Feed, kCancelled before the first token. When an error
+// comes the session may hold part of the prompt and of the answer. Stop texts are looked for in the visible
+// text only, never in thoughts and tool calls.
 Result<Generation> Generate(Engine& engine, Session& session, const GenerateInput& input,
                             const GenerateOptions& options, const GenerateHooks& hooks = {});
 

@@ -12,7 +12,8 @@
 
 namespace linnet {
 
-// `budget`: soft tokens at most, one of kImageBudgets (media/patches.h). Errors: kInvalidArgument.
+// `budget`: soft tokens at most, one of kImageBudgets (media/patches.h). Errors: kInvalidArgument; all:
+// kOutOfMemory.
 Result<ImageInput> MakeImageInput(const Picture& picture, int64_t budget, const ModelConfig& config);
 
 // A frame of a video: its index in the source, and the source's frames a second (0 = unknown).
@@ -26,7 +27,7 @@ Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double 
                                   int64_t budget, const ModelConfig& config);
 
 // The frames of a clip, which are resized already. REQUIRES: it was loaded with the model's cell.
-VideoInput MakeVideoInput(const VideoClip& clip, const ModelConfig& config);
+Result<VideoInput> MakeVideoInput(const VideoClip& clip, const ModelConfig& config);
 
 // The smallest budget that does not shrink the picture, at least `least` (the model's own default), at most
 // 1120 and, if that is above 0, at most `most`. A picture that even the largest shrinks takes the largest.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,7 +14,7 @@ namespace {
 // What the three kinds of media differ in; the index is that of the MediaInput variant.
 struct Kind {
   std::string_view singular, plural;
-  std::string_view spelling;  // of the place in a rendered chat, should the vocabulary not know it
+  Segment::Kind place;
   int32_t TokenIds::* placeholder;
   int32_t TokenIds::* begin;
   int32_t TokenIds::* end;
@@ -23,69 +22,53 @@ struct Kind {
 };
 
 constexpr std::array<Kind, 3> kKinds = {{
-    {"picture", "pictures", "<|image|>", &TokenIds::image, &TokenIds::begin_image, &TokenIds::end_image,
-     TokenType::kImage},
-    {"sound", "sounds", "<|audio|>", &TokenIds::audio, &TokenIds::begin_audio, &TokenIds::end_audio,
+    {"picture", "pictures", Segment::Kind::kImage, &TokenIds::image, &TokenIds::begin_image,
+     &TokenIds::end_image, TokenType::kImage},
+    {"sound", "sounds", Segment::Kind::kAudio, &TokenIds::audio, &TokenIds::begin_audio, &TokenIds::end_audio,
      TokenType::kAudio},
-    {"video", "videos", "<|video|>", &TokenIds::video, &TokenIds::begin_image, &TokenIds::end_image,
+    {"video", "videos", Segment::Kind::kVideo, &TokenIds::video, &TokenIds::begin_image, &TokenIds::end_image,
      TokenType::kVideo},
 }};
 
-// Text, then a medium (none at the end).
-struct Segment {
-  std::string_view text;
-  std::optional<size_t> medium;
-};
-
+// How the vocabulary spells the place of a medium; empty where the model has no such sense.
 std::string Spelling(const Tokenizer& tokenizer, const ModelConfig& config, const Kind& kind) {
   const int32_t id = config.tokens.*kind.placeholder;
   if (id < 0) return {};
   const std::string_view text = tokenizer.TokenText(id);
-  return std::string(text.empty() ? kind.spelling : text);
+  return std::string(text.empty() ? PlaceSpelling(kind.place) : text);
 }
 
-std::unexpected<Error> WrongCount(const Kind& kind, std::string_view spelling, size_t places, size_t given) {
+std::unexpected<Error> WrongCount(const Kind& kind, size_t places, size_t given) {
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("the text has {} places for {} ({}), but {} were given", places, kind.plural,
-                          spelling, given),
-              fmt::format("give one {} for each place; a text that only speaks of {} must spell it otherwise",
-                          kind.singular, spelling));
+              fmt::format("there are {} places for {}, but {} were given", places, kind.plural, given),
+              fmt::format("give one {} for each place", kind.singular));
 }
 
-// The rendered text cut at its placeholders, each with the medium that fills it.
-Result<std::vector<Segment>> Split(const Tokenizer& tokenizer, const ModelConfig& config,
-                                   std::string_view rendered, const std::vector<MediaInput>& media) {
-  std::array<std::string, kKinds.size()> spellings;
+// For each place of a text, in order, the medium that fills it.
+Result<std::vector<size_t>> Assign(const ModelConfig& config, const MarkedText& text,
+                                   const std::vector<MediaInput>& media) {
   std::array<std::vector<size_t>, kKinds.size()> given;
   std::array<size_t, kKinds.size()> used = {};
   for (size_t i = 0; i < media.size(); ++i) given[media[i].index()].push_back(i);
   for (size_t k = 0; k < kKinds.size(); ++k) {
-    spellings[k] = Spelling(tokenizer, config, kKinds[k]);
-    const bool unmarked = config.tokens.*kKinds[k].begin < 0 || config.tokens.*kKinds[k].end < 0;
-    if ((spellings[k].empty() || unmarked) && !given[k].empty()) {
+    const bool marked = config.tokens.*kKinds[k].placeholder >= 0 && config.tokens.*kKinds[k].begin >= 0 &&
+                        config.tokens.*kKinds[k].end >= 0;
+    if (!marked && !given[k].empty()) {
       return Fail(ErrorCode::kInvalidArgument, fmt::format("this model takes no {}", kKinds[k].plural),
                   "load a model that does, with its multimodal file");
     }
   }
-  std::vector<Segment> segments;
-  size_t from = 0;
-  while (true) {
-    size_t at = std::string_view::npos, kind = 0;
-    for (size_t k = 0; k < kKinds.size(); ++k) {
-      const size_t found = spellings[k].empty() ? at : rendered.find(spellings[k], from);
-      if (found < at) at = found, kind = k;
-    }
-    if (at == std::string_view::npos) break;
-    if (const size_t i = used[kind]++; i < given[kind].size()) {
-      segments.push_back({rendered.substr(from, at - from), given[kind][i]});
-    }
-    from = at + spellings[kind].size();
+  std::vector<size_t> assigned;
+  for (const Segment& segment : text.segments()) {
+    const auto kind = std::ranges::find(kKinds, segment.kind, &Kind::place);
+    if (kind == kKinds.end()) continue;
+    const size_t k = static_cast<size_t>(kind - kKinds.begin());
+    if (const size_t i = used[k]++; i < given[k].size()) assigned.push_back(given[k][i]);
   }
   for (size_t k = 0; k < kKinds.size(); ++k) {
-    if (used[k] != given[k].size()) return WrongCount(kKinds[k], spellings[k], used[k], given[k].size());
+    if (used[k] != given[k].size()) return WrongCount(kKinds[k], used[k], given[k].size());
   }
-  segments.push_back({rendered.substr(from), std::nullopt});
-  return segments;
+  return assigned;
 }
 
 Status CheckImage(const ImageInput& image, const ModelConfig& config, std::string_view what) {
@@ -127,7 +110,7 @@ Status CheckMedium(const MediaInput& medium, const ModelConfig& config) {
 class Sink {
  public:
   virtual ~Sink() = default;
-  virtual void Text(std::string_view text) = 0;
+  virtual void Add(const Segment& segment) = 0;           // no place of a medium
   virtual void Run(const Kind& kind, int64_t count) = 0;  // marker, placeholders, marker
 };
 
@@ -136,20 +119,14 @@ int64_t ClipRows(const AudioInput& clip, const ModelConfig& config) {
   return (static_cast<int64_t>(clip.samples.size()) + frame - 1) / frame;
 }
 
-void Write(const std::vector<Segment>& segments, const std::vector<MediaInput>& media,
-           const ModelConfig& config, Sink& sink) {
-  for (const Segment& segment : segments) {
-    sink.Text(segment.text);
-    if (!segment.medium) continue;
-    const MediaInput& medium = media[*segment.medium];
-    const Kind& kind = kKinds[medium.index()];
-    if (const auto* image = std::get_if<ImageInput>(&medium)) sink.Run(kind, image->rows);
-    if (const auto* clip = std::get_if<AudioInput>(&medium)) sink.Run(kind, ClipRows(*clip, config));
-    if (const auto* video = std::get_if<VideoInput>(&medium)) {
-      for (size_t f = 0; f < video->frames.size(); ++f) {
-        sink.Text(fmt::format("{}{} ", f == 0 ? "" : " ", video->timestamps[f]));
-        sink.Run(kind, video->frames[f].rows);
-      }
+void WriteMedium(const MediaInput& medium, const ModelConfig& config, Sink& sink) {
+  const Kind& kind = kKinds[medium.index()];
+  if (const auto* image = std::get_if<ImageInput>(&medium)) sink.Run(kind, image->rows);
+  if (const auto* clip = std::get_if<AudioInput>(&medium)) sink.Run(kind, ClipRows(*clip, config));
+  if (const auto* video = std::get_if<VideoInput>(&medium)) {
+    for (size_t f = 0; f < video->frames.size(); ++f) {
+      sink.Add({Segment::Kind::kText, fmt::format("{}{} ", f == 0 ? "" : " ", video->timestamps[f]), {}});
+      sink.Run(kind, video->frames[f].rows);
     }
   }
 }
@@ -157,7 +134,7 @@ void Write(const std::vector<Segment>& segments, const std::vector<MediaInput>& 
 class TextSink : public Sink {
  public:
   TextSink(const Tokenizer& tokenizer, const TokenIds& tokens) : tokenizer_(tokenizer), tokens_(tokens) {}
-  void Text(std::string_view text) override { out += text; }
+  void Add(const Segment& segment) override { out += segment.text; }
   void Run(const Kind& kind, int64_t count) override {
     out += tokenizer_.TokenText(tokens_.*kind.begin);
     for (int64_t i = 0; i < count; ++i) out += tokenizer_.TokenText(tokens_.*kind.placeholder);
@@ -173,8 +150,8 @@ class TextSink : public Sink {
 class TokenSink : public Sink {
  public:
   TokenSink(const Tokenizer& tokenizer, const TokenIds& tokens) : tokenizer_(tokenizer), tokens_(tokens) {}
-  // Times of frames run on from the text before them, so text waits until a marker cuts it.
-  void Text(std::string_view text) override { pending_ += text; }
+  // Times of frames run on from the text before them, so text waits until a medium cuts it.
+  void Add(const Segment& segment) override { pending_.push_back(segment); }
   void Run(const Kind& kind, int64_t count) override {
     Flush();
     Append(tokens_.*kind.begin, TokenType::kText);
@@ -182,14 +159,10 @@ class TokenSink : public Sink {
     Append(tokens_.*kind.end, TokenType::kText);
   }
   void Flush() {
-    for (const int32_t id : tokenizer_.Encode(pending_)) {
-      for (const Kind& kind : kKinds) smuggled |= id == tokens_.*kind.placeholder;
-      Append(id, TokenType::kText);
-    }
+    for (const int32_t id : tokenizer_.EncodeSegments(pending_)) Append(id, TokenType::kText);
     pending_.clear();
   }
   Prompt prompt;
-  bool smuggled = false;  // text gave the id of a placeholder
 
  private:
   void Append(int32_t id, TokenType type) {
@@ -199,30 +172,66 @@ class TokenSink : public Sink {
 
   const Tokenizer& tokenizer_;
   const TokenIds& tokens_;
-  std::string pending_;
+  std::vector<Segment> pending_;
 };
 
-Result<std::vector<Segment>> Plan(const Tokenizer& tokenizer, const ModelConfig& config,
-                                  std::string_view rendered, const std::vector<MediaInput>& media) {
+// Writes the text with its media; for each place the medium that filled it.
+Result<std::vector<size_t>> Write(const ModelConfig& config, const MarkedText& text,
+                                  const std::vector<MediaInput>& media, Sink& sink) {
   for (const MediaInput& medium : media) LINNET_TRY(CheckMedium(medium, config));
-  return Split(tokenizer, config, rendered, media);
+  LINNET_ASSIGN(std::vector<size_t> assigned, Assign(config, text, media));
+  size_t place = 0;
+  for (const Segment& segment : text.segments()) {
+    if (PlaceSpelling(segment.kind).empty()) {
+      sink.Add(segment);
+    } else {
+      WriteMedium(media[assigned[place++]], config, sink);
+    }
+  }
+  return assigned;
+}
+
+// Kinds of media whose placeholder came from somewhere else than a medium.
+Status CheckPlaceholders(const ModelConfig& config, const Prompt& prompt) {
+  for (size_t t = 0; t < prompt.ids.size(); ++t) {
+    if (prompt.types[t] != TokenType::kText) continue;
+    for (const Kind& kind : kKinds) {
+      if (prompt.ids[t] != config.tokens.*kind.placeholder) continue;
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("the text has the place of a {} that none fills", kind.singular),
+                  "leave its marker out; a text that only speaks of it must be given without --raw");
+    }
+  }
+  return {};
 }
 
 }  // namespace
 
-Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
-                           std::vector<MediaInput> media) {
-  LINNET_ASSIGN(const std::vector<Segment> segments, Plan(tokenizer, config, rendered, media));
-  TokenSink sink(tokenizer, config.tokens);
-  Write(segments, media, config, sink);
-  sink.Flush();
-  if (sink.smuggled) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "the text contains the token of a media place that no medium fills", "spell it otherwise");
+MarkedText ReadMarkedText(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view text) {
+  MarkedText marked;
+  while (true) {
+    size_t at = std::string_view::npos;
+    const Kind* kind = nullptr;
+    for (const Kind& candidate : kKinds) {
+      const std::string spelling = Spelling(tokenizer, config, candidate);
+      const size_t found = spelling.empty() ? at : text.find(spelling);
+      if (found < at) at = found, kind = &candidate;
+    }
+    marked.Append(tokenizer.ReadMarkers(text.substr(0, at)));
+    if (kind == nullptr) return marked;
+    marked.Medium(kind->place);
+    text.remove_prefix(at + Spelling(tokenizer, config, *kind).size());
   }
-  for (const Segment& segment : segments) {
-    if (!segment.medium) continue;
-    MediaInput& medium = media[*segment.medium];
+}
+
+Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config, const MarkedText& text,
+                           std::vector<MediaInput> media) {
+  TokenSink sink(tokenizer, config.tokens);
+  LINNET_ASSIGN(const std::vector<size_t> assigned, Write(config, text, media, sink));
+  sink.Flush();
+  LINNET_TRY(CheckPlaceholders(config, sink.prompt));
+  for (const size_t i : assigned) {
+    MediaInput& medium = media[i];
     if (auto* image = std::get_if<ImageInput>(&medium)) sink.prompt.images.push_back(std::move(*image));
     if (auto* clip = std::get_if<AudioInput>(&medium); clip != nullptr && !clip->samples.empty()) {
       sink.prompt.clips.push_back(std::move(*clip));
@@ -236,20 +245,21 @@ Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config
 
 Result<Prompt> BuildPlainPrompt(const Tokenizer& tokenizer, const ModelConfig& config,
                                 std::string_view text) {
-  LINNET_ASSIGN(Prompt prompt, BuildPrompt(tokenizer, config, text, {}));
+  Prompt prompt;
+  prompt.ids = tokenizer.Encode(text);
   const int32_t bos = config.tokens.bos;
   if (bos >= 0 && (prompt.ids.empty() || prompt.ids.front() != bos)) {
     prompt.ids.insert(prompt.ids.begin(), bos);
-    prompt.types.insert(prompt.types.begin(), TokenType::kText);
   }
+  prompt.types.assign(prompt.ids.size(), TokenType::kText);
+  LINNET_TRY(CheckPlaceholders(config, prompt));
   return prompt;
 }
 
 Result<std::string> ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config,
-                                       std::string_view rendered, const std::vector<MediaInput>& media) {
-  LINNET_ASSIGN(const std::vector<Segment> segments, Plan(tokenizer, config, rendered, media));
+                                       const MarkedText& text, const std::vector<MediaInput>& media) {
   TextSink sink(tokenizer, config.tokens);
-  Write(segments, media, config, sink);
+  LINNET_TRY(Write(config, text, media, sink));
   return std::move(sink.out);
 }
 

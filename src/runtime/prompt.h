@@ -10,6 +10,7 @@
 
 #include "linnet/error.h"
 #include "model/config.h"
+#include "text/marked_text.h"
 
 namespace linnet {
 
@@ -44,12 +45,16 @@ struct Prompt {
   std::vector<AudioInput> clips;   // in the order of their placeholder runs; one without samples has no run
 };
 
-// Replaces each `<|image|>`, `<|audio|>`, `<|video|>` of a rendered chat by markers and placeholders and
-// tokenises it. The i-th placeholder of a kind takes the i-th medium of that kind. Placeholder ids come from
-// media alone: text cannot smuggle one in. Errors, all kInvalidArgument: places and media differ in number, a
-// medium does not have the model's shape, the model has no such sense.
-Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view rendered,
+// The tokens of a marked text, each place of a medium replaced by markers and placeholders. The i-th place of
+// a kind takes the i-th medium of that kind. Placeholder ids come from media alone: text cannot smuggle one
+// in. Errors, all kInvalidArgument: places and media differ in number, a medium does not have the model's
+// shape, the model has no such sense.
+Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config, const MarkedText& text,
                            std::vector<MediaInput> media);
+
+// A trusted text that spells its markers, and `<|image|>`, `<|audio|>`, `<|video|>` where media belong:
+// reference data.
+MarkedText ReadMarkedText(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view text);
 
 // A text for a model to continue: bos, where the vocabulary has one, and the text without a chat format
 // around it. Special tokens spelled out in it are those tokens. Errors, kInvalidArgument: the text has places
@@ -57,8 +62,8 @@ Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config
 Result<Prompt> BuildPlainPrompt(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view text);
 
 // The text after expansion, before tokenisation: what the reference processor calls the expanded prompt.
-// Errors as above.
+// Errors of BuildPrompt.
 Result<std::string> ExpandPlaceholders(const Tokenizer& tokenizer, const ModelConfig& config,
-                                       std::string_view rendered, const std::vector<MediaInput>& media);
+                                       const MarkedText& text, const std::vector<MediaInput>& media);
 
 }  // namespace linnet

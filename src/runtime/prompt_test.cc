@@ -1,5 +1,6 @@
 #include "runtime/prompt.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -79,6 +80,11 @@ json RunLengths(const std::vector<T>& values) {
   return runs;
 }
 
+Result<Prompt> Build(const ModelConfig& config, std::string_view text, std::vector<MediaInput> media) {
+  return BuildPrompt(SmallTokenizer(), config, ReadMarkedText(SmallTokenizer(), config, text),
+                     std::move(media));
+}
+
 TEST(BuildPrompt, EqualsTheReferenceProcessor) {
   const ModelConfig config = SmallConfig();
   std::ifstream in(std::string(kGolden) + "preprocessing/processor.jsonl");
@@ -88,9 +94,9 @@ TEST(BuildPrompt, EqualsTheReferenceProcessor) {
     const std::string name = row["case"];
     if (name.starts_with("timestamps")) continue;
     auto media = MediaOf(row, config);
-    const auto expanded = ExpandPlaceholders(SmallTokenizer(), config, row["text"].get<std::string>(), media);
-    const auto prompt =
-        BuildPrompt(SmallTokenizer(), config, row["text"].get<std::string>(), std::move(media));
+    const MarkedText text = ReadMarkedText(SmallTokenizer(), config, row["text"].get<std::string>());
+    const auto expanded = ExpandPlaceholders(SmallTokenizer(), config, text, media);
+    const auto prompt = BuildPrompt(SmallTokenizer(), config, text, std::move(media));
     // The reference lets a place for a sound or video stand empty, and drops a sound without a place: here an
     // error.
     const bool lenient = name == "placeholder without audio" || name == "placeholder without video" ||
@@ -121,8 +127,7 @@ TEST(BuildPrompt, MediaFollowTheOrderOfTheirPlaces) {
   media.emplace_back(AudioInput{});
   media.emplace_back(MakeImageInput(Grey(90, 60), 70, config).value());
   const int64_t first = std::get<ImageInput>(media[1]).rows, second = std::get<ImageInput>(media[3]).rows;
-  const auto prompt =
-      BuildPrompt(SmallTokenizer(), config, "<|image|>a<|audio|>b<|image|>c<|audio|>", std::move(media));
+  const auto prompt = Build(config, "<|image|>a<|audio|>b<|image|>c<|audio|>", std::move(media));
   ASSERT_TRUE(prompt.has_value());
   ASSERT_EQ(prompt->images.size(), 2u);
   EXPECT_EQ(prompt->images[0].rows, first);
@@ -132,12 +137,22 @@ TEST(BuildPrompt, MediaFollowTheOrderOfTheirPlaces) {
 }
 
 TEST(BuildPrompt, ErrorsCountPlacesAndMedia) {
-  const auto prompt = BuildPrompt(SmallTokenizer(), SmallConfig(), "write <|image|> twice: <|image|>", {});
+  const auto prompt = Build(SmallConfig(), "write <|image|> twice: <|image|>", {});
   ASSERT_FALSE(prompt.has_value());
   EXPECT_EQ(prompt.error().Message(),
-            "the text has 2 places for pictures (<|image|>), but 0 were given; give one picture for each "
-            "place; a text "
-            "that only speaks of <|image|> must spell it otherwise");
+            "there are 2 places for pictures, but 0 were given; give one picture for each place");
+}
+
+TEST(BuildPrompt, ATextMaySpeakOfPlaces) {
+  MarkedText text;
+  text.Marker("<bos>").Text("what does <|image|> mean").Medium(Segment::Kind::kImage);
+  std::vector<MediaInput> media;
+  media.emplace_back(MakeImageInput(Grey(60, 90), 70, SmallConfig()).value());
+  const int64_t rows = std::get<ImageInput>(media[0]).rows;
+  const auto prompt = BuildPrompt(SmallTokenizer(), SmallConfig(), text, std::move(media));
+  ASSERT_TRUE(prompt.has_value()) << prompt.error().Message();
+  EXPECT_EQ(std::ranges::count(prompt->ids, SmallConfig().tokens.image), rows);
+  EXPECT_TRUE(SmallTokenizer().Decode(prompt->ids).starts_with("<bos>what does <|image|> mean<|image>"));
 }
 
 TEST(BuildPlainPrompt, IsBosAndTheText) {
@@ -162,7 +177,7 @@ TEST(BuildPrompt, AModelWithoutEyesRefusesPictures) {
   std::vector<MediaInput> media;
   media.emplace_back(MakeImageInput(Grey(60, 90), 70, config).value());
   config.tokens.image = -1;
-  const auto prompt = BuildPrompt(SmallTokenizer(), config, "<|image|>", std::move(media));
+  const auto prompt = Build(config, "<|image|>", std::move(media));
   ASSERT_FALSE(prompt.has_value());
   EXPECT_NE(prompt.error().what.find("takes no pictures"), std::string::npos);
 }
@@ -178,13 +193,13 @@ TEST(BuildPrompt, MediaOfAnotherShapeAreRefused) {
   for (const ImageInput& image : bad) {
     std::vector<MediaInput> media;
     media.emplace_back(image);
-    EXPECT_FALSE(BuildPrompt(SmallTokenizer(), config, "<|image|>", std::move(media)).has_value());
+    EXPECT_FALSE(Build(config, "<|image|>", std::move(media)).has_value());
   }
   VideoInput video;
   video.frames.push_back(good);
   std::vector<MediaInput> media;
   media.emplace_back(video);
-  EXPECT_FALSE(BuildPrompt(SmallTokenizer(), config, "<|video|>", std::move(media)).has_value());
+  EXPECT_FALSE(Build(config, "<|video|>", std::move(media)).has_value());
 }
 
 TEST(AutoBudget, ShowsEverythingAndWastesNothing) {

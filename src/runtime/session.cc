@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <string_view>
 
+#include "base/memory_guard.h"
 #include "model/embedders.h"
 #include "runtime/engine_impl.h"
 
 namespace linnet {
 namespace {
+
+constexpr std::string_view kReading = "reading the prompt", kPrompt = "reading this prompt",
+                           kLess = "shorten it, give smaller pictures, or close other programs";
 
 bool IsPicture(TokenType type) { return type == TokenType::kImage || type == TokenType::kVideo; }
 
@@ -175,37 +180,46 @@ void SuppressTokens(const ModelConfig& config, std::span<float> logits) {
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
-void Session::Impl::Forward(std::span<const int32_t> ids, Rows soft, std::span<const KeyRange> blocks) {
-  const int64_t rows = static_cast<int64_t>(ids.size());
+Status Session::Impl::Forward(const CallRows& call, const std::atomic<bool>* cancel) {
+  const int64_t rows = static_cast<int64_t>(call.ids.size());
+  logits = {};
   logit_rows.clear();
   for (int64_t r = all_logits ? 0 : rows - 1; r < rows; ++r) logit_rows.push_back(r);
-  const Sequence sequence{&cache, rows, blocks};
+  const Sequence sequence{&cache, rows, call.blocks};
   engine.decoder->set_probe(probe);
-  output = engine.decoder->Forward({ids, soft, {&sequence, 1}, logit_rows, mask_rule});
+  Status done =
+      engine.decoder->Forward({call.ids, call.soft, {&sequence, 1}, logit_rows, mask_rule, cancel}, output);
+  if (!done) {
+    if (cache.length() < cache.shortest()) LINNET_TRY(cache.Truncate(0));
+    return done;
+  }
   const size_t width = static_cast<size_t>(output.logits.width);
   for (int64_t r = 0; r < output.logits.rows; ++r)
     SuppressTokens(engine.config, {output.logits.row(r), width});
   logits = {output.logits.row(output.logits.rows - 1), width};
+  return {};
 }
 
-Status Session::Feed(const Prompt& prompt, const Progress& progress) {
-  Impl& s = *impl_;
-  LINNET_TRY(CheckIds(s.engine.config, prompt.ids));
-  LINNET_TRY(CheckRoom(s.cache, prompt.ids.size()));
-  LINNET_TRY(CheckMedia(s, prompt));
-  const int64_t start = s.cache.length();
-  const std::vector<KeyRange> blocks = Blocks(prompt, start);
-  LINNET_TRY(s.cache.ReserveBlock(LargestBlock(blocks)));
-  const int64_t rows = s.cache.rows_per_call();
-  s.engine.decoder->Reserve(rows, s.all_logits ? rows : 1);
+void Session::Impl::Reserve() {
+  const int64_t rows = cache.rows_per_call();
+  logit_rows.reserve(static_cast<size_t>(rows));
+  engine.decoder->Reserve(rows);
+  output.Reserve(engine.config, all_logits ? rows : 1);
+}
 
-  SoftRows media(s, prompt);
+Status Session::Impl::FeedPrompt(const Prompt& prompt, const FeedHooks& hooks) {
+  const int64_t start = cache.length();
+  const std::vector<KeyRange> block_of = Blocks(prompt, start);
+  LINNET_TRY(cache.ReserveBlock(LargestBlock(block_of)));
+  Reserve();
+
+  SoftRows media(*this, prompt);
   const int64_t n = static_cast<int64_t>(prompt.ids.size());
-  const int64_t width = s.engine.config.hidden_size;
+  const int64_t width = engine.config.hidden_size;
   std::vector<int32_t> ids;
   std::vector<float> soft;
   for (int64_t begin = 0; begin < n;) {
-    const int64_t end = WholeBlocksEnd(blocks, start, begin, rows);
+    const int64_t end = WholeBlocksEnd(block_of, start, begin, cache.rows_per_call());
     ids.assign(prompt.ids.begin() + begin, prompt.ids.begin() + end);
     soft.clear();
     for (int64_t t = begin; t < end; ++t) {
@@ -215,30 +229,51 @@ Status Session::Feed(const Prompt& prompt, const Progress& progress) {
       const float* row = media.Next(type);
       soft.insert(soft.end(), row, row + width);
     }
-    s.Forward(ids, MakeRows(soft.data(), static_cast<int64_t>(soft.size()) / width, width),
-              std::span(blocks).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+    const Rows soft_rows = MakeRows(soft.data(), static_cast<int64_t>(soft.size()) / width, width);
+    const auto blocks =
+        std::span(block_of).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    LINNET_TRY(Forward({ids, soft_rows, blocks}, hooks.cancel));
     begin = end;
-    if (progress) progress(static_cast<double>(end) / static_cast<double>(n), "reading the prompt");
+    if (hooks.progress) hooks.progress(static_cast<double>(end) / static_cast<double>(n), kReading);
   }
   return {};
 }
 
-Status Session::Feed(std::span<const int32_t> ids) {
-  Impl& s = *impl_;
-  LINNET_TRY(CheckIds(s.engine.config, ids));
-  LINNET_TRY(CheckRoom(s.cache, ids.size()));
-  const size_t rows = static_cast<size_t>(s.cache.rows_per_call());
-  s.engine.decoder->Reserve(s.cache.rows_per_call(), s.all_logits ? s.cache.rows_per_call() : 1);
-  for (size_t begin = 0; begin < ids.size(); begin += rows) {
-    s.Forward(ids.subspan(begin, std::min(rows, ids.size() - begin)), {}, {});
+Status Session::Impl::FeedIds(std::span<const int32_t> ids, const FeedHooks& hooks) {
+  const size_t rows = static_cast<size_t>(cache.rows_per_call());
+  Reserve();
+  for (size_t begin = 0; begin < ids.size();) {
+    const size_t end = std::min(begin + rows, ids.size());
+    LINNET_TRY(Forward({ids.subspan(begin, end - begin), {}, {}}, hooks.cancel));
+    begin = end;
+    if (!hooks.progress) continue;
+    hooks.progress(static_cast<double>(end) / static_cast<double>(ids.size()), kReading);
   }
   return {};
+}
+
+Status Session::Feed(const Prompt& prompt, const FeedHooks& hooks) {
+  LINNET_TRY(CheckIds(impl_->engine.config, prompt.ids));
+  LINNET_TRY(CheckRoom(impl_->cache, prompt.ids.size()));
+  LINNET_TRY(CheckMedia(*impl_, prompt));
+  return WithinMemory(kPrompt, kLess, [&] { return impl_->FeedPrompt(prompt, hooks); });
+}
+
+Status Session::Feed(std::span<const int32_t> ids, const FeedHooks& hooks) {
+  LINNET_TRY(CheckIds(impl_->engine.config, ids));
+  LINNET_TRY(CheckRoom(impl_->cache, ids.size()));
+  return WithinMemory(kPrompt, kLess, [&] { return impl_->FeedIds(ids, hooks); });
 }
 
 std::span<const float> Session::logits() const { return impl_->logits; }
 int64_t Session::length() const { return impl_->cache.length(); }
 int64_t Session::context() const { return impl_->cache.context(); }
 uint64_t Session::cache_bytes() const { return impl_->cache.bytes(); }
-Status Session::Truncate(int64_t length) { return impl_->cache.Truncate(length); }
+
+Status Session::Truncate(int64_t length) {
+  LINNET_TRY(impl_->cache.Truncate(length));
+  impl_->logits = {};
+  return {};
+}
 
 }  // namespace linnet

@@ -4,78 +4,44 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <random>
 #include <vector>
 
 #include "base/allocation_counter.h"
+#include "model/embedders.h"
 #include "runtime/engine_impl.h"
+#include "runtime/session_testing.h"
 
 namespace linnet {
 namespace {
 
-const std::string kTarget = std::string(LINNET_SOURCE_DIR) + "/tests/data/golden/model/target";
-
-std::unique_ptr<Engine> Load(int threads, const std::string& model = kTarget) {
-  LoadOptions options;
-  options.model = model;
-  options.threads = threads;
-  auto engine = LoadEngine(options, false);
-  EXPECT_TRUE(engine.has_value()) << (engine ? "" : engine.error().Message());
-  return std::move(*engine);
-}
-
-std::vector<int32_t> RandomIds(size_t n, uint32_t seed = 1) {
-  std::mt19937 rng(seed);
-  std::vector<int32_t> ids(n);
-  for (int32_t& id : ids) id = static_cast<int32_t>(3 + rng() % 170);
-  return ids;
-}
+using testing::AddIds;
+using testing::AddPicture;
+using testing::kTarget;
+using testing::Load;
+using testing::Logits;
+using testing::Open;
+using testing::RandomIds;
 
 // Text, a picture, a clip, text.
 Prompt MixedPrompt(const ModelConfig& config, size_t text = 9, int32_t columns = 5, int32_t lines = 3) {
-  std::mt19937 rng(4);
   Prompt prompt;
-  const auto add = [&](int32_t id, TokenType type, size_t n) {
-    prompt.ids.insert(prompt.ids.end(), n, id);
-    prompt.types.insert(prompt.types.end(), n, type);
-  };
-  for (const int32_t id : RandomIds(text)) add(id, TokenType::kText, 1);
-  const int32_t cells = columns * lines;
-  ImageInput image{cells, std::vector<float>(static_cast<size_t>(cells * config.vision.patch_values())), {}};
-  for (float& value : image.patches) value = static_cast<float>(rng() % 256) / 255.0f;
-  for (int32_t i = 0; i < cells; ++i)
-    image.positions.insert(image.positions.end(), {i % columns, i / columns});
-  add(config.tokens.begin_image, TokenType::kText, 1);
-  add(config.tokens.image, TokenType::kImage, static_cast<size_t>(cells));
-  add(config.tokens.end_image, TokenType::kText, 1);
-  prompt.images.push_back(std::move(image));
+  AddIds(prompt, RandomIds(text));
+  AddPicture(prompt, config, columns, lines, 4);
+  std::mt19937 rng(5);
   AudioInput clip;
   for (int i = 0; i < 130; ++i) clip.samples.push_back(static_cast<float>(rng() % 1000) / 500.0f - 1.0f);
-  add(config.tokens.begin_audio, TokenType::kText, 1);
-  add(config.tokens.audio, TokenType::kAudio, 7);
-  add(config.tokens.end_audio, TokenType::kText, 1);
+  AddIds(prompt, {{config.tokens.begin_audio}});
+  AddIds(prompt, std::vector<int32_t>(7, config.tokens.audio), TokenType::kAudio);
+  AddIds(prompt, {{config.tokens.end_audio}});
   prompt.clips.push_back(std::move(clip));
-  for (const int32_t id : RandomIds(40, 2)) add(id, TokenType::kText, 1);
+  AddIds(prompt, RandomIds(40, 2));
   return prompt;
 }
 
-std::unique_ptr<Session> Open(Engine& engine, int64_t rows, KvType kv = KvType::kF32) {
-  SessionOptions options;
-  options.context = 400;
-  options.rows_per_call = rows;
-  options.kv = kv;
-  auto session = engine.NewSession(options);
-  EXPECT_TRUE(session.has_value());
-  return std::move(*session);
-}
-
-std::vector<float> Logits(const Session& session) {
-  return {session.logits().begin(), session.logits().end()};
-}
-
-class KvTypes : public testing::TestWithParam<KvType> {};
+class KvTypes : public ::testing::TestWithParam<KvType> {};
 
 TEST_P(KvTypes, LogitsDoNotDependOnChunksOrThreads) {
   const std::vector<int32_t> ids = RandomIds(150);
@@ -128,48 +94,140 @@ TEST_P(KvTypes, RollingBackAndGoingOnGivesTheSameBits) {
   EXPECT_EQ(Logits(*session), expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, KvTypes, testing::Values(KvType::kF32, KvType::kBf16, KvType::kInt8));
+INSTANTIATE_TEST_SUITE_P(All, KvTypes, ::testing::Values(KvType::kF32, KvType::kBf16, KvType::kInt8));
 
-TEST(Session, SequencesOfOneBatchGetTheBitsOfSingles) {
+// Rows of one sequence in a call of many, and where they begin in it.
+struct Part {
+  Prompt prompt;  // what the call appends; its media are one picture at most
+  size_t held;    // tokens that the session held before
+};
+
+// A decode step, drafts, a prompt piece, a picture among text: in one call, and each sequence by itself, row
+// by row where its rows belong to no picture.
+TEST_P(KvTypes, SequencesOfOneCallGetTheBitsOfSingles) {
   const std::unique_ptr<Engine> engine = Load(2);
   Engine::Impl& e = engine->impl();
-  std::vector<std::unique_ptr<Session>> together, alone;
-  std::vector<int32_t> next;
-  for (uint32_t i = 0; i < 5; ++i) {
-    for (auto* sessions : {&together, &alone}) {
-      sessions->push_back(Open(*engine, 64));
-      ASSERT_TRUE(sessions->back()->Feed(RandomIds(5 + 11 * i, i)));
-    }
-    next.push_back(static_cast<int32_t>(10 + i));
-  }
+  std::vector<Part> parts(5);
+  AddIds(parts[0].prompt, RandomIds(1, 21));
+  AddIds(parts[1].prompt, RandomIds(5, 22));
+  AddIds(parts[2].prompt, RandomIds(150, 23));
+  AddIds(parts[3].prompt, RandomIds(3, 24));
+  AddPicture(parts[3].prompt, e.config, 5, 3, 9);
+  AddIds(parts[4].prompt, RandomIds(9, 25));
+  std::vector<std::unique_ptr<Session>> together;
+  std::vector<std::vector<KeyRange>> blocks(parts.size());
   std::vector<Sequence> sequences;
-  std::vector<int64_t> rows;
-  for (size_t i = 0; i < together.size(); ++i) {
-    sequences.push_back({&together[i]->impl().cache, 1, {}});
-    rows.push_back(static_cast<int64_t>(i));
+  std::vector<int32_t> ids;
+  std::vector<int64_t> logit_rows;
+  std::vector<float> soft;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    parts[i].held = 5 + 31 * i;
+    together.push_back(Open(*engine, 200, GetParam()));
+    ASSERT_TRUE(together[i]->Feed(RandomIds(parts[i].held, static_cast<uint32_t>(i))));
+    const Prompt& prompt = parts[i].prompt;
+    const auto first = std::ranges::find(prompt.types, TokenType::kImage) - prompt.types.begin();
+    const auto cells = std::ranges::count(prompt.types, TokenType::kImage);
+    for (size_t t = 0; t < prompt.ids.size(); ++t) {
+      const bool picture = prompt.types[t] == TokenType::kImage;
+      const int64_t begin = static_cast<int64_t>(parts[i].held) + first;
+      blocks[i].push_back(picture ? KeyRange{begin, begin + cells - 1} : KeyRange{0, -1});
+      logit_rows.push_back(static_cast<int64_t>(ids.size()));
+      ids.push_back(picture ? -1 : prompt.ids[t]);
+    }
+    for (const ImageInput& image : prompt.images) {
+      soft.resize(static_cast<size_t>(image.rows * e.config.hidden_size));
+      EmbedImage(
+          e.context, e.config.vision, e.weights.vision,
+          MakeRows(const_cast<float*>(image.patches.data()), image.rows, e.config.vision.patch_values()),
+          image.positions, MakeRows(soft.data(), image.rows, e.config.hidden_size));
+    }
+    sequences.push_back({&together[i]->impl().cache, static_cast<int64_t>(prompt.ids.size()), blocks[i]});
   }
-  e.decoder->Reserve(64, 5);
-  const DecoderOutput output = e.decoder->Forward({next, {}, sequences, rows, MaskRule::kA});
-  std::vector<float> batched(output.logits.data, output.logits.data + 5 * output.logits.width);
-  for (size_t i = 0; i < alone.size(); ++i) {
-    ASSERT_TRUE(alone[i]->Feed(std::span<const int32_t>(&next[i], 1)));
-    const std::vector<float> single = Logits(*alone[i]);
-    for (size_t v = 0; v < single.size(); ++v) {
-      const float expected = std::isfinite(single[v]) ? single[v] : batched[i * single.size() + v];
-      ASSERT_EQ(batched[i * single.size() + v], expected) << i << " " << v;
+  DecoderOutput output;
+  output.Reserve(e.config, static_cast<int64_t>(ids.size()));
+  e.decoder->Reserve(static_cast<int64_t>(ids.size()));
+  const Rows soft_rows = MakeRows(soft.data(), 15, e.config.hidden_size);
+  ASSERT_TRUE(e.decoder->Forward({ids, soft_rows, sequences, logit_rows}, output));
+
+  // By themselves: another engine, one thread, token by token where no picture holds rows together.
+  const std::unique_ptr<Engine> other = Load(1);
+  int64_t row = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const std::unique_ptr<Session> alone = Open(*other, 200, GetParam());
+    ASSERT_TRUE(alone->Feed(RandomIds(parts[i].held, static_cast<uint32_t>(i))));
+    const Prompt& prompt = parts[i].prompt;
+    const bool whole = !prompt.images.empty();
+    if (whole) {
+      ASSERT_TRUE(alone->Feed(prompt));
+    }
+    for (size_t t = 0; t < prompt.ids.size(); ++t, ++row) {
+      if (!whole) {
+        ASSERT_TRUE(alone->Feed(std::span(prompt.ids).subspan(t, 1)));
+      }
+      if (whole && t + 1 < prompt.ids.size()) continue;
+      std::vector<float> expected = Logits(*alone);
+      std::vector<float> found(output.logits.row(row), output.logits.row(row) + output.logits.width);
+      SuppressTokens(e.config, found);
+      ASSERT_EQ(std::ranges::count_if(expected, [](float v) { return std::isfinite(v); }),
+                static_cast<int64_t>(expected.size() - e.config.tokens.suppressed.size()));
+      ASSERT_EQ(found, expected) << "sequence " << i << ", row " << t;
     }
   }
 }
 
-TEST(Session, ADecodeStepAllocatesNothing) {
-  const std::unique_ptr<Engine> engine = Load(2);
-  const std::unique_ptr<Session> session = Open(*engine, 64);
-  ASSERT_TRUE(session->Feed(RandomIds(80)));
-  const int32_t id = 11;
-  ASSERT_TRUE(session->Feed(std::span<const int32_t>(&id, 1)));
+TEST(Session, ResultsBelongToTheirSession) {
+  const std::unique_ptr<Engine> engine = Load(2), lone = Load(2);
+  const std::unique_ptr<Session> a = Open(*engine, 16), expected = Open(*lone, 16);
+  EXPECT_TRUE(a->logits().empty());
+  ASSERT_TRUE(a->Feed(RandomIds(40, 1)));
+  ASSERT_TRUE(expected->Feed(RandomIds(40, 1)));
+  const std::span<const float> before = a->logits();
+  const std::unique_ptr<Session> b = Open(*engine, 300);  // makes the workspace grow
+  ASSERT_TRUE(b->Feed(RandomIds(70, 2)));
+  ASSERT_TRUE(b->Feed(MixedPrompt(engine->config())));
+  EXPECT_EQ(a->logits().data(), before.data());
+  EXPECT_EQ(Logits(*a), Logits(*expected));
+  EXPECT_NE(Logits(*a), Logits(*b));
+  for (uint32_t i = 0; i < 20; ++i) {  // in turns
+    ASSERT_TRUE(a->Feed(RandomIds(1 + i % 3, i)));
+    ASSERT_TRUE(b->Feed(RandomIds(2, 100 + i)));
+    ASSERT_TRUE(expected->Feed(RandomIds(1 + i % 3, i)));
+    EXPECT_EQ(Logits(*a), Logits(*expected)) << i;
+  }
+  ASSERT_TRUE(a->Truncate(a->length() - 1));
+  EXPECT_TRUE(a->logits().empty());
+}
+
+TEST_P(KvTypes, ADecodeStepAllocatesNothing) {
+  for (const int threads : {1, 2}) {
+    const std::unique_ptr<Engine> engine = Load(threads);
+    const std::unique_ptr<Session> session = Open(*engine, 64, GetParam());
+    ASSERT_TRUE(session->Feed(RandomIds(80)));
+    const int32_t id = 11;
+    ASSERT_TRUE(session->Feed(std::span<const int32_t>(&id, 1)));
+    const int64_t before = AllocationCount();
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(session->Feed(std::span<const int32_t>(&id, 1)));
+    EXPECT_EQ(AllocationCount(), before);
+  }
+}
+
+// What the test before would miss if it counted less.
+TEST(AllocationCounter, SeesMappingsAndWorkers) {
   const int64_t before = AllocationCount();
-  for (int i = 0; i < 100; ++i) ASSERT_TRUE(session->Feed(std::span<const int32_t>(&id, 1)));
-  EXPECT_EQ(AllocationCount(), before);
+  {
+    const AlignedBuffer<float> small(100);
+  }
+  EXPECT_EQ(AllocationCount(), before + 1);
+  {
+    const AlignedBuffer<float> large(1 << 20);
+  }
+  EXPECT_EQ(AllocationCount(), before + 2);
+  ThreadPool pool(2);
+  const int64_t started = AllocationCount();
+  pool.Run([](int thread) {
+    if (thread == 1) const AlignedBuffer<float> buffer(1);
+  });
+  EXPECT_EQ(AllocationCount(), started + 1);
 }
 
 TEST(Session, ErrorsLeaveItAsItWas) {

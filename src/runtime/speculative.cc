@@ -38,7 +38,7 @@ Speculator::Speculator(Session& session, Sampler& sampler, int32_t draft)
       lookup_(draft == 0 ? 0 : session_.cache.context() + 1) {
   LINNET_CHECK(draft >= -1 && draft <= kMaxDrafts);
   ids_.reserve(kMaxDrafts + 1);
-  if (draft != 0) session_.engine.decoder->Reserve(session_.cache.rows_per_call(), kMaxDrafts + 1);
+  if (draft != 0) session_.output.Reserve(session_.engine.config, kMaxDrafts + 1);
 }
 
 void Speculator::Begin(std::span<const int32_t> earlier, std::span<const int32_t> prompt) {
@@ -77,6 +77,7 @@ Status Speculator::Feed(int32_t id) {
 Status Speculator::Finish() {
   CloseRound(false);
   const int64_t length = this->length();
+  session_.logits = logits();
   ids_.clear();
   if (session_.cache.length() == length) return {};
   return session_.cache.Truncate(length);
@@ -153,8 +154,9 @@ Status Speculator::RunTarget() {
   row_ = output_row_ = 0;
   const bool all_logits = session_.all_logits;
   session_.all_logits = true;
-  session_.Forward(ids_, {}, {});
+  const Status done = session_.Forward({ids_, {}, {}});
   session_.all_logits = all_logits;
+  LINNET_TRY(done);
   const double seconds = SecondsSince(begin);
   round_seconds_ += seconds;
   stats_.verify_seconds += seconds;

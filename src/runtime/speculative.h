@@ -47,8 +47,8 @@ class Speculator {
   using Edit = std::function<void(std::span<int32_t> drafts, int64_t position)>;
 
   // `draft` as in GenerateOptions. Reserves memory, so it must be made before the prompt is fed. The
-  // arguments must outlive it, and nothing else may use the engine between Begin() and Finish(): the rows
-  // that were computed ahead live in its workspace.
+  // arguments must outlive it, and nothing else may use the session between Begin() and Finish(): it holds
+  // rows that were computed ahead.
   Speculator(Session& session, Sampler& sampler, int32_t draft);
 
   // After the prompt has been fed: the tokens that the session held before, and the prompt.

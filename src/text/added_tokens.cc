@@ -27,12 +27,14 @@ uint32_t AddedTokenMatcher::Child(uint32_t node, char c) const {
   return 0;
 }
 
-AddedTokenMatcher::Match AddedTokenMatcher::Next(std::string_view text, size_t from) const {
+AddedTokenMatcher::Match AddedTokenMatcher::Next(std::string_view text, size_t from, bool trusted) const {
   for (size_t begin = from; begin < text.size(); ++begin) {
     uint32_t node = first_[static_cast<uint8_t>(text[begin])];
     Match best;
     for (size_t end = begin + 1; node != 0; ++end) {
-      if (nodes_[node].token >= 0) best = {begin, end, &tokens_[static_cast<size_t>(nodes_[node].token)]};
+      const int32_t index = nodes_[node].token;
+      const AddedToken* token = index < 0 ? nullptr : &tokens_[static_cast<size_t>(index)];
+      if (token != nullptr && (trusted || !token->trusted_only)) best = {begin, end, token};
       node = end < text.size() ? Child(node, text[end]) : 0;
     }
     if (best.token != nullptr) return best;

@@ -31,8 +31,9 @@ class AddedTokenMatcher {
     size_t begin = 0, end = 0;  // end == begin: none
     const AddedToken* token = nullptr;
   };
-  // The first match that begins at or after `from`.
-  Match Next(std::string_view text, size_t from) const;
+  // The first match that begins at or after `from`; without `trusted`, of tokens that untrusted text may
+  // give.
+  Match Next(std::string_view text, size_t from, bool trusted = true) const;
 
   bool empty() const { return tokens_.empty(); }
 

@@ -75,6 +75,52 @@ class BpeTokenizer final : public Tokenizer {
     return EncodeText(text, false);
   }
 
+  std::vector<int32_t> EncodeSegments(std::span<const Segment> segments) const override {
+    std::vector<int32_t> ids;
+    std::string ordinary;  // the open run: tokens reach across the borders of segments
+    bool strip_next = false;
+    const auto flush = [&] {
+      const std::vector<int32_t> run = EncodeOrdinary(ordinary);
+      ids.insert(ids.end(), run.begin(), run.end());
+      ordinary.clear();
+    };
+    for (const Segment& segment : segments) {
+      const std::string_view spelling =
+          segment.kind == Segment::Kind::kMarker ? segment.text : PlaceSpelling(segment.kind);
+      const AddedToken* marker = spelling.empty() ? nullptr : Marker(spelling);
+      if (marker == nullptr && segment.kind != Segment::Kind::kTokens) {
+        const std::string_view text = spelling.empty() ? std::string_view(segment.text) : spelling;
+        ordinary += text.substr(strip_next ? WhiteSpaceAfter(text, 0) : 0);
+        strip_next = strip_next && ordinary.empty();
+        continue;
+      }
+      if (marker != nullptr && marker->strip_left) {
+        ordinary.resize(WhiteSpaceBefore(ordinary, 0, ordinary.size()));
+      }
+      flush();
+      ids.insert(ids.end(), segment.ids.begin(), segment.ids.end());
+      if (marker != nullptr) ids.push_back(marker->id);
+      strip_next = marker != nullptr && marker->strip_right;
+    }
+    flush();
+    return ids;
+  }
+
+  MarkedText ReadMarkers(std::string_view text) const override {
+    MarkedText marked;
+    size_t start = 0;
+    for (size_t from = 0;;) {
+      const AddedTokenMatcher::Match match = raw_.Next(text, from);
+      if (match.token == nullptr) break;
+      from = match.end;
+      if (!match.token->trusted_only) continue;
+      marked.Text(text.substr(start, match.begin - start)).Marker(match.token->content);
+      start = match.end;
+    }
+    marked.Text(text.substr(start));
+    return marked;
+  }
+
   std::string Decode(const std::vector<int32_t>& ids, bool skip_special) const override {
     StreamDecoder decoder(*this, skip_special);
     std::string text;
@@ -94,6 +140,13 @@ class BpeTokenizer final : public Tokenizer {
   }
 
  private:
+  // The special token of this name, or nullptr.
+  const AddedToken* Marker(std::string_view name) const {
+    const AddedTokenMatcher::Match match = raw_.Next(name, 0);
+    const bool whole = match.token != nullptr && match.begin == 0 && match.end == name.size();
+    return whole && match.token->trusted_only ? match.token : nullptr;
+  }
+
   std::vector<int32_t> EncodeText(std::string_view text, bool specials) const {
     std::vector<int32_t> ids;
     const auto bpe = [&](std::string_view piece) { bpe_.Encode(piece, ids); };
@@ -114,10 +167,8 @@ class BpeTokenizer final : public Tokenizer {
                   std::vector<int32_t>& ids, const Ordinary& ordinary) {
     size_t start = 0;  // of what is not yet encoded
     for (size_t from = 0;;) {
-      const AddedTokenMatcher::Match match = matcher.Next(text, from);
+      const AddedTokenMatcher::Match match = matcher.Next(text, from, specials);
       if (match.token == nullptr) break;
-      from = match.end;
-      if (match.token->trusted_only && !specials) continue;
       const size_t begin = match.token->strip_left ? WhiteSpaceBefore(text, start, match.begin) : match.begin;
       if (begin > start) ordinary(text.substr(start, begin - start));
       ids.push_back(match.token->id);

@@ -47,12 +47,11 @@ Result<std::vector<const Json*>> List(const Json& object, const char* name, cons
   return items;
 }
 
-// What a media part leaves in the text; empty for other types.
-std::string_view Placeholder(std::string_view type) {
-  if (type == "image" || type == "image_url") return "<|image|>";
-  if (type == "audio" || type == "input_audio") return "<|audio|>";
-  if (type == "video") return "<|video|>";
-  return {};
+// Puts a media part's place into the text; nothing for other types.
+void AddPlace(std::string_view type, MarkedText& text) {
+  if (type == "image" || type == "image_url") text.Medium(Segment::Kind::kImage);
+  if (type == "audio" || type == "input_audio") text.Medium(Segment::Kind::kAudio);
+  if (type == "video") text.Medium(Segment::Kind::kVideo);
 }
 
 struct Part {
@@ -85,6 +84,7 @@ bool IsSystem(std::string_view role) { return role == "system" || role == "devel
 // A message with its role read and its place for error messages.
 struct Message {
   const Json* json = nullptr;
+  size_t index = 0;
   std::string role, where;
 };
 
@@ -94,7 +94,7 @@ Result<std::vector<Message>> ReadMessages(const Json& messages) {
     return Wrong(fmt::format("messages are nested more than {} deep", kMaxToolDepth));
   std::vector<Message> read;
   for (size_t i = 0; i < messages.size(); ++i) {
-    Message message{.json = &messages[i], .where = fmt::format("messages[{}]", i)};
+    Message message{.json = &messages[i], .index = i, .where = fmt::format("messages[{}]", i)};
     const Json& role = Member(messages[i], "role");
     if (!role.is_string()) return Wrong(message.where + ".role is missing or not a string");
     message.role = role.get<std::string>();
@@ -103,19 +103,13 @@ Result<std::vector<Message>> ReadMessages(const Json& messages) {
   return read;
 }
 
-// Opens a model turn in Gemma 4's form.
-std::string_view GenerationHeader(const ChatOptions& options) {
-  const bool closed_thought = !options.enable_thinking && options.style == ChatStyle::kGemma4;
-  return closed_thought ? "<|turn>model\n<|channel>thought\n<channel|>" : "<|turn>model\n";
-}
-
 // Renders one conversation in Gemma 4's form.
 class Renderer {
  public:
   explicit Renderer(const ChatOptions& options) : options_(options) {}
 
-  Result<std::string> Render(std::vector<Message> messages, const Json& tools) {
-    out_ = "<bos>";
+  Result<RenderedChat> Render(std::vector<Message> messages, const Json& tools) {
+    out_.Marker("<bos>");
     LINNET_TRY(System(messages, tools));
     int last_user = -1;
     for (size_t i = 0; i < messages.size(); ++i) {
@@ -127,8 +121,8 @@ class Renderer {
       LINNET_TRY(Turn(messages, i, static_cast<int>(i) > last_user, previous));
       previous = messages[i].role;
     }
-    if (options_.add_generation_prompt) GenerationPrompt();
-    return std::move(out_);
+    if (options_.generation != ChatOptions::Generation::kNone) OpenAnswer();
+    return RenderedChat{std::move(out_), inside_thought_};
   }
 
  private:
@@ -139,26 +133,24 @@ class Renderer {
     if (!tools.is_null() && !tools.is_array()) return Wrong("tools is not a list");
     const bool has_message = !messages.empty() && IsSystem(messages[0].role);
     if (!options_.enable_thinking && tools.empty() && !has_message) return {};
-    out_ += "<|turn>system\n";
-    if (options_.enable_thinking) out_ += "<|think|>\n";
+    out_.Marker("<|turn>").Text("system\n");
+    if (options_.enable_thinking) out_.Marker("<|think|>").Text("\n");
     if (has_message) {
       LINNET_ASSIGN(const std::vector<Part> parts, Parts(*messages[0].json, messages[0].where));
       const bool list = Member(*messages[0].json, "content").is_array();
       for (const Part& part : parts) {
-        out_ += Strip(part.text);
-        if (list) out_ += ' ';  // as the reference does, after the last part too
+        out_.Text(Strip(part.text));
+        if (list) out_.Text(" ");  // as the reference does, after the last part too
       }
       messages.erase(messages.begin());
     }
     for (const Json& tool : tools) {
       if (DeeperThan(tool, kMaxToolDepth))
         return Wrong(fmt::format("a tool is nested more than {} deep", kMaxToolDepth));
-      LINNET_ASSIGN(const std::string declaration, RenderToolDeclaration(tool));
-      out_ += "<|tool>";
-      out_ += Strip(declaration);
-      out_ += "<tool|>";
+      LINNET_ASSIGN(const MarkedText declaration, RenderToolDeclaration(tool));
+      out_.Marker("<|tool>").Append(declaration).Marker("<tool|>");
     }
-    out_ += "<turn|>\n";
+    EndTurn();
     return {};
   }
 
@@ -168,18 +160,17 @@ class Renderer {
     const bool model = message.role == "assistant" || message.role == "model";
     LINNET_ASSIGN(const std::vector<const Json*> calls, List(*message.json, "tool_calls", message.where));
     last_kind_ = Kind::kNone;
+    turn_open_ = true;
     if (!(model && previous == "assistant")) {
-      out_ += fmt::format("<|turn>{}\n", model ? "model" : message.role);
+      out_.Marker("<|turn>").Text(model ? "model" : message.role).Text("\n");
     }
-    LINNET_TRY(Thought(message, after_last_user || (options_.preserve_thinking && !calls.empty())));
-    for (size_t i = 0; i < calls.size(); ++i) {
-      LINNET_TRY(Call(*calls[i], fmt::format("{}.tool_calls[{}]", message.where, i)));
-      last_kind_ = Kind::kToolCall;
-    }
+    const bool thought_wanted = after_last_user || (options_.preserve_thinking && !calls.empty());
+    if (thought_wanted) LINNET_TRY(Thought(message));
+    LINNET_TRY(Calls(message, calls));
     LINNET_ASSIGN(const bool answered, Responses(messages, index, calls));
     if (answered) last_kind_ = Kind::kToolResponse;
-    LINNET_ASSIGN(const std::string content, Content(message, model));
-    out_ += content;
+    LINNET_ASSIGN(const MarkedText content, Content(message, model));
+    out_.Append(content);
 
     std::string_view next;
     for (size_t i = index + 1; i < messages.size() && next.empty(); ++i) {
@@ -187,19 +178,54 @@ class Renderer {
     }
     const bool continues = model && next == "assistant" && (calls.empty() || answered);
     if (last_kind_ == Kind::kToolCall) {
-      out_ += "<|tool_response>";
-    } else if (!continues && !(answered && Strip(content).empty() && next.empty())) {
-      out_ += "<turn|>\n";
+      out_.Marker("<|tool_response>");
+    } else if (!continues && !(answered && IsBlank(content) && next.empty())) {
+      EndTurn();
     }
     return {};
   }
 
-  Status Thought(const Message& message, bool wanted) {
+  void EndTurn() {
+    out_.Marker("<turn|>").Text("\n");
+    turn_open_ = false;
+  }
+
+  static bool IsBlank(const MarkedText& content) {
+    return std::ranges::all_of(content.segments(), [](const Segment& segment) {
+      return segment.kind == Segment::Kind::kText && Strip(segment.text).empty();
+    });
+  }
+
+  const WrittenTurn& Written(const Message& message) const {
+    static const WrittenTurn kNothing;
+    return message.index < options_.written.size() ? options_.written[message.index] : kNothing;
+  }
+
+  Status Thought(const Message& message) {
+    if (const std::vector<int32_t>& own = Written(message).thought; !own.empty()) {
+      out_.Marker(kChannelOpen).Tokens(own).Marker(kChannelClose);
+      return {};
+    }
     LINNET_ASSIGN(std::string thought, Text(*message.json, "reasoning", message.where));
     if (thought.empty()) {
       LINNET_ASSIGN(thought, Text(*message.json, "reasoning_content", message.where));
     }
-    if (wanted && !thought.empty()) out_ += fmt::format("<|channel>thought\n{}\n<channel|>", thought);
+    if (!thought.empty()) {
+      out_.Marker(kChannelOpen).Text("thought\n").Text(thought).Text("\n").Marker(kChannelClose);
+    }
+    return {};
+  }
+
+  Status Calls(const Message& message, const std::vector<const Json*>& calls) {
+    if (calls.empty()) return {};
+    last_kind_ = Kind::kToolCall;
+    if (const std::vector<int32_t>& own = Written(message).calls; !own.empty()) {
+      out_.Tokens(own);
+      return {};
+    }
+    for (size_t i = 0; i < calls.size(); ++i) {
+      LINNET_TRY(Call(*calls[i], fmt::format("{}.tool_calls[{}]", message.where, i)));
+    }
     return {};
   }
 
@@ -208,28 +234,32 @@ class Renderer {
     const Json& name = Member(function, "name");
     if (!name.is_string()) return Wrong(where + ".function.name is missing or not a string");
     const Json& arguments = Member(function, "arguments");
+    Json parsed;
     if (arguments.is_string()) {
       // OpenAI clients send JSON text.
       const std::string_view text = Strip(arguments.get_ref<const std::string&>());
-      Json parsed = text.empty() ? Json::object() : Json::parse(text, nullptr, false);
+      parsed = text.empty() ? Json::object() : Json::parse(text, nullptr, false);
       if (!parsed.is_object() || DeeperThan(parsed, kMaxToolDepth)) {
         return Wrong(where + ".function.arguments is not the JSON text of an object",
                      "send a JSON object, or its text as a string");
       }
-      out_ += fmt::format("<|tool_call>{}<tool_call|>", RenderToolCall(name.get<std::string>(), parsed));
-      return {};
-    }
-    if (!arguments.is_null() && !arguments.is_object())
+    } else if (!arguments.is_null() && !arguments.is_object()) {
       return Wrong(where + ".function.arguments is not an object");
-    out_ += fmt::format("<|tool_call>{}<tool_call|>", RenderToolCall(name.get<std::string>(), arguments));
+    }
+    out_.Marker("<|tool_call>")
+        .Append(RenderToolCall(name.get<std::string>(), parsed.is_null() ? arguments : parsed))
+        .Marker("<tool_call|>");
     return {};
   }
 
   void Response(std::string_view name, const Json& response) {
-    const std::string value = response.is_object() ? RenderToolValue(response, false)
-                                                   : "{value:" + RenderToolValue(response, false) + "}";
-    out_ +=
-        fmt::format("<|tool_response>response:{}{}<tool_response|>", name.empty() ? "unknown" : name, value);
+    out_.Marker("<|tool_response>").Text("response:").Text(name.empty() ? "unknown" : name);
+    if (response.is_object()) {
+      out_.Append(RenderToolValue(response, false));
+    } else {
+      out_.Text("{value:").Append(RenderToolValue(response, false)).Text("}");
+    }
+    out_.Marker("<tool_response|>");
   }
 
   // The results that belong to a message: its own `tool_responses`, else the tool messages that follow its
@@ -268,53 +298,66 @@ class Renderer {
       return {};
     }
     LINNET_ASSIGN(const std::vector<Part> parts, Parts(*message.json, message.where));
-    std::string text, media;
+    std::string text;
+    MarkedText media;
     for (const Part& part : parts) {
       if (part.type == "text") text += part.text;
-      media += Placeholder(part.type);
+      AddPlace(part.type, media);
     }
     Response(name, text);
-    out_ += media;
+    out_.Append(media);
     return {};
   }
 
-  Result<std::string> Content(const Message& message, bool model) {
+  Result<MarkedText> Content(const Message& message, bool model) {
+    MarkedText content;
+    if (const std::vector<int32_t>& own = Written(message).text; !own.empty()) {
+      return std::move(content.Tokens(own));
+    }
     LINNET_ASSIGN(const std::vector<Part> parts, Parts(*message.json, message.where));
-    std::string content;
     for (const Part& part : parts) {
       if (part.type == "text") {
-        content += model ? StripThinking(part.text) : std::string(Strip(part.text));
+        content.Text(model ? StripThinking(part.text) : std::string(Strip(part.text)));
       } else {
-        content += Placeholder(part.type);
+        AddPlace(part.type, content);
       }
     }
     return content;
   }
 
-  void GenerationPrompt() {
+  // The reference opens no turn after a model turn that ends in text after the results of its calls, and a
+  // thought outside of any turn there.
+  void OpenAnswer() {
     if (last_kind_ == Kind::kToolCall) return;
-    if (last_kind_ == Kind::kToolResponse) {
-      if (options_.enable_thinking) out_ += "<|channel>thought\n";
+    const bool always = options_.generation == ChatOptions::Generation::kAlways;
+    if (last_kind_ == Kind::kToolResponse && !(always && !turn_open_)) {
+      inside_thought_ = options_.enable_thinking;
+      if (inside_thought_) out_.Marker(kChannelOpen).Text("thought\n");
       return;
     }
-    out_ += "<|turn>model\n";
+    out_.Marker("<|turn>").Text("model\n");
     if (!options_.enable_thinking && options_.style == ChatStyle::kGemma4)
-      out_ += "<|channel>thought\n<channel|>";
+      out_.Marker(kChannelOpen).Text("thought\n").Marker(kChannelClose);
   }
 
   const ChatOptions& options_;
-  std::string out_;
+  MarkedText out_;
   Kind last_kind_ = Kind::kNone;  // what the last message ended with
+  bool turn_open_ = false;
+  bool inside_thought_ = false;
 };
 
 // Gemma 3 knows user and model turns only; a system text opens the first user turn.
-Result<std::string> RenderGemma3(const std::vector<Message>& messages, const Json& tools,
-                                 const ChatOptions& options) {
+Result<RenderedChat> RenderGemma3(const std::vector<Message>& messages, const Json& tools,
+                                  const ChatOptions& options) {
   if (!tools.empty())
     return Fail(ErrorCode::kUnsupported, "this model does not know tools", "leave them out");
   if (options.enable_thinking)
     return Fail(ErrorCode::kUnsupported, "this model does not think", "switch thinking off");
-  std::string out = "<bos>", prefix;
+  static const std::vector<int32_t> kNoTokens;
+  MarkedText out;
+  out.Marker("<bos>");
+  std::string prefix;
   bool user_next = true;
   for (const Message& message : messages) {
     LINNET_ASSIGN(const std::vector<Part> parts, Parts(*message.json, message.where));
@@ -339,12 +382,15 @@ Result<std::string> RenderGemma3(const std::vector<Message>& messages, const Jso
                       message.where, message.role),
           "join neighbouring messages of one role");
     }
-    out += fmt::format("<start_of_turn>{}\n{}{}<end_of_turn>\n", user ? "user" : "model",
-                       std::exchange(prefix, {}), text);
+    out.Marker("<start_of_turn>").Text(user ? "user\n" : "model\n").Text(std::exchange(prefix, {}));
+    const std::vector<int32_t>& own =
+        message.index < options.written.size() ? options.written[message.index].text : kNoTokens;
+    own.empty() ? out.Text(text) : out.Tokens(own);
+    out.Marker("<end_of_turn>").Text("\n");
     user_next = !user_next;
   }
-  if (options.add_generation_prompt) out += "<start_of_turn>model\n";
-  return out;
+  if (options.generation != ChatOptions::Generation::kNone) out.Marker("<start_of_turn>").Text("model\n");
+  return RenderedChat{std::move(out), false};
 }
 
 }  // namespace
@@ -360,20 +406,10 @@ std::string StripThinking(std::string_view text) {
   return std::string(Strip(kept));
 }
 
-Result<std::string> RenderChat(const Json& messages, const Json& tools, const ChatOptions& options) {
+Result<RenderedChat> RenderChat(const Json& messages, const Json& tools, const ChatOptions& options) {
   LINNET_ASSIGN(std::vector<Message> read, ReadMessages(messages));
   if (options.style == ChatStyle::kGemma3) return RenderGemma3(read, tools, options);
   return Renderer(options).Render(std::move(read), tools);
-}
-
-Result<std::string> RenderPrompt(const Json& messages, const Json& tools, ChatOptions options) {
-  options.add_generation_prompt = true;
-  LINNET_ASSIGN(std::string text, RenderChat(messages, tools, options));
-  // After such a turn the reference opens a thought outside of any turn.
-  constexpr std::string_view kOpenThought = "<|channel>thought\n";
-  if (text.ends_with("<turn|>\n<|channel>thought\n")) text.resize(text.size() - kOpenThought.size());
-  if (text.ends_with("<turn|>\n")) text += GenerationHeader(options);
-  return text;
 }
 
 }  // namespace linnet

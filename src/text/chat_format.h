@@ -2,12 +2,16 @@
 // 3's turns.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
 #include "linnet/error.h"
+#include "text/marked_text.h"
 
 namespace linnet {
 
@@ -17,28 +21,41 @@ enum class ChatStyle {
   kGemma3,         // <start_of_turn>, no tools, no thinking, no media
 };
 
-struct ChatOptions {
-  ChatStyle style = ChatStyle::kGemma4;
-  bool add_generation_prompt = false;
-  bool enable_thinking = false;
-  bool preserve_thinking = false;  // keep the thoughts of earlier turns that called tools
+// The tokens of a turn that a model wrote itself. A part that is not empty stands for that of the message, so
+// that history reads as it was written.
+struct WrittenTurn {
+  std::vector<int32_t> thought;  // between the markers of its channel, with the channel's name
+  std::vector<int32_t> calls;    // all of them, with their markers
+  std::vector<int32_t> text;
 };
 
-// The rendered prompt, with its `<bos>`. `messages` is a list of OpenAI-shaped messages: `role` (system,
-// developer, user, assistant, tool or any other name), `content` (text, a list of parts, or null), and where
-// they apply `reasoning` or `reasoning_content`, `tool_calls`, `tool_call_id`, `name`, `tool_responses`. A
-// call's arguments may be a map or its JSON text. `tools`: a list of OpenAI-shaped tools, or null.
-//
-// Nothing is escaped: special-token strings inside a message become special tokens when the result is
-// encoded. kInvalidArgument names the message and the field; kUnsupported: the style cannot express it.
-Result<std::string> RenderChat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
-                               const ChatOptions& options);
+struct ChatOptions {
+  enum class Generation {
+    kNone,
+    kReference,  // opens the answer as the reference does
+    kAlways,  // the same, and also where the reference opens no turn: after text behind the results of calls
+  };
+  ChatStyle style = ChatStyle::kGemma4;
+  Generation generation = Generation::kNone;
+  bool enable_thinking = false;
+  bool preserve_thinking = false;        // keep the thoughts of earlier turns that called tools
+  std::span<const WrittenTurn> written;  // by message; shorter than the messages or empty
+};
 
-// The same, always ready for an answer. The reference writes no header after a model turn that ends in text
-// after the results of its calls; here a new model turn is opened then too. `add_generation_prompt` is taken
-// as set.
-Result<std::string> RenderPrompt(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
-                                 ChatOptions options);
+struct RenderedChat {
+  MarkedText text;              // with its `<bos>`
+  bool inside_thought = false;  // the answer begins in a thought that the text has opened
+};
+
+// `messages` is a list of OpenAI-shaped messages: `role` (system, developer, user, assistant, tool or any
+// other name), `content` (text, a list of parts, or null), and where they apply `reasoning` or
+// `reasoning_content`, `tool_calls`, `tool_call_id`, `name`, `tool_responses`. A call's arguments may be a
+// map or its JSON text. `tools`: a list of OpenAI-shaped tools, or null.
+//
+// Whatever the messages spell stays text. kInvalidArgument names the message and the field; kUnsupported: the
+// style cannot express it.
+Result<RenderedChat> RenderChat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
+                                const ChatOptions& options);
 
 // The text of a model turn without its thoughts, and without stray closing markers; stripped.
 std::string StripThinking(std::string_view text);

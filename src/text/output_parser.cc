@@ -211,7 +211,7 @@ std::string RenderOutput(const ParsedOutput& output) {
   for (const ToolCall& call : output.calls) {
     const auto arguments = nlohmann::ordered_json::parse(call.arguments, nullptr, false);
     if (DeeperThan(arguments, kMaxToolDepth)) continue;
-    text += fmt::format("<|tool_call>{}<tool_call|>", RenderToolCall(call.name, arguments));
+    text += fmt::format("<|tool_call>{}<tool_call|>", RenderToolCall(call.name, arguments).Spelled());
   }
   return text + output.text;
 }

@@ -23,6 +23,9 @@ struct OutputEvent {
   ToolCall call;     // of kToolCall: the whole call
 };
 
+// Where a model turn stands.
+enum class OutputSection { kText, kThought, kCall };
+
 // The markers of a model turn.
 enum class OutputMarker {
   kChannelOpen,    // <|channel>
@@ -48,6 +51,11 @@ class OutputGrammar {
   void Finish(std::vector<OutputEvent>& events);
 
   bool finished() const { return finished_; }
+  OutputSection section() const {
+    return state_ == State::kText   ? OutputSection::kText
+           : state_ == State::kCall ? OutputSection::kCall
+                                    : OutputSection::kThought;
+  }
 
  private:
   enum class State { kText, kChannelName, kThought, kCall };
@@ -74,6 +82,7 @@ class OutputParser {
   std::vector<OutputEvent> Push(int32_t id);
   std::vector<OutputEvent> Finish();
   bool finished() const { return grammar_.finished(); }
+  OutputSection section() const { return grammar_.section(); }
 
  private:
   OutputGrammar grammar_;

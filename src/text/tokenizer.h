@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "linnet/error.h"
+#include "text/marked_text.h"
 
 namespace linnet {
 
@@ -24,6 +26,11 @@ class Tokenizer {
   virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
   // Ids of untrusted text: special-token strings are ordinary characters.
   virtual std::vector<int32_t> EncodeOrdinary(std::string_view text) const = 0;
+  // Ids of a prompt in its parts: markers and places are their tokens (where the vocabulary has them), all
+  // else is ordinary.
+  virtual std::vector<int32_t> EncodeSegments(std::span<const Segment> segments) const = 0;
+  // A trusted text cut at the special tokens that it spells: EncodeSegments() of it is Encode().
+  virtual MarkedText ReadMarkers(std::string_view text) const = 0;
   // The whole text of a sequence; a byte run that is not valid UTF-8 gives U+FFFD per byte.
   virtual std::string Decode(const std::vector<int32_t>& ids, bool skip_special = false) const = 0;
 

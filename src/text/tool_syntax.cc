@@ -15,8 +15,15 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string Quote(std::string_view text) {
-  return std::string(kToolQuote) + std::string(text) + std::string(kToolQuote);
+MarkedText Plain(std::string_view text) { return std::move(MarkedText().Text(text)); }
+
+MarkedText Quote(std::string_view text) {
+  return std::move(MarkedText().Marker(kToolQuote).Text(text).Marker(kToolQuote));
+}
+
+// `before`, what stands inside, `after`.
+MarkedText Around(std::string_view before, const MarkedText& inside, std::string_view after) {
+  return std::move(MarkedText().Text(before).Append(inside).Text(after));
 }
 
 // The member, or nullptr where there is none or `object` is no map.
@@ -71,14 +78,16 @@ std::vector<std::pair<std::string, const Json*>> Sorted(const Json& map) {
 
 class Joined {
  public:
-  void Add(std::string_view part) {
-    if (!text_.empty()) text_ += ',';
-    text_ += part;
+  void Add(const MarkedText& part) {
+    if (!first_) text_.Text(",");
+    first_ = false;
+    text_.Append(part);
   }
-  const std::string& text() const { return text_; }
+  const MarkedText& text() const { return text_; }
 
  private:
-  std::string text_;
+  MarkedText text_;
+  bool first_ = true;
 };
 
 std::unexpected<Error> Wrong(const std::string& where, std::string_view problem) {
@@ -86,41 +95,41 @@ std::unexpected<Error> Wrong(const std::string& where, std::string_view problem)
               "give tools as {\"type\": \"function\", \"function\": {\"name\": …, \"parameters\": {…}}}");
 }
 
-Result<std::string> RenderRequired(const Json& required, const std::string& where) {
+Result<MarkedText> RenderRequired(const Json& required, const std::string& where) {
   if (!required.is_array()) return Wrong(where + ".required", "is not a list");
   Joined names;
   for (const Json& name : required) names.Add(Quote(PythonText(name)));
-  return "required:[" + names.text() + "]";
+  return Around("required:[", names.text(), "]");
 }
 
-Result<std::string> RenderProperties(const Json& properties, const std::string& where, bool skip_keywords);
+Result<MarkedText> RenderProperties(const Json& properties, const std::string& where, bool skip_keywords);
 
-Result<std::string> RenderItems(const Json& items, const std::string& where) {
+Result<MarkedText> RenderItems(const Json& items, const std::string& where) {
   Joined parts;
   for (const auto& [key, value] : Sorted(items)) {
     if (value->is_null()) continue;
     if (key == "properties") {
-      std::string inner;
+      MarkedText inner;
       if (value->is_object()) {
         LINNET_ASSIGN(inner, RenderProperties(*value, where + ".properties", false));
       }
-      parts.Add("properties:{" + inner + "}");
+      parts.Add(Around("properties:{", inner, "}"));
     } else if (key == "required") {
-      LINNET_ASSIGN(const std::string required, RenderRequired(*value, where));
+      LINNET_ASSIGN(const MarkedText required, RenderRequired(*value, where));
       parts.Add(required);
     } else if (key == "type" && value->is_array()) {
       Joined types;
       for (const Json& type : *value) types.Add(Quote(ToUpperAscii(PythonText(type))));
-      parts.Add("type:[" + types.text() + "]");
+      parts.Add(Around("type:[", types.text(), "]"));
     } else if (key == "type" && value->is_string()) {
-      parts.Add("type:" + Quote(ToUpperAscii(PythonText(*value))));
+      parts.Add(Around("type:", Quote(ToUpperAscii(PythonText(*value))), ""));
     } else if (key == "type") {
       return Wrong(where + ".type", "is neither a string nor a list");
     } else {
-      parts.Add(key + ":" + RenderToolValue(*value, true));
+      parts.Add(Around(key + ":", RenderToolValue(*value, true), ""));
     }
   }
-  return "items:{" + parts.text() + "}";
+  return Around("items:{", parts.text(), "}");
 }
 
 // What a property of type OBJECT adds.
@@ -128,71 +137,73 @@ Status AddObject(const Json& schema, const std::string& where, Joined& parts) {
   const Json* properties = Find(schema, "properties");
   const bool own = properties != nullptr && properties->is_object();
   // Without a map of properties the schema's own entries are taken for them.
-  LINNET_ASSIGN(const std::string inner,
+  LINNET_ASSIGN(const MarkedText inner,
                 RenderProperties(own ? *properties : schema, where + ".properties", !own));
-  parts.Add("properties:{" + inner + "}");
+  parts.Add(Around("properties:{", inner, "}"));
   if (const Json* required = Find(schema, "required"); Truthy(required)) {
-    LINNET_ASSIGN(const std::string names, RenderRequired(*required, where));
+    LINNET_ASSIGN(const MarkedText names, RenderRequired(*required, where));
     parts.Add(names);
   }
   return {};
 }
 
-Result<std::string> RenderProperty(const Json& schema, const std::string& where) {
+Result<MarkedText> RenderProperty(const Json& schema, const std::string& where) {
   Joined parts;
   if (const Json* description = Find(schema, "description"); Truthy(description)) {
-    parts.Add("description:" + Quote(PythonText(*description)));
+    parts.Add(Around("description:", Quote(PythonText(*description)), ""));
   }
   const std::string type = ToUpperAscii(TextOrEmpty(Find(schema, "type")));
   const Json* items = Find(schema, "items");
   if (const Json* values = Find(schema, "enum"); type == "STRING" && Truthy(values)) {
-    parts.Add("enum:" + RenderToolValue(*values, true));
+    parts.Add(Around("enum:", RenderToolValue(*values, true), ""));
   } else if (type == "ARRAY" && items != nullptr && items->is_object() && !items->empty()) {
-    LINNET_ASSIGN(const std::string rendered, RenderItems(*items, where + ".items"));
+    LINNET_ASSIGN(const MarkedText rendered, RenderItems(*items, where + ".items"));
     parts.Add(rendered);
   }
-  if (Truthy(Find(schema, "nullable"))) parts.Add("nullable:true");
+  if (Truthy(Find(schema, "nullable"))) parts.Add(Plain("nullable:true"));
   if (type == "OBJECT") LINNET_TRY(AddObject(schema, where, parts));
-  parts.Add("type:" + Quote(type));
+  parts.Add(Around("type:", Quote(type), ""));
   return parts.text();
 }
 
-Result<std::string> RenderProperties(const Json& properties, const std::string& where, bool skip_keywords) {
+Result<MarkedText> RenderProperties(const Json& properties, const std::string& where, bool skip_keywords) {
   constexpr std::string_view kKeywords[] = {"description", "type", "properties", "required", "nullable"};
   Joined parts;
   for (const auto& [key, schema] : Sorted(properties)) {
     if (skip_keywords && std::ranges::find(kKeywords, key) != std::end(kKeywords)) continue;
-    LINNET_ASSIGN(const std::string property, RenderProperty(*schema, where + "." + key));
-    parts.Add(key + ":{" + property + "}");
+    LINNET_ASSIGN(const MarkedText property, RenderProperty(*schema, where + "." + key));
+    parts.Add(Around(key + ":{", property, "}"));
   }
   return parts.text();
 }
 
-Result<std::string> RenderParameters(const Json& parameters, const std::string& where) {
+Result<MarkedText> RenderParameters(const Json& parameters, const std::string& where) {
   if (!parameters.is_object()) return Wrong(where, "is not a map");
-  std::string text = ",parameters:{";
+  MarkedText text = Plain(",parameters:{");
   if (const Json* properties = Find(parameters, "properties"); Truthy(properties)) {
     if (!properties->is_object()) return Wrong(where + ".properties", "is not a map");
-    LINNET_ASSIGN(const std::string inner, RenderProperties(*properties, where + ".properties", false));
-    text += "properties:{" + inner + "},";
+    LINNET_ASSIGN(const MarkedText inner, RenderProperties(*properties, where + ".properties", false));
+    text.Append(Around("properties:{", inner, "},"));
   }
   if (const Json* required = Find(parameters, "required"); Truthy(required)) {
-    LINNET_ASSIGN(const std::string names, RenderRequired(*required, where));
-    text += names + ",";
+    LINNET_ASSIGN(const MarkedText names, RenderRequired(*required, where));
+    text.Append(names).Text(",");
   }
   // The reference writes the closing brace only together with the type.
   if (const Json* type = Find(parameters, "type"); Truthy(type)) {
-    text += "type:" + Quote(ToUpperAscii(PythonText(*type))) + "}";
+    text.Append(Around("type:", Quote(ToUpperAscii(PythonText(*type))), "}"));
   }
   return text;
 }
 
-std::string RenderResponseSchema(const Json& response) {
-  std::string text = ",response:{";
+MarkedText RenderResponseSchema(const Json& response) {
+  MarkedText text = Plain(",response:{");
   if (const Json* description = Find(response, "description"); Truthy(description)) {
-    text += "description:" + Quote(PythonText(*description)) + ",";
+    text.Append(Around("description:", Quote(PythonText(*description)), ","));
   }
-  if (ToUpperAscii(TextOrEmpty(Find(response, "type"))) == "OBJECT") text += "type:" + Quote("OBJECT") + "}";
+  if (ToUpperAscii(TextOrEmpty(Find(response, "type"))) == "OBJECT") {
+    text.Append(Around("type:", Quote("OBJECT"), "}"));
+  }
   return text;
 }
 
@@ -222,41 +233,43 @@ std::string PythonNumber(const Json& number) {
   return text;
 }
 
-std::string RenderToolValue(const Json& value, bool quoted_keys) {
+MarkedText RenderToolValue(const Json& value, bool quoted_keys) {
   if (value.is_string()) return Quote(value.get_ref<const std::string&>());
-  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
-  if (value.is_null()) return "null";
-  if (value.is_number()) return PythonNumber(value);
+  if (value.is_boolean()) return Plain(value.get<bool>() ? "true" : "false");
+  if (value.is_null()) return Plain("null");
+  if (value.is_number()) return Plain(PythonNumber(value));
   Joined parts;
   if (value.is_object()) {
     for (const auto& [key, item] : Sorted(value)) {
-      parts.Add((quoted_keys ? Quote(key) : key) + ":" + RenderToolValue(*item, quoted_keys));
+      MarkedText entry = quoted_keys ? Quote(key) : Plain(key);
+      parts.Add(entry.Text(":").Append(RenderToolValue(*item, quoted_keys)));
     }
-    return "{" + parts.text() + "}";
+    return Around("{", parts.text(), "}");
   }
   for (const Json& item : value) parts.Add(RenderToolValue(item, quoted_keys));
-  return "[" + parts.text() + "]";
+  return Around("[", parts.text(), "]");
 }
 
-std::string RenderToolCall(std::string_view name, const Json& arguments) {
-  return fmt::format("call:{}{}", name, arguments.is_object() ? RenderToolValue(arguments, false) : "{}");
+MarkedText RenderToolCall(std::string_view name, const Json& arguments) {
+  const MarkedText map = arguments.is_object() ? RenderToolValue(arguments, false) : Plain("{}");
+  return Around(fmt::format("call:{}", name), map, "");
 }
 
-Result<std::string> RenderToolDeclaration(const Json& tool) {
+Result<MarkedText> RenderToolDeclaration(const Json& tool) {
   const Json* function = Find(tool, "function");
   if (function == nullptr || !function->is_object()) return Wrong("tool", "has no \"function\" map");
   const Json* name = Find(*function, "name");
   if (name == nullptr || !name->is_string())
     return Wrong("tool: function.name", "is missing or not a string");
-  std::string text = "declaration:" + name->get<std::string>();
-  text += "{description:" + Quote(TextOrEmpty(Find(*function, "description")));
+  MarkedText text = Plain("declaration:" + name->get<std::string>() + "{description:");
+  text.Append(Quote(TextOrEmpty(Find(*function, "description"))));
   if (const Json* parameters = Find(*function, "parameters"); Truthy(parameters)) {
     const std::string where = fmt::format("tool {}: parameters", name->get<std::string>());
-    LINNET_ASSIGN(const std::string rendered, RenderParameters(*parameters, where));
-    text += rendered;
+    LINNET_ASSIGN(const MarkedText rendered, RenderParameters(*parameters, where));
+    text.Append(rendered);
   }
-  if (const Json* response = Find(*function, "response")) text += RenderResponseSchema(*response);
-  return text + "}";
+  if (const Json* response = Find(*function, "response")) text.Append(RenderResponseSchema(*response));
+  return std::move(text.Text("}"));
 }
 
 }  // namespace linnet

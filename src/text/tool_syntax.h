@@ -10,6 +10,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "linnet/error.h"
+#include "text/marked_text.h"
 
 namespace linnet {
 
@@ -21,14 +22,14 @@ bool DeeperThan(const nlohmann::ordered_json& value, int depth);
 
 // A value; maps in case-insensitive order of their keys, which are quoted inside schemas and bare elsewhere.
 // REQUIRES: not deeper than kMaxToolDepth.
-std::string RenderToolValue(const nlohmann::ordered_json& value, bool quoted_keys);
+MarkedText RenderToolValue(const nlohmann::ordered_json& value, bool quoted_keys);
 
 // `declaration:NAME{…}` of an OpenAI-shaped tool {"type": "function", "function": {…}}. kInvalidArgument: the
 // shape is wrong. REQUIRES: not deeper than kMaxToolDepth.
-Result<std::string> RenderToolDeclaration(const nlohmann::ordered_json& tool);
+Result<MarkedText> RenderToolDeclaration(const nlohmann::ordered_json& tool);
 
 // `call:NAME{…}` of a map of arguments. REQUIRES: not deeper than kMaxToolDepth.
-std::string RenderToolCall(std::string_view name, const nlohmann::ordered_json& arguments);
+MarkedText RenderToolCall(std::string_view name, const nlohmann::ordered_json& arguments);
 
 // As Python prints it: 3, 2.5, 1e-05, 1e+22.
 std::string PythonNumber(const nlohmann::ordered_json& number);
