@@ -1,11 +1,16 @@
 #include "base/mapped_file.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +19,50 @@ namespace linnet {
 namespace {
 
 constexpr size_t kPage = 4096;
+
+// The files that are mapped now, for the handler of faults, which may take no lock: entries are written
+// before their `begin`, and files beyond the last entry are not named.
+struct MappedRange {
+  std::atomic<uintptr_t> begin{0};  // 0: free, 1: being written
+  std::atomic<uintptr_t> end{0};
+  char path[512] = {};
+};
+std::array<MappedRange, 256> mapped_ranges;
+
+void Remember(const void* data, size_t size, const std::string& path) {
+  for (MappedRange& range : mapped_ranges) {
+    uintptr_t free = 0;
+    if (!range.begin.compare_exchange_strong(free, 1)) continue;
+    path.copy(range.path, sizeof range.path - 1);
+    range.path[std::min(path.size(), sizeof range.path - 1)] = 0;
+    range.end = reinterpret_cast<uintptr_t>(data) + size;
+    range.begin = reinterpret_cast<uintptr_t>(data);
+    return;
+  }
+}
+
+void ForgetRange(const void* data) {
+  for (MappedRange& range : mapped_ranges) {
+    uintptr_t begin = reinterpret_cast<uintptr_t>(data);
+    if (range.begin.compare_exchange_strong(begin, 0)) return;
+  }
+}
+
+void Say(const char* text) {
+  if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) return;  // nobody listens
+}
+
+void OnFault(int signal, siginfo_t* info, void*) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(info->si_addr);
+  for (const MappedRange& range : mapped_ranges) {
+    if (range.begin <= 1 || at < range.begin || at >= range.end) continue;
+    Say("linnet: ");
+    Say(range.path);
+    Say(": was cut, or cannot be read any more, while it was in use; start again with a whole file\n");
+    ::_exit(1);
+  }
+  ::signal(signal, SIG_DFL);  // not ours: the instruction runs again and ends the program as ever
+}
 
 ErrorCode CodeOf(int error) { return error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kBadFile; }
 
@@ -63,7 +112,30 @@ Result<MappedFile> MappedFile::FromDescriptor(int descriptor, const std::filesys
     return Fail(ErrorCode::kBadFile, path.string() + ": cannot map: " + std::strerror(error));
   }
   file.data_ = static_cast<const uint8_t*>(address);
+  file.descriptor_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+  file.changed_[0] = info.st_mtim.tv_sec;
+  file.changed_[1] = info.st_mtim.tv_nsec;
+  Remember(address, file.size_, path.string());
   return file;
+}
+
+Status MappedFile::CheckUnchanged() const {
+  struct stat info{};
+  if (descriptor_ < 0) return {};
+  if (::fstat(descriptor_, &info) == 0 && static_cast<size_t>(info.st_size) == size_ &&
+      info.st_mtim.tv_sec == changed_[0] && info.st_mtim.tv_nsec == changed_[1]) {
+    return {};
+  }
+  return Fail(ErrorCode::kBadFile, path_.string() + ": has changed while it was in use",
+              "start again; replace files that are in use by moving another to their name");
+}
+
+void ExitWhenMappedFilesAreCut() {
+  struct sigaction action{};
+  action.sa_sigaction = OnFault;
+  action.sa_flags = SA_SIGINFO;
+  sigemptyset(&action.sa_mask);
+  ::sigaction(SIGBUS, &action, nullptr);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
@@ -73,11 +145,16 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(size_, other.size_);
   std::swap(path_, other.path_);
   std::swap(in_memory_, other.in_memory_);
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(changed_, other.changed_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<uint8_t*>(data_), size_);
+  if (data_ == nullptr) return;
+  ForgetRange(data_);
+  ::munmap(const_cast<uint8_t*>(data_), size_);
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 void MappedFile::Prefault(size_t offset, size_t length) const {

@@ -28,6 +28,11 @@ class MappedFile {
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
+  // Whether the file's size and time of change are still those it was opened with: a file that is written
+  // over while it is mapped gives other bytes, one that is cut none at all. Another file moved to its name
+  // changes nothing. Error: kBadFile.
+  Status CheckUnchanged() const;
+
   // Maps the pages of this range in one go, reading them from the disk where they must be: a fault for every
   // few of them costs more. A hint; does nothing where the system cannot.
   void Prefault(size_t offset, size_t length) const;
@@ -39,8 +44,14 @@ class MappedFile {
 
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
+  int descriptor_ = -1;       // of a file
+  int64_t changed_[2] = {0};  // seconds and nanoseconds
   std::filesystem::path path_;
   bool in_memory_ = false;  // no file lies behind the pages
 };
+
+// For a program's main: a fault in a mapped file that was cut while in use ends the program with status 1 and
+// a line on standard error that names the file, instead of SIGBUS.
+void ExitWhenMappedFilesAreCut();
 
 }  // namespace linnet

@@ -42,6 +42,11 @@ int64_t ProcessId() { return getpid(); }
 
 bool IsTerminal(Stream stream) { return isatty(static_cast<int>(stream)) == 1; }
 
+void TakeStack() {
+  volatile char room[size_t{512} << 10];
+  for (size_t i = 0; i < sizeof room; i += 4096) room[i] = 0;
+}
+
 InterruptGuard::InterruptGuard() {
   interrupted = false;
   struct sigaction action{};

@@ -17,6 +17,10 @@ int64_t ProcessId();
 enum class Stream { kInput = 0, kOutput = 1, kError = 2 };
 bool IsTerminal(Stream stream);
 
+// Takes this much of the main thread's stack now: where address space is limited, a stack that has to grow
+// later ends the program instead of giving an error.
+void TakeStack();
+
 // While one of these exists, Ctrl-C sets a flag instead of ending the program; a second Ctrl-C before the
 // flag was cleared ends it. Only one at a time.
 class InterruptGuard {

@@ -1,10 +1,14 @@
 #include <fmt/core.h>
 
 #include <clocale>
+#include <cstdio>
+#include <new>
 #include <string>
 #include <vector>
 
 #include "base/cpu_info.h"
+#include "base/mapped_file.h"
+#include "base/process.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "kernels/dispatch.h"
@@ -30,11 +34,18 @@ std::string Version() {
 }  // namespace linnet
 
 int main(int argc, char** argv) {
+  linnet::TakeStack();
+  linnet::ExitWhenMappedFilesAreCut();
   std::setlocale(LC_CTYPE, "");  // the line editor counts characters; numbers stay as in C
   const std::vector<linnet::Command> commands = {
       linnet::RunCommand(),     linnet::TranscribeCommand(), linnet::TranslateCommand(),
       linnet::InspectCommand(), linnet::InfoCommand(),       linnet::BenchCommand(),
       linnet::ConvertCommand(), linnet::ParityCommand(),     linnet::PerplexityCommand(),
   };
-  return linnet::RunCommandLine(argc, argv, commands, linnet::Version);
+  try {
+    return linnet::RunCommandLine(argc, argv, commands, linnet::Version);
+  } catch (const std::bad_alloc&) {  // outside of what the library reports itself
+    std::fputs("linnet: not enough memory; give less at a time, or close other programs\n", stderr);
+    return 1;
+  }
 }

@@ -39,6 +39,11 @@ void FileTensors::Forget(const TensorInfo& tensor, uint64_t offset, uint64_t len
   parts_[place.part].file.Forget(place.begin + offset, length);
 }
 
+Status FileTensors::CheckUnchanged() const {
+  for (const Part& part : parts_) LINNET_TRY(part.file.CheckUnchanged());
+  return {};
+}
+
 uint64_t FileTensors::file_bytes() const {
   uint64_t sum = 0;
   for (const Part& part : parts_) sum += part.bytes.size();

@@ -33,6 +33,8 @@ class FileTensors : public TensorSource {
   void Prefault(const TensorInfo& tensor, uint64_t offset, uint64_t length) const override;
   void Forget(const TensorInfo& tensor, uint64_t offset, uint64_t length) const override;
 
+  Status CheckUnchanged() const override;
+
   // Sum of the sizes of all files, headers included.
   uint64_t file_bytes() const;
   std::vector<std::filesystem::path> paths() const override;

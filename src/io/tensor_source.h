@@ -46,6 +46,9 @@ class TensorSource {
   // The files it reads; none for memory and generators.
   virtual std::vector<std::filesystem::path> paths() const { return {}; }
 
+  // Whether its files are still those that were opened. Error: kBadFile.
+  virtual Status CheckUnchanged() const { return {}; }
+
   // The caller will read these bytes next: their pages may come.
   virtual void Prefault(const TensorInfo& /*tensor*/, uint64_t /*offset*/, uint64_t /*length*/) const {}
 

@@ -48,6 +48,11 @@ void KeepPacked(std::unique_ptr<TensorSource>& source, Engine::Impl& engine) {
 
 }  // namespace
 
+Status Engine::Impl::CheckFiles() const {
+  for (const auto& source : mapped) LINNET_TRY(source->CheckUnchanged());
+  return {};
+}
+
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
@@ -83,7 +88,10 @@ Result<std::unique_ptr<Engine>> LoadParts(const LoadOptions& options, bool with_
       if (!added) return Prefixed(files.drafter_path, std::move(added.error()));
     }
   }
-  for (auto* source : {&files.text, &files.multimodal_file, &files.drafter}) KeepPacked(*source, loaded);
+  for (auto* source : {&files.text, &files.multimodal_file, &files.drafter}) {
+    if (*source != nullptr) LINNET_TRY((*source)->CheckUnchanged());
+    KeepPacked(*source, loaded);
+  }
   return engine;
 }
 

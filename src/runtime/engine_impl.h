@@ -25,6 +25,9 @@ namespace linnet {
 struct Engine::Impl {
   Impl(int threads, const KernelTable& kernels) : pool(threads), context(pool, kernels) {}
 
+  // Whether the files whose matrices are used in place are still as they were. Error: kBadFile.
+  Status CheckFiles() const;
+
   ThreadPool pool;
   OpContext context;
   ModelConfig config;

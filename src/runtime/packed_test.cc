@@ -2,11 +2,14 @@
 // lie.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "linnet/session.h"
@@ -154,6 +157,39 @@ TEST_F(Packed, CannotBeConvertedAgain) {
   ASSERT_FALSE(report);
   EXPECT_NE(report.error().Message().find("convert the file it was made from"), std::string::npos);
   EXPECT_FALSE(fs::exists(File("again.gguf")));
+}
+
+// A packed file is used where it lies, so what becomes of it is seen at every step.
+TEST_F(Packed, AFileThatChangesWhileInUseIsAnError) {
+  const std::string path = Pack("", "chick.gguf");
+  const std::string whole = Read(path);
+  const auto moved = [&] {
+    Write(path + ".new", std::string(whole.size(), 'x'));
+    fs::rename(path + ".new", path);
+  };
+  const auto written_over = [&] { Write(path, std::string(whole.size(), 'x')); };
+  const auto cut = [&] { fs::resize_file(path, whole.size() / 2); };
+  const auto grown = [&] { std::ofstream(path, std::ios::app) << "more"; };
+  const auto try_with = [&](const std::function<void()>& change, bool goes_on) {
+    Write(path, whole);
+    const auto engine = Load(path);
+    ASSERT_TRUE(engine) << engine.error().Message();
+    const auto session = (*engine)->NewSession({.context = 128});
+    ASSERT_TRUE((*session)->Feed(std::vector<int32_t>{5, 6, 7}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the clock of a file system ticks slowly
+    change();
+    for (int i = 0; i < 2; ++i) {
+      const Status fed = (*session)->Feed(std::vector<int32_t>{8});
+      ASSERT_EQ(fed.has_value(), goes_on);
+      if (goes_on) continue;
+      EXPECT_EQ(fed.error().code, ErrorCode::kBadFile);
+      EXPECT_NE(fed.error().what.find("chick.gguf"), std::string::npos) << fed.error().Message();
+    }
+  };
+  try_with(written_over, false);
+  try_with(cut, false);
+  try_with(grown, false);
+  try_with(moved, true);  // the file that is mapped is still whole
 }
 
 }  // namespace

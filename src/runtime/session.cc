@@ -182,6 +182,7 @@ Session::~Session() = default;
 
 Status Session::Impl::Forward(const CallRows& call, const std::atomic<bool>* cancel) {
   const int64_t rows = static_cast<int64_t>(call.ids.size());
+  LINNET_TRY(engine.CheckFiles());  // before the step, so that one that was cut meanwhile is not touched
   logits = {};
   logit_rows.clear();
   for (int64_t r = all_logits ? 0 : rows - 1; r < rows; ++r) logit_rows.push_back(r);
@@ -189,6 +190,7 @@ Status Session::Impl::Forward(const CallRows& call, const std::atomic<bool>* can
   engine.decoder->set_probe(probe);
   Status done =
       engine.decoder->Forward({call.ids, call.soft, {&sequence, 1}, logit_rows, mask_rule, cancel}, output);
+  if (done) done = engine.CheckFiles();  // after the step: nothing comes from bytes that changed during it
   if (!done) {
     if (cache.length() < cache.shortest()) LINNET_TRY(cache.Truncate(0));
     return done;

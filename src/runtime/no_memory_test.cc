@@ -1,0 +1,117 @@
+// Memory that cannot be had, at every place where it is asked for: an error each time, and what was asked
+// before still works afterwards.
+#include <optional>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "base/allocation_counter.h"
+#include "media/picture.h"
+#include "runtime/conversation.h"
+#include "runtime/media_input.h"
+
+namespace linnet {
+namespace {
+
+constexpr size_t kPage = 4096;
+
+// Whether it failed, which must be for want of memory: sorting, for one, does with less.
+template <typename T>
+bool RanOut(const Result<T>& result, int64_t n) {
+  if (result) return false;
+  EXPECT_EQ(result.error().code, ErrorCode::kOutOfMemory) << n << ": " << result.error().Message();
+  return true;
+}
+
+Result<std::unique_ptr<Engine>> LoadChick() {
+  LoadOptions options;
+  options.threads = 2;
+  return Engine::Load(options);
+}
+
+// A talk with a picture, a long text and a sound, which goes on where it stopped.
+class Talk {
+ public:
+  explicit Talk(Engine& engine) : engine_(engine) {}
+
+  Result<bool> Go() {
+    if (!conversation_) {
+      LINNET_ASSIGN(conversation_, Conversation::Create(engine_, {.context = 1024}, {}));
+    }
+    if (answers_.empty() && !asked_ && first_.pictures.empty()) {
+      LINNET_ASSIGN(const Picture picture,
+                    LoadPicture(LINNET_SOURCE_DIR "/models/chick/examples/see-006.png"));
+      LINNET_ASSIGN(ImageInput image, MakeImageInput(picture, 70, engine_.config()));
+      first_.pictures.push_back(std::move(image));
+    }
+    if (answers_.empty()) LINNET_TRY(Answer(first_));
+    if (answers_.size() == 1) LINNET_TRY(Answer(second_));
+    if (answers_.size() == 2) LINNET_TRY(Answer(third_));
+    return true;
+  }
+
+  const std::vector<std::string>& answers() const { return answers_; }
+
+ private:
+  Status Answer(UserMessage& message) {
+    if (!asked_) conversation_->AddUser(std::move(message));
+    asked_ = true;
+    LINNET_ASSIGN(const Generation answer, conversation_->Answer({}));
+    asked_ = false;
+    answers_.push_back(answer.text);
+    return {};
+  }
+
+  Engine& engine_;
+  std::optional<Conversation> conversation_;
+  UserMessage first_{"what is in the picture", {}, {}}, second_{"5 + 10 " + std::string(5000, ' '), {}, {}},
+      third_{"Transcribe the audio.", {}, {AudioInput{std::vector<float>(16000, 0.1f)}}};
+  bool asked_ = false;
+  std::vector<std::string> answers_;
+};
+
+TEST(NoMemory, WhileAModelIsLoaded) {
+  FailAllocation(0, kPage);
+  ASSERT_TRUE(LoadChick());
+  const int64_t count = CountedSince();
+  ASSERT_GT(count, 50);
+  int64_t failed = 0;
+  for (int64_t n = 1; n <= count; ++n) {
+    FailAllocation(n, kPage);
+    failed += RanOut(LoadChick(), n);
+  }
+  FailAllocation(0, kPage);
+  EXPECT_GE(10 * failed, 9 * count) << count;
+}
+
+TEST(NoMemory, WhileATalkGoesOn) {
+  std::vector<std::string> expected;
+  int64_t count = 0, failed = 0;
+  const auto talk_to = [&](int64_t n) {
+    const auto engine = LoadChick();  // fresh, so that its workspaces grow again
+    ASSERT_TRUE(engine);
+    Talk talk(**engine);
+    FailAllocation(n, kPage);
+    const auto first = talk.Go();
+    count = CountedSince();
+    FailAllocation(0, kPage);
+    if (n == 0) {
+      ASSERT_TRUE(first) << first.error().Message();
+      expected = talk.answers();
+      return;
+    }
+    failed += RanOut(first, n);
+    const auto again = talk.Go();  // nothing is lost
+    ASSERT_TRUE(again) << n << ": " << again.error().Message();
+    EXPECT_EQ(talk.answers(), expected) << n;
+  };
+  talk_to(0);
+  ASSERT_EQ(expected.at(0), "a purple star and a yellow triangle");
+  ASSERT_GT(count, 50);
+  const int64_t last = count;
+  for (int64_t n = 1; n <= last && !HasFatalFailure(); ++n) talk_to(n);
+  EXPECT_GE(10 * failed, 9 * last) << last;
+}
+
+}  // namespace
+}  // namespace linnet
