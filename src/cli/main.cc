@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/cpu_info.h"
@@ -46,6 +47,10 @@ int main(int argc, char** argv) {
     return linnet::RunCommandLine(argc, argv, commands, linnet::Version);
   } catch (const std::bad_alloc&) {  // outside of what the library reports itself
     std::fputs("linnet: not enough memory; give less at a time, or close other programs\n", stderr);
+    return 1;
+  } catch (const std::system_error& error) {  // threads that cannot be started
+    std::fprintf(stderr, "linnet: the system refused: %s; ask for fewer --threads, or close other programs\n",
+                 error.what());
     return 1;
   }
 }

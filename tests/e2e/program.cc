@@ -50,8 +50,12 @@ std::string ReadFile(const std::string& path) {
   return bytes.str();
 }
 
-ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input) {
-  std::string command = Quoted(LINNET_PROGRAM);
+namespace {
+
+// `before`: shell commands.
+ProgramResult Run(const std::string& before, const std::vector<std::string>& arguments,
+                  const std::string& input) {
+  std::string command = before + Quoted(LINNET_PROGRAM);
   for (const std::string& word : arguments) command += " " + Quoted(word);
   WriteFile(Scratch("stdin"), input);
   command +=
@@ -62,6 +66,16 @@ ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::st
   result.output = ReadFile(Scratch("stdout"));
   result.errors = ReadFile(Scratch("stderr"));
   return result;
+}
+
+}  // namespace
+
+ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input) {
+  return Run("", arguments, input);
+}
+
+ProgramResult RunLinnetWithin(int64_t bytes, const std::vector<std::string>& arguments) {
+  return Run("ulimit -v " + std::to_string(bytes / 1024) + "; ", arguments, "");
 }
 
 }  // namespace linnet

@@ -1,6 +1,7 @@
 // Runs the built program as a user would and gives back everything it said.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ struct ProgramResult {
 
 // `arguments` are passed as they are (quoted for the shell); `input` becomes standard input.
 ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input = "");
+// The same with at most so many bytes of address space.
+ProgramResult RunLinnetWithin(int64_t bytes, const std::vector<std::string>& arguments);
 
 // A path in this repository.
 std::string InSource(const std::string& path);
