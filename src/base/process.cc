@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -14,8 +15,17 @@ static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may use 
 
 struct sigaction earlier_action;
 
+std::atomic<int64_t> interrupted_at{0};  // seconds
+constexpr int64_t kPatience = 2;
+
 void OnInterrupt(int) {
-  if (interrupted.exchange(true)) _exit(130);
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (!interrupted.exchange(true)) {
+    interrupted_at = now.tv_sec;
+  } else if (now.tv_sec - interrupted_at > kPatience) {
+    _exit(130);
+  }
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ bool IsTerminal(Stream stream);
 // later ends the program instead of giving an error.
 void TakeStack();
 
-// While one of these exists, Ctrl-C sets a flag instead of ending the program; a second Ctrl-C before the
-// flag was cleared ends it. Only one at a time.
+// While one of these exists, Ctrl-C sets a flag instead of ending the program. What looks at the flag has two
+// seconds; a Ctrl-C after that, the flag still being set, ends the program. Only one at a time.
 class InterruptGuard {
  public:
   InterruptGuard();
