@@ -42,8 +42,8 @@ TEST_P(KernelTables, NormsMatchDoublePrecisionAndScalarBits) {
     for (int64_t i = 0; i < n; ++i)
       EXPECT_NEAR(y[i], x[i + 1] * factor * w[i + 1], 2e-6 * (1 + std::fabs(y[i])));
 
-    GetParam()->layer_norm(x.data() + 1, w.data() + 1, b.data() + 1, 1e-5f, n, y.data());
-    ScalarKernels()->layer_norm(x.data() + 1, w.data() + 1, b.data() + 1, 1e-5f, n, reference.data());
+    GetParam()->layer_norm(x.data() + 1, {w.data() + 1, b.data() + 1}, 1e-5f, n, y.data());
+    ScalarKernels()->layer_norm(x.data() + 1, {w.data() + 1, b.data() + 1}, 1e-5f, n, reference.data());
     EXPECT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * 4)) << n;
     const double mean = sum / n;
     double variance = 0;

@@ -139,7 +139,8 @@ TEST(ChatFormat, ErrorsNameTheMessage) {
 TEST(ChatFormat, APromptAlwaysEndsWhereAnAnswerCanBegin) {
   const Json done = Json::parse(
       R"([{"role":"user","content":"x"},
-          {"role":"assistant","content":"ok","tool_calls":[{"id":"1","function":{"name":"f","arguments":{}}}]},
+          {"role":"assistant","content":"ok",
+           "tool_calls":[{"id":"1","function":{"name":"f","arguments":{}}}]},
           {"role":"tool","content":"r","tool_call_id":"1"}])");
   EXPECT_TRUE(RenderChat(done, {}, {.add_generation_prompt = true})->ends_with("ok<turn|>\n"));
   EXPECT_TRUE(
