@@ -5,8 +5,11 @@
 
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <random>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "kernels/dispatch.h"
@@ -234,6 +237,24 @@ TEST_P(KernelTables, OneRowGivesTheSameBitsHoweverItReads) {
     EXPECT_EQ(multiply(*GetParam(), {1024, 1024, 2}), expected) << f;
   }
 }
+
+// Tables that this processor cannot run have no tests above; here they are named.
+class BuiltTables : public testing::TestWithParam<std::string> {};
+
+TEST_P(BuiltTables, RunHere) {
+  for (const KernelTable* table : SupportedKernels()) {
+    if (table->name == GetParam()) return;
+  }
+  GTEST_SKIP() << "this processor cannot run the kernels " << GetParam();
+}
+
+std::vector<std::string> BuiltNames() {
+  std::istringstream names(LINNET_TABLES);
+  return {std::istream_iterator<std::string>(names), {}};
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BuiltTables, testing::ValuesIn(BuiltNames()),
+                         [](const auto& info) { return info.param; });
 
 INSTANTIATE_TEST_SUITE_P(All, KernelTables, testing::ValuesIn(SupportedKernels()),
                          [](const auto& info) { return std::string(info.param->name); });
