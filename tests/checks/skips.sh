@@ -45,6 +45,7 @@ END
 tab=$(printf '\t')
 count=0 wrong=0
 for build in "$@"; do
+  [ -f "$build/Testing/Temporary/LastTest.log" ] || continue  # nothing was run there
   skipped=$(list "$build")
   while IFS=$tab read -r name reason; do
     [ -n "$name" ] || continue
