@@ -14,8 +14,8 @@ regex = ^($(subst $(empty) ,|,$(strip $(1)))|fuzz_.*)$$
 # Tests that repeat what others do over many seeds or shapes: minutes with plain C kernels and a sanitizer.
 MANY := All/Heads.*:*.TwoHundredPromptsAreWrittenTheSame
 LONG := $(MANY):Attention.ARowDoesNotKnow*:*OfNarrowTypes*:Attention.NarrowTypes*
-# Readers and converters work on one thread.
-ONE_THREAD := Damage.*:ConvertTest.*:Packed.*
+# Readers and converters work on one thread, and so does a sandbox, whose limits the thread sanitizer's memory breaks.
+ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
 
 .PHONY: help setup setup-tests build demo test test-long test-real build-asan asan tsan fuzz format clean
 
