@@ -5,20 +5,29 @@ LAUNCHER := $(if $(shell command -v ccache 2>/dev/null),-DCMAKE_CXX_COMPILER_LAU
 CONFIGURE = cmake $(LAUNCHER) --preset
 export CTEST_OUTPUT_ON_FAILURE = 1
 
-# Test programs that read files and texts of strangers: they also run under the sanitizers.
-ROBUST := base tensor io text media
-ROBUST_TARGETS := $(foreach name,$(ROBUST),linnet_$(name)_test)
+# What also runs under the sanitizers: the readers of files and texts of strangers, and everything that threads share.
+ASAN := base tensor io ops text media model runtime
+TSAN := base ops model runtime
 empty :=
-ROBUST_REGEX := ^($(subst $(empty) ,|,$(strip $(ROBUST))))$$
+targets = $(foreach name,$(1),linnet_$(name)_test)
+regex = ^($(subst $(empty) ,|,$(strip $(1)))|fuzz_.*)$$
+# Tests that repeat what others do over many seeds or shapes: minutes with plain C kernels and a sanitizer.
+MANY := All/Heads.*:*.TwoHundredPromptsAreWrittenTheSame
+LONG := $(MANY):Attention.ARowDoesNotKnow*:*OfNarrowTypes*:Attention.NarrowTypes*
+# Readers and converters work on one thread, and so does a sandbox, whose limits the thread sanitizer's memory breaks.
+ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
 
-.PHONY: help setup setup-tests build demo test test-real asan format clean
+.PHONY: help setup setup-tests build demo test test-long test-real build-asan asan tsan fuzz format clean
 
 help:
 	@echo "make demo    install the system packages, build, and show Chick at work"
-	@echo "make test    the same set-up, then every test"
+	@echo "make test    the same set-up, then every test but the long ones: below 15 minutes on two cores"
+	@echo "make test-long   the long ones: everything under the address sanitizer, and every fuzzer for a minute"
 	@echo "make test-real   the tests on the real weights of Gemma 3 270M, which it fetches (250 MB)"
 	@echo "make build   only build/release/linnet and the tests"
-	@echo "make asan    the tests of all file and text readers under the address and undefined-behaviour sanitizers"
+	@echo "make asan    readers, runtime and operations under the address and undefined-behaviour sanitizers"
+	@echo "make tsan    runtime and operations under the thread sanitizer"
+	@echo "make fuzz    the fuzzers; tests/fuzz/README.md says how they are run"
 	@echo "make format  clang-format over src, include and tests"
 	@echo "make clean   remove build/"
 
@@ -39,19 +48,39 @@ demo: setup build/release/build.ninja
 	@ninja -C build/release -j$(JOBS) linnet
 	@tools/demo.sh build/release/linnet
 
-asan: setup
-	@echo "build: the readers of files and texts with sanitizers, $(JOBS) jobs"
+build-asan: setup
+	@echo "build: the tests of $(ASAN) for the address sanitizer, $(JOBS) jobs"
 	@$(CONFIGURE) asan > /dev/null
-	@ninja -C build/asan -j$(JOBS) $(ROBUST_TARGETS) linnet_runtime_test
-	@ctest --test-dir build/asan -R '$(ROBUST_REGEX)' -j$(JOBS)
-	@build/asan/src/runtime/linnet_runtime_test --gtest_brief=1 --gtest_filter='Damage*'
+	@ninja -C build/asan -j$(JOBS) $(call targets,$(ASAN)) linnet_fuzz_seeds
+
+asan: build-asan
+	@GTEST_FILTER='-$(LONG)' ctest --test-dir build/asan -R '$(call regex,$(ASAN))' -j$(JOBS)
+
+tsan: setup
+	@echo "build: the tests of $(TSAN) for the thread sanitizer, $(JOBS) jobs"
+	@$(CONFIGURE) tsan > /dev/null
+	@ninja -C build/tsan -j$(JOBS) $(call targets,$(TSAN))
+	@GTEST_FILTER='-$(LONG):$(ONE_THREAD)' ctest --test-dir build/tsan -R '$(call regex,$(TSAN))'
+
+fuzz:
+	@tools/setup.sh fuzz
+	@$(CONFIGURE) fuzz > /dev/null
+	@ninja -C build/fuzz -j$(JOBS) linnet_fuzzers
 
 setup-tests: setup
 	@tools/setup.sh tests
 
-test: setup-tests build asan
+# What was skipped is listed last, whether or not a test failed before.
+test: setup-tests build asan tsan
 	@echo "test: everything"
-	@ctest --test-dir build/release -j$(JOBS)
+	@ctest --test-dir build/release -LE long -j$(JOBS); failed=$$?; \
+	tests/checks/skips.sh build/release build/asan build/tsan && exit $$failed
+
+test-long: setup-tests build build-asan fuzz
+	@ctest --test-dir build/release -L long -j$(JOBS) --no-tests=ignore
+	@GTEST_FILTER='-$(MANY)' ctest --test-dir build/asan -R '^(ops|runtime)$$' -j$(JOBS)
+	@for target in $$(ls tests/fuzz/seeds); do tests/fuzz/run.sh $$target 60 build/fuzz/corpus || exit 1; done
+	@tests/checks/skips.sh build/release build/asan
 
 test-real: setup build/release/build.ninja
 	@ninja -C build/release -j$(JOBS) linnet

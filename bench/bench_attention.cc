@@ -50,7 +50,7 @@ void Measure(ThreadPool& pool, const LimitMeter& meter, const Shape& shape, KvTy
   for (int i = 0; i < kRepeat; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     for (const KvStore& store : stores) {
-      Attention(context, MakeRows(q.data(), 1, kHeads * shape.dim), store, {&visible, 1}, 1.0f,
+      Attention(context, {MakeRows(q.data(), 1, kHeads * shape.dim), {&visible, 1}, 1.0f}, store,
                 MakeRows(out.data(), 1, kHeads * shape.dim));
     }
     best = std::min(

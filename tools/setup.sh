@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what building and testing Linnet needs on Debian 12 and Ubuntu 24.04, and nothing else.
 # Run it as often as you like: it does nothing when everything is there.
-# `setup.sh tests` installs instead what some tests want and are skipped without; that it cannot is no failure.
+# `setup.sh tests` installs instead what some tests want and are skipped without; that it cannot is a failure only where
+# CI is set. `setup.sh fuzz` installs what the fuzzers need.
 set -eu
 
 packages="
@@ -11,15 +12,20 @@ packages="
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libavdevice-dev poppler-utils
   libgtest-dev
 "
-# The kernels of 64-bit ARM, built and run in an emulator.
-extras="g++-aarch64-linux-gnu qemu-user googletest"
 what="system packages"
 optional=""
-if [ "${1:-}" = tests ]; then
-  packages=$extras
-  what="optional packages of the tests"
-  optional=yes
-fi
+case "${1:-}" in
+  tests)
+    # The kernels of 64-bit ARM, built and run in an emulator; how long functions are; tools/compare_peers.py.
+    packages="g++-aarch64-linux-gnu qemu-user googletest universal-ctags python3"
+    what="optional packages of the tests"
+    [ -n "${CI:-}" ] || optional=yes
+    ;;
+  fuzz)
+    packages="clang-19 libclang-rt-19-dev"
+    what="packages of the fuzzers"
+    ;;
+esac
 
 say() { printf 'setup: %s\n' "$*"; }
 

@@ -34,6 +34,8 @@ class Transcriber {
   static Result<Transcriber> Create(Engine& engine, const SessionOptions& session,
                                     const TranscribeOptions& options);
 
+  const std::string& language() const { return options_.language; }
+
   // Hears the recording to its end. Pieces that begin before `from_seconds` are left out: they were heard
   // before. The length of the recording in seconds. Errors: those of the reader and the sink; kCancelled when
   // `cancel` was set.

@@ -158,8 +158,8 @@ Status WriteWhole(const std::string& path, const std::string& content) {
   return Fail(ErrorCode::kInvalidArgument, path + " cannot be written", "choose another place with -o");
 }
 
-Status WriteDown(const SpeechArgs& args, const std::string& file, const std::string& language,
-                 Transcriber& transcriber, const MediaLoader& loader, const std::atomic<bool>& cancel) {
+Status WriteDown(const SpeechArgs& args, const std::string& file, Transcriber& transcriber,
+                 const MediaLoader& loader, const std::atomic<bool>& cancel) {
   LINNET_ASSIGN(const std::string path, OutputOf(args, file, "." + args.format));
   const auto note = [&](const std::string& text) {
     if (!args.quiet) fmt::print(stderr, "linnet: {}: {}\n", file, text);
@@ -174,7 +174,7 @@ Status WriteDown(const SpeechArgs& args, const std::string& file, const std::str
       note(fmt::format("{} is there already; --again writes it anew", path));
       return {};
     }
-    LINNET_ASSIGN(journal, Journal::Open(journal_path, JournalKey(args, file, language)));
+    LINNET_ASSIGN(journal, Journal::Open(journal_path, JournalKey(args, file, transcriber.language())));
   }
   Output output(args, file, !path.empty());
   double from = 0;

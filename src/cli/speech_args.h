@@ -36,10 +36,9 @@ Status CheckSpeech(const SpeechArgs& values);
 SplitOptions SplitOf(const SpeechArgs& values);
 
 // Writes down one recording, to standard output or into its file, whose journal remembers what is done: a run
-// that was stopped goes on there. `language` as in TranscribeOptions. Errors: those of the loader, the model
-// and the disk.
-Status WriteDown(const SpeechArgs& args, const std::string& file, const std::string& language,
-                 Transcriber& transcriber, const MediaLoader& loader, const std::atomic<bool>& cancel);
+// that was stopped goes on there. Errors: those of the loader, the model and the disk.
+Status WriteDown(const SpeechArgs& args, const std::string& file, Transcriber& transcriber,
+                 const MediaLoader& loader, const std::atomic<bool>& cancel);
 
 // Writes down what is spoken into the microphone, piece by piece as it is spoken, until `stop`; then what is
 // left of it. A file holds the transcript so far at all times.

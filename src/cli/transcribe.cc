@@ -23,7 +23,7 @@ Result<int> Run(const SpeechArgs& args) {
     return FlushOutput();
   }
   const int code = ForEachFile(args.files, [&](const std::string& file) {
-    return WriteDown(args, file, "", transcriber, loader, interrupt.flag());
+    return WriteDown(args, file, transcriber, loader, interrupt.flag());
   });
   WarnOfWeakness(loader);
   return std::max(code, FlushOutput());

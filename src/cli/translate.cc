@@ -89,10 +89,10 @@ Result<bool> IsRecording(const std::string& file) {
   return kind == MediaKind::kSound || kind == MediaKind::kVideo;
 }
 
-Status Translate(const TranslateArgs& args, const std::string& language, const std::string& file,
-                 Transcriber& transcriber, const MediaLoader& loader, const std::atomic<bool>& cancel) {
+Status Translate(const TranslateArgs& args, const std::string& file, Transcriber& transcriber,
+                 const MediaLoader& loader, const std::atomic<bool>& cancel) {
   LINNET_ASSIGN(const bool recording, IsRecording(file));
-  return recording ? WriteDown(args.speech, file, language, transcriber, loader, cancel)
+  return recording ? WriteDown(args.speech, file, transcriber, loader, cancel)
                    : TranslateTextFile(args.speech, file, transcriber, cancel);
 }
 
@@ -114,7 +114,7 @@ Result<int> Run(const TranslateArgs& args) {
     return FlushOutput();
   }
   const int code = ForEachFile(args.speech.files, [&](const std::string& file) {
-    return Translate(args, language, file, transcriber, loader, interrupt.flag());
+    return Translate(args, file, transcriber, loader, interrupt.flag());
   });
   WarnOfWeakness(loader);
   return std::max(code, FlushOutput());

@@ -128,10 +128,11 @@ class MediaBench {
       std::vector<float> out(static_cast<size_t>(rows->rows * hidden));
       const int64_t values = e.config.vision.patch_values();
       const Rows in{rows->patches.data(), rows->rows, values, values};
-      cost.embed_seconds = std::min(cost.embed_seconds, Seconds([&] {
-                                      EmbedImage(e.context, e.config.vision, e.weights.vision, in,
-                                                 rows->positions, {out.data(), rows->rows, hidden, hidden});
-                                    }));
+      cost.embed_seconds =
+          std::min(cost.embed_seconds, Seconds([&] {
+                     EmbedImage(e.context, {e.config.vision, e.weights.vision}, {in, rows->positions},
+                                {out.data(), rows->rows, hidden, hidden});
+                   }));
     }
     result_.costs.push_back(std::move(cost));
     return {};
@@ -163,7 +164,7 @@ class MediaBench {
       cost.tokens = static_cast<int64_t>(frames.size()) / frame;
       std::vector<float> out(static_cast<size_t>(cost.tokens * hidden));
       cost.embed_seconds = std::min(cost.embed_seconds, Seconds([&] {
-                                      EmbedAudio(e.context, e.config.audio, e.weights.audio,
+                                      EmbedAudio(e.context, {e.config.audio, e.weights.audio},
                                                  {frames.data(), cost.tokens, frame, frame},
                                                  {out.data(), cost.tokens, hidden, hidden});
                                     }));

@@ -247,9 +247,10 @@ Result<std::vector<ProbeResult>> RunSoft(const Case& c) {
   const auto embed = [&](const ImageInput& image, Probe* probe) {
     soft.assign(static_cast<size_t>(image.rows * width), 0.0f);
     EmbedImage(
-        engine.context, engine.config.vision, engine.weights.vision,
-        MakeRows(const_cast<float*>(image.patches.data()), image.rows, engine.config.vision.patch_values()),
-        image.positions, MakeRows(soft.data(), image.rows, width), probe);
+        engine.context, {engine.config.vision, engine.weights.vision},
+        {MakeRows(const_cast<float*>(image.patches.data()), image.rows, engine.config.vision.patch_values()),
+         image.positions},
+        MakeRows(soft.data(), image.rows, width), probe);
   };
   const std::vector<ImageInput> images = Pictures(c, "image");
   for (size_t i = 0; i < images.size(); ++i) {
@@ -271,7 +272,7 @@ Result<std::vector<ProbeResult>> RunSoft(const Case& c) {
     std::vector<float> frames(static_cast<size_t>(rows * samples));
     soft.assign(static_cast<size_t>(rows * width), 0.0f);
     FrameSamples(clips[i].samples, MakeRows(frames.data(), rows, samples));
-    EmbedAudio(engine.context, engine.config.audio, engine.weights.audio,
+    EmbedAudio(engine.context, {engine.config.audio, engine.weights.audio},
                MakeRows(frames.data(), rows, samples), MakeRows(soft.data(), rows, width), &recorder);
     ComparePrefixed(c, "out.clip" + std::to_string(i) + ".", recorder, probes);
   }

@@ -7,6 +7,12 @@
 
 #include "base/cpu_info.h"
 
+#if defined(__x86_64__) && !defined(LINNET_SCALAR_ONLY)
+#define LINNET_X86_TABLES
+#elif defined(__aarch64__) && !defined(LINNET_SCALAR_ONLY)
+#define LINNET_ARM_TABLES
+#endif
+
 namespace linnet {
 namespace {
 
@@ -15,7 +21,7 @@ struct Choice {
   std::string warning;
 };
 
-#if defined(__x86_64__)
+#if defined(LINNET_X86_TABLES)
 const KernelTable* Avx512Bf16Kernels() {
   static const KernelTable table = [] {
     KernelTable made = *Avx512VnniKernels();
@@ -65,7 +71,7 @@ const Choice& TheChoice() {
 
 std::vector<const KernelTable*> SupportedKernels() {
   std::vector<const KernelTable*> tables;
-#if defined(__x86_64__)
+#if defined(LINNET_X86_TABLES)
   const CpuInfo& cpu = GetCpuInfo();
   if (cpu.avx512_vnni) tables.push_back(Avx512VnniKernels());
   if (cpu.avx512_bf16) {
@@ -75,7 +81,7 @@ std::vector<const KernelTable*> SupportedKernels() {
   if (cpu.avx_vnni) tables.push_back(AvxVnniKernels());
   if (cpu.avx512) tables.push_back(Avx512Kernels());
   if (cpu.avx2) tables.push_back(Avx2Kernels());
-#elif defined(__aarch64__)
+#elif defined(LINNET_ARM_TABLES)
   const CpuInfo& cpu = GetCpuInfo();
   if (cpu.neon_i8mm) tables.push_back(NeonI8mmKernels());
   if (cpu.neon_dot) tables.push_back(NeonDotKernels());

@@ -158,6 +158,11 @@ struct FormatKernels {
   void (*wide)(const WideProduct&);
 };
 
+struct WeightAndBias {
+  const float* weight;
+  const float* bias;
+};
+
 struct KernelTable {
   const char* name;  // "avx512vnni"
   int few_rows;      // more rows than this go through the wide product
@@ -171,8 +176,8 @@ struct KernelTable {
 
   // y = x * (mean(x²) + eps)^-0.5 [* w]. w may be null.
   void (*rms_norm)(const float* x, const float* w, float eps, int64_t n, float* y);
-  // y = (x - mean) / sqrt(population variance + eps) * w + b.
-  void (*layer_norm)(const float* x, const float* w, const float* b, float eps, int64_t n, float* y);
+  // y = (x - mean) / sqrt(population variance + eps) * weight + bias.
+  void (*layer_norm)(const float* x, WeightAndBias w, float eps, int64_t n, float* y);
   // y = gelu_tanh(gate) * up.
   void (*gelu_mul)(const float* gate, const float* up, int64_t n, float* y);
   // x = cap * tanh(x / cap).

@@ -109,16 +109,16 @@ Picture ContactSheet(std::span<const Picture> frames, int64_t columns) {
   return sheet;
 }
 
-void DrawText(Picture& picture, int64_t x, int64_t y, std::string_view text, int64_t scale, uint32_t rgb) {
+void DrawText(Picture& picture, Point at, std::string_view text, int64_t scale, uint32_t rgb) {
   for (const char c : text) {
     const int glyph = GlyphIndex(c);
     for (int64_t dot = 0; glyph >= 0 && dot < 15; ++dot) {
       if ((kGlyphs[static_cast<size_t>(glyph)] >> (14 - dot) & 1) == 0) continue;
       for (int64_t i = 0; i < scale * scale; ++i) {
-        Set(picture, x + dot % 3 * scale + i % scale, y + dot / 3 * scale + i / scale, rgb);
+        Set(picture, at.x + dot % 3 * scale + i % scale, at.y + dot / 3 * scale + i / scale, rgb);
       }
     }
-    x += 4 * scale;
+    at.x += 4 * scale;
   }
 }
 
@@ -170,7 +170,7 @@ Picture WaveformDrawer::Draw() const {
     paint(column, place(high), place(low) + 1, kWave);
   }
   for (int64_t row = 0; row < rows; ++row) {
-    DrawText(picture, 4, row * (kRowHeight + kRowGap) + kRowHeight / 2 - 5,
+    DrawText(picture, {4, row * (kRowHeight + kRowGap) + kRowHeight / 2 - 5},
              TimestampText(static_cast<double>(row * minute) / per_second), 2, kLabel);
   }
   return picture;

@@ -23,9 +23,12 @@ void DrawGrid(Picture& picture, int64_t cell);
 // one.
 Picture ContactSheet(std::span<const Picture> frames, int64_t columns);
 
-// Text in capitals, digits and ":.-" of 3 x 5 dots, `scale` pixels each, at (x, y). What lies outside is left
-// out.
-void DrawText(Picture& picture, int64_t x, int64_t y, std::string_view text, int64_t scale, uint32_t rgb);
+struct Point {
+  int64_t x, y;
+};
+
+// Text in capitals, digits and ":.-" of 3 x 5 dots, `scale` pixels each. What lies outside is left out.
+void DrawText(Picture& picture, Point at, std::string_view text, int64_t scale, uint32_t rgb);
 
 // A sound as rows of waveform, a minute or more each, with its pieces shaded. Memory grows by 160 bytes a
 // second.

@@ -17,6 +17,12 @@ constexpr int64_t kLanes = 16;
 constexpr int64_t kBlockRows = 16;
 constexpr int64_t kBlockLanes = 3 * kBlockRows;
 
+// The weights of one output.
+struct Weights {
+  const int16_t* values;
+  int count, bits;
+};
+
 // Weights of one pass: output i is the sum of count[i] inputs from first[i] on.
 struct Taps {
   int64_t stride = 0;  // weights a row
@@ -24,6 +30,10 @@ struct Taps {
   std::vector<int64_t> first;
   std::vector<int> count;
   std::vector<int16_t> weights;  // (outputs, stride)
+
+  Weights of(int64_t output) const {
+    return {&weights[static_cast<size_t>(output * stride)], count[static_cast<size_t>(output)], bits};
+  }
 };
 
 double Cubic(double x) {
@@ -76,12 +86,12 @@ Taps MakeTaps(int64_t in, int64_t out) {
 
 // out[l] = clamp((half + sum_j weights[j] * in[j * stride + l]) >> bits), l = 0..kLanes-1. The products are
 // written as 16 x 16 -> 32 bits, which compilers turn into the short multiplications every vector unit has.
-inline void WeightedSum(const uint8_t* in, int64_t stride, const int16_t* weights, int count, int bits,
-                        uint8_t* out) {
+inline void WeightedSum(const uint8_t* in, int64_t stride, const Weights& weights, uint8_t* out) {
+  const int bits = weights.bits;
   int32_t sum[kLanes];
   for (int64_t l = 0; l < kLanes; ++l) sum[l] = 1 << (bits - 1);
-  for (int j = 0; j < count; ++j) {
-    const int16_t weight = weights[j];
+  for (int j = 0; j < weights.count; ++j) {
+    const int16_t weight = weights.values[j];
     const uint8_t* row = in + j * stride;
     for (int64_t l = 0; l < kLanes; ++l) {
       sum[l] += static_cast<int32_t>(static_cast<int16_t>(row[l])) * static_cast<int32_t>(weight);
@@ -105,10 +115,9 @@ void HorizontalPass(const uint8_t* in, int64_t rows, int64_t in_width, int64_t o
     }
     for (int64_t x = 0; x < out_width; ++x) {
       const uint8_t* columns = &turned[static_cast<size_t>(taps.first[static_cast<size_t>(x)] * kBlockLanes)];
-      const int16_t* weights = &taps.weights[static_cast<size_t>(x * taps.stride)];
+      const Weights weights = taps.of(x);
       for (int64_t l = 0; l < kBlockLanes; l += kLanes) {
-        WeightedSum(columns + l, kBlockLanes, weights, taps.count[static_cast<size_t>(x)], taps.bits,
-                    result + l);
+        WeightedSum(columns + l, kBlockLanes, weights, result + l);
       }
       for (int64_t r = 0; r < block; ++r) std::memcpy(out + 3 * ((y + r) * out_width + x), result + 3 * r, 3);
     }
@@ -119,15 +128,13 @@ void VerticalPass(const uint8_t* in, int64_t in_height, int64_t out_height, int6
   const Taps taps = MakeTaps(in_height, out_height);
   for (int64_t y = 0; y < out_height; ++y) {
     const uint8_t* rows = in + taps.first[static_cast<size_t>(y)] * row_bytes;
-    const int16_t* weights = &taps.weights[static_cast<size_t>(y * taps.stride)];
-    const int count = taps.count[static_cast<size_t>(y)];
+    const Weights weights = taps.of(y);
     uint8_t* row = out + y * row_bytes;
     int64_t l = 0;
-    for (; l + kLanes <= row_bytes; l += kLanes)
-      WeightedSum(rows + l, row_bytes, weights, count, taps.bits, row + l);
+    for (; l + kLanes <= row_bytes; l += kLanes) WeightedSum(rows + l, row_bytes, weights, row + l);
     for (; l < row_bytes; ++l) {
       int32_t sum = 1 << (taps.bits - 1);
-      for (int j = 0; j < count; ++j) sum += rows[j * row_bytes + l] * weights[j];
+      for (int j = 0; j < weights.count; ++j) sum += rows[j * row_bytes + l] * weights.values[j];
       row[l] = static_cast<uint8_t>(std::clamp(sum >> taps.bits, 0, 255));
     }
   }

@@ -120,8 +120,9 @@ TEST(ConfigJsonTest, ForcesTheLastLayerAndGatesTheKvOverride) {
 
 TEST(ConfigJsonTest, CorrectsTheFirstUploadsContextAndUnitesEos) {
   const std::string config =
-      R"({"model_type":"gemma4_unified","eos_token_id":[1,106],"text_config":{"hidden_size":3840,"num_hidden_layers":48,
-          "num_attention_heads":16,"num_key_value_heads":8,"max_position_embeddings":131072}})";
+      R"({"model_type":"gemma4_unified","eos_token_id":[1,106],"text_config":{"hidden_size":3840,
+          "num_hidden_layers":48,"num_attention_heads":16,"num_key_value_heads":8,
+          "max_position_embeddings":131072}})";
   const auto c = ConfigFromJson({config, "", ""});
   ASSERT_TRUE(c);
   EXPECT_EQ(c->max_position_embeddings, 262144);
@@ -144,12 +145,14 @@ TEST(ConfigJsonTest, ReadsTheProcessorsBudgets) {
 TEST(ConfigJsonTest, ReadsGemma3InBothSpellings) {
   const std::string older =
       R"({"model_type":"gemma3_text","vocab_size":262144,"hidden_size":640,"num_hidden_layers":18,
-      "num_attention_heads":4,"num_key_value_heads":1,"intermediate_size":2048,"head_dim":256,"sliding_window":512,
-      "query_pre_attn_scalar":256,"_sliding_window_pattern":6,"rope_theta":1000000.0,"rope_local_base_freq":10000.0,
+      "num_attention_heads":4,"num_key_value_heads":1,"intermediate_size":2048,"head_dim":256,
+      "sliding_window":512,"query_pre_attn_scalar":256,"_sliding_window_pattern":6,"rope_theta":1000000.0,
+      "rope_local_base_freq":10000.0,
       "rope_scaling":{"factor":8.0,"rope_type":"linear"},"max_position_embeddings":32768})";
   const std::string newer = R"({"model_type":"gemma3","text_config":{"vocab_size":262144,"hidden_size":640,
       "num_hidden_layers":18,"num_attention_heads":4,"num_key_value_heads":1,"intermediate_size":2048,
-      "sliding_window":512,"rope_parameters":{"full_attention":{"rope_type":"linear","factor":8.0,"rope_theta":1e6},
+      "sliding_window":512,
+      "rope_parameters":{"full_attention":{"rope_type":"linear","factor":8.0,"rope_theta":1e6},
       "sliding_attention":{"rope_type":"default","rope_theta":1e4}}},"vision_config":{"hidden_size":1152}})";
   for (const std::string& text : {older, newer}) {
     const auto c = ConfigFromJson({text, "", ""});

@@ -142,9 +142,9 @@ void Decoder::AppendAndAttend(int64_t l, const Batch& batch, const AttentionRows
                                     : WholeBlocksEnd(sequence.blocks, start, begin, most);
       const int64_t at = first + begin, count = end - begin;
       store.Write(context_, start + begin, rows.k.Slice(at, count), rows.v.Slice(at, count));
-      Attention(context_, rows.q.Slice(at, count), store,
-                std::span(visible_).subspan(static_cast<size_t>(at), static_cast<size_t>(count)),
-                config_.attention_scale, rows.out.Slice(at, count));
+      const auto visible = std::span(visible_).subspan(static_cast<size_t>(at), static_cast<size_t>(count));
+      Attention(context_, {rows.q.Slice(at, count), visible, config_.attention_scale}, store,
+                rows.out.Slice(at, count));
     }
     first += sequence.rows;
   }

@@ -46,14 +46,14 @@ void Drafter::Attend(size_t l, const SharedKeys& keys, Rows a) {
   const Rows cos = Row(cos_, plan.rope.rotated_pairs), sin = Row(sin_, plan.rope.rotated_pairs);
 
   MatMul(context_, w.q_proj, a, q);
-  HeadNorm(context_, q, heads, w.q_norm, config_.text.rms_norm_eps, q);
+  HeadNorm(context_, q, heads, w.q_norm, config_.text.rms_norm_eps);
   FillRopeTable(inverse_frequencies_[l], {&keys.position, 1}, cos, sin);
   Rope(context_, q, plan.head_dim, cos, sin);
 
   const Rows out = Row(attn_, q.width);  // (H, E)
   const KvStore& store = plan.sliding ? *keys.sliding : *keys.full;
-  Attention(context_, q, store, {plan.sliding ? &keys.sliding_keys : &keys.full_keys, 1},
-            config_.text.attention_scale, out);
+  const KeyRange& visible = plan.sliding ? keys.sliding_keys : keys.full_keys;
+  Attention(context_, {q, {&visible, 1}, config_.text.attention_scale}, store, out);
   MatMul(context_, w.o_proj, out, a);
 }
 

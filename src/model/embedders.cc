@@ -25,8 +25,9 @@ void AddPositions(const VisionWeights& w, std::span<const int32_t> positions, Ro
 
 }  // namespace
 
-void EmbedImage(OpContext& context, const VisionConfig& config, const VisionWeights& w, Rows patches,
-                std::span<const int32_t> positions, Rows out, Probe* probe) {
+void EmbedImage(OpContext& context, VisionModel model, const PatchCells& cells, Rows out, Probe* probe) {
+  const auto& [config, w] = model;
+  const Rows patches = cells.patches;
   const auto see = [&](std::string_view name, Rows rows) {
     if (probe != nullptr) probe->See(name, -1, rows);
   };
@@ -36,29 +37,28 @@ void EmbedImage(OpContext& context, const VisionConfig& config, const VisionWeig
   const Rows normed = MakeRows(normed_buffer.data(), patches.rows, patches.width);  // (n, P)
   const Rows h = MakeRows(h_buffer.data(), patches.rows, config.mm_embed_dim);      // (n, M)
 
-  LayerNorm(context, patches, w.patch_ln1_weight, w.patch_ln1_bias, kLayerNormEps, normed);
+  LayerNorm(context, patches, {w.patch_ln1_weight, w.patch_ln1_bias}, kLayerNormEps, normed);
   see("patch_ln1", normed);
   MatMul(context, w.patch_dense, normed, h);
   AddBias(context, h, w.patch_dense_bias);
   see("patch_dense", h);
-  LayerNorm(context, h, w.patch_ln2_weight, w.patch_ln2_bias, kLayerNormEps, h);
+  LayerNorm(context, h, {w.patch_ln2_weight, w.patch_ln2_bias}, kLayerNormEps, h);
   see("patch_ln2", h);
-  AddPositions(w, positions, h);
-  LayerNorm(context, h, w.pos_norm_weight, w.pos_norm_bias, kLayerNormEps, h);
+  AddPositions(w, cells.positions, h);
+  LayerNorm(context, h, {w.pos_norm_weight, w.pos_norm_bias}, kLayerNormEps, h);
   see("pos_norm", h);
   RmsNorm(context, h, {}, config.rms_norm_eps, h);
   MatMul(context, w.projection, h, out);
   see("soft", out);
 }
 
-void EmbedAudio(OpContext& context, const AudioConfig& config, const AudioWeights& w, Rows frames, Rows out,
-                Probe* probe) {
+void EmbedAudio(OpContext& context, AudioModel model, Rows frames, Rows out, Probe* probe) {
   if (probe != nullptr) probe->See("frames", -1, frames);
   context.Reserve(frames.rows, frames.width, 1, 1);
   AlignedBuffer<float> buffer(static_cast<size_t>(frames.rows * frames.width));
   const Rows normed = MakeRows(buffer.data(), frames.rows, frames.width);  // (n, 640)
-  RmsNorm(context, frames, {}, config.rms_norm_eps, normed);  // loudness leaves here, frame by frame
-  MatMul(context, w.projection, normed, out);
+  RmsNorm(context, frames, {}, model.config.rms_norm_eps, normed);  // loudness leaves here, frame by frame
+  MatMul(context, model.weights.projection, normed, out);
   if (probe != nullptr) probe->See("soft", -1, out);
 }
 

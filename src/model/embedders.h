@@ -11,14 +11,26 @@
 
 namespace linnet {
 
-// Soft tokens of one picture or video frame. patches (n, 6912) in 0..1; positions (n, 2), x then y, each
-// below mm_posemb_size; out (n, D). Probes: patch_ln1, patch_dense, patch_ln2, pos_norm, soft.
-void EmbedImage(OpContext& context, const VisionConfig& config, const VisionWeights& weights, Rows patches,
-                std::span<const int32_t> positions, Rows out, Probe* probe = nullptr);
+struct VisionModel {
+  const VisionConfig& config;
+  const VisionWeights& weights;
+};
+struct AudioModel {
+  const AudioConfig& config;
+  const AudioWeights& weights;
+};
+struct PatchCells {
+  Rows patches;                        // (n, 6912) in 0..1
+  std::span<const int32_t> positions;  // (n, 2), x then y, each below mm_posemb_size
+};
+
+// Soft tokens of one picture or video frame: out (n, D). Probes: patch_ln1, patch_dense, patch_ln2, pos_norm,
+// soft.
+void EmbedImage(OpContext& context, VisionModel model, const PatchCells& cells, Rows out,
+                Probe* probe = nullptr);
 
 // Soft tokens of one clip: frames (n, 640) of raw samples; out (n, D). Probes: frames, soft.
-void EmbedAudio(OpContext& context, const AudioConfig& config, const AudioWeights& weights, Rows frames,
-                Rows out, Probe* probe = nullptr);
+void EmbedAudio(OpContext& context, AudioModel model, Rows frames, Rows out, Probe* probe = nullptr);
 
 // Cuts samples into frames of `frame_samples`, the last one padded with zeros: (ceil(samples /
 // frame_samples), …). REQUIRES: `frames` has that many rows.

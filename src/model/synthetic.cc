@@ -20,14 +20,16 @@ constexpr std::string_view kConfig12b = R"({
   "image_token_id": 258880, "audio_token_id": 258881, "eoi_token_id": 258882, "eoa_token_index": 258883,
   "video_token_id": 258884, "boi_token_id": 255999, "boa_token_id": 256000,
   "text_config": {
-    "model_type": "gemma4_unified_text", "vocab_size": 262144, "hidden_size": 3840, "intermediate_size": 15360,
-    "num_hidden_layers": LAYERS, "layer_types": [TYPES], "num_attention_heads": 16, "num_key_value_heads": 8,
+    "model_type": "gemma4_unified_text", "vocab_size": 262144, "hidden_size": 3840,
+    "intermediate_size": 15360, "num_hidden_layers": LAYERS, "layer_types": [TYPES],
+    "num_attention_heads": 16, "num_key_value_heads": 8,
     "num_global_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512, "attention_k_eq_v": true,
     "sliding_window": 1024, "final_logit_softcapping": 30.0, "rms_norm_eps": 1e-6,
-    "use_bidirectional_attention": "vision", "max_position_embeddings": 262144, "pad_token_id": 0, "eos_token_id": 1,
-    "bos_token_id": 2, "hidden_activation": "gelu_pytorch_tanh",
+    "use_bidirectional_attention": "vision", "max_position_embeddings": 262144, "pad_token_id": 0,
+    "eos_token_id": 1, "bos_token_id": 2, "hidden_activation": "gelu_pytorch_tanh",
     "rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
-      "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1000000.0}}}MEDIA})";
+      "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25,
+        "rope_theta": 1000000.0}}}MEDIA})";
 constexpr std::string_view kMedia12b = R"(,
   "vision_config": {"model_type": "gemma4_unified_vision", "patch_size": 16, "pooling_kernel_size": 3,
     "mm_embed_dim": 3840, "output_proj_dims": 3840, "mm_posemb_size": 1120},
@@ -43,10 +45,12 @@ constexpr std::string_view kDrafter12b = R"({
     "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "full_attention"],
     "num_attention_heads": 16, "num_key_value_heads": 8, "num_global_key_value_heads": 1, "head_dim": 256,
     "global_head_dim": 512, "attention_k_eq_v": true, "num_kv_shared_layers": 4, "sliding_window": 1024,
-    "final_logit_softcapping": null, "rms_norm_eps": 1e-6, "max_position_embeddings": 262144, "pad_token_id": 0,
-    "eos_token_id": 1, "bos_token_id": 2, "hidden_activation": "gelu_pytorch_tanh", "tie_word_embeddings": true,
+    "final_logit_softcapping": null, "rms_norm_eps": 1e-6, "max_position_embeddings": 262144,
+    "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, "hidden_activation": "gelu_pytorch_tanh",
+    "tie_word_embeddings": true,
     "rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
-      "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1000000.0}}}})";
+      "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25,
+        "rope_theta": 1000000.0}}}})";
 
 void Replace(std::string& text, std::string_view what, std::string_view with) {
   text.replace(text.find(what), what.size(), with);

@@ -62,11 +62,11 @@ TEST(TensorNamesTest, GoldenModelsHaveExactlyTheExpectedTensors) {
 }
 
 TEST(TensorNamesTest, The12BHas677Tensors) {
-  const auto config = ConfigFromJson(
-      {R"({"model_type":"gemma4_unified","vision_config":{},"audio_config":{},"text_config":{"hidden_size":3840,
-           "num_hidden_layers":48,"num_attention_heads":16,"num_key_value_heads":8,"num_global_key_value_heads":1,
-           "attention_k_eq_v":true,"intermediate_size":15360}})",
-       "", ""});
+  const auto config = ConfigFromJson({R"({"model_type":"gemma4_unified","vision_config":{},"audio_config":{},
+           "text_config":{"hidden_size":3840,"num_hidden_layers":48,"num_attention_heads":16,
+           "num_key_value_heads":8,"num_global_key_value_heads":1,"attention_k_eq_v":true,
+           "intermediate_size":15360}})",
+                                      "", ""});
   ASSERT_TRUE(config) << config.error().Message();
   auto tensors = TextTensors(*config);
   const auto multimodal = MultimodalTensors(*config);

@@ -42,6 +42,13 @@ struct Call {
   }
 };
 
+// Of one row: E sums of values, the largest score, and the sum of the weights.
+struct RowSums {
+  float* sum;
+  float* max;
+  float* total;
+};
+
 // A thread's working memory for one tile of R rows.
 struct Scratch {
   float* tile;     // of AttentionTile
@@ -51,6 +58,10 @@ struct Scratch {
   float* total;
   float* segment_max;
   float* segment_total;
+
+  RowSums OfSegment(int64_t row, int64_t dim) const {
+    return {segment + row * dim, segment_max + row, segment_total + row};
+  }
 };
 
 Scratch Carve(float* data, int64_t rows, int64_t dim) {
@@ -82,7 +93,7 @@ AttentionTile LoadQueries(const Call& call, const Tile& tile, float* memory, flo
 
 // Scores of one row become weights; keys outside its range get weight zero. Returns the factor on what was
 // summed before.
-float Weigh(const Call& call, const KeyRange& range, int64_t block, float* scores, float* max, float* total) {
+float Weigh(const Call& call, const KeyRange& range, int64_t block, float* scores, const RowSums& sums) {
   const int64_t begin = std::clamp<int64_t>(range.first - block, 0, kKeyBlock);
   const int64_t end = std::clamp<int64_t>(range.last + 1 - block, 0, kKeyBlock);
   if (begin >= end) {
@@ -91,7 +102,7 @@ float Weigh(const Call& call, const KeyRange& range, int64_t block, float* score
   }
   std::fill(scores, scores + begin, kMinusInfinity);
   std::fill(scores + end, scores + kKeyBlock, kMinusInfinity);
-  return call.context.kernels().softmax_block(scores, kKeyBlock, max, total);
+  return call.context.kernels().softmax_block(scores, kKeyBlock, sums.max, sums.total);
 }
 
 // A block of keys, and the one after it, which is asked for meanwhile; negative if there is none.
@@ -103,9 +114,9 @@ struct Step {
 void AddBlock(const Call& call, const Tile& tile, const AttentionTile& queries, Step step, const Scratch& s) {
   queries.Score(tile.head, step.block, step.next);
   for (int64_t r = 0; r < call.rows(tile); ++r) {
-    const float factor = Weigh(call, call.range(tile, r), step.block, queries.scores(r), s.segment_max + r,
-                               s.segment_total + r);
-    if (factor != 1.0f) call.context.kernels().scale_add(s.segment + r * call.dim, factor, nullptr, call.dim);
+    const RowSums sums = s.OfSegment(r, call.dim);
+    const float factor = Weigh(call, call.range(tile, r), step.block, queries.scores(r), sums);
+    if (factor != 1.0f) call.context.kernels().scale_add(sums.sum, factor, nullptr, call.dim);
   }
   queries.AddValues(tile.head, step.block, step.next, s.segment);
 }
@@ -138,22 +149,21 @@ void SumSegment(const Call& call, const Tile& tile, const AttentionTile& queries
 }
 
 // Merges one segment's sums of one row into the running ones.
-void Merge(const Call& call, const float* segment, float segment_max, float segment_total, float* sum,
-           float* max, float* total) {
-  if (segment_total == 0.0f) return;  // the row sees no key of this segment
-  if (*total == 0.0f) {
-    std::memcpy(sum, segment, static_cast<size_t>(call.dim) * sizeof(float));
-    *max = segment_max;
-    *total = segment_total;
+void Merge(const Call& call, const RowSums& segment, const RowSums& all) {
+  if (*segment.total == 0.0f) return;  // the row sees no key of this segment
+  if (*all.total == 0.0f) {
+    std::memcpy(all.sum, segment.sum, static_cast<size_t>(call.dim) * sizeof(float));
+    *all.max = *segment.max;
+    *all.total = *segment.total;
     return;
   }
-  const float new_max = std::max(*max, segment_max);
-  const float old_factor = std::exp(*max - new_max);
-  const float new_factor = std::exp(segment_max - new_max);
-  for (int64_t e = 0; e < call.dim; ++e) sum[e] *= old_factor;
-  for (int64_t e = 0; e < call.dim; ++e) sum[e] += segment[e] * new_factor;
-  *total = *total * old_factor + segment_total * new_factor;
-  *max = new_max;
+  const float new_max = std::max(*all.max, *segment.max);
+  const float old_factor = std::exp(*all.max - new_max);
+  const float new_factor = std::exp(*segment.max - new_max);
+  for (int64_t e = 0; e < call.dim; ++e) all.sum[e] *= old_factor;
+  for (int64_t e = 0; e < call.dim; ++e) all.sum[e] += segment.sum[e] * new_factor;
+  *all.total = *all.total * old_factor + *segment.total * new_factor;
+  *all.max = new_max;
 }
 
 void StoreRow(const Call& call, const Tile& tile, int64_t row, const float* sum, float total) {
@@ -172,8 +182,7 @@ void WholeTile(const Call& call, const Tile& tile, float* memory) {
   for (int64_t segment = range.first / kKeySegment; segment <= range.last / kKeySegment; ++segment) {
     SumSegment(call, tile, queries, segment, s);
     for (int64_t r = 0; r < rows; ++r) {
-      Merge(call, s.segment + r * call.dim, s.segment_max[r], s.segment_total[r], s.sum + r * call.dim,
-            s.max + r, s.total + r);
+      Merge(call, s.OfSegment(r, call.dim), {s.sum + r * call.dim, s.max + r, s.total + r});
     }
   }
   for (int64_t r = 0; r < rows; ++r) StoreRow(call, tile, r, s.sum + r * call.dim, s.total[r]);
@@ -217,9 +226,9 @@ void SplitBySegments(const Call& call, int64_t tiles, int64_t first_segment, int
       for (int64_t r = 0; r < rows; ++r) {
         s.total[r] = 0.0f;
         for (int64_t segment = 0; segment < segments; ++segment) {
-          const float* sums = partials + (t * segments + segment) * record;
-          const float* max = sums + rows * call.dim;
-          Merge(call, sums + r * call.dim, max[r], max[rows + r], s.sum, s.max + r, s.total + r);
+          float* sums = partials + (t * segments + segment) * record;
+          float* max = sums + rows * call.dim;
+          Merge(call, {sums + r * call.dim, max + r, max + rows + r}, {s.sum, s.max + r, s.total + r});
         }
         StoreRow(call, tile, r, s.sum, s.total[r]);
       }
@@ -238,8 +247,8 @@ int64_t AttentionPartialFloats(int64_t heads, int64_t head_dim) {
   return std::max(kTileRows, heads) * (head_dim + 2) * kMaxSplitSegments;
 }
 
-void Attention(OpContext& context, Rows q, const KvStore& store, std::span<const KeyRange> visible,
-               float scale, Rows out) {
+void Attention(OpContext& context, const Queries& queries, const KvStore& store, Rows out) {
+  const auto& [q, visible, scale] = queries;
   LINNET_CHECK(q.width % store.head_dim() == 0 && q.rows == out.rows);
   const int64_t heads = q.width / store.head_dim();
   const Call call{context, q, store, visible, scale, out, heads / store.kv_heads(), store.head_dim()};

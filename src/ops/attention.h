@@ -22,10 +22,14 @@ struct KeyRange {
   int64_t last = 0;
 };
 
-// q (T, H * E): query head h uses KV head h / (H / K). out (T, H * E). score = scale * q · k.
-// REQUIRES: visible[t] lies in what the store holds; Reserve() covered H and E.
-void Attention(OpContext& context, Rows q, const KvStore& store, std::span<const KeyRange> visible,
-               float scale, Rows out);
+struct Queries {
+  Rows q;                             // (T, H * E): query head h uses KV head h / (H / K)
+  std::span<const KeyRange> visible;  // one a row
+  float scale;                        // score = scale * q · k
+};
+
+// out (T, H * E). REQUIRES: visible[t] lies in what the store holds; Reserve() covered H and E.
+void Attention(OpContext& context, const Queries& queries, const KvStore& store, Rows out);
 
 int64_t AttentionScratchFloats(int64_t heads, int64_t head_dim);
 int64_t AttentionPartialFloats(int64_t heads, int64_t head_dim);

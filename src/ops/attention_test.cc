@@ -55,15 +55,19 @@ KvStore Store(const Case& c, int64_t capacity, KvType type = KvType::kF32) {
   return store;
 }
 
-std::vector<float> Attend(const Case& c, const KvStore& store, int64_t first, int64_t count, int threads,
-                          const KernelTable& kernels = Kernels()) {
-  ThreadPool pool(threads);
-  OpContext context(pool, kernels);
+struct By {
+  int threads;
+  const KernelTable& kernels = Kernels();
+};
+
+std::vector<float> Attend(const Case& c, const KvStore& store, int64_t first, int64_t count, By by) {
+  ThreadPool pool(by.threads);
+  OpContext context(pool, by.kernels);
   context.Reserve(1, 32, c.shape.heads, c.shape.dim);
   const int64_t width = c.shape.heads * c.shape.dim;
   std::vector<float> q(c.q.begin() + first * width, c.q.begin() + (first + count) * width), out(q.size());
-  Attention(context, MakeRows(q.data(), count, width), store,
-            std::span(c.visible).subspan(static_cast<size_t>(first), static_cast<size_t>(count)), 0.3f,
+  const auto visible = std::span(c.visible).subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+  Attention(context, {MakeRows(q.data(), count, width), visible, 0.3f}, store,
             MakeRows(out.data(), count, width));
   return out;
 }
@@ -101,7 +105,7 @@ TEST(Attention, MatchesDoublePrecision) {
   for (const Shape& shape : kShapes) {
     for (const int64_t window : {int64_t{8}, int64_t{100}, int64_t{100000}}) {
       const Case c = MakeCase(shape, std::min<int64_t>(shape.keys, 37), window, true);
-      const std::vector<float> out = Attend(c, Store(c, shape.keys), 0, c.tokens, 2);
+      const std::vector<float> out = Attend(c, Store(c, shape.keys), 0, c.tokens, {2});
       const std::vector<double> expected = Reference(c);
       for (size_t i = 0; i < out.size(); ++i)
         ASSERT_NEAR(out[i], expected[i], 1e-5 * (1 + std::fabs(expected[i])));
@@ -140,11 +144,11 @@ TEST(Attention, NarrowTypesMatchDoublePrecisionOnWhatTheyHold) {
     for (const int64_t window : {int64_t{8}, int64_t{100000}}) {
       const Case c = MakeCase(shape, std::min<int64_t>(shape.keys, 37), window, true);
       const KvStore pairs = Store(c, shape.keys, KvType::kBf16), bytes = Store(c, shape.keys, KvType::kInt8);
-      EXPECT_LT(RelativeError(Attend(c, pairs, 0, c.tokens, 2), Reference(AsStored(c, pairs))), 0.006)
+      EXPECT_LT(RelativeError(Attend(c, pairs, 0, c.tokens, {2}), Reference(AsStored(c, pairs))), 0.006)
           << shape.dim;
-      EXPECT_LT(RelativeError(Attend(c, bytes, 0, c.tokens, 2), Reference(AsStored(c, bytes))), 0.02)
+      EXPECT_LT(RelativeError(Attend(c, bytes, 0, c.tokens, {2}), Reference(AsStored(c, bytes))), 0.02)
           << shape.dim;
-      EXPECT_LT(RelativeError(Attend(c, bytes, 0, c.tokens, 2), Reference(c)), 0.05) << shape.dim;
+      EXPECT_LT(RelativeError(Attend(c, bytes, 0, c.tokens, {2}), Reference(c)), 0.05) << shape.dim;
     }
   }
 }
@@ -154,16 +158,16 @@ TEST(Attention, ARowDoesNotKnowItsBatchNorThreadsNorKernels) {
     const Case c = MakeCase(shape, std::min<int64_t>(shape.keys, 37), 1500, true);
     for (const KvType type : kTypes) {
       const KvStore store = Store(c, shape.keys + 77, type);
-      const std::vector<float> all = Attend(c, store, 0, c.tokens, 1);
+      const std::vector<float> all = Attend(c, store, 0, c.tokens, {1});
       const int64_t width = shape.heads * shape.dim;
-      EXPECT_EQ(Attend(c, store, 0, c.tokens, 4), all);
+      EXPECT_EQ(Attend(c, store, 0, c.tokens, {4}), all);
       for (const KernelTable* kernels : SupportedKernels()) {
-        EXPECT_EQ(Attend(c, store, 0, c.tokens, 2, *kernels), all) << kernels->name;
+        EXPECT_EQ(Attend(c, store, 0, c.tokens, {2, *kernels}), all) << kernels->name;
       }
       for (int64_t first = 0; first < c.tokens; first += 5) {
         for (const int64_t count : {int64_t{1}, int64_t{3}, int64_t{12}}) {
           if (first + count > c.tokens) continue;
-          const std::vector<float> part = Attend(c, store, first, count, 3);
+          const std::vector<float> part = Attend(c, store, first, count, {3});
           EXPECT_EQ(0, std::memcmp(part.data(), &all[static_cast<size_t>(first * width)], part.size() * 4));
         }
       }
@@ -174,8 +178,8 @@ TEST(Attention, ARowDoesNotKnowItsBatchNorThreadsNorKernels) {
 TEST(Attention, ARingGivesTheBitsOfAStoreThatHoldsEverything) {
   const Case c = MakeCase({4, 2, 24, 700}, 20, 100, false);
   for (const KvType type : kTypes) {
-    const std::vector<float> whole = Attend(c, Store(c, 700, type), 0, 20, 1);
-    EXPECT_EQ(Attend(c, Store(c, 128, type), 0, 20, 1), whole);
+    const std::vector<float> whole = Attend(c, Store(c, 700, type), 0, 20, {1});
+    EXPECT_EQ(Attend(c, Store(c, 128, type), 0, 20, {1}), whole);
   }
 }
 
@@ -209,13 +213,13 @@ TEST(SharedKeys, MatchDoublePrecisionAndDoNotKnowTheirBatch) {
     KvStore store(KvType::kF32, shape.kv_heads, shape.dim, shape.keys, {pairs, weight, true});
     Fill(store, c);
     EXPECT_LT(store.bytes(), Store(c, shape.keys).bytes());
-    const std::vector<float> out = Attend(c, store, 0, c.tokens, 2);
+    const std::vector<float> out = Attend(c, store, 0, c.tokens, {2});
     const std::vector<double> expected = Reference(c);
     for (size_t i = 0; i < out.size(); ++i)
       ASSERT_NEAR(out[i], expected[i], 1e-5 * (1 + std::fabs(expected[i])));
     const int64_t width = shape.heads * shape.dim;
     for (const int64_t count : {1, 3, 7}) {
-      const std::vector<float> part = Attend(c, store, 5, count, 3);
+      const std::vector<float> part = Attend(c, store, 5, count, {3});
       EXPECT_EQ(0, std::memcmp(part.data(), &out[static_cast<size_t>(5 * width)], part.size() * 4));
     }
   }
@@ -230,11 +234,11 @@ TEST(SharedKeys, OfNarrowTypesMatchWhatTheyHold) {
       KvStore store(type, shape.kv_heads, shape.dim, shape.keys, {pairs, weight, true});
       Fill(store, c);
       EXPECT_LT(store.bytes(), Store(c, shape.keys, type).bytes());
-      const std::vector<float> out = Attend(c, store, 0, c.tokens, 2);
+      const std::vector<float> out = Attend(c, store, 0, c.tokens, {2});
       EXPECT_LT(RelativeError(out, Reference(AsStored(c, store))), type == KvType::kBf16 ? 0.006 : 0.02);
       EXPECT_LT(RelativeError(out, Reference(c)), type == KvType::kBf16 ? 0.02 : 0.06);
       for (const KernelTable* kernels : SupportedKernels()) {
-        EXPECT_EQ(Attend(c, store, 0, c.tokens, 2, *kernels), out) << kernels->name;
+        EXPECT_EQ(Attend(c, store, 0, c.tokens, {2, *kernels}), out) << kernels->name;
       }
     }
   }
@@ -250,8 +254,8 @@ TEST(KvStore, KeysOfBytesAreSmoothedByTheWeightOfTheirNorm) {
   KvStore plain = Store(c, 200, KvType::kInt8), smoothed(KvType::kInt8, 2, 64, 200, {32, weight});
   Fill(smoothed, c);
   const std::vector<double> expected = Reference(c);
-  EXPECT_LT(RelativeError(Attend(c, smoothed, 0, 10, 1), expected),
-            0.7 * RelativeError(Attend(c, plain, 0, 10, 1), expected));
+  EXPECT_LT(RelativeError(Attend(c, smoothed, 0, 10, {1}), expected),
+            0.7 * RelativeError(Attend(c, plain, 0, 10, {1}), expected));
 }
 
 TEST(SharedKeys, AreReadBackAsKeysAndValues) {

@@ -6,25 +6,33 @@
 
 namespace linnet {
 
-void RmsNorm(OpContext& context, Rows x, std::span<const float> weight, float eps, Rows out) {
-  HeadNorm(context, x, 1, weight, eps, out);
+namespace {
+
+const float* WeightOrNull(std::span<const float> weight, int64_t width) {
+  LINNET_CHECK(weight.empty() || static_cast<int64_t>(weight.size()) == width);
+  return weight.empty() ? nullptr : weight.data();
 }
 
-void HeadNorm(OpContext& context, Rows x, int64_t heads, std::span<const float> weight, float eps, Rows out) {
+}  // namespace
+
+void RmsNorm(OpContext& context, Rows x, std::span<const float> weight, float eps, Rows out) {
+  const float* w = WeightOrNull(weight, x.width);
+  ForRows(context, x, [&](int64_t r) { context.kernels().rms_norm(x.row(r), w, eps, x.width, out.row(r)); });
+}
+
+void HeadNorm(OpContext& context, Rows x, int64_t heads, std::span<const float> weight, float eps) {
   const int64_t width = x.width / heads;
-  LINNET_CHECK(weight.empty() || static_cast<int64_t>(weight.size()) == width);
-  const float* w = weight.empty() ? nullptr : weight.data();
+  const float* w = WeightOrNull(weight, width);
   ForRows(context, x, [&](int64_t r) {
-    for (int64_t h = 0; h < heads; ++h) {
-      context.kernels().rms_norm(x.row(r) + h * width, w, eps, width, out.row(r) + h * width);
+    for (float* head = x.row(r); head < x.row(r) + heads * width; head += width) {
+      context.kernels().rms_norm(head, w, eps, width, head);
     }
   });
 }
 
-void LayerNorm(OpContext& context, Rows x, std::span<const float> weight, std::span<const float> bias,
-               float eps, Rows out) {
+void LayerNorm(OpContext& context, Rows x, const LayerNormWeights& w, float eps, Rows out) {
   ForRows(context, x, [&](int64_t r) {
-    context.kernels().layer_norm(x.row(r), weight.data(), bias.data(), eps, x.width, out.row(r));
+    context.kernels().layer_norm(x.row(r), {w.weight.data(), w.bias.data()}, eps, x.width, out.row(r));
   });
 }
 

@@ -23,12 +23,14 @@ void ForRows(OpContext& context, Rows x, const Body& body) {
 // out = x * (mean(x²) + eps)^-0.5 * weight; an empty weight leaves the factor out. May run in place.
 void RmsNorm(OpContext& context, Rows x, std::span<const float> weight, float eps, Rows out);
 
-// The same for each of the `heads` parts of a row: x is (T, heads * E), weight is (E).
-void HeadNorm(OpContext& context, Rows x, int64_t heads, std::span<const float> weight, float eps, Rows out);
+// The same in place for each of the `heads` parts of a row: x is (T, heads * E), weight is (E).
+void HeadNorm(OpContext& context, Rows x, int64_t heads, std::span<const float> weight, float eps);
 
 // out = (x - mean) / sqrt(variance + eps) * weight + bias, population variance. May run in place.
-void LayerNorm(OpContext& context, Rows x, std::span<const float> weight, std::span<const float> bias,
-               float eps, Rows out);
+struct LayerNormWeights {
+  std::span<const float> weight, bias;
+};
+void LayerNorm(OpContext& context, Rows x, const LayerNormWeights& w, float eps, Rows out);
 
 // gate = gelu_tanh(gate) * up.
 void GeluMul(OpContext& context, Rows gate, Rows up);

@@ -201,8 +201,9 @@ void WriteGemma3(const fs::path& directory) {
   fs::create_directories(directory);
   const std::string text =
       R"({"model_type":"gemma3_text","vocab_size":192,"hidden_size":64,"num_hidden_layers":3,
-      "num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":96,"head_dim":32,"sliding_window":16,
-      "query_pre_attn_scalar":48,"_sliding_window_pattern":3,"rope_theta":1000000.0,"rope_local_base_freq":10000.0,
+      "num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":96,"head_dim":32,
+      "sliding_window":16,"query_pre_attn_scalar":48,"_sliding_window_pattern":3,"rope_theta":1000000.0,
+      "rope_local_base_freq":10000.0,
       "rope_scaling":{"factor":8.0,"rope_type":"linear"},"max_position_embeddings":512,"rms_norm_eps":1e-6})";
   std::ofstream(directory / "config.json") << text;
   std::ofstream(directory / "generation_config.json") << R"({"eos_token_id":[1,50,106]})";

@@ -49,8 +49,8 @@ class SoftRows {
     const ImageInput& image = prompt_.images[stream.medium++];
     const int64_t width = engine.config.vision.patch_values();
     stream.soft = AlignedBuffer<float>(static_cast<size_t>(image.rows * engine.config.hidden_size));
-    EmbedImage(engine.context, engine.config.vision, engine.weights.vision,
-               MakeRows(const_cast<float*>(image.patches.data()), image.rows, width), image.positions,
+    EmbedImage(engine.context, {engine.config.vision, engine.weights.vision},
+               {MakeRows(const_cast<float*>(image.patches.data()), image.rows, width), image.positions},
                MakeRows(stream.soft.data(), image.rows, engine.config.hidden_size), session_.probe);
     return image.rows;
   }
@@ -64,7 +64,7 @@ class SoftRows {
     AlignedBuffer<float> frames(static_cast<size_t>(rows * width));
     FrameSamples(clip.samples, MakeRows(frames.data(), rows, width));
     stream.soft = AlignedBuffer<float>(static_cast<size_t>(rows * engine.config.hidden_size));
-    EmbedAudio(engine.context, engine.config.audio, engine.weights.audio,
+    EmbedAudio(engine.context, {engine.config.audio, engine.weights.audio},
                MakeRows(frames.data(), rows, width),
                MakeRows(stream.soft.data(), rows, engine.config.hidden_size), session_.probe);
     return rows;

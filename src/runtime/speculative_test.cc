@@ -71,13 +71,18 @@ uint64_t Hash(std::span<const float> row) {
   return h;
 }
 
+struct Drafting {
+  int32_t draft;
+  Speculator::Edit edit = {};
+};
+
 Written Write(Engine& engine, const std::vector<int32_t>& prompt, const SamplingPlan& plan, int64_t count,
-              int32_t draft, Speculator::Edit edit = {}) {
+              Drafting drafting) {
   const std::unique_ptr<Session> session = Open(engine);
   Sampler sampler(plan, engine.config().vocab_size);
   sampler.Accept(prompt);
-  Speculator speculator(*session, sampler, draft);
-  speculator.set_edit(std::move(edit));
+  Speculator speculator(*session, sampler, drafting.draft);
+  speculator.set_edit(std::move(drafting.edit));
   EXPECT_TRUE(session->Feed(prompt));
   speculator.Begin({}, prompt);
   Written written;
@@ -125,15 +130,16 @@ TEST_P(Heads, DraftsChangeNothing) {
     for (uint32_t seed = 0; seed < 24; ++seed) {
       const std::vector<int32_t> prompt = RandomIds(seed);
       const SamplingPlan plan = seed % 2 == 0 ? SamplingPlan{} : Warm(seed);
-      const Written plain = Write(*engine, prompt, plan, 50, 0);
+      const Written plain = Write(*engine, prompt, plan, 50, {0});
       EXPECT_EQ(plain.length, static_cast<int64_t>(prompt.size()) + 50);
       EXPECT_EQ(plain.stats.passes, 50);
       for (const int32_t draft : {-1, 1, 3, 15}) {
-        EXPECT_TRUE(Write(*engine, prompt, plan, 50, draft) == plain)
+        EXPECT_TRUE(Write(*engine, prompt, plan, 50, {draft}) == plain)
             << "seed " << seed << " draft " << draft;
         for (const double acceptance : {0.5, 0.9, 1.0}) {
-          const Written written = Write(*engine, prompt, plan, 50, draft,
-                                        Imposed(plain.ids, static_cast<int64_t>(prompt.size()), acceptance));
+          const Written written =
+              Write(*engine, prompt, plan, 50,
+                    {draft, Imposed(plain.ids, static_cast<int64_t>(prompt.size()), acceptance)});
           EXPECT_TRUE(written == plain)
               << "seed " << seed << " draft " << draft << " acceptance " << acceptance;
           if (draft > 0 && acceptance == 1.0 && !GetParam().empty()) {
@@ -206,11 +212,11 @@ TEST_P(Formats, TwoHundredPromptsAreWrittenTheSame) {
     int identical = 0;
     for (uint32_t seed = 0; seed < 200; ++seed) {
       const std::vector<int32_t> prompt = RandomIds(seed + 1000);
-      const Written plain = Write(*engine, prompt, {}, 32, 0);
+      const Written plain = Write(*engine, prompt, {}, 32, {0});
       const int32_t draft = seed % 2 == 0 ? 4 : -1;
       const auto edit = Imposed(plain.ids, static_cast<int64_t>(prompt.size()), 0.7);
-      identical += Write(*engine, prompt, {}, 32, draft, edit) == plain &&
-                   Write(*engine, prompt, {}, 32, draft) == plain;
+      identical += Write(*engine, prompt, {}, 32, {draft, edit}) == plain &&
+                   Write(*engine, prompt, {}, 32, {draft}) == plain;
     }
     EXPECT_EQ(identical, 200) << threads << " threads";
   }
@@ -269,10 +275,10 @@ TEST(Speculator, ChoicesFollowTheTargetsDistribution) {
 TEST(Speculator, StopsAnywhereInsideADraft) {
   const std::unique_ptr<Engine> engine = Load("assistant", 2);
   const std::vector<int32_t> prompt = RandomIds(6);
-  const Written plain = Write(*engine, prompt, {}, 40, 0);
+  const Written plain = Write(*engine, prompt, {}, 40, {0});
   for (int64_t stop = 1; stop < 40; ++stop) {
     const auto edit = Imposed(plain.ids, static_cast<int64_t>(prompt.size()), 1.0);
-    const Written written = Write(*engine, prompt, {}, stop, 15, edit);
+    const Written written = Write(*engine, prompt, {}, stop, {15, edit});
     EXPECT_EQ(written.length, static_cast<int64_t>(prompt.size()) + stop);
     EXPECT_TRUE(std::equal(written.ids.begin(), written.ids.end(), plain.ids.begin()));
   }

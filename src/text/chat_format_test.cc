@@ -163,7 +163,8 @@ TEST(ChatFormat, ErrorsNameTheMessage) {
 TEST(ChatFormat, APromptAlwaysEndsWhereAnAnswerCanBegin) {
   const Json done = Json::parse(
       R"([{"role":"user","content":"x"},
-          {"role":"assistant","content":"ok","tool_calls":[{"id":"1","function":{"name":"f","arguments":{}}}]},
+          {"role":"assistant","content":"ok",
+           "tool_calls":[{"id":"1","function":{"name":"f","arguments":{}}}]},
           {"role":"tool","content":"r","tool_call_id":"1"}])");
   const auto render = [&](ChatOptions options) { return Spelled(RenderChat(done, {}, options)); };
   EXPECT_TRUE(render({.generation = kReference}).ends_with("ok<turn|>\n"));

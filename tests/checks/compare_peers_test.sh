@@ -2,6 +2,7 @@
 # tools/compare_peers.py with an invented peer: it takes turns, reads the peer's figures and gives up where one fails.
 # Usage: compare_peers_test.sh LINNET SOURCE_DIR
 set -eu
+command -v python3 > /dev/null || { echo "SKIPPED: python3 is missing (tools/setup.sh tests installs it)"; exit 77; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$1" convert "$2/models/chick" "$work/chick.gguf" --type q8_0 > /dev/null

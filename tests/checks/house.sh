@@ -2,6 +2,9 @@
 # Rules of the house that the compiler does not check. Usage:
 #   house.sh floors  ROOT            no include and no link upwards or sideways
 #   house.sh length  ROOT            no source file over 600 lines
+#   house.sh columns ROOT            no line of C++ over 110 characters
+#   house.sh functions ROOT          no function over 60 lines (39 where the forward pass is) or with more than five
+#                                    parameters; exit code 77 where Universal Ctags is missing
 #   house.sh marks   ROOT            no notes to self
 #   house.sh symbols OBJECT...       the objects hold no weak, unique or inline-function symbols
 set -eu
@@ -39,6 +42,38 @@ upward() {
     done
 }
 
+cpp_files() { find src include tests bench tools \( -name '*.cc' -o -name '*.h' -o -name '*.inc' \) 2>/dev/null; }
+
+# Prints "FILE:LINE NAME ..." for every function, from ctags' lines: name, file, pattern, then key:value fields.
+# Commas inside brackets separate no parameters; TEST(Suite, Name) has two.
+judge_functions() {
+  awk -F '\t' '
+    function parameters(text,    i, c, depth, count) {
+      gsub(/->|<=|>=|<<|>>=/, "", text)
+      count = text ~ /^\( *(void)? *\)/ ? 0 : 1
+      for (i = 1; i <= length(text); ++i) {
+        c = substr(text, i, 1)
+        if (index("(<{[", c)) ++depth
+        if (index(")>}]", c)) --depth
+        if (c == "," && depth == 1) ++count
+      }
+      return count
+    }
+    {
+      line = end = 0; signature = ""
+      for (i = 4; i <= NF; ++i) {
+        if ($i ~ /^line:/) line = substr($i, 6)
+        if ($i ~ /^end:/) end = substr($i, 5)
+        if ($i ~ /^signature:/) signature = substr($i, 11)
+      }
+      most = $2 ~ /^src\/model\/(decoder|drafter|embedders)\.cc$/ ? 39 : 60
+      lines = end ? end - line + 1 : 0
+      if (lines > most) print $2 ":" line " " $1 ": " lines " lines, at most " most
+      count = parameters(signature)
+      if (count > 5) print $2 ":" line " " $1 ": " count " parameters, at most 5"
+    }'
+}
+
 check=$1
 shift
 case "$check" in
@@ -51,6 +86,23 @@ case "$check" in
     found=$(find src include tests tools bench -name '*.cc' -o -name '*.h' -o -name '*.inc' -o -name '*.py' -o -name '*.sh' 2>/dev/null |
       xargs wc -l | awk '$2 != "total" && $1 > 600 {print $2 ": " $1 " lines"}')
     ;;
+  columns)
+    cd "$1"
+    # Characters, not bytes: what follows the first byte of one does not count.
+    found=$(cpp_files | LC_ALL=C xargs awk '{line = $0; gsub(/[\200-\277]/, "", line)}
+      length(line) > 110 {print FILENAME ":" FNR ": " length(line) " characters"}')
+    ;;
+  functions)
+    cd "$1"
+    ctags=""
+    for program in ctags-universal ctags; do
+      if "$program" --version 2>/dev/null | grep -q 'Universal Ctags'; then ctags=$program && break; fi
+    done
+    [ -n "$ctags" ] || { echo "SKIPPED: Universal Ctags is missing (tools/setup.sh tests installs it)"; exit 77; }
+    tags=$(cpp_files | "$ctags" --quiet --options=NONE --languages=C++ --langmap=C++:.cc.h.inc --kinds-C++=fp \
+      --fields=neS --sort=no -f - -L -)
+    found=$(printf '%s\n' "$tags" | judge_functions)
+    ;;
   marks)
     cd "$1"
     found=$(grep -rnE '\b(TO''DO|FIX''ME|XX''X|HA''CK)\b' src include tests/e2e tests/fuzz tests/checks tools bench cmake \
@@ -61,7 +113,7 @@ case "$check" in
     # to the whole program, which would then fail on an older processor.
     found=$("${NM:-nm}" -C "$@" | grep -E '^[0-9a-f]* *[WVu] ' || true)
     ;;
-  *) echo "usage: house.sh floors|length|marks|symbols ..." >&2; exit 2 ;;
+  *) echo "usage: house.sh floors|length|columns|functions|marks|symbols ..." >&2; exit 2 ;;
 esac
 if [ -n "$found" ]; then
   echo "$check:"
