@@ -96,83 +96,99 @@ TEST_P(KvTypes, RollingBackAndGoingOnGivesTheSameBits) {
 
 INSTANTIATE_TEST_SUITE_P(All, KvTypes, ::testing::Values(KvType::kF32, KvType::kBf16, KvType::kInt8));
 
-// Rows of one sequence in a call of many, and where they begin in it.
-struct Part {
-  Prompt prompt;  // what the call appends; its media are one picture at most
-  size_t held;    // tokens that the session held before
-};
+// One call of the decoder with rows of several sequences, each of which has held random tokens before: a
+// decode step, drafts, a prompt piece, a picture behind text, another piece.
+class MixedCall {
+ public:
+  MixedCall(Engine& engine, KvType kv) : engine_(engine), kv_(kv), parts_(5), blocks_(5) {
+    const ModelConfig& config = engine.config();
+    AddIds(parts_[0], RandomIds(1, 21));
+    AddIds(parts_[1], RandomIds(5, 22));
+    AddIds(parts_[2], RandomIds(150, 23));
+    AddIds(parts_[3], RandomIds(3, 24));
+    AddPicture(parts_[3], config, 5, 3, 9);
+    AddIds(parts_[4], RandomIds(9, 25));
+  }
 
-// A decode step, drafts, a prompt piece, a picture among text: in one call, and each sequence by itself, row
-// by row where its rows belong to no picture.
-TEST_P(KvTypes, SequencesOfOneCallGetTheBitsOfSingles) {
-  const std::unique_ptr<Engine> engine = Load(2);
-  Engine::Impl& e = engine->impl();
-  std::vector<Part> parts(5);
-  AddIds(parts[0].prompt, RandomIds(1, 21));
-  AddIds(parts[1].prompt, RandomIds(5, 22));
-  AddIds(parts[2].prompt, RandomIds(150, 23));
-  AddIds(parts[3].prompt, RandomIds(3, 24));
-  AddPicture(parts[3].prompt, e.config, 5, 3, 9);
-  AddIds(parts[4].prompt, RandomIds(9, 25));
-  std::vector<std::unique_ptr<Session>> together;
-  std::vector<std::vector<KeyRange>> blocks(parts.size());
-  std::vector<Sequence> sequences;
-  std::vector<int32_t> ids;
-  std::vector<int64_t> logit_rows;
-  std::vector<float> soft;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    parts[i].held = 5 + 31 * i;
-    together.push_back(Open(*engine, 200, GetParam()));
-    ASSERT_TRUE(together[i]->Feed(RandomIds(parts[i].held, static_cast<uint32_t>(i))));
-    const Prompt& prompt = parts[i].prompt;
+  const std::vector<Prompt>& parts() const { return parts_; }
+  static std::vector<int32_t> Held(size_t part) {
+    return RandomIds(5 + 31 * part, static_cast<uint32_t>(part));
+  }
+
+  // The logits of every row of every sequence, one after another.
+  DecoderOutput Run() {
+    Engine::Impl& e = engine_.impl();
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      sessions_.push_back(Open(engine_, 200, kv_));
+      EXPECT_TRUE(sessions_[i]->Feed(Held(i)));
+      AddRows(parts_[i], static_cast<int64_t>(Held(i).size()), blocks_[i]);
+      sequences_.push_back(
+          {&sessions_[i]->impl().cache, static_cast<int64_t>(parts_[i].ids.size()), blocks_[i]});
+    }
+    const int64_t width = e.config.hidden_size;
+    DecoderOutput output;
+    output.Reserve(e.config, static_cast<int64_t>(ids_.size()));
+    e.decoder->Reserve(static_cast<int64_t>(ids_.size()));
+    const Rows soft = MakeRows(soft_.data(), static_cast<int64_t>(soft_.size()) / width, width);
+    EXPECT_TRUE(e.decoder->Forward({ids_, soft, sequences_, logit_rows_}, output));
+    return output;
+  }
+
+ private:
+  void AddRows(const Prompt& prompt, int64_t held, std::vector<KeyRange>& blocks) {
     const auto first = std::ranges::find(prompt.types, TokenType::kImage) - prompt.types.begin();
     const auto cells = std::ranges::count(prompt.types, TokenType::kImage);
     for (size_t t = 0; t < prompt.ids.size(); ++t) {
       const bool picture = prompt.types[t] == TokenType::kImage;
-      const int64_t begin = static_cast<int64_t>(parts[i].held) + first;
-      blocks[i].push_back(picture ? KeyRange{begin, begin + cells - 1} : KeyRange{0, -1});
-      logit_rows.push_back(static_cast<int64_t>(ids.size()));
-      ids.push_back(picture ? -1 : prompt.ids[t]);
+      blocks.push_back(picture ? KeyRange{held + first, held + first + cells - 1} : KeyRange{0, -1});
+      logit_rows_.push_back(static_cast<int64_t>(ids_.size()));
+      ids_.push_back(picture ? -1 : prompt.ids[t]);
     }
     for (const ImageInput& image : prompt.images) {
-      soft.resize(static_cast<size_t>(image.rows * e.config.hidden_size));
-      EmbedImage(
-          e.context, e.config.vision, e.weights.vision,
-          MakeRows(const_cast<float*>(image.patches.data()), image.rows, e.config.vision.patch_values()),
-          image.positions, MakeRows(soft.data(), image.rows, e.config.hidden_size));
+      Engine::Impl& e = engine_.impl();
+      std::vector<float> patches = image.patches;
+      soft_.resize(static_cast<size_t>(image.rows * e.config.hidden_size));
+      EmbedImage(e.context, {e.config.vision, e.weights.vision},
+                 {MakeRows(patches.data(), image.rows, e.config.vision.patch_values()), image.positions},
+                 MakeRows(soft_.data(), image.rows, e.config.hidden_size));
     }
-    sequences.push_back({&together[i]->impl().cache, static_cast<int64_t>(prompt.ids.size()), blocks[i]});
   }
-  DecoderOutput output;
-  output.Reserve(e.config, static_cast<int64_t>(ids.size()));
-  e.decoder->Reserve(static_cast<int64_t>(ids.size()));
-  const Rows soft_rows = MakeRows(soft.data(), 15, e.config.hidden_size);
-  ASSERT_TRUE(e.decoder->Forward({ids, soft_rows, sequences, logit_rows}, output));
 
-  // By themselves: another engine, one thread, token by token where no picture holds rows together.
-  const std::unique_ptr<Engine> other = Load(1);
+  Engine& engine_;
+  KvType kv_;
+  std::vector<Prompt> parts_;
+  std::vector<std::vector<KeyRange>> blocks_;
+  std::vector<std::unique_ptr<Session>> sessions_;
+  std::vector<Sequence> sequences_;
+  std::vector<int32_t> ids_;
+  std::vector<int64_t> logit_rows_;
+  std::vector<float> soft_;
+};
+
+// By itself each sequence is fed by another engine with one thread, token by token where no picture holds
+// rows together.
+TEST_P(KvTypes, SequencesOfOneCallGetTheBitsOfSingles) {
+  const std::unique_ptr<Engine> engine = Load(2), other = Load(1);
+  MixedCall call(*engine, GetParam());
+  const DecoderOutput output = call.Run();
   int64_t row = 0;
-  for (size_t i = 0; i < parts.size(); ++i) {
+  for (size_t i = 0; i < call.parts().size(); ++i) {
+    const Prompt& prompt = call.parts()[i];
     const std::unique_ptr<Session> alone = Open(*other, 200, GetParam());
-    ASSERT_TRUE(alone->Feed(RandomIds(parts[i].held, static_cast<uint32_t>(i))));
-    const Prompt& prompt = parts[i].prompt;
+    ASSERT_TRUE(alone->Feed(MixedCall::Held(i)));
     const bool whole = !prompt.images.empty();
-    if (whole) {
-      ASSERT_TRUE(alone->Feed(prompt));
-    }
-    for (size_t t = 0; t < prompt.ids.size(); ++t, ++row) {
-      if (!whole) {
-        ASSERT_TRUE(alone->Feed(std::span(prompt.ids).subspan(t, 1)));
-      }
-      if (whole && t + 1 < prompt.ids.size()) continue;
-      std::vector<float> expected = Logits(*alone);
+    if (whole) row += static_cast<int64_t>(prompt.ids.size()) - 1;
+    for (size_t t = 0; t < (whole ? 1 : prompt.ids.size()); ++t, ++row) {
+      ASSERT_TRUE(whole ? alone->Feed(prompt) : alone->Feed(std::span(prompt.ids).subspan(t, 1)));
+      const std::vector<float> expected = Logits(*alone);
       std::vector<float> found(output.logits.row(row), output.logits.row(row) + output.logits.width);
-      SuppressTokens(e.config, found);
+      SuppressTokens(engine->config(), found);
       ASSERT_EQ(std::ranges::count_if(expected, [](float v) { return std::isfinite(v); }),
-                static_cast<int64_t>(expected.size() - e.config.tokens.suppressed.size()));
+                static_cast<int64_t>(expected.size() - engine->config().tokens.suppressed.size()));
       ASSERT_EQ(found, expected) << "sequence " << i << ", row " << t;
     }
   }
+  EXPECT_EQ(row, output.logits.rows);
 }
 
 TEST(Session, ResultsBelongToTheirSession) {

@@ -69,8 +69,8 @@ judge_functions() {
       most = $2 ~ /^src\/model\/(decoder|drafter|embedders)\.cc$/ ? 39 : 60
       lines = end ? end - line + 1 : 0
       if (lines > most) print $2 ":" line " " $1 ": " lines " lines, at most " most
-      count = parameters(signature)
-      if (count > 5) print $2 ":" line " " $1 ": " count " parameters, at most 5"
+      count = parameters(signature)  # mmap: the system calls it so, a test replaces it
+      if (count > 5 && $1 != "mmap") print $2 ":" line " " $1 ": " count " parameters, at most 5"
     }'
 }
 

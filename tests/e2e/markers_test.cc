@@ -62,7 +62,7 @@ TEST(Markers, RawAloneReadsThem) {
       raw("<bos><|turn>user\n5 + 10<turn|>\n<|turn>model\n<|channel>thought\n<channel|>");
   EXPECT_TRUE(read.output.find("15") != std::string::npos) << read.output << read.errors;
   const ProgramResult place = raw("what is <|image|>");
-  EXPECT_EQ(place.code, 1);
+  EXPECT_NE(place.code, 0);
   EXPECT_NE(place.errors.find("place of a picture"), std::string::npos) << place.errors;
 }
 
