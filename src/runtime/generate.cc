@@ -56,7 +56,8 @@ class Writer {
 
   Generation Finish(FinishReason reason, GenerateStats stats) {
     EmitText(filter_.Push(decoder_.Finish()));
-    for (const OutputEvent& event : parser_.Finish()) Take(event);
+    const bool ended = reason == FinishReason::kStop || reason == FinishReason::kToolCall;
+    for (const OutputEvent& event : parser_.Finish(!ended)) Take(event);
     EmitText(filter_.Finish());
     if (reason == FinishReason::kStop && !answer_.tool_calls.empty()) reason = FinishReason::kToolCall;
     stats.generated_tokens = static_cast<int64_t>(answer_.ids.size());
