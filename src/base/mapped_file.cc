@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fcntl.h>
@@ -64,6 +65,14 @@ void OnFault(int signal, siginfo_t* info, void*) {
   ::signal(signal, SIG_DFL);  // not ours: the instruction runs again and ends the program as ever
 }
 
+// What Git leaves in the place of a large file that it has not fetched: a few lines of text.
+bool IsGitLfsPointer(std::span<const uint8_t> bytes) {
+  constexpr size_t kLargest = 1024;  // of the specification
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return text.size() < kLargest && (text.starts_with("version https://git-lfs.github.com/spec/") ||
+                                    text.starts_with("version https://hawser.github.com/spec/"));
+}
+
 ErrorCode CodeOf(int error) { return error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kBadFile; }
 
 }  // namespace
@@ -76,6 +85,11 @@ Result<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
   }
   auto file = FromDescriptor(fd, path);
   ::close(fd);
+  if (file && IsGitLfsPointer(file->bytes())) {
+    return Fail(ErrorCode::kBadFile,
+                path.string() + ": is not the file itself but a Git LFS pointer: run git lfs pull",
+                "or download the file");
+  }
   return file;
 }
 

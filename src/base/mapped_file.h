@@ -12,6 +12,7 @@ namespace linnet {
 
 class MappedFile {
  public:
+  // A Git LFS pointer is an error of its own: whatever was meant to be read, it is not there.
   static Result<MappedFile> Open(const std::filesystem::path& path);
   // A copy of `bytes` that behaves like a file of this name.
   static Result<MappedFile> FromBytes(std::span<const uint8_t> bytes, const std::filesystem::path& name);

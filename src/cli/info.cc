@@ -81,6 +81,7 @@ std::vector<std::string> MissingFrom(const ModelFiles& files) {
     missing.push_back(
         "the part for sound: put the multimodal file (mmproj) beside the model or name it with --mmproj");
   }
+  missing.insert(missing.end(), files.not_fetched.begin(), files.not_fetched.end());
   if (multimodal_kind && files.drafter == nullptr) missing.push_back("a drafter (optional, for speed)");
   if (const auto tokenizer = LoadTokenizer(files); !tokenizer) missing.push_back(tokenizer.error().Message());
   return missing;

@@ -52,6 +52,7 @@ Result<GoldenFile> ReadGolden(const std::filesystem::path& path) {
 ProbeResult Compare(const std::string& name, std::span<const float> found, const GoldenTensor& expected,
                     Tolerance tolerance) {
   if (expected.integer) return Differs(name, "is stored as integers");
+  if (expected.values.empty()) return Differs(name, "is empty: there is nothing to compare with");
   if (found.size() != expected.values.size()) return Differs(name, Sizes(found.size(), expected.elements()));
   ProbeResult result;
   result.name = name;
@@ -78,6 +79,7 @@ ProbeResult Compare(const std::string& name, std::span<const float> found, const
 
 ProbeResult CompareIntegers(const std::string& name, std::span<const int32_t> found,
                             const GoldenTensor& expected) {
+  if (!expected.integer) return Differs(name, "is stored as float32");
   if (found.size() != expected.integers.size())
     return Differs(name, Sizes(found.size(), expected.elements()));
   ProbeResult result;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "eval/golden_inputs.h"
 #include "linnet/session.h"
 #include "runtime/engine_impl.h"
 #include "runtime/sampler.h"
@@ -17,17 +18,21 @@ class DrafterCase {
       : engine_(engine.impl()), public_engine_(engine), golden_(golden), tolerance_(tolerance) {}
 
   Result<std::vector<ProbeResult>> Run(bool reference_window) {
-    LINNET_ASSIGN(prompt_, Integers("in.input_ids"));
-    LINNET_ASSIGN(const std::vector<int32_t> bonus, Integers("in.bonus"));
-    LINNET_ASSIGN(const std::vector<int32_t> position, Integers("in.position"));
-    if (prompt_.empty() || bonus.empty() || position.empty() || bonus[0] < 0 ||
-        bonus[0] >= engine_.config.vocab_size || position[0] != static_cast<int32_t>(prompt_.size())) {
-      return Fail(ErrorCode::kBadFile, "a drafter case needs a prompt, the token after it and its position");
+    const int64_t vocabulary = engine_.config.vocab_size;
+    LINNET_ASSIGN(const GoldenTensor* ids, NeedIntegers(golden_, "in.input_ids", -1, vocabulary));
+    LINNET_ASSIGN(const GoldenTensor* bonus, NeedIntegers(golden_, "in.bonus", 1, vocabulary));
+    prompt_ = ids->integers;
+    const int64_t tokens = ids->elements();
+    LINNET_ASSIGN(const GoldenTensor* position, NeedIntegers(golden_, "in.position", 1, tokens + 1));
+    if (position->integers[0] != tokens) {
+      return Fail(ErrorCode::kBadFile, "the tensor in.position holds " +
+                                           std::to_string(position->integers[0]) + ", but the prompt has " +
+                                           std::to_string(tokens) + " tokens");
     }
     LINNET_TRY(CheckTarget());
     KvStore sliding, full;
     SharedKeys keys;
-    keys.position = position[0];
+    keys.position = tokens;
     keys.sliding = &sliding;
     keys.full = &full;
     keys.full_keys = {0, keys.position - 1};
@@ -36,27 +41,13 @@ class DrafterCase {
     const int64_t window = engine_.config.layers[static_cast<size_t>(LastLayer(true))].window;
     const int64_t first = keys.position - window + (reference_window ? -1 : 1);
     keys.sliding_keys = {std::max<int64_t>(0, first), keys.position - 1};
-    LINNET_TRY(Draft(bonus[0], keys));
+    LINNET_TRY(Draft(bonus->integers[0], keys));
     return std::move(probes_);
   }
 
  private:
-  Result<std::vector<int32_t>> Integers(const std::string& name) const {
-    const auto it = golden_.find(name);
-    if (it == golden_.end() || !it->second.integer)
-      return Fail(ErrorCode::kBadFile, "the case has no integers " + name);
-    return it->second.integers;
-  }
-
   Result<const GoldenTensor*> Floats(const std::string& name, int64_t elements) const {
-    const auto it = golden_.find(name);
-    if (it == golden_.end() || it->second.integer)
-      return Fail(ErrorCode::kBadFile, "the case has no tensor " + name);
-    if (elements >= 0 && it->second.elements() != elements) {
-      return Fail(ErrorCode::kBadFile, name + " has " + std::to_string(it->second.elements()) +
-                                           " values, not " + std::to_string(elements));
-    }
-    return &it->second;
+    return NeedFloats(golden_, name, elements);
   }
 
   int64_t LastLayer(bool sliding) const {
@@ -111,12 +102,13 @@ class DrafterCase {
 
   Status Draft(int32_t token, const SharedKeys& keys) {
     Drafter& drafter = *engine_.drafter;
-    LINNET_ASSIGN(const std::vector<int32_t> expected, Integers("out.tokens"));
+    LINNET_ASSIGN(const GoldenTensor* expected,
+                  NeedIntegers(golden_, "out.tokens", -1, engine_.config.vocab_size));
     LINNET_ASSIGN(const GoldenTensor* h, Floats("in.h", engine_.config.hidden_size));
     std::copy(h->values.begin(), h->values.end(), drafter.hidden().begin());
     std::vector<int32_t> tokens;
     std::vector<float> embeddings, logits, hidden;
-    for (size_t step = 0; step < expected.size(); ++step) {
+    for (size_t step = 0; step < expected->integers.size(); ++step) {
       engine_.decoder->Embed(token, drafter.embedding());
       embeddings.insert(embeddings.end(), drafter.embedding().begin(), drafter.embedding().end());
       const std::span<const float> row = drafter.Step(keys);
@@ -126,7 +118,7 @@ class DrafterCase {
       if (token < 0) return Fail(ErrorCode::kInternal, "the drafter computes no usable number");
       tokens.push_back(token);
     }
-    probes_.push_back(CompareIntegers("out.tokens", tokens, golden_.at("out.tokens")));
+    probes_.push_back(CompareIntegers("out.tokens", tokens, *expected));
     const std::pair<const char*, const std::vector<float>*> results[] = {
         {"out.e", &embeddings}, {"out.logits", &logits}, {"out.last_hidden_state", &hidden}};
     for (const auto& [name, found] : results) {

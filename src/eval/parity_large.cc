@@ -10,6 +10,7 @@
 #include "base/mapped_file.h"
 #include "eval/case_recorder.h"
 #include "eval/golden_file.h"
+#include "eval/golden_inputs.h"
 #include "io/json.h"
 #include "kernels/dispatch.h"
 #include "linnet/session.h"
@@ -22,6 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
+
+constexpr int64_t kHead = 8;  // hashed values that are stored
 
 // Keeps chosen rows of chosen intermediates: the whole run would be gigabytes. Rows count over all calls.
 class RowRecorder : public Probe {
@@ -47,25 +50,34 @@ class RowRecorder : public Probe {
   std::map<std::string, std::vector<float>> values_;
 };
 
-Result<std::unique_ptr<Engine>> MakeLargeEngine(const Json& description, const ParityOptions& options) {
-  const auto config = description.find("config");
-  if (config == description.end()) return Fail(ErrorCode::kBadFile, "large.json: has no config");
+Result<std::unique_ptr<Engine>> MakeLargeEngine(const ModelConfig& config, const ParityOptions& options) {
   auto impl =
       std::make_unique<Engine::Impl>(options.threads > 0 ? options.threads : GetCpuInfo().cores, Kernels());
-  LINNET_ASSIGN(impl->config, ConfigFromJson({config->dump(), "", ""}));
+  impl->config = config;
   const std::unique_ptr<TensorSource> source = HashedWeights(impl->config);
   LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *source, source.get(), impl->pool, {}));
   return MakeEngine(std::move(impl));
 }
 
-// The picture and the sound of the mixed prompt are hashed as well; their first values are stored.
-Result<Prompt> MixedPrompt(const GoldenFile& golden, const ModelConfig& config,
-                           std::vector<ProbeResult>& probes) {
-  for (const char* name : {"in.mixed.input_ids", "in.mixed.mm_token_type_ids", "in.mixed.positions",
-                           "in.patches.head", "in.samples.head"}) {
-    if (!golden.contains(name))
-      return Fail(ErrorCode::kBadFile, std::string("large.safetensors: has no ") + name);
+// Everything that the file gives to the model, before there is one: making it takes a while.
+Status CheckLarge(const GoldenFile& golden, const ModelConfig& config) {
+  LINNET_ASSIGN(const GoldenTensor* ids, NeedIntegers(golden, "in.mixed.input_ids", -1, config.vocab_size));
+  LINNET_TRY(NeedIntegers(golden, "in.mixed.mm_token_type_ids", ids->elements(), 4));
+  LINNET_ASSIGN(const GoldenTensor* positions,
+                NeedIntegers(golden, "in.mixed.positions", -1, config.vision.mm_posemb_size));
+  LINNET_TRY(NeedIntegers(golden, "in.mixed.positions", positions->elements() / 2 * 2,
+                          config.vision.mm_posemb_size));
+  LINNET_TRY(NeedFloats(golden, "in.patches.head", kHead));
+  LINNET_TRY(NeedFloats(golden, "in.samples.head", kHead));
+  if (golden.contains("in.long.input_ids")) {
+    LINNET_TRY(NeedIntegers(golden, "in.long.input_ids", -1, config.vocab_size));
   }
+  if (config.vision.present && config.audio.present && config.vision.patch_values() >= kHead) return {};
+  return Fail(ErrorCode::kBadFile, "the config in large.json is not of a model that sees and hears");
+}
+
+// The picture and the sound of the mixed prompt are hashed as well; their first values are stored.
+Prompt MixedPrompt(const GoldenFile& golden, const ModelConfig& config, std::vector<ProbeResult>& probes) {
   Prompt prompt;
   prompt.ids = golden.at("in.mixed.input_ids").integers;
   for (const int32_t type : golden.at("in.mixed.mm_token_type_ids").integers) {
@@ -80,9 +92,9 @@ Result<Prompt> MixedPrompt(const GoldenFile& golden, const ModelConfig& config,
   clip.samples.resize(1280);
   HashedValues("in.samples", 0, 0.0f, 0.25f, clip.samples);
   probes.push_back(
-      Compare("in.patches.head", std::span(image.patches).first(8), golden.at("in.patches.head"), {}));
+      Compare("in.patches.head", std::span(image.patches).first(kHead), golden.at("in.patches.head"), {}));
   probes.push_back(
-      Compare("in.samples.head", std::span(clip.samples).first(8), golden.at("in.samples.head"), {}));
+      Compare("in.samples.head", std::span(clip.samples).first(kHead), golden.at("in.samples.head"), {}));
   prompt.images.push_back(std::move(image));
   prompt.clips.push_back(std::move(clip));
   return prompt;
@@ -109,7 +121,7 @@ Result<std::unique_ptr<Session>> OpenSession(Engine& engine, MaskRule rule, Prob
 
 Status RunMixed(Engine& engine, const GoldenFile& golden, Tolerance tolerance,
                 std::vector<ProbeResult>& probes) {
-  LINNET_ASSIGN(const Prompt prompt, MixedPrompt(golden, engine.config(), probes));
+  const Prompt prompt = MixedPrompt(golden, engine.config(), probes);
   const int64_t tokens = static_cast<int64_t>(prompt.ids.size());
   const auto image = std::find(prompt.types.begin(), prompt.types.end(), TokenType::kImage);
   for (const MaskRule rule : {MaskRule::kA, MaskRule::kB}) {
@@ -161,8 +173,13 @@ Result<std::vector<ProbeResult>> Run(const fs::path& root, const ParityOptions& 
     tolerance.rtol = *it;
   if (const auto it = description.find("atol"); it != description.end() && it->is_number())
     tolerance.atol = *it;
-  LINNET_ASSIGN(const GoldenFile golden, ReadGolden(root / "model" / "large.safetensors"));
-  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, MakeLargeEngine(description, options));
+  const fs::path path = root / "model" / "large.safetensors";
+  LINNET_ASSIGN(const GoldenFile golden, ReadGolden(path));
+  const auto described = description.find("config");
+  if (described == description.end()) return Fail(ErrorCode::kBadFile, "large.json: has no config");
+  LINNET_ASSIGN(const ModelConfig config, ConfigFromJson({described->dump(), "", ""}));
+  if (Status inputs = CheckLarge(golden, config); !inputs) return Prefixed(path.string(), inputs.error());
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, MakeLargeEngine(config, options));
   std::vector<ProbeResult> probes;
   LINNET_TRY(RunMixed(*engine, golden, tolerance, probes));
   LINNET_TRY(RunLong(*engine, golden, tolerance, probes));

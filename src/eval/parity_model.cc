@@ -8,6 +8,7 @@
 #include "base/mapped_file.h"
 #include "eval/case_recorder.h"
 #include "eval/golden_file.h"
+#include "eval/golden_inputs.h"
 #include "eval/parity.h"
 #include "eval/parity_drafter.h"
 #include "eval/parity_large.h"
@@ -91,13 +92,14 @@ std::vector<AudioInput> Clips(const Case& c) {
   }
 }
 
-// Ids, types and media as the session takes them: pictures and frames in the order of their runs.
+// Ids, types and media as the session takes them: pictures and frames in the order of their runs. REQUIRES:
+// CheckInputs.
 Prompt PromptOf(const Case& c) {
   Prompt prompt;
   prompt.ids = c.Find("in.input_ids")->integers;
   prompt.types.assign(prompt.ids.size(), TokenType::kText);
   if (const GoldenTensor* types = c.Find("in.mm_token_type_ids")) {
-    for (size_t t = 0; t < std::min(prompt.types.size(), types->integers.size()); ++t) {
+    for (size_t t = 0; t < prompt.types.size(); ++t) {
       prompt.types[t] = static_cast<TokenType>(types->integers[t]);
     }
   }
@@ -320,21 +322,25 @@ CaseResult RunEntry(const fs::path& root, const Json& entry, Engines& engines) {
     result.note = "gradients: this version does not train";
     return result;
   }
+  const fs::path file = root / "model" / Text(entry, "file", name + ".safetensors");
   const auto run = [&]() -> Result<std::vector<ProbeResult>> {
     Case c{name, {Number(entry, "rtol"), Number(entry, "atol")}, {}, nullptr};
-    LINNET_ASSIGN(c.golden, ReadGolden(root / "model" / Text(entry, "file", name + ".safetensors")));
+    LINNET_ASSIGN(c.golden, ReadGolden(file));
     const std::string model = Text(entry, "model", "target");
     if (name.starts_with("drafter-")) {  // the case names the drafter
       LINNET_ASSIGN(c.engine, engines.Get(root / "model" / "target", root / "model" / model));
+      LINNET_TRY(CheckInputs(c.golden, c.config()));
       return RunDrafterCase(*c.engine, c.golden, name.ends_with("-reference"), c.tolerance);
     }
     LINNET_ASSIGN(c.engine, engines.Get(root / "model" / model, {}));
+    LINNET_TRY(CheckInputs(c.golden, c.config()));
     return RunCase(c);
   };
   Result<std::vector<ProbeResult>> probes = run();
   if (!probes) {
     result.state = CaseState::kFail;
     result.note = probes.error().Message();
+    if (!result.note.starts_with(root.string())) result.note = file.string() + ": " + result.note;
     return result;
   }
   Conclude(result, std::move(*probes));
@@ -354,7 +360,10 @@ Status RunModelCases(const fs::path& root, const ParityOptions& options, const C
     }
     Engines engines(options);
     for (const Json& entry : cases["cases"]) {
-      if (!entry.is_object()) continue;
+      if (!entry.is_object() || !entry.contains("name") || !entry["name"].is_string()) {
+        return Fail(ErrorCode::kBadFile, index.string() + ": a case without a \"name\"",
+                    "see docs/parity.md");
+      }
       if (!Wanted(options, "model/" + Text(entry, "name", ""))) continue;
       sink(RunEntry(root, entry, engines));
     }

@@ -22,6 +22,7 @@ using Path = std::filesystem::path;
 
 constexpr int64_t kImageBudget = 280;  // of the reference processor these rows were made with
 constexpr int64_t kMaxSamples = 16000 * 3600;
+constexpr double kMaxPixels = 1e8;  // of all frames of a video
 
 struct Setup {
   std::unique_ptr<Tokenizer> tokenizer;
@@ -62,6 +63,9 @@ Result<Picture> BlankPicture(const json& height, const json& width) {
 
 Result<MediaInput> MakeVideo(const json& video, const ModelConfig& config) {
   LINNET_ASSIGN(const std::vector<int64_t> indices, SampleFrames(video.at("frames"), video.at("num_frames")));
+  const double pixels = static_cast<double>(indices.size()) * video.at("height").get<double>() *
+                        video.at("width").get<double>();
+  if (!(pixels <= kMaxPixels)) return Fail(ErrorCode::kBadFile, fmt::format("a video of {} pixels", pixels));
   std::vector<VideoFrame> frames;
   for (const int64_t index : indices) {
     LINNET_ASSIGN(Picture picture, BlankPicture(video.at("height"), video.at("width")));

@@ -204,8 +204,8 @@ std::string RandomWords(const std::vector<std::string>& words, int64_t count) {
 int64_t NumberAfter(std::string_view rule, std::string_view name) {
   const size_t at = rule.find(name);
   if (at == rule.npos) return 0;
-  return std::min<int64_t>(std::strtoll(std::string(rule.substr(at + name.size())).c_str(), nullptr, 10),
-                           kMaxLine);
+  return std::clamp<int64_t>(std::strtoll(std::string(rule.substr(at + name.size())).c_str(), nullptr, 10), 0,
+                             kMaxLine);
 }
 
 // The line that a rule describes (docs/parity.md); empty if the rule is of another kind.

@@ -143,9 +143,11 @@ Result<RawTensor> ReadTensorInfo(Cursor& cursor) {
   const std::optional<Dtype> dtype =
       DtypeFromGgml(static_cast<uint32_t>(raw.info.packed ? type - kGgufPackedType : type));
   if (!dtype) {
-    return Fail(
-        ErrorCode::kUnsupported, fmt::format("tensor \"{}\" has the number format {}", name, type),
-        "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K can be read (no IQ formats)");
+    const std::string_view known = type <= UINT32_MAX ? GgmlTypeName(static_cast<uint32_t>(type)) : "";
+    const std::string format = known.empty() ? fmt::format("{}, which is not known", type)
+                                             : fmt::format("{} ({}), which is not read", type, known);
+    return Fail(ErrorCode::kUnsupported, fmt::format("tensor \"{}\" has the number format {}", name, format),
+                "take a file in F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K");
   }
   raw.info.dtype = *dtype;
   const auto bytes =
@@ -191,6 +193,14 @@ Result<std::filesystem::path> SplitPath(const std::filesystem::path& path, int64
   }
   const std::string stem = name.substr(0, name.size() - ending.size());
   return path.parent_path() / fmt::format("{}-{:05}-of-{:05}.gguf", stem, wanted + 1, count);
+}
+
+// Why a part of a split file could not be opened.
+std::unexpected<Error> MissingPart(Error error, int64_t part, int64_t count) {
+  if (error.code == ErrorCode::kNotFound) {
+    error.hint = fmt::format("part {} of {} is missing: put it beside the others", part + 1, count);
+  }
+  return std::unexpected(std::move(error));
 }
 
 }  // namespace
@@ -278,7 +288,9 @@ Status Gguf::OpenSiblings(const std::filesystem::path& path) {
   if (count.value_or(0) < 2) return {};
   for (int64_t part = 1; part < *count; ++part) {
     LINNET_ASSIGN(const auto sibling, SplitPath(path, 0, part, *count));
-    LINNET_ASSIGN(const auto bytes, AddFile(sibling));
+    const auto added = AddFile(sibling);
+    if (!added) return MissingPart(added.error(), part, *count);
+    const auto bytes = *added;
     if (Status status = ReadPart(bytes); !status)
       return Prefixed(sibling.string(), std::move(status).error());
   }
@@ -305,7 +317,9 @@ Result<std::unique_ptr<Gguf>> Gguf::Open(const std::filesystem::path& path) {
     if (!first) return prefixed(first.error());
     file = std::make_unique<Gguf>();
     file->name_ = first->string();
-    LINNET_ASSIGN(const auto first_bytes, file->AddFile(*first));
+    const auto added = file->AddFile(*first);
+    if (!added) return MissingPart(added.error(), 0, **count);
+    const auto first_bytes = *added;
     if (Status status = file->ReadPart(first_bytes); !status) return prefixed(std::move(status).error());
   }
   if (Status status = file->OpenSiblings(file->name_); !status) return prefixed(std::move(status).error());

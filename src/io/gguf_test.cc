@@ -76,6 +76,35 @@ TEST(GgufTest, RefusesWhatIsNotAReadableGguf) {
   EXPECT_TRUE(Contains(ErrorOf(big.data), "big-endian"));
 }
 
+TEST(GgufTest, NamesTheNumberFormatsItDoesNotRead) {
+  const std::pair<uint32_t, const char*> formats[] = {{10, "number format 10 (Q2_K)"},
+                                                      {11, "Q3_K"},
+                                                      {15, "Q8_K"},
+                                                      {16, "IQ2_XXS"},
+                                                      {20, "20 (IQ4_NL)"},
+                                                      {23, "IQ4_XS"},
+                                                      {28, "F64"},
+                                                      {29, "IQ1_M"},
+                                                      {31, "Q4_0_4_4"},
+                                                      {34, "TQ1_0"},
+                                                      {35, "TQ2_0"},
+                                                      {39, "39 (MXFP4)"},
+                                                      {40, "40 (NVFP4)"},
+                                                      {41, "Q1_0"},
+                                                      {42, "Q2_0"},
+                                                      {43, "43, which is not known"},
+                                                      {99999, "99999, which"}};
+  for (const auto& [type, name] : formats) {
+    GgufBytes b;
+    b.Header(1, 0);
+    b.Tensor("blk.0.attn_q.weight", {256}, type, 0);
+    b.Pad();
+    b.Zeros(1024);
+    EXPECT_TRUE(Contains(ErrorOf(b.data), name)) << ErrorOf(b.data);
+    EXPECT_TRUE(Contains(ErrorOf(b.data), "blk.0.attn_q.weight"));
+  }
+}
+
 TEST(GgufTest, EveryTruncationIsAnErrorThatNamesTheFile) {
   const std::vector<uint8_t> whole = Small().data;
   for (size_t length = 0; length < whole.size(); ++length) {
@@ -194,7 +223,9 @@ TEST_F(GgufSplitTest, OpensAllPartsFromAnyOfThem) {
 
 TEST_F(GgufSplitTest, MissingOrForeignPartsAreErrors) {
   const auto first = Write(0, 2, "a", 2);
-  EXPECT_TRUE(Contains(Gguf::Open(first).error().Message(), "00002-of-00002"));
+  const std::string missing = Gguf::Open(first).error().Message();
+  EXPECT_TRUE(Contains(missing, "m-00002-of-00002.gguf") && Contains(missing, "part 2 of 2 is missing"))
+      << missing;
   Write(1, 2, "a", 2);
   EXPECT_TRUE(Contains(Gguf::Open(first).error().Message(), "twice"));
   Write(1, 2, "b", 2), Write(0, 2, "a", 3);

@@ -31,6 +31,8 @@ Result<DrafterConfig> DrafterFromGguf(const Gguf& file);
 // apart.
 std::string ModelTypeOf(std::string_view config_json);
 
+std::string AdapterTypeOf(std::string_view adapter_config_json);  // its `peft_type`, in the same way
+
 bool IsDrafterArchitecture(std::string_view architecture);  // of general.architecture
 
 // Keys that Linnet's own writer adds where the ecosystem has none: for files without a vocabulary, and for

@@ -47,6 +47,8 @@ std::vector<fs::path> Entries(const fs::path& directory) {
   return paths;
 }
 
+bool IsGitLfsPointer(const fs::path& path) { return DescribeFile(path) == "a Git LFS pointer"; }
+
 // A small text file whole, or empty when it is not there.
 Result<std::string> ReadSmall(const fs::path& path) {
   if (!IsFile(path)) return std::string();
@@ -109,7 +111,11 @@ Status FindHfDrafter(const fs::path& directory, ModelFiles& files) {
     if (path != self && named_after && IsDirectory(path) && IsHfDrafter(path)) candidates.push_back(path);
   }
   for (const fs::path& path : candidates) {
-    if (!OpenHfDrafter(path, files)) continue;
+    if (const Status opened = OpenHfDrafter(path, files); !opened) {
+      const fs::path weights = path / "model.safetensors";
+      if (IsFile(weights) && IsGitLfsPointer(weights)) files.not_fetched.push_back(opened.error().Message());
+      continue;
+    }
     if (files.drafter_config->backbone_hidden_size == files.config.hidden_size) return {};
   }
   files.drafter.reset();
@@ -149,9 +155,15 @@ Result<ModelFiles> OpenBuiltIn() {
   return files;
 }
 
-enum class GgufPart { kText, kMultimodal, kDrafter };
+enum class GgufPart { kText, kMultimodal, kDrafter, kOther };
+
+std::string_view TypeOf(const Gguf& file) {
+  const auto type = file.metadata().GetString("general.type");
+  return type && *type ? **type : std::string_view();
+}
 
 GgufPart PartOf(const Gguf& file) {
+  if (TypeOf(file) == "adapter" || TypeOf(file) == "imatrix") return GgufPart::kOther;
   const auto architecture = file.metadata().GetString("general.architecture");
   const std::string_view name = architecture && *architecture ? **architecture : std::string_view();
   if (name == "clip") return GgufPart::kMultimodal;
@@ -165,6 +177,39 @@ bool LooksLikeGguf(const fs::path& path) {
   return extension == ".gguf" && IsFile(path);
 }
 
+// "a LoRA adapter: not read yet" of an adapter's type, which may be empty.
+std::string AdapterName(std::string type) {
+  std::ranges::transform(type, type.begin(), [](unsigned char c) { return std::toupper(c); });
+  return (type.empty() || type == "LORA" ? "a LoRA adapter" : "an adapter (" + type + ")") + ": not read yet";
+}
+
+std::unexpected<Error> NotAModel(const Gguf& file, GgufPart part) {
+  if (part == GgufPart::kOther) {
+    const auto type = file.metadata().GetString("adapter.type");
+    const bool adapter = TypeOf(file) == "adapter";
+    return Fail(ErrorCode::kUnsupported,
+                file.name() + " is " +
+                    (adapter ? AdapterName(type && *type ? std::string(**type) : "")
+                             : "an importance matrix, no model"),
+                adapter ? "give a model that it has been merged into" : kWhatToGive);
+  }
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      file.name() + (part == GgufPart::kDrafter ? " is a drafter" : " is the multimodal part of a model"),
+      "name the text model; this file is found by itself when it lies beside it");
+}
+
+// A directory with an adapter of the Hugging Face library or of MLX in the place of a model.
+Status CheckNoAdapter(const fs::path& directory) {
+  if (!IsFile(directory / "adapter_config.json") || IsFile(directory / "model.safetensors") ||
+      IsFile(directory / "model.safetensors.index.json")) {
+    return {};
+  }
+  LINNET_ASSIGN(const std::string config, ReadSmall(directory / "adapter_config.json"));
+  return Fail(ErrorCode::kUnsupported, directory.string() + " is " + AdapterName(AdapterTypeOf(config)),
+              "give a model that it has been merged into");
+}
+
 // Files beside the text model; a later part of a split file is not a file of its own.
 bool IsLaterPart(const fs::path& path) {
   const std::string name = path.filename().string();
@@ -176,6 +221,20 @@ Status UseMultimodal(std::unique_ptr<Gguf> file, ModelFiles& files) {
   files.multimodal_path = file->name();
   files.multimodal_file = std::move(file);
   files.multimodal = files.multimodal_file.get();
+  return {};
+}
+
+bool Fits(const Gguf& multimodal, const ModelConfig& config);
+
+// One file may hold text and multimodal tensors together, as some programs store their models. Of another
+// family the latter are an encoder's, which is passed over.
+Status UseOwnMultimodal(ModelFiles& files) {
+  const Gguf& file = *files.gguf;
+  const bool encoder =
+      file.Find("v.blk.0.attn_q.weight") != nullptr || file.Find("a.blk.0.attn_q.weight") != nullptr;
+  if (files.config.model_type != "gemma4_unified" || encoder || !Fits(file, files.config)) return {};
+  LINNET_ASSIGN(files.config, ConfigFromGguf(file, &file));
+  files.multimodal = files.text.get();
   return {};
 }
 
@@ -207,7 +266,11 @@ Status FindGgufSiblings(const fs::path& text, bool want_multimodal, bool want_dr
     std::error_code error;
     if (!LooksLikeGguf(path) || IsLaterPart(path) || fs::equivalent(path, text, error)) continue;
     Result<std::unique_ptr<Gguf>> file = Gguf::Open(path);
-    if (!file) continue;  // a neighbour's defects are not this model's
+    if (!file) {  // a neighbour's defects are not this model's
+      if (files.multimodal == nullptr && IsGitLfsPointer(path))
+        files.not_fetched.push_back(file.error().Message());
+      continue;
+    }
     const GgufPart part = PartOf(**file);
     if (part == GgufPart::kMultimodal && want_multimodal && files.multimodal == nullptr &&
         Fits(**file, files.config)) {
@@ -228,12 +291,7 @@ Result<ModelFiles> OpenGguf(const fs::path& path, const std::string& mmproj, con
   files.path = path.string();
   LINNET_ASSIGN(std::unique_ptr<Gguf> text, Gguf::Open(path));
   const GgufPart part = PartOf(*text);
-  if (part != GgufPart::kText) {
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        path.string() + (part == GgufPart::kDrafter ? " is a drafter" : " is the multimodal part of a model"),
-        "name the text model; this file is found by itself when it lies beside it");
-  }
+  if (part != GgufPart::kText) return NotAModel(*text, part);
   LINNET_ASSIGN(files.config, ConfigFromGguf(*text, nullptr));
   files.gguf = text.get();
   files.text = std::move(text);
@@ -249,6 +307,8 @@ Result<ModelFiles> OpenGguf(const fs::path& path, const std::string& mmproj, con
                   "give the one made for this model");
     }
     LINNET_TRY(UseMultimodal(std::move(file), files));
+  } else {
+    LINNET_TRY(UseOwnMultimodal(files));
   }
   LINNET_TRY(FindGgufSiblings(path, mmproj.empty(), drafter.empty(), files));
   LINNET_TRY(SetEmbedScale(files));
@@ -260,15 +320,26 @@ Result<fs::path> TextModelIn(const fs::path& directory) {
   std::vector<fs::path> texts;
   std::string first_error;
   bool any = false;
+  std::vector<fs::path> parts;  // later ones of split files: their first part speaks for them if it is there
   for (const fs::path& path : Entries(directory)) {
-    if (!LooksLikeGguf(path) || IsLaterPart(path)) continue;
+    if (!LooksLikeGguf(path)) continue;
     any = true;
+    if (IsLaterPart(path)) {
+      parts.push_back(path);
+      continue;
+    }
     const Result<std::unique_ptr<Gguf>> file = Gguf::Open(path);
     if (!file && first_error.empty()) first_error = file.error().Message();
+    if (file && PartOf(**file) == GgufPart::kOther && first_error.empty()) {
+      first_error = NotAModel(**file, GgufPart::kOther).error().Message();
+    }
     if (file && PartOf(**file) == GgufPart::kText) texts.push_back(path);
   }
   if (texts.size() == 1) return texts[0];
   if (texts.empty()) {
+    if (first_error.empty() && !parts.empty()) {
+      if (const auto file = Gguf::Open(parts.front()); !file) first_error = file.error().Message();
+    }
     if (!first_error.empty()) return Fail(ErrorCode::kBadFile, first_error);
     return Fail(ErrorCode::kNotFound,
                 directory.string() + (any ? " holds GGUF files but none is a text model"
@@ -328,7 +399,8 @@ bool LooksLikeText(std::span<const uint8_t> bytes) {
 
 std::string DescribeFile(const fs::path& path) {
   const Result<MappedFile> file = MappedFile::Open(path);
-  if (!file) return "unreadable";
+  if (!file)
+    return file.error().what.find("Git LFS") != std::string::npos ? "a Git LFS pointer" : "unreadable";
   const std::span<const uint8_t> bytes = file->bytes();
   if (bytes.empty()) return "empty";
   for (const Magic& magic : kMagics) {
@@ -359,6 +431,7 @@ Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj
                 "check the spelling, or " + std::string(kWhatToGive));
   }
   ModelFiles files;
+  if (IsDirectory(path)) LINNET_TRY(CheckNoAdapter(path));
   if (IsDirectory(path) && IsFile(path / "config.json")) {
     if (IsHfDrafter(path)) {
       return Fail(ErrorCode::kInvalidArgument, model + " is a drafter",
@@ -371,6 +444,7 @@ Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj
   } else if (DescribeFile(path) == "a GGUF file") {
     LINNET_ASSIGN(files, OpenGguf(path, mmproj, drafter));
   } else {
+    LINNET_TRY(MappedFile::Open(path));  // what cannot be opened says so itself
     const std::string kind = DescribeFile(path);
     return Fail(ErrorCode::kBadFile, model + " is " + kind + ", not a model",
                 kind == "a safetensors file" ? "give the directory it lies in" : kWhatToGive);

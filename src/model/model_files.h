@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "io/gguf.h"
 #include "io/tensor_source.h"
@@ -33,7 +34,9 @@ struct ModelFiles {
 
   std::string tokenizer_json;  // of a directory; empty where the vocabulary is in `gguf` or missing
   const Gguf* gguf = nullptr;  // `text` as a GGUF
-  std::string prompts_json;    // the prompts the model was taught, if its directory says
+  std::vector<std::string>
+      not_fetched;           // files beside the model that are only pointers of Git LFS: what to do
+  std::string prompts_json;  // the prompts the model was taught, if its directory says
 };
 
 // Errors name what was found and what to do: kNotFound, kBadFile, kUnsupported. `mmproj` and `drafter` may be

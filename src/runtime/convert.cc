@@ -265,7 +265,10 @@ Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertO
                   "the file is damaged");
     }
     Item item{tensor.name, tensor.dtype, tensor.shape, &gguf, &tensor, {}};
-    if (tensor.shape.size() == 2 && tensor.dtype != Dtype::kI32 && tensor.dtype != Dtype::kI64) {
+    // The multimodal tensors of a file that holds everything stay as they are, as those of a file of their
+    // own do.
+    const bool media = tensor.name.starts_with("v.") || tensor.name.starts_with("mm.");
+    if (tensor.shape.size() == 2 && !media && tensor.dtype != Dtype::kI32 && tensor.dtype != Dtype::kI64) {
       item.dtype = converter.MatrixType(tensor.name, tensor, tensor.name == "token_embd.weight");
       item.packed = options.pack;
     }

@@ -61,7 +61,8 @@ class Writer {
 
   Generation Finish(FinishReason reason, GenerateStats stats) {
     EmitText(filter_.Push(decoder_.Finish()));
-    for (const OutputEvent& event : parser_.Finish()) Take(event);
+    const bool ended = reason == FinishReason::kStop || reason == FinishReason::kToolCall;
+    for (const OutputEvent& event : parser_.Finish(!ended)) Take(event);
     EmitText(filter_.Finish());
     if (!plain_) {
       answer_.written = recorder_.Finish({answer_.thought, answer_.text, answer_.tool_calls});

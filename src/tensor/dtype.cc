@@ -1,6 +1,7 @@
 #include "tensor/dtype.h"
 
 #include <array>
+#include <iterator>
 
 namespace linnet {
 namespace {
@@ -20,6 +21,16 @@ constexpr std::array<DtypeInfo, kDtypeCount> kDtypes = {{
     {Dtype::kI32, "i32", 1, 4, 0, 26, "I32"},
     {Dtype::kI64, "i64", 1, 8, 0, 27, "I64"},
 }};
+
+// By number. The ones ggml has given up keep theirs.
+constexpr std::string_view kGgmlNames[] = {
+    "F32",      "F16",      "Q4_0",    "Q4_1",  "Q4_2",       "Q4_3",       "Q5_0",       "Q5_1",
+    "Q8_0",     "Q8_1",     "Q2_K",    "Q3_K",  "Q4_K",       "Q5_K",       "Q6_K",       "Q8_K",
+    "IQ2_XXS",  "IQ2_XS",   "IQ3_XXS", "IQ1_S", "IQ4_NL",     "IQ3_S",      "IQ2_S",      "IQ4_XS",
+    "I8",       "I16",      "I32",     "I64",   "F64",        "IQ1_M",      "BF16",       "Q4_0_4_4",
+    "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",   "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4",
+    "NVFP4",    "Q1_0",     "Q2_0"};
+static_assert(std::size(kGgmlNames) == 43);
 
 constexpr bool TableIsInOrder() {
   for (int i = 0; i < kDtypeCount; ++i) {
@@ -45,6 +56,10 @@ std::optional<Dtype> DtypeFromGgml(uint32_t ggml_type) {
     if (info.ggml_type >= 0 && static_cast<uint32_t>(info.ggml_type) == ggml_type) return info.dtype;
   }
   return std::nullopt;
+}
+
+std::string_view GgmlTypeName(uint32_t ggml_type) {
+  return ggml_type < std::size(kGgmlNames) ? kGgmlNames[ggml_type] : std::string_view();
 }
 
 std::optional<Dtype> DtypeFromSafetensors(std::string_view name) {

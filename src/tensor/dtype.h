@@ -43,6 +43,8 @@ struct DtypeInfo {
 const DtypeInfo& GetDtypeInfo(Dtype dtype);
 std::optional<Dtype> DtypeFromName(std::string_view name);
 std::optional<Dtype> DtypeFromGgml(uint32_t ggml_type);
+// What ggml calls a type, also those that are not read here; empty where the number means nothing.
+std::string_view GgmlTypeName(uint32_t ggml_type);
 std::optional<Dtype> DtypeFromSafetensors(std::string_view name);
 
 // Bytes of a row of `elements`; REQUIRES: elements is a multiple of the block and small enough not to

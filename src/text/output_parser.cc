@@ -81,16 +81,17 @@ void OutputGrammar::EndChannelName(std::vector<OutputEvent>& events) {
 }
 
 // Ends a thought or a call, whether or not its closer has come.
-void OutputGrammar::EndBlock(std::vector<OutputEvent>& events) {
+void OutputGrammar::EndBlock(std::vector<OutputEvent>& events, bool cut) {
   if (state_ == State::kChannelName) EndChannelName(events);
   if (state_ == State::kCall) {
-    OutputEvent event{.kind = OutputEvent::Kind::kToolCall, .call = ParseToolCall(buffer_)};
-    std::string raw = std::exchange(buffer_, {});
-    if (!event.call.name.empty()) {
-      events.push_back(std::move(event));
-    } else if (!Strip(raw).empty()) {
-      events.push_back({.kind = OutputEvent::Kind::kText, .text = std::move(raw)});  // no call at all
+    const std::string raw = std::exchange(buffer_, {});
+    ToolCallBlock block = ParseToolCalls(raw, cut);
+    if (block.calls.empty()) block.rest = Strip(raw).empty() ? "" : raw;  // no call at all
+    for (ToolCall& call : block.calls) {
+      events.push_back({.kind = OutputEvent::Kind::kToolCall, .call = std::move(call)});
     }
+    if (!block.rest.empty())
+      events.push_back({.kind = OutputEvent::Kind::kText, .text = std::move(block.rest)});
   }
   held_.clear();
   after_block_ = true;
@@ -118,7 +119,7 @@ void OutputGrammar::Marker(OutputMarker marker, std::vector<OutputEvent>& events
       if (state_ == State::kCall) EndBlock(events);
       return;
     case OutputMarker::kResponseOpen:
-      return Finish(events);
+      return Finish(events, false);
     case OutputMarker::kResponseClose:
       return;
     case OutputMarker::kQuote:
@@ -126,13 +127,13 @@ void OutputGrammar::Marker(OutputMarker marker, std::vector<OutputEvent>& events
   }
 }
 
-void OutputGrammar::Finish(std::vector<OutputEvent>& events) {
+void OutputGrammar::Finish(std::vector<OutputEvent>& events, bool cut) {
   if (finished_) return;
   if (state_ == State::kText) {
     if (!held_.empty())
       events.push_back({.kind = OutputEvent::Kind::kText, .text = std::exchange(held_, {})});
   } else {
-    EndBlock(events);
+    EndBlock(events, cut);
   }
   finished_ = true;
 }
@@ -149,7 +150,7 @@ OutputParser::OutputParser(const Tokenizer& tokenizer, bool inside_thought)
 
 std::vector<OutputEvent> OutputParser::Push(int32_t id) {
   std::vector<OutputEvent> events;
-  if (std::ranges::find(ends_, id) != ends_.end()) return Finish();
+  if (std::ranges::find(ends_, id) != ends_.end()) return Finish(false);
   const auto marker = markers_.find(id);
   if (marker == markers_.end()) {
     grammar_.Text(decoder_.Push(id), events);
@@ -160,10 +161,10 @@ std::vector<OutputEvent> OutputParser::Push(int32_t id) {
   return events;
 }
 
-std::vector<OutputEvent> OutputParser::Finish() {
+std::vector<OutputEvent> OutputParser::Finish(bool cut) {
   std::vector<OutputEvent> events;
   grammar_.Text(decoder_.Finish(), events);
-  grammar_.Finish(events);
+  grammar_.Finish(events, cut);
   return events;
 }
 
@@ -194,12 +195,15 @@ ParsedOutput ParseOutput(std::string_view text, bool inside_thought) {
     if (marker == std::end(kMarkers) && !end) continue;
     grammar.Text(text.substr(begin, at - begin), events);
     begin = text.size();
-    if (end) break;
+    if (end) {
+      grammar.Finish(events, false);
+      break;
+    }
     begin = at + marker->first.size();
     grammar.Marker(marker->second, events);
   }
   grammar.Text(text.substr(begin), events);
-  grammar.Finish(events);
+  grammar.Finish(events, true);
   ParsedOutput output;
   for (const OutputEvent& event : events) output.Add(event);
   return output;

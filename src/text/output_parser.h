@@ -20,7 +20,7 @@ struct OutputEvent {
   enum class Kind { kThought, kText, kToolCall };
   Kind kind = Kind::kText;
   std::string text;  // of kThought and kText: what has become certain, never empty
-  ToolCall call;     // of kToolCall: the whole call
+  ToolCall call;     // of kToolCall
 };
 
 // Where a model turn stands.
@@ -47,8 +47,9 @@ class OutputGrammar {
 
   void Text(std::string_view text, std::vector<OutputEvent>& events);
   void Marker(OutputMarker marker, std::vector<OutputEvent>& events);
-  // The turn is over, wherever it stands: what was held back comes out. What follows is ignored.
-  void Finish(std::vector<OutputEvent>& events);
+  // The turn is over, wherever it stands: what was held back comes out. What follows is ignored. `cut`: not
+  // the model ended it, so that its last word may not be whole.
+  void Finish(std::vector<OutputEvent>& events, bool cut);
 
   bool finished() const { return finished_; }
   OutputSection section() const {
@@ -62,7 +63,7 @@ class OutputGrammar {
 
   void Emit(OutputEvent::Kind kind, std::string_view text, std::vector<OutputEvent>& events);
   void EndChannelName(std::vector<OutputEvent>& events);
-  void EndBlock(std::vector<OutputEvent>& events);
+  void EndBlock(std::vector<OutputEvent>& events, bool cut = false);
 
   State state_;
   bool finished_ = false;
@@ -80,7 +81,8 @@ class OutputParser {
   // `<end_of_turn>` and
   // `<|tool_response>` end it.
   std::vector<OutputEvent> Push(int32_t id);
-  std::vector<OutputEvent> Finish();
+  // `cut`: the model did not end the turn itself.
+  std::vector<OutputEvent> Finish(bool cut = true);
   bool finished() const { return grammar_.finished(); }
   OutputSection section() const { return grammar_.section(); }
 

@@ -163,8 +163,8 @@ TEST(OutputParser, RandomOutputs) {
         at = end;
       }
     }
-    whole.Finish(whole_events);
-    pieces.Finish(piece_events);
+    whole.Finish(whole_events, true);
+    pieces.Finish(piece_events, true);
     ParsedOutput a, b;
     for (const OutputEvent& event : whole_events) a.Add(event);
     for (const OutputEvent& event : piece_events) {
@@ -235,8 +235,8 @@ TEST(OutputParser, RoundTrip) {
 
 TEST(ToolCallParser, DeepNestingIsBounded) {
   const std::string deep = "call:f{a:" + std::string(200000, '[');
-  EXPECT_EQ(ParseToolCall(deep).name, "f");
-  EXPECT_FALSE(ParseToolCall("call:f{a:" + std::string(200000, '{')).complete);
+  EXPECT_EQ(ParseToolCalls(deep, true).calls.at(0).name, "f");
+  EXPECT_FALSE(ParseToolCalls("call:f{a:" + std::string(200000, '{'), false).calls.at(0).complete);
 }
 
 }  // namespace

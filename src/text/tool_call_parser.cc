@@ -1,10 +1,13 @@
-// Reads a tool call as a model wrote it, as far as it can be understood.
+// Reads the calls of a tool-call block as a model wrote them, as far as they can be understood.
 #include <algorithm>
+#include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "text/tool_arguments.h"
 #include "text/tool_syntax.h"
 #include "text/utf8.h"
 
@@ -13,162 +16,214 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-class ArgumentReader {
- public:
-  explicit ArgumentReader(std::string_view text) : text_(text) {}
+// Markers whose beginning may be all that a cut left of them, where the output is text.
+constexpr std::string_view kCutMarkers[] = {kToolQuote,   "<tool_call|>", "<|tool_call>", "<|tool_response>",
+                                            "<|channel>", "<turn|>",      "<eos>"};
 
-  bool complete() const { return complete_; }
-  // Nothing but white space and superfluous closers is left.
-  bool AtEnd() {
-    SkipSpace();
-    return at_ >= text_.size();
+std::string_view WithoutCutMarker(std::string_view text) {
+  const size_t at = text.rfind('<');
+  if (at == text.npos) return text;
+  const std::string_view end = text.substr(at);
+  const bool cut = std::ranges::any_of(kCutMarkers, [&](std::string_view marker) {
+    return marker.size() > end.size() && marker.starts_with(end);
+  });
+  return cut ? text.substr(0, at) : text;
+}
+
+std::string Dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+const Json* Member(const Json& object, std::initializer_list<const char*> names) {
+  if (!object.is_object()) return nullptr;
+  for (const char* name : names) {
+    if (const auto found = object.find(name); found != object.end()) return &*found;
   }
+  return nullptr;
+}
 
-  // The entries of a map whose `{` has been read, up to and with its `}`.
-  Json Map(int depth) {
-    Json map = Json::object();
-    for (;;) {
-      SkipSpace();
-      if (Take("}")) return map;
-      if (Take(",")) continue;
-      if (at_ >= text_.size()) return Cut(map);
-      const size_t before = at_;
-      std::string key = Key();
-      SkipSpace();
-      if (Take(":") || Take("=")) {
-        map[key] = Value(depth + 1);
-      } else {
-        complete_ = false;
-        if (!key.empty()) map[key] = nullptr;  // a key alone
-        if (at_ == before) ++at_;              // a closer of another kind: pass over it
-      }
+class BlockReader {
+ public:
+  BlockReader(std::string_view text, bool cut) : cut_(cut), reader_(text, cut), text_(text) {}
+
+  ToolCallBlock Read() {
+    while (!reader_.AtEnd()) {
+      SkipBetween();
+      if (reader_.AtEnd()) break;
+      if (!Call() && !JsonCalls()) SkipText();
     }
+    block_.rest = std::string(Strip(block_.rest));
+    // One block holds one call and nothing else.
+    const bool whole = block_.calls.size() == 1 && block_.rest.empty() && !extra_;
+    for (ToolCall& call : block_.calls) call.complete = call.complete && whole;
+    return std::move(block_);
   }
 
  private:
-  bool Take(std::string_view token) {
-    if (!text_.substr(at_).starts_with(token)) return false;
-    at_ += token.size();
+  // White space, and what may stand between two calls.
+  void SkipBetween() {
+    for (;;) {
+      reader_.SkipSpace();
+      const std::string_view rest = reader_.rest();
+      if (rest.empty()) return;
+      const bool separator = std::string_view(",;}])").find(rest[0]) != std::string_view::npos;
+      const bool wraps =
+          (rest[0] == '[' || rest[0] == '{' || rest[0] == '(') && reader_.CallBegins(reader_.at() + 1);
+      if (!separator && !wraps) return;
+      if (block_.calls.empty() && !wraps) return;
+      extra_ = true;
+      reader_.GoTo(reader_.at() + 1);
+    }
+  }
+
+  // What is no call, up to where one begins.
+  void SkipText() {
+    size_t at = text_.find("call:", reader_.at() + 1);
+    while (at != text_.npos && !reader_.CallBegins(at)) at = text_.find("call:", at + 1);
+    const size_t end = std::min(at, text_.size());
+    block_.rest += text_.substr(reader_.at(), end - reader_.at());
+    reader_.GoTo(end);
+  }
+
+  // `call:`, which may be written otherwise. False if it is not there.
+  bool Prefix() {
+    if (reader_.Take("call:")) return true;
+    const std::string_view rest = reader_.rest();
+    if (rest.size() < 5 || ToUpperAscii(rest.substr(0, 4)) != "CALL") return false;
+    const size_t after = std::min(rest.find_first_not_of(" \t\n", 4), rest.size());
+    const bool colon = after < rest.size() && rest[after] == ':';
+    if (!colon && (after == 4 || !Opens(rest.substr(after)))) return false;
+    reader_.GoTo(reader_.at() + after + (colon ? 1 : 0));
+    reader_.Repair();
     return true;
   }
-  void SkipSpace() {
-    while (at_ < text_.size() &&
-           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) {
-      ++at_;
+
+  // A name and an opening bracket stand at the front.
+  static bool Opens(std::string_view text) {
+    const size_t name = ToolNameLength(text);
+    return name > 0 && name < text.size() && (text[name] == '{' || text[name] == '(');
+  }
+
+  // A name in quotes or without, of several words if a bracket follows them.
+  std::string Name(bool prefixed) {
+    for (const std::string_view quote :
+         {kToolQuote, std::string_view("\""), std::string_view("'"), std::string_view("`")}) {
+      const std::string_view rest = reader_.rest();
+      if (!rest.starts_with(quote)) continue;
+      const size_t length = ToolNameLength(rest.substr(quote.size()));
+      if (length == 0 || !rest.substr(quote.size() + length).starts_with(quote)) return "";
+      reader_.Repair();
+      reader_.GoTo(reader_.at() + length + 2 * quote.size());
+      return std::string(rest.substr(quote.size(), length));
+    }
+    const std::string_view rest = reader_.rest();
+    size_t length = ToolNameLength(rest);
+    if (prefixed && length > 0) {
+      size_t end = length;
+      while (end < rest.size() && end < kMaxToolWord && (rest[end] == ' ' || IsToolNameCharacter(rest[end])))
+        ++end;
+      if (end < rest.size() && (rest[end] == '{' || rest[end] == '(')) length = end;
+    }
+    const std::string_view name = Strip(rest.substr(0, length));
+    if (name.size() < length || name.find(' ') != name.npos) reader_.Repair();
+    reader_.GoTo(reader_.at() + length);
+    return std::string(name);
+  }
+
+  // A call in the model's notation, or what was meant to be one. False, and nothing read, if there is none.
+  bool Call() {
+    const size_t begin = reader_.at();
+    reader_.ClearRepaired();
+    bool prefixed = false;
+    while (Prefix()) {
+      if (std::exchange(prefixed, true)) reader_.Repair();
+      if (!reader_.rest().empty() && Strip(reader_.rest().substr(0, 1)).empty()) reader_.Repair();
+      reader_.SkipSpace();
+    }
+    if (!prefixed) reader_.Repair();
+    const std::string name = Name(prefixed);
+    const size_t name_end = reader_.at();
+    reader_.SkipSpace();
+    const std::string_view rest = reader_.rest();
+    const bool opens = rest.starts_with('{') || (rest.starts_with('(') && reader_.at() == name_end);
+    if (name.empty() || (!prefixed && !opens)) {
+      reader_.GoTo(begin);
+      return false;
+    }
+    if (reader_.at() > name_end) reader_.Repair();
+    const Json arguments = Arguments();
+    block_.calls.push_back({name, Dump(arguments), !reader_.repaired()});
+    return true;
+  }
+
+  Json Arguments() {
+    if (reader_.Take("{")) return reader_.Map(1, '}');
+    reader_.Repair();
+    if (reader_.Take(":") || reader_.Take("=")) reader_.SkipSpace();
+    if (reader_.Take("{")) return reader_.Map(1, '}');
+    for (const auto& [open, close] : {std::pair("(", ')'), std::pair("[", ']')}) {
+      if (!reader_.Take(open)) continue;
+      reader_.SkipSpace();
+      if (!reader_.Take("{")) return reader_.Map(1, close);
+      Json arguments = reader_.Map(1, '}');
+      reader_.SkipSpace();
+      reader_.Take(std::string_view(&close, 1));
+      return arguments;
+    }
+    return reader_.LooksLikeEntry() ? reader_.Map(1, '\0') : Json::object();
+  }
+
+  // A call, or a list of them, as JSON: {"name": …, "arguments": {…}}.
+  bool JsonCalls() {
+    const size_t begin = reader_.at();
+    if (!reader_.rest().starts_with('{') && !reader_.rest().starts_with('[')) return false;
+    const Json value = reader_.Value(0);
+    const size_t calls = block_.calls.size();
+    AddJson(value);
+    if (block_.calls.size() > calls) return true;
+    reader_.GoTo(begin);
+    return false;
+  }
+
+  void AddJson(const Json& value) {
+    if (value.is_array()) {
+      for (const Json& item : value) AddJson(item);
+      return;
+    }
+    if (const Json* inner = Member(value, {"tool_calls", "tool_call", "function_call", "function"});
+        inner != nullptr && inner->is_structured()) {
+      return AddJson(*inner);
+    }
+    const Json* name = Member(value, {"name", "function", "tool", "tool_name"});
+    const Json* arguments = Member(value, {"arguments", "parameters", "args", "input"});
+    if (name == nullptr || !name->is_string() || name->get_ref<const std::string&>().empty()) return;
+    if (arguments == nullptr) return;
+    if (arguments->is_object()) {
+      block_.calls.push_back({name->get<std::string>(), Dump(*arguments), false});
+    } else if (arguments->is_string()) {  // the arguments' JSON text
+      const std::string& text = arguments->get_ref<const std::string&>();
+      ArgumentReader reader(text, cut_);
+      reader.SkipSpace();
+      reader.Take("{");
+      block_.calls.push_back({name->get<std::string>(), Dump(reader.Map(1, '}')), false});
+    } else {
+      block_.calls.push_back({name->get<std::string>(), "{}", false});
     }
   }
-  Json Cut(Json value) {
-    complete_ = false;
-    return value;
-  }
 
-  std::string Key() {
-    if (Take(kToolQuote)) return Quoted(":");
-    if (at_ < text_.size() && text_[at_] == '"') return JsonString();
-    const size_t end = std::min(text_.find_first_of(":=,{}[]", at_), text_.size());
-    const std::string_view key = Strip(text_.substr(at_, end - at_));
-    at_ = end;
-    return std::string(key);
-  }
-
-  Json Value(int depth) {
-    SkipSpace();
-    if (at_ >= text_.size()) return Cut(nullptr);
-    if (Take(kToolQuote)) return Quoted(",}]");
-    if (text_[at_] == '"') return JsonString();
-    const bool too_deep = depth >= kMaxToolDepth;
-    if (!too_deep && Take("{")) return Map(depth);
-    if (!too_deep && Take("[")) return List(depth);
-    return Bare(too_deep);
-  }
-
-  Json List(int depth) {
-    Json list = Json::array();
-    for (;;) {
-      SkipSpace();
-      if (Take("]")) return list;
-      if (Take(",")) continue;
-      if (at_ >= text_.size()) return Cut(list);
-      if (text_[at_] == '}') return Cut(list);  // the map around it ends: the `]` is missing
-      list.push_back(Value(depth + 1));
-    }
-  }
-
-  // A string whose opening quote has been read. Nothing is escaped, so a quote followed by anything but one
-  // of `after` or the end is part of the string.
-  std::string Quoted(std::string_view after) {
-    const size_t begin = at_;
-    for (size_t quote = text_.find(kToolQuote, at_); quote != text_.npos;
-         quote = text_.find(kToolQuote, quote + 1)) {
-      at_ = quote + kToolQuote.size();
-      SkipSpace();
-      if (at_ >= text_.size() || after.find(text_[at_]) != after.npos) {
-        return std::string(text_.substr(begin, quote - begin));
-      }
-    }
-    complete_ = false;
-    at_ = text_.size();
-    std::string_view rest = text_.substr(begin);
-    if (rest.ends_with('}')) rest.remove_suffix(1);  // the closing quote is missing, the map's end is not
-    return std::string(rest);
-  }
-
-  // A string with JSON's quotes and escapes.
-  std::string JsonString() {
-    size_t end = at_ + 1;
-    while (end < text_.size() && text_[end] != '"') end += text_[end] == '\\' ? 2 : 1;
-    const std::string_view whole = text_.substr(at_, end < text_.size() ? end + 1 - at_ : text_.npos);
-    at_ = std::min(end + 1, text_.size());
-    const Json parsed = Json::parse(whole, nullptr, false);
-    if (parsed.is_string()) return parsed.get<std::string>();
-    complete_ = false;
-    std::string_view raw = whole.substr(1);
-    if (raw.ends_with('"')) raw.remove_suffix(1);
-    return std::string(raw);
-  }
-
-  // A number, true, false, null, or a word without quotes. `whole`: brackets are ordinary characters, up to
-  // the end.
-  Json Bare(bool whole) {
-    const size_t end = whole ? text_.size() : std::min(text_.find_first_of(",}]", at_), text_.size());
-    const std::string_view word = Strip(text_.substr(at_, end - at_));
-    at_ = end;
-    if (word == "None") return nullptr;
-    if (word == "True" || word == "False") return word == "True";
-    const Json parsed = Json::parse(word, nullptr, false);
-    if (!parsed.is_discarded() && parsed.is_primitive()) return parsed;
-    complete_ = false;
-    return std::string(word);
-  }
-
+  bool cut_;
+  ArgumentReader reader_;
   std::string_view text_;
-  size_t at_ = 0;
-  bool complete_ = true;
+  ToolCallBlock block_;
+  bool extra_ = false;  // something stood between or around the calls
 };
 
 }  // namespace
 
-ToolCall ParseToolCall(std::string_view text) {
-  ToolCall call;
-  text = Strip(text);
-  if (text.starts_with("call:")) {
-    text.remove_prefix(5);
-  } else {
-    call.complete = false;
+ToolCallBlock ParseToolCalls(std::string_view text, bool cut) {
+  if (cut) {
+    text = text.substr(0, CompletePrefix(text));
+    text = WithoutCutMarker(text);
   }
-  const size_t brace = std::min(text.find('{'), text.size());
-  call.name = std::string(Strip(text.substr(0, brace)));
-  Json arguments = Json::object();
-  if (brace < text.size()) {
-    ArgumentReader reader(text.substr(brace + 1));
-    arguments = reader.Map(1);
-    call.complete = call.complete && reader.complete() && reader.AtEnd();
-  } else {
-    call.complete = false;
-  }
-  call.complete = call.complete && !call.name.empty();
-  call.arguments = arguments.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return call;
+  return BlockReader(Strip(text), cut).Read();
 }
 
 }  // namespace linnet

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -37,12 +38,19 @@ std::string PythonNumber(const nlohmann::ordered_json& number);
 struct ToolCall {
   std::string name;
   std::string arguments;  // JSON text of an object
-  bool complete = true;   // false: cut off or not well-formed, and read as far as possible
+  bool complete = true;   // false: cut off or not well-formed (neither the notation nor JSON), and repaired
 };
 
-// Reads what stands between `<|tool_call>` and `<tool_call|>`. Never fails: missing closers, bare words,
-// JSON's own quotes and quotes inside strings are read as they were most likely meant. A text without a name
-// has an empty name.
-ToolCall ParseToolCall(std::string_view text);
+// The calls of one block, which should be one.
+struct ToolCallBlock {
+  std::vector<ToolCall> calls;
+  std::string rest;  // what belongs to none of them
+};
+
+// Reads what stands between `<|tool_call>` and `<tool_call|>`. Never fails: missing brackets and quotes,
+// quotes of any kind or none, round brackets, JSON and several calls in a block are read as they were most
+// likely meant, and such calls are not `complete`. `cut`: the output was cut off inside the block. A value of
+// which too little is there to know it is null, a string as long as it is.
+ToolCallBlock ParseToolCalls(std::string_view text, bool cut);
 
 }  // namespace linnet

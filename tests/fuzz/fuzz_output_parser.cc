@@ -17,5 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     LINNET_CHECK(nlohmann::json::parse(call.arguments, nullptr, false).is_object());
   }
   linnet::ParseOutput(linnet::RenderOutput(output));
+  for (const bool cut : {false, true}) {  // as the inside of a block, and the end of one
+    for (const linnet::ToolCall& call : linnet::ParseToolCalls(text, cut).calls) {
+      LINNET_CHECK(nlohmann::json::parse(call.arguments, nullptr, false).is_object());
+    }
+  }
   return 0;
 }
