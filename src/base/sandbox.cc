@@ -1,5 +1,7 @@
 #include "base/sandbox.h"
 
+#include <algorithm>
+
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -44,9 +46,14 @@ constexpr bool kAddressSanitizer = false;
 constexpr bool kAddressSanitizer = false;
 #endif
 
+// A limit that is tighter already is kept: raising one takes rights, and a person may have set it.
 bool Limit(int resource, uint64_t value) {
-  const rlimit limit = {static_cast<rlim_t>(value), static_cast<rlim_t>(value)};
-  return ::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0;
+  const auto which = static_cast<__rlimit_resource_t>(resource);
+  rlimit limit = {};
+  if (::getrlimit(which, &limit) != 0) return false;
+  limit.rlim_cur = std::min(limit.rlim_cur, static_cast<rlim_t>(value));
+  limit.rlim_max = std::min(limit.rlim_max, static_cast<rlim_t>(value));
+  return ::setrlimit(which, &limit) == 0;
 }
 
 bool SetLimits(const SandboxLimits& limits, uint64_t open_files) {
@@ -198,9 +205,23 @@ constexpr uint32_t kAllowed[] = {SYS_read,
                                  SYS_sched_getaffinity,
                                  SYS_restart_syscall};
 
-bool FilterCalls() {
+// What the start of a thread needs beside them.
+constexpr uint32_t kForThreads[] = {SYS_set_robust_list, SYS_rseq};
+
+// Threads are allowed, processes are not. clone3 hides its flags; libraries then take clone.
+template <size_t kCapacity>
+void AllowThreads(CallFilter<kCapacity>& filter) {
+  filter.AnswerCall(SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
+  filter.Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4));
+  filter.Load(offsetof(seccomp_data, args));  // the flags, low half (little endian)
+  filter.Add(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0));
+  filter.Answer(SECCOMP_RET_ERRNO | EPERM);
+  filter.Answer(SECCOMP_RET_ALLOW);
+}
+
+bool FilterCalls(bool threads) {
   if (kArchitecture == 0 || kAddressSanitizer) return false;
-  CallFilter<16 + std::size(kAllowed) * 2> filter;
+  CallFilter<32 + std::size(kAllowed) * 2> filter;
   // Memory may be mapped and its rights changed, but not to run as code. The third argument of both calls is
   // the protection; its low half stands first (little endian).
   filter.Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 1, 0));
@@ -210,6 +231,10 @@ bool FilterCalls() {
   filter.Answer(SECCOMP_RET_ERRNO | EPERM);
   filter.Answer(SECCOMP_RET_ALLOW);
   for (const uint32_t call : kAllowed) filter.AnswerCall(call, SECCOMP_RET_ALLOW);
+  if (threads) {
+    for (const uint32_t call : kForThreads) filter.AnswerCall(call, SECCOMP_RET_ALLOW);
+    AllowThreads(filter);
+  }
   filter.Answer(SECCOMP_RET_ERRNO | EPERM);
   return filter.Install();
 }
@@ -266,15 +291,20 @@ bool ForbidCalls() {
   CallFilter<16 + std::size(kForbidden) * 2> filter;
   filter.Add(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kOtherNumbers, 0, 1));
   filter.Answer(SECCOMP_RET_KILL_PROCESS);
-  // Threads are allowed, processes are not. clone3 hides its flags; libraries then take clone.
-  filter.AnswerCall(SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
   for (const uint32_t call : kForbidden) filter.AnswerCall(call, SECCOMP_RET_ERRNO | EPERM);
-  filter.Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3));
-  filter.Load(offsetof(seccomp_data, args));  // the flags, low half (little endian)
-  filter.Add(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0));
-  filter.Answer(SECCOMP_RET_ERRNO | EPERM);
+  AllowThreads(filter);
   filter.Answer(SECCOMP_RET_ALLOW);
   return filter.Install();
+}
+
+void SeeFewProcessors(int most) {
+  cpu_set_t all, few;
+  CPU_ZERO(&few);
+  if (::sched_getaffinity(0, sizeof(all), &all) != 0) return;
+  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&few) < most; ++cpu) {
+    if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &few);
+  }
+  ::sched_setaffinity(0, sizeof(few), &few);
 }
 
 #endif
@@ -288,7 +318,8 @@ SandboxState EnterSandbox(const SandboxLimits& limits) {
   const bool no_new_rights = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
   if (no_new_rights) state.no_files = ForbidFiles({});
   state.limits = SetLimits(limits, 3);
-  if (no_new_rights) state.few_calls = FilterCalls();
+  if (limits.processors > 0) SeeFewProcessors(limits.processors);
+  if (no_new_rights) state.few_calls = FilterCalls(limits.processors > 0);
 #else
   state.limits = SetLimits(limits, 3);
 #endif

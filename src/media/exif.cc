@@ -7,7 +7,7 @@ namespace linnet {
 namespace {
 
 constexpr uint16_t kOrientationTag = 0x0112;
-constexpr uint16_t kShort = 3;
+constexpr uint16_t kByte = 1, kShort = 3, kLong = 4;
 constexpr size_t kEntryBytes = 12;
 
 // Reads past the end give 0: an absent field and a cut one mean the same here.
@@ -47,9 +47,14 @@ int ExifOrientation(std::span<const uint8_t> exif) {
   for (size_t i = 0; i < entries; ++i) {
     const size_t entry = directory + 2 + i * kEntryBytes;
     if (entry > exif.size() || exif.size() - entry < kEntryBytes) return 1;
-    if (reader.U16(entry) != kOrientationTag || reader.U16(entry + 2) != kShort) continue;
-    const int value = reader.U16(entry + 8);
-    return value >= 1 && value <= 8 ? value : 1;
+    if (reader.U16(entry) != kOrientationTag) continue;
+    // The standard's type is a short; some programs write others.
+    const uint16_t type = reader.U16(entry + 2);
+    if (type != kByte && type != kShort && type != kLong) continue;
+    const uint32_t value = type == kByte    ? exif[entry + 8]
+                           : type == kShort ? reader.U16(entry + 8)
+                                            : reader.U32(entry + 8);
+    return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;
 }

@@ -20,6 +20,8 @@
 namespace linnet {
 namespace {
 
+constexpr int kPictureProcessors = 4;
+
 using media_internal::MessageWriter;
 using media_internal::Send;
 using media_internal::SendError;
@@ -102,7 +104,9 @@ int Run(int count, char** arguments) {
     return 2;
   }
   auto file = MappedFile::FromStandardInput("");
-  const SandboxState state = EnterSandbox({});
+  if (picture) PreparePictureLibraries();
+  // Decoders of HEIC and AVIF start threads.
+  const SandboxState state = EnterSandbox({.processors = picture ? kPictureProcessors : 0});
   Greet(state);
   Status status;
   if (!file)

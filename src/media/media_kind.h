@@ -1,20 +1,31 @@
-// What a file is by its first bytes, where a person does not say.
+// What a file is by its first bytes, where a person does not say and where it turns out to be something else.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string_view>
 
 #include "linnet/error.h"
 
 namespace linnet {
 
-enum class MediaKind { kUnknown, kPicture, kSound, kVideo };
+enum class MediaKind { kUnknown, kPicture, kPdf, kSound, kVideo };
 
-// Containers that hold both (MP4, WebM, Ogg …) count as what they usually are: a video may turn out to have
-// no frames.
+struct MediaFormat {
+  MediaKind kind = MediaKind::kUnknown;
+  std::string_view name;  // with its article, "a PNG picture"; of some unknown kinds too; else empty
+};
+
+// Containers that hold both (MP4, WebM, ASF …) count as sound when their list of tracks has sound and no video.
+// `start`: the more of the file the better; 4 KB tell most.
+MediaFormat RecogniseMedia(std::span<const uint8_t> start);
+
 MediaKind GuessMediaKind(std::span<const uint8_t> start);
 // Errors: kNotFound, kBadFile (not a readable file).
 Result<MediaKind> GuessMediaKind(const std::filesystem::path& file);
+
+// An MP4-like file that holds pictures: HEIC, AVIF and their relatives.
+bool IsHeif(std::span<const uint8_t> start);
 
 }  // namespace linnet

@@ -5,18 +5,17 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include <fmt/format.h>
 
 #include "base/child_process.h"
+#include "media/media_kind.h"
 #include "media/wire.h"
 
 namespace linnet {
 namespace {
 
-constexpr std::string_view kMagic = "%PDF-";
 constexpr int64_t kMostPages = 100;
 
 std::filesystem::path FindConverter() {
@@ -141,15 +140,9 @@ Result<PageRanges> ParsePages(std::string_view text) {
 }
 
 bool IsPdf(const MediaSource& source) {
-  if (source.file.empty()) {
-    return source.bytes.size() >= kMagic.size() &&
-           std::memcmp(source.bytes.data(), kMagic.data(), kMagic.size()) == 0;
-  }
-  char start[kMagic.size()] = {};
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(source.file, ignored)) return false;
-  std::ifstream(source.file, std::ios::binary).read(start, sizeof(start));
-  return std::string_view(start, sizeof(start)) == kMagic;
+  if (source.file.empty()) return GuessMediaKind(source.bytes) == MediaKind::kPdf;
+  const auto kind = GuessMediaKind(source.file);
+  return kind && *kind == MediaKind::kPdf;
 }
 
 Result<std::vector<Picture>> LoadPdfPages(const MediaLoader& loader, const MediaSource& source,

@@ -1,7 +1,6 @@
 #include "media/picture.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <new>
 #include <optional>
@@ -10,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/mapped_file.h"
+#include "media/media_kind.h"
 #include "media/picture_formats.h"
 
 namespace linnet {
@@ -39,6 +39,11 @@ std::unexpected<Error> EndsEarly(std::string_view format, size_t bytes) {
 std::unexpected<Error> Damaged(std::string_view format, std::string_view detail) {
   return Fail(ErrorCode::kBadFile, fmt::format("damaged {} data: {}", format, detail),
               "export or download the picture again");
+}
+
+std::unexpected<Error> NotSupported(std::string_view what) {
+  return Fail(ErrorCode::kUnsupported, fmt::format("is {}: not supported", what),
+              "save it as an ordinary PNG or JPEG");
 }
 
 void CmykToRgb(const uint8_t* cmyk, int64_t pixels, uint8_t* rgb) {
@@ -86,7 +91,7 @@ namespace {
 using media_internal::Bytes;
 using media_internal::Decoded;
 
-constexpr std::string_view kReadable = "give a PNG, JPEG, WebP, GIF, BMP or TIFF file";
+constexpr std::string_view kReadable = "give a PNG, JPEG, WebP, GIF, BMP, TIFF, HEIC or AVIF file";
 
 bool Has(Bytes bytes, size_t at, std::string_view magic) {
   return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
@@ -105,6 +110,7 @@ Decoder FindDecoder(Bytes bytes) {
       Has(bytes, 0, "MM\0+"sv)) {
     return media_internal::DecodeTiff;
   }
+  if (IsHeif(bytes)) return media_internal::DecodeHeif;
   return nullptr;
 }
 
@@ -120,26 +126,12 @@ std::optional<std::string> StartAsText(Bytes bytes) {
 }
 
 std::unexpected<Error> NotAPicture(Bytes bytes) {
-  struct Known {
-    size_t at;
-    std::string_view magic, name;
-  };
-  constexpr std::array<Known, 11> kKnown = {{{0, "%PDF", "a PDF document"},
-                                             {4, "ftypavif", "an AVIF picture"},
-                                             {4, "ftypavis", "an AVIF picture"},
-                                             {4, "ftyphei", "a HEIC picture"},
-                                             {4, "ftypmif1", "a HEIF picture"},
-                                             {4, "ftyp", "an MP4 or QuickTime film"},
-                                             {0, "<svg", "an SVG drawing"},
-                                             {0, "<?xml", "an XML or SVG file"},
-                                             {0, "RIFF", "a RIFF file (sound or film)"},
-                                             {0, "PK\x03\x04", "a ZIP archive"},
-                                             {0, "\xff\x0a", "a JPEG XL picture"}}};
-  for (const Known& known : kKnown) {
-    if (Has(bytes, known.at, known.magic)) {
-      return Fail(ErrorCode::kUnsupported, fmt::format("is {}, not a picture Linnet reads", known.name),
-                  std::string(kReadable));
-    }
+  if (const MediaFormat format = RecogniseMedia(bytes); !format.name.empty()) {
+    const bool sound = format.kind == MediaKind::kSound, video = format.kind == MediaKind::kVideo;
+    return Fail(ErrorCode::kUnsupported, fmt::format("is {}, not a picture Linnet reads", format.name),
+                sound   ? "give it as a sound (--audio)"
+                : video ? "give it as a video (--video)"
+                        : std::string(kReadable));
   }
   if (const auto text = StartAsText(bytes)) {
     return Fail(ErrorCode::kBadFile, fmt::format("is not a picture but text: \"{}\"", *text),

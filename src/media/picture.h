@@ -1,5 +1,5 @@
-// Pictures from files: PNG, JPEG, WebP, GIF (first frame), BMP and TIFF as 8-bit RGB, the way the reference's
-// preprocessing sees them.
+// Pictures from files: PNG, JPEG, WebP, GIF (first frame), BMP, TIFF, HEIC and AVIF as 8-bit RGB, the way the
+// reference's preprocessing sees them.
 //
 //  1. The format is told by the content, never by the name.
 //  2. Alpha is dropped, not blended; transparent colour keys, gAMA and colour profiles are ignored.
@@ -47,5 +47,9 @@ Result<Picture> DecodePicture(std::span<const uint8_t> bytes, std::string_view n
 
 // The same for a file; also kNotFound.
 Result<Picture> LoadPicture(const std::filesystem::path& path, const PictureOptions& options = {});
+
+// Loads the parts of the picture libraries that they would open later as files of their own; for a process that
+// gives up the right to open files.
+void PreparePictureLibraries();
 
 }  // namespace linnet

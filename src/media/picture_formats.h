@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "media/picture.h"
 
@@ -21,12 +22,15 @@ Result<Decoded> DecodeWebp(Bytes bytes, const PictureOptions& options);
 Result<Decoded> DecodeGif(Bytes bytes, const PictureOptions& options);
 Result<Decoded> DecodeBmp(Bytes bytes, const PictureOptions& options);
 Result<Decoded> DecodeTiff(Bytes bytes, const PictureOptions& options);
+Result<Decoded> DecodeHeif(Bytes bytes, const PictureOptions& options);  // HEIC, AVIF
 
 // Refuses sides of 0 and pictures beyond the limits.
 Status CheckPictureSize(uint64_t width, uint64_t height, const PictureOptions& options);
 
 // The file ends before its picture does.
 std::unexpected<Error> EndsEarly(std::string_view format, size_t bytes);
+// Intact data of a kind that its library does not read; `what` begins with an article.
+std::unexpected<Error> NotSupported(std::string_view what);
 std::unexpected<Error> Damaged(std::string_view format, std::string_view detail);
 
 // CMYK to RGB as Pillow does it: k = 255 - K, R = k - C*k/255 (rounded).

@@ -22,6 +22,7 @@ constexpr uint64_t kMaxPixelsPerByte = 8 * 64;
 // minutes.
 constexpr int kMaxScans = 500;
 constexpr unsigned kMaxMarkerBytes = 0xffff;
+constexpr int kBits = 8;  // a sample, all that the library is built for
 
 struct JpegJob {
   jpeg_error_mgr errors;
@@ -36,6 +37,7 @@ struct JpegJob {
   bool too_many_scans = false;
   int orientation = 1;
   char message[JMSG_LENGTH_MAX] = {};
+  int code = 0, value = 0;  // of that message
   Picture picture;
   std::vector<uint8_t> cmyk_row;
   Status status;
@@ -46,7 +48,27 @@ JpegJob& JobOf(j_common_ptr info) { return *static_cast<JpegJob*>(info->client_d
 [[noreturn]] void OnError(j_common_ptr info) {
   JpegJob& job = JobOf(info);
   info->err->format_message(info, job.message);
+  job.code = info->err->msg_code;
+  job.value = info->err->msg_parm.i[0];
   std::longjmp(job.jump, 1);
+}
+
+// Errors that say of an intact file what the library cannot do.
+std::string RareKind(const JpegJob& job) {
+  constexpr int kLossless = 0xc3, kFirstHierarchical = 0xc5;
+  switch (job.code) {
+    case JERR_BAD_PRECISION:
+      return "a JPEG of " + std::to_string(job.value) + " bits a sample";
+    case JERR_ARITH_NOTIMPL:
+      return "a JPEG with arithmetic coding";
+    case JERR_SOF_UNSUPPORTED:
+      if (job.value == kLossless) return "a lossless JPEG";
+      return job.value >= kFirstHierarchical ? "a hierarchical JPEG" : "a JPEG of a rare process";
+    case JERR_CONVERSION_NOTIMPL:
+      return "a JPEG of rare colours";
+    default:
+      return {};
+  }
 }
 
 void OnMessage(j_common_ptr info, int level) {
@@ -119,6 +141,9 @@ Status CheckStart(const jpeg_decompress_struct& info, const JpegJob& job) {
     return Fail(ErrorCode::kUnsupported, "a JPEG with " + std::to_string(info.num_components) + " components",
                 "convert it to RGB");
   }
+  if (info.data_precision != kBits) {
+    return NotSupported("a JPEG of " + std::to_string(info.data_precision) + " bits a sample");
+  }
   const uint64_t pixels = static_cast<uint64_t>(info.image_width) * info.image_height;
   if (info.arith_code == FALSE && pixels / kMaxPixelsPerByte > job.bytes.size()) {
     return EndsEarly("JPEG", job.bytes.size());
@@ -173,6 +198,7 @@ Result<Decoded> DecodeJpeg(Bytes bytes, const PictureOptions& options) {
   if (!job.status) return std::unexpected(job.status.error());
   if (job.too_many_scans) return Damaged("JPEG", "more than 500 scans");
   if (job.ran_out && (job.lacks_data || !done)) return EndsEarly("JPEG", bytes.size());
+  if (const std::string kind = RareKind(job); !done && !kind.empty()) return NotSupported(kind);
   if (!done) return Damaged("JPEG", job.message);
   job.picture.format = "JPEG";
   if (job.lacks_data || job.corrupt)

@@ -103,17 +103,24 @@ Status CheckHeader(Bytes bytes, const PictureOptions& options) {
   return CheckPictureSize(u32(16), u32(20), options);
 }
 
-// eXIf may stand before or after the pixels.
-int FindOrientation(Bytes bytes) {
-  size_t at = kSignatureBytes;
-  while (bytes.size() - at >= kChunkOverhead) {
+// What the chunks say that libpng is told to pass over. eXIf may stand before or after the pixels.
+void ReadOtherChunks(Bytes bytes, Decoded& decoded) {
+  bool oriented = false;
+  for (size_t at = kSignatureBytes; bytes.size() - at >= kChunkOverhead;) {
     const size_t length = static_cast<size_t>(bytes[at]) << 24 | static_cast<size_t>(bytes[at + 1]) << 16 |
                           static_cast<size_t>(bytes[at + 2]) << 8 | bytes[at + 3];
-    if (length > bytes.size() - at - kChunkOverhead) return 1;
-    if (std::memcmp(&bytes[at + 4], "eXIf", 4) == 0) return ExifOrientation(bytes.subspan(at + 8, length));
+    if (length > bytes.size() - at - kChunkOverhead) return;
+    const auto is = [&](const char* type) { return std::memcmp(&bytes[at + 4], type, 4) == 0; };
+    if (is("eXIf") && !oriented) {
+      decoded.orientation = ExifOrientation(bytes.subspan(at + 8, length));
+      oriented = true;
+    }
+    // acTL: the number of frames, in its first four bytes, and of repetitions.
+    if (is("acTL") && length >= 4 && (bytes[at + 8] | bytes[at + 9] | bytes[at + 10] | (bytes[at + 11] > 1)) != 0) {
+      decoded.picture.note = "an animation: only its first frame is used";
+    }
     at += kChunkOverhead + length;
   }
-  return 1;
 }
 
 }  // namespace
@@ -134,7 +141,9 @@ Result<Decoded> DecodePng(Bytes bytes, const PictureOptions& options) {
   if (!job.size_status) return std::unexpected(job.size_status.error());
   if (!done) return job.ended_early ? EndsEarly("PNG", bytes.size()) : Damaged("PNG", job.message);
   job.picture.format = "PNG";
-  return Decoded{std::move(job.picture), FindOrientation(bytes)};
+  Decoded decoded{std::move(job.picture)};
+  ReadOtherChunks(bytes, decoded);
+  return decoded;
 }
 
 }  // namespace linnet::media_internal

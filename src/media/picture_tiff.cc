@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include <fmt/format.h>
 #include <tiffio.h>
 
 #include "media/picture_formats.h"
@@ -74,7 +75,7 @@ TiffHandle Open(Source& source) {
 struct Layout {
   uint32_t width = 0, height = 0;
   uint16_t bits = 1, samples = 1, photometric = PHOTOMETRIC_MINISBLACK, planar = PLANARCONFIG_CONTIG;
-  uint16_t orientation = 1, format = SAMPLEFORMAT_UINT;
+  uint16_t orientation = 1, format = SAMPLEFORMAT_UINT, compression = COMPRESSION_NONE;
   uint16_t *red = nullptr, *green = nullptr, *blue = nullptr;  // palette, 16-bit
 };
 
@@ -87,6 +88,7 @@ Layout GetLayout(TIFF* tiff) {
   TIFFGetFieldDefaulted(tiff, TIFFTAG_PLANARCONFIG, &layout.planar);
   TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &layout.orientation);
   TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &layout.format);
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &layout.compression);
   TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &layout.photometric);
   TIFFGetField(tiff, TIFFTAG_COLORMAP, &layout.red, &layout.green, &layout.blue);
   return layout;
@@ -106,6 +108,25 @@ bool CanReadDirectly(TIFF* tiff, const Layout& layout) {
     default:
       return false;
   }
+}
+
+// An intact file may hold what libtiff cannot turn into colours.
+Status CheckKind(TIFF* tiff, const Layout& layout, bool direct) {
+  if (layout.format == SAMPLEFORMAT_IEEEFP) {
+    return NotSupported(fmt::format("a TIFF of {}-bit floating-point samples", layout.bits));
+  }
+  if (layout.format == SAMPLEFORMAT_COMPLEXINT || layout.format == SAMPLEFORMAT_COMPLEXIEEEFP) {
+    return NotSupported("a TIFF of complex numbers");
+  }
+  if (TIFFIsCODECConfigured(layout.compression) != 1) {
+    const TIFFCodec* codec = TIFFFindCODEC(layout.compression);
+    return NotSupported(codec == nullptr ? fmt::format("a TIFF with compression {}", layout.compression)
+                                         : fmt::format("a TIFF with {} compression", codec->name));
+  }
+  if (layout.bits > 16) return NotSupported(fmt::format("a TIFF of {}-bit samples", layout.bits));
+  char why[1024] = {};
+  if (!direct && TIFFRGBAImageOK(tiff, why) != 1) return NotSupported(fmt::format("a TIFF of a rare kind ({})", why));
+  return {};
 }
 
 // Sample i of a row in its own depth. 16-bit rows are already in the machine's byte order.
@@ -177,13 +198,14 @@ Result<Decoded> DecodeTiff(Bytes bytes, const PictureOptions& options) {
   if (tiff == nullptr) return Damaged("TIFF", source.message);
   const Layout layout = GetLayout(tiff.get());
   LINNET_TRY(CheckPictureSize(layout.width, layout.height, options));
+  const bool direct = CanReadDirectly(tiff.get(), layout);
+  LINNET_TRY(CheckKind(tiff.get(), layout, direct));
   Decoded decoded;
   decoded.picture.format = "TIFF";
   decoded.picture.width = layout.width;
   decoded.picture.height = layout.height;
   decoded.picture.rgb.resize(size_t{3} * layout.width * layout.height);
   decoded.orientation = layout.orientation;
-  const bool direct = CanReadDirectly(tiff.get(), layout);
   const bool done = direct ? ReadRows(tiff.get(), layout, decoded.picture)
                            : ReadConverted(tiff.get(), layout, decoded.picture);
   if (!done) return Damaged("TIFF", source.message.empty() ? "the pixels cannot be read" : source.message);
