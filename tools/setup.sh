@@ -8,10 +8,15 @@ set -eu
 packages="
   g++ cmake ninja-build pkg-config make binutils
   libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libedit-dev
-  libpng-dev libjpeg-dev libwebp-dev libtiff-dev libsoxr-dev zlib1g-dev libssl-dev
+  libpng-dev libjpeg-dev libwebp-dev libtiff-dev libheif-dev libsoxr-dev zlib1g-dev libssl-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libavdevice-dev poppler-utils
   libgtest-dev
 "
+# From Ubuntu 24.04 on, libheif's decoders of HEIC and AVIF are packages of their own; in Debian 12 they are in it.
+case $(cat /etc/debian_version 2>/dev/null) in
+  12* | bookworm*) ;;
+  *) packages="$packages libheif-plugin-libde265 libheif-plugin-dav1d" ;;
+esac
 what="system packages"
 optional=""
 case "${1:-}" in

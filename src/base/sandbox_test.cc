@@ -3,12 +3,14 @@
 #include <atomic>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,6 +56,37 @@ TEST(Sandbox, TakesFilesSocketsProgramsAndCodeAway) {
   ::close(open_before);
   if (code == 77) GTEST_SKIP() << "neither landlock nor seccomp is there";
   EXPECT_TRUE(code == 0 || code == 78) << code;
+}
+
+TEST(Sandbox, ATighterLimitStays) {
+  const uint64_t tight = uint64_t{1} << 30;
+  const int code = InChild([&] {
+    const rlimit limit = {tight, tight};
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) return 1;
+    const SandboxState state = EnterSandbox({});
+    rlimit now = {};
+    // The sanitizers' builds set no limit of memory.
+    if (!state.limits || ::getrlimit(RLIMIT_AS, &now) != 0) return 2;
+    return now.rlim_cur == tight && now.rlim_max == tight ? 0 : 3;
+  });
+  if (code > 100) GTEST_SKIP() << "a sanitizer needs more memory";
+  EXPECT_EQ(code, 0);
+}
+
+TEST(Sandbox, ThreadsAreAllowedWhereAskedForAndProcessesAreNot) {
+  const int code = InChild([] {
+    const SandboxState state = EnterSandbox({.processors = 2});
+    std::atomic<int> sum = 0;
+    {
+      std::thread one([&] { sum += 1; }), two([&] { sum += 2; });
+      one.join();
+      two.join();
+    }
+    if (sum != 3) return 1;
+    if (std::thread::hardware_concurrency() > 2) return 2;
+    return state.few_calls && ::fork() >= 0 ? 3 : 0;
+  });
+  EXPECT_EQ(code, 0);
 }
 
 TEST(Sandbox, AProgramOfOthersReadsTheSystemAndNothingElse) {

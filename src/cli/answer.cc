@@ -159,6 +159,7 @@ std::string AnswerJson(const Generation& answer, const Engine& engine, const std
   Json files = Json::array();
   for (const MediaUse& use : media) {
     files.push_back({{"file", use.file}, {"kind", use.kind}, {"soft_tokens", use.soft_tokens}});
+    if (!use.unprotected.empty()) files.back()["unprotected"] = use.unprotected;
   }
   const Json json = {
       {"text", answer.text},

@@ -31,6 +31,7 @@ struct MediaUse {
   std::string file;
   std::string kind;  // "image", "audio"
   int64_t soft_tokens = 0;
+  std::string unprotected = {};  // which protections its decoder went without; usually empty
 };
 
 // One line: call phone(name: "tom").

@@ -8,13 +8,13 @@
 #include <string_view>
 #include <utility>
 
+#include "base/printable.h"
 #include "base/process.h"
 #include "cli/answer.h"
+#include "cli/attachments.h"
 #include "cli/line_editor.h"
 #include "cli/media_args.h"
 #include "cli/report.h"
-#include "media/media_kind.h"
-#include "media/media_loader.h"
 #include "model/config.h"
 
 namespace linnet {
@@ -47,7 +47,7 @@ class ChatLoop {
       if (line->front() == '/') {
         Command(*line);
       } else {
-        next_.text = TakeAttachments(*line);
+        if (!Take(*line)) continue;
         conversation_.AddUser(std::exchange(next_, {}));
         Answer();
       }
@@ -98,46 +98,29 @@ class ChatLoop {
     }
   }
 
-  // Attaches the files that a message names as @FILE (@"FILE" with spaces) or as file: and data: addresses,
-  // and returns the text without them. What names no media file stays text: "@anna" is a person.
-  std::string TakeAttachments(const std::string& line) {
-    std::string text;
-    for (size_t at = 0; at < line.size();) {
-      const bool word = at == 0 || line[at - 1] == ' ' || line[at - 1] == '\n';
-      const std::string_view rest = std::string_view(line).substr(at);
-      const bool mark = rest.starts_with('@');
-      if (word && (mark || rest.starts_with("file://") || rest.starts_with("data:"))) {
-        const bool quoted = rest.starts_with("@\"");
-        const size_t begin = quoted ? 2 : mark ? 1 : 0;
-        const size_t end = std::min(quoted ? rest.find('"', begin) : rest.find_first_of(" \n"), rest.size());
-        const std::string name(rest.substr(begin, end - begin));
-        if (const std::string kind = KindOf(name); !kind.empty()) {
-          Attach(kind, name);
-          at += end + (quoted ? 1 : 0);
-          if (at < line.size() && line[at] == ' ') ++at;
-          continue;
-        }
-      }
-      text += line[at++];
+  // The text and the files of a message. False when it names a file that cannot be used: nothing is asked
+  // then.
+  bool Take(const std::string& line) {
+    auto found = TakeAttachments(line);
+    if (!found) {
+      Report(found.error());
+      return false;
     }
-    return text;
+    UserMessage before = next_;
+    next_.text = std::move(found->text);
+    for (const Attachment& attachment : found->files) {
+      if (Attach(attachment.kind, attachment.file)) continue;
+      next_ = std::move(before);
+      return false;
+    }
+    return true;
   }
 
-  // "image", "audio", "video", or nothing when it is no readable medium.
-  static std::string KindOf(const std::string& address) {
-    const auto source = ParseMediaAddress(address);
-    if (!source) return {};
-    auto kind = source->file.empty() ? Result<MediaKind>(GuessMediaKind(source->bytes))
-                                     : GuessMediaKind(source->file);
-    if (!kind || *kind == MediaKind::kUnknown) return {};
-    return *kind == MediaKind::kPicture ? "image" : *kind == MediaKind::kSound ? "audio" : "video";
-  }
-
-  void Attach(const std::string& kind, const std::string& file) {
+  bool Attach(const std::string& kind, const std::string& file) {
     MediaArgs media = start_.media;
     (kind == "image" ? media.images : kind == "audio" ? media.audio : media.videos).push_back(file);
     std::vector<MediaUse> uses;
-    Told(LoadMedia(media, engine_.config(), next_, uses), uses);
+    return Told(LoadMedia(media, engine_.config(), next_, uses), uses);
   }
 
   void Record() {
@@ -147,14 +130,15 @@ class ChatLoop {
     interrupt_.Clear();
   }
 
-  static void Told(const Status& status, const std::vector<MediaUse>& uses) {
+  static bool Told(const Status& status, const std::vector<MediaUse>& uses) {
     if (!status) {
       Report(status.error());
-      return;
+      return false;
     }
     for (const MediaUse& use : uses) {
-      fmt::print(stderr, "{}: {} tokens, goes with the next message\n", use.file, use.soft_tokens);
+      fmt::print(stderr, "{}: {} tokens, goes with the next message\n", Printable(use.file), use.soft_tokens);
     }
+    return true;
   }
 
   void ToolResult(const std::string& text) {

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/media_args.h"
 #include "cli/report.h"
 #include "media/audio.h"
 #include "media/draw.h"
-#include "media/media_kind.h"
 #include "media/media_loader.h"
 #include "media/patches.h"
 #include "media/pdf.h"
@@ -46,18 +46,16 @@ class Inspection {
 
   Status Inspect(const std::string& address) {
     LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(address));
-    MediaKind kind = GuessMediaKind(source.bytes);
-    if (!source.file.empty()) {
-      LINNET_ASSIGN(kind, GuessMediaKind(source.file));
-    }
-    if (IsPdf(source)) return Pages(source);
-    if (kind == MediaKind::kSound) return Sound(source);
-    if (kind != MediaKind::kVideo) return ShowPicture(source);  // which also says what an unknown file is
+    LINNET_ASSIGN(const MediaFormat format, RecogniseMedia(source));
+    if (format.kind == MediaKind::kPdf) return Pages(source);
+    if (format.kind == MediaKind::kSound) return Sound(source);
+    // Which also says what an unknown file is.
+    if (format.kind != MediaKind::kVideo) return ShowPicture(source);
     // MP4 and WebM may hold sound alone.
     const Status video = Video(source);
     if (video || video.error().code != ErrorCode::kUnsupported) return video;
     if (!Sound(source)) return video;
-    fmt::print(stderr, "linnet: {}; its sound alone is shown\n", video.error().what);
+    fmt::print(stderr, "linnet: {}; its sound alone is shown\n", Printable(video.error().what));
     return {};
   }
 
@@ -77,9 +75,9 @@ class Inspection {
   }
 
   Status Show(const MediaSource& source, const Picture& picture) {
-    Write(
-        fmt::format("{}: {}, {} x {} pixels\n", source.name, picture.format, picture.width, picture.height));
-    if (!picture.note.empty()) Write("  note: " + picture.note + "\n");
+    Write(fmt::format("{}: {}, {} x {} pixels\n", Printable(source.name), picture.format, picture.width,
+                      picture.height));
+    if (!picture.note.empty()) Write("  note: " + Printable(picture.note) + "\n");
     const int64_t chosen = args_.image_tokens == "auto"
                                ? AutoBudget(picture.height, picture.width, kModelBudget, kCell)
                                : std::stoll(args_.image_tokens);
@@ -119,11 +117,11 @@ class Inspection {
     splitter.Finish();
     drain();
     const AudioInfo& info = reader.info();
-    Write(fmt::format("{}: {}, {} Hz, {} channel{}, {:.2f} s, {} tokens\n", source.name, info.format,
-                      info.rate, info.channels, info.channels == 1 ? "" : "s",
+    Write(fmt::format("{}: {}, {} Hz, {} channel{}, {:.2f} s, {} tokens\n", Printable(source.name),
+                      info.format, info.rate, info.channels, info.channels == 1 ? "" : "s",
                       static_cast<double>(splitter.samples()) / static_cast<double>(kSampleRate),
                       FrameCount(splitter.samples())));
-    if (!info.note.empty()) Write("  note: " + info.note + "\n");
+    if (!info.note.empty()) Write("  note: " + Printable(info.note) + "\n");
     if (reader.replaced() > 0)
       Write(fmt::format("  note: {} samples were damaged and became 0\n", reader.replaced()));
     if (lines.empty()) Write("  nothing can be heard\n");
@@ -140,9 +138,9 @@ class Inspection {
     const VideoInfo& info = clip.info;
     const Picture& first = clip.frames.front().picture;
     const int64_t frame_tokens = first.height / kCell * (first.width / kCell);
-    Write(fmt::format("{}: {}, {} x {} pixels, {:.2f} frames a second, {:.2f} s\n", source.name, info.format,
-                      info.width, info.height, info.fps, info.seconds));
-    if (!clip.note.empty()) Write("  note: " + clip.note + "\n");
+    Write(fmt::format("{}: {}, {} x {} pixels, {:.2f} frames a second, {:.2f} s\n", Printable(source.name),
+                      info.format, info.width, info.height, info.fps, info.seconds));
+    if (!clip.note.empty()) Write("  note: " + Printable(clip.note) + "\n");
     Write(fmt::format("  {} frame{} of {} x {} pixels, {} tokens each, {} together\n", clip.frames.size(),
                       clip.frames.size() == 1 ? "" : "s", first.width, first.height, frame_tokens,
                       frame_tokens * static_cast<int64_t>(clip.frames.size())));
@@ -175,7 +173,7 @@ class Inspection {
       return Fail(ErrorCode::kInvalidArgument, fmt::format("{} cannot be written", path.string()),
                   "name a directory that is there with -o");
     }
-    Write(fmt::format("  shown in {}\n", path.string()));
+    Write(fmt::format("  shown in {}\n", Printable(path.string())));
     return {};
   }
 
@@ -186,12 +184,12 @@ class Inspection {
 
 int Run(const InspectArgs& args) {
   Inspection inspection(args);
+  WarnOfWeakness(inspection.loader());
   int code = kExitDone;
   for (const std::string& file : args.files) {
     if (const Status status = inspection.Inspect(file); !status)
       code = std::max(code, Report(status.error()));
   }
-  WarnOfWeakness(inspection.loader());
   return std::max(code, FlushOutput());
 }
 
@@ -209,7 +207,8 @@ Command InspectCommand() {
             args.Option("--max-frames", values->max_frames, "frames of a video at most");
             args.Option("--piece-seconds", values->max_seconds,
                         "longest piece that 'linnet transcribe' hears at once");
-            args.Flag("--no-sandbox", values->no_sandbox, "decode media inside this process");
+            args.Flag("--no-sandbox", values->no_sandbox,
+                      "decode media inside this process, without protection");
             args.Footer(
                 "A picture is shown as the model sees it, with the grid of its tokens; a video as its "
                 "frames; a sound as\n"

@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "base/printable.h"
 #include "media/audio.h"
 #include "media/patches.h"
 #include "media/pdf.h"
@@ -24,12 +25,7 @@ constexpr int64_t kHearingSeconds = 30, kPartSeconds = 15;
 constexpr size_t kMostTimesShown = 12;
 
 void Note(const std::string& file, const std::string& note) {
-  if (!note.empty()) fmt::print(stderr, "linnet: {}: {}\n", file, note);
-}
-
-// What a data: address may print of itself.
-std::string Label(const std::string& file) {
-  return file.starts_with("data:") ? file.substr(0, file.find(',')) : file;
+  if (!note.empty()) fmt::print(stderr, "linnet: {}: {}\n", Printable(file), Printable(note));
 }
 
 std::unexpected<Error> NoSense(const std::string& file, const char* kind) {
@@ -48,7 +44,7 @@ class Loading {
         loader_({.sandbox = !values.no_sandbox}) {}
 
   Status Image(const std::string& file) {
-    if (!config_.vision.present) return NoSense(Label(file), "pictures");
+    if (!config_.vision.present) return NoSense(MediaLabel(file), "pictures");
     LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
     if (IsPdf(source)) return Pdf(source);
     LINNET_ASSIGN(const Picture picture, loader_.LoadPicture(source));
@@ -56,7 +52,7 @@ class Loading {
   }
 
   Status Sound(const std::string& file) {
-    if (!config_.audio.present) return NoSense(Label(file), "sound");
+    if (!config_.audio.present) return NoSense(MediaLabel(file), "sound");
     LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
     LINNET_ASSIGN(const AudioClip clip, loader_.LoadAudio(source));
     Note(source.name, clip.info.note);
@@ -79,7 +75,7 @@ class Loading {
   }
 
   Status Video(const std::string& file) {
-    if (!config_.vision.present || config_.tokens.video < 0) return NoSense(Label(file), "video");
+    if (!config_.vision.present || config_.tokens.video < 0) return NoSense(MediaLabel(file), "video");
     LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
     VideoOptions options;
     options.frames_per_second = values_.frames_per_second;
@@ -198,10 +194,10 @@ class Loading {
 
 void DeclareMedia(Args& args, MediaArgs& values) {
   args.Option("--image", values.images,
-              "a picture (PNG, JPEG, WebP, GIF, BMP, TIFF) or a PDF; can be given again");
+              "a picture (PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP, TIFF) or a PDF; can be given again");
   args.Option("--pages", values.pages, "pages of a PDF, as 1-3 or 2,5; the first if none are named");
   args.Option("--audio", values.audio, "a sound (WAV; FLAC, MP3, Ogg, M4A, WebM); can be given again");
-  args.Option("--video", values.videos, "a video (MP4, WebM) with its sound track; can be given again");
+  args.Option("--video", values.videos, "a video (MP4, WebM, WMV) with its sound track; can be given again");
   args.Choice("--image-tokens", values.image_tokens, {"auto", "model", "70", "140", "280", "560", "1120"},
               "tokens a picture may take: more show more detail; auto = enough not to shrink it");
   args.Option("--fps", values.frames_per_second, "frames of a video a second");
@@ -209,17 +205,20 @@ void DeclareMedia(Args& args, MediaArgs& values) {
               "frames of a video at most; a longer one is sampled more thinly");
   args.Choice("--frame-tokens", values.frame_tokens, {"70", "140", "280", "560", "1120"},
               "tokens a video frame may take");
-  args.Flag("--no-sandbox", values.no_sandbox, "decode media inside this process");
+  args.Flag("--no-sandbox", values.no_sandbox, "decode media inside this process, without protection");
   DeclareMic(args, values.mic);
 }
 
 Status LoadMedia(const MediaArgs& values, const ModelConfig& config, UserMessage& message,
                  std::vector<MediaUse>& uses) {
+  if (values.images.empty() && values.videos.empty() && values.audio.empty()) return {};
   Loading loading(values, config, message, uses);
+  WarnOfWeakness(loading.loader());
+  const size_t first = uses.size();
   for (const std::string& file : values.images) LINNET_TRY(loading.Image(file));
   for (const std::string& file : values.videos) LINNET_TRY(loading.Video(file));
   for (const std::string& file : values.audio) LINNET_TRY(loading.Sound(file));
-  if (values.Any()) WarnOfWeakness(loading.loader());
+  for (size_t i = first; i < uses.size(); ++i) uses[i].unprotected = loading.loader().Weakness();
   return {};
 }
 

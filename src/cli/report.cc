@@ -4,13 +4,14 @@
 
 #include <cstdio>
 
+#include "base/printable.h"
 #include "base/process.h"
 #include "cli/args.h"
 
 namespace linnet {
 
 int Report(const Error& error) {
-  fmt::print(stderr, "linnet: {}\n", error.Message());
+  fmt::print(stderr, "linnet: {}\n", Printable(error.Message()));
   return error.code == ErrorCode::kInvalidArgument ? kExitWrongUse : kExitFailed;
 }
 

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "assist/journal.h"
+#include "base/printable.h"
 #include "cli/report.h"
 #include "media/audio.h"
 
@@ -113,7 +114,7 @@ void DeclareSpeech(Args& args, SpeechArgs& values) {
   args.Option("--piece-seconds", values.split.max_seconds, "longest piece that is heard at once, 1 to 30");
   args.Option("--pause-seconds", values.split.pause_seconds, "a silence of this length ends a piece");
   args.Option("--pad-seconds", values.split.pad_seconds, "silence around a piece that is heard with it");
-  args.Flag("--no-sandbox", values.no_sandbox, "decode media inside this process");
+  args.Flag("--no-sandbox", values.no_sandbox, "decode media inside this process, without protection");
   args.Flag("-q,--quiet", values.quiet, "no notes on standard error");
 }
 
@@ -162,7 +163,7 @@ Status WriteDown(const SpeechArgs& args, const std::string& file, Transcriber& t
                  const MediaLoader& loader, const std::atomic<bool>& cancel) {
   LINNET_ASSIGN(const std::string path, OutputOf(args, file, "." + args.format));
   const auto note = [&](const std::string& text) {
-    if (!args.quiet) fmt::print(stderr, "linnet: {}: {}\n", file, text);
+    if (!args.quiet) fmt::print(stderr, "linnet: {}: {}\n", Printable(MediaLabel(file)), Printable(text));
   };
   std::optional<Journal> journal;
   const std::string journal_path = path + ".journal";

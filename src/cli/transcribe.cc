@@ -16,16 +16,16 @@ Result<int> Run(const SpeechArgs& args) {
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
   LINNET_ASSIGN(Transcriber transcriber, Transcriber::Create(*engine, session, {SplitOf(args), ""}));
-  const MediaLoader loader({.sandbox = !args.no_sandbox});
   const InterruptGuard interrupt;
   if (args.mic.on) {
     LINNET_TRY(WriteDownMic(args, transcriber, interrupt.flag()));
     return FlushOutput();
   }
+  const MediaLoader loader({.sandbox = !args.no_sandbox});
+  WarnOfWeakness(loader);
   const int code = ForEachFile(args.files, [&](const std::string& file) {
     return WriteDown(args, file, transcriber, loader, interrupt.flag());
   });
-  WarnOfWeakness(loader);
   return std::max(code, FlushOutput());
 }
 

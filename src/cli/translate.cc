@@ -9,6 +9,7 @@
 
 #include "assist/prompts.h"
 #include "base/mapped_file.h"
+#include "base/printable.h"
 #include "base/process.h"
 #include "cli/commands.h"
 #include "cli/media_args.h"
@@ -77,8 +78,8 @@ Status TranslateTextFile(const SpeechArgs& args, const std::string& file, Transc
   }
   progress.Clear();
   if (cut > 0 && !args.quiet) {
-    fmt::print(stderr, "linnet: {}: in {} line{} the model repeated itself and was stopped\n", file, cut,
-               cut == 1 ? "" : "s");
+    fmt::print(stderr, "linnet: {}: in {} line{} the model repeated itself and was stopped\n",
+               Printable(file), cut, cut == 1 ? "" : "s");
   }
   return path.empty() ? Status() : WriteWhole(path, content);
 }
@@ -107,16 +108,16 @@ Result<int> Run(const TranslateArgs& args) {
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.speech.model));
   LINNET_ASSIGN(Transcriber transcriber,
                 Transcriber::Create(*engine, session, {SplitOf(args.speech), language}));
-  const MediaLoader loader({.sandbox = !args.speech.no_sandbox});
   const InterruptGuard interrupt;
   if (args.speech.mic.on) {
     LINNET_TRY(WriteDownMic(args.speech, transcriber, interrupt.flag()));
     return FlushOutput();
   }
+  const MediaLoader loader({.sandbox = !args.speech.no_sandbox});
+  WarnOfWeakness(loader);
   const int code = ForEachFile(args.speech.files, [&](const std::string& file) {
     return Translate(args, file, transcriber, loader, interrupt.flag());
   });
-  WarnOfWeakness(loader);
   return std::max(code, FlushOutput());
 }
 

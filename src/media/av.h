@@ -23,7 +23,7 @@ Result<std::unique_ptr<MonoSource>> OpenAvAudio(std::span<const uint8_t> bytes);
 struct VideoInfo {
   std::string format;             // "MP4" …
   double fps = 0;                 // average frames a second; 0 = unknown
-  double seconds = 0;             // length; 0 = unknown
+  double seconds = 0;             // when it ends; 0 = unknown
   int64_t width = 0, height = 0;  // as stored
   int orientation = 1;            // EXIF number of the turn that shows it upright
   bool has_sound = false;
@@ -31,17 +31,18 @@ struct VideoInfo {
 
 struct TimedPicture {
   Picture picture;     // as stored: the turn of VideoInfo is not applied
-  double seconds = 0;  // since the start of the video
+  double seconds = 0;  // since the start of the file: the time asked for, or when the first frame appears
   int64_t index = 0;   // number of the frame in the video, by its time and the average rate
 };
 
-// The frames of a video in order of time.
+// The frames of a video as they are on screen.
 class FrameSource {
  public:
   virtual ~FrameSource() = default;
   virtual const VideoInfo& info() const = 0;
-  // The first frame at or after this time; times must not decrease. Empty at the end of the video.
-  // Errors: kBadFile, kUnsupported (a frame beyond 64 million pixels).
+  // The frame on screen at this time: the last one that has begun; before there is any, the first. Times must
+  // not decrease. Empty behind the end of the video, up to which its last frame is held. Errors: kBadFile,
+  // kUnsupported (a frame beyond 64 million pixels).
   virtual Result<std::optional<TimedPicture>> At(double seconds) = 0;
 };
 

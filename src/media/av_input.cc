@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <string_view>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "media/media_kind.h"
 
 extern "C" {
 #include <libavutil/error.h>
@@ -20,20 +23,41 @@ namespace {
 // Playlists, networks, capture devices and rare containers stay closed: they reach beyond the file or are
 // little tested.
 constexpr const char* kContainers =
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,flac,aac,avi,wav,w64,aiff,caf,amr,mpegts,mpeg,flv";
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,flac,aac,avi,wav,w64,aiff,caf,amr,mpegts,mpeg,flv,asf";
 constexpr const char* kCodecs =
     "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,theora,h263,flv,prores,"
+    "wmv1,wmv2,wmv3,vc1,msmpeg4v2,msmpeg4,wmav1,wmav2,wmapro,wmavoice,"
     "flac,mp3,mp3float,mp2,mp2float,vorbis,libvorbis,opus,libopus,aac,aac_fixed,alac,ac3,eac3,amrnb,amrwb,"
     "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,"
     "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,gsm_ms";
 constexpr int kIoBuffer = 1 << 16;
 constexpr int kMaxStreams = 32;
 constexpr std::chrono::milliseconds kDeviceWait(5);
+// MP4 and Matroska count from their own beginning, so what starts late has silence before it. Further ahead
+// it is a piece of a stream that ran for long, which begins where it begins.
+constexpr double kLatestStart = 600;
 
 std::string AvMessage(int error) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
   av_strerror(error, text, sizeof(text));
   return text;
+}
+
+bool IsPicture(const MediaFormat& format) {
+  return format.kind == MediaKind::kPicture || format.kind == MediaKind::kPdf;
+}
+
+std::unexpected<Error> NoSoundOrVideo(std::span<const uint8_t> bytes) {
+  const MediaFormat format = RecogniseMedia(bytes);
+  if (IsPicture(format)) {
+    return Fail(ErrorCode::kBadFile, fmt::format("is {}, no sound or video", format.name),
+                "give it as a picture (--image)");
+  }
+  return Fail(ErrorCode::kBadFile,
+              format.kind == MediaKind::kUnknown && !format.name.empty()
+                  ? fmt::format("is {}, no sound or video Linnet reads", format.name)
+                  : std::string("is no sound or video file that can be read"),
+              "give WAV, FLAC, MP3, Ogg, Opus, M4A, WebM or MP4");
 }
 
 int RefuseOtherFiles(AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
@@ -104,6 +128,8 @@ Status AvInput::AllocateFrame() {
 }
 
 Status AvInput::OpenFormat() {
+  // Some pictures are files of the shape of MP4.
+  if (IsPicture(RecogniseMedia(bytes_))) return NoSoundOrVideo(bytes_);
   auto* buffer = static_cast<unsigned char*>(av_malloc(kIoBuffer));
   io_.reset(buffer == nullptr ? nullptr
                               : avio_alloc_context(buffer, kIoBuffer, 0, this, Read, nullptr, Seek));
@@ -123,15 +149,26 @@ Status AvInput::OpenFormat() {
   format_.reset(context);
   // EINVAL: a container that is not on the list.
   if (opened == AVERROR_INVALIDDATA || opened == AVERROR_EOF || opened == AVERROR(EINVAL)) {
-    return Fail(ErrorCode::kBadFile, "is no sound or video file that can be read",
-                "give WAV, FLAC, MP3, Ogg, Opus, M4A, WebM or MP4");
+    return NoSoundOrVideo(bytes_);
   }
   if (opened < 0) return Fail(ErrorCode::kBadFile, "cannot be opened: " + AvMessage(opened));
   const int found = avformat_find_stream_info(format_.get(), nullptr);
   if (found < 0)
     return Fail(ErrorCode::kBadFile, "its streams cannot be read: " + AvMessage(found),
                 "the file is damaged");
+  FindOrigin();
   return {};
+}
+
+bool AvInput::CountsFromZero() {
+  const std::string_view name = format_->iformat->name;
+  return name.starts_with("mov") || name.starts_with("matroska") || name == "avi";
+}
+
+void AvInput::FindOrigin() {
+  if (format_->start_time == AV_NOPTS_VALUE) return;
+  origin_ = static_cast<double>(format_->start_time) / AV_TIME_BASE;
+  if (CountsFromZero() && origin_ <= kLatestStart) origin_ = 0;
 }
 
 Status AvInput::OpenCodec(AVMediaType type) {
@@ -195,21 +232,22 @@ Result<const AVFrame*> AvInput::Next() {
 }
 
 void AvInput::SeekBefore(double seconds) {
-  const auto at = static_cast<int64_t>((seconds + StartSeconds()) / av_q2d(stream()->time_base));
+  const auto at = static_cast<int64_t>((seconds + origin_) / av_q2d(stream()->time_base));
   if (av_seek_frame(format_.get(), stream_, at, AVSEEK_FLAG_BACKWARD) < 0) return;
   avcodec_flush_buffers(codec_.get());
   draining_ = false;
 }
 
-double AvInput::StartSeconds() {
-  const int64_t start = stream()->start_time;
-  return start == AV_NOPTS_VALUE ? 0.0 : static_cast<double>(start) * av_q2d(stream()->time_base);
+double AvInput::SecondsOf(int64_t stamp) {
+  return static_cast<double>(stamp) * av_q2d(stream()->time_base) - origin_;
 }
 
 double AvInput::LengthSeconds() {
   double seconds = 0;
   if (stream()->duration != AV_NOPTS_VALUE) {
-    seconds = static_cast<double>(stream()->duration) * av_q2d(stream()->time_base);
+    const int64_t start = stream()->start_time;
+    seconds = static_cast<double>(stream()->duration) * av_q2d(stream()->time_base) +
+              (start == AV_NOPTS_VALUE ? 0.0 : std::max(0.0, SecondsOf(start)));
   } else if (format_->duration != AV_NOPTS_VALUE) {
     seconds = static_cast<double>(format_->duration) / AV_TIME_BASE;
   }
@@ -220,6 +258,7 @@ std::string AvInput::FormatName() {
   std::string name = format_->iformat->name;
   if (name.starts_with("mov")) return "MP4";
   if (name.starts_with("matroska")) return "WebM";
+  if (name == "asf") return "Windows Media";
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::toupper(c); });
   return name;
 }

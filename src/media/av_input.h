@@ -57,8 +57,13 @@ class AvInput {
   AVStream* stream() { return format_->streams[stream_]; }
   AVCodecContext* codec() { return codec_.get(); }
   int64_t skipped() const { return skipped_; }
-  double StartSeconds();
-  double LengthSeconds();  // 0 = unknown
+  // Where the time of the file begins, as its stamps have it: the same for all its streams.
+  double OriginSeconds() const { return origin_; }
+  // Whether stamps of this kind of file count from its own beginning, not from that of a stream.
+  bool CountsFromZero();
+  // Of a stamp of the stream, since that beginning.
+  double SecondsOf(int64_t stamp);
+  double LengthSeconds();  // since that beginning; 0 = unknown
   std::string FormatName();
 
  private:
@@ -67,6 +72,7 @@ class AvInput {
   Status OpenFormat();
   Status OpenCodec(AVMediaType type);
   Status AllocateFrame();
+  void FindOrigin();
 
   std::span<const uint8_t> bytes_;
   std::function<bool()> stopped_;  // of a device; empty for a file
@@ -79,6 +85,7 @@ class AvInput {
   int stream_ = -1;
   bool draining_ = false;
   int64_t skipped_ = 0;
+  double origin_ = 0;
 };
 
 }  // namespace linnet::media_internal

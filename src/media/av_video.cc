@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 extern "C" {
-#include <libavutil/display.h>
+#include <libavutil/version.h>
 #include <libswscale/swscale.h>
 }
 
@@ -26,23 +26,20 @@ struct FreeScaler {
   void operator()(SwsContext* context) const { sws_freeContext(context); }
 };
 
-// EXIF's numbers for turns of a whole quarter; 1 for everything else.
+// The turn of a display matrix, which may mirror too, as EXIF numbers it. A point (x, y) of the stored
+// picture is shown at (a x + c y, b x + d y), with the matrix a b u, c d v, … in rows; what is no whole
+// quarter of a turn counts as the nearest one.
 int OrientationOf(AVStream* stream) {
   const auto* matrix =
       reinterpret_cast<const int32_t*>(av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, nullptr));
   if (matrix == nullptr) return 1;
-  const double turn = av_display_rotation_get(matrix);  // counter-clockwise degrees
-  if (!std::isfinite(turn)) return 1;
-  switch ((static_cast<int>(std::lround(turn)) % 360 + 360) % 360) {
-    case 90:
-      return 8;
-    case 180:
-      return 3;
-    case 270:
-      return 6;
-    default:
-      return 1;
+  const double a = matrix[0], b = matrix[1], c = matrix[3], d = matrix[4];
+  if (std::abs(a) + std::abs(d) >= std::abs(b) + std::abs(c)) {
+    if (a >= 0) return d >= 0 ? 1 : 4;
+    return d >= 0 ? 2 : 3;
   }
+  if (b >= 0) return c >= 0 ? 5 : 6;
+  return c >= 0 ? 8 : 7;
 }
 
 class AvVideo : public FrameSource {
@@ -66,27 +63,56 @@ class AvVideo : public FrameSource {
   const VideoInfo& info() const override { return info_; }
 
   Result<std::optional<TimedPicture>> At(double seconds) override {
-    if (seconds > last_ + kSeekAhead) input_->SeekBefore(seconds);
-    while (true) {
-      LINNET_ASSIGN(const AVFrame* frame, input_->Next());
-      if (frame == nullptr) return std::nullopt;
-      const double time = TimeOf(*frame);
-      last_ = std::max(last_, time);
-      ++decoded_;
+    if (seconds > decoded_to_ + kSeekAhead) input_->SeekBefore(seconds);
+    while (!ended_) {
+      if (next_.frame == nullptr) LINNET_TRY(Decode());
       // Half a millisecond: times are rounded to the container's clock.
-      if (time < seconds - 0.0005) continue;
-      LINNET_ASSIGN(Picture picture, ToPicture(*frame));
-      const auto index = info_.fps > 0 ? static_cast<int64_t>(std::llround(time * info_.fps)) : decoded_ - 1;
-      return TimedPicture{std::move(picture), time, index};
+      if (ended_ || (shown_.frame != nullptr && next_.seconds > seconds + 0.0005)) break;
+      shown_ = std::move(next_);
     }
+    if (shown_.frame == nullptr || (ended_ && seconds >= ShownUntil())) return std::nullopt;
+    LINNET_ASSIGN(Picture picture, ToPicture(*shown_.frame));
+    return TimedPicture{std::move(picture), std::max(seconds, shown_.seconds), shown_.index};
   }
 
  private:
+  struct Timed {
+    std::unique_ptr<AVFrame, media_internal::FreeFrame> frame;
+    double seconds = 0;
+    int64_t index = 0;
+  };
+
+  // The next frame in the order of time; `ended_` when there is none.
+  Status Decode() {
+    LINNET_ASSIGN(const AVFrame* frame, input_->Next());
+    ended_ = frame == nullptr;
+    if (ended_) return {};
+    const double time = TimeOf(*frame);
+    const auto index = info_.fps > 0 ? static_cast<int64_t>(std::llround(time * info_.fps)) : decoded_;
+    next_ = {std::unique_ptr<AVFrame, media_internal::FreeFrame>(av_frame_clone(frame)), time, index};
+    if (next_.frame == nullptr) return Fail(ErrorCode::kOutOfMemory, "no memory for a frame");
+    decoded_to_ = std::max(decoded_to_, time);
+    ++decoded_;
+    return {};
+  }
+
   double TimeOf(const AVFrame& frame) {
     const int64_t stamp = frame.best_effort_timestamp;
-    if (stamp == AV_NOPTS_VALUE) return info_.fps > 0 ? static_cast<double>(decoded_) / info_.fps : last_;
-    return std::max(
-        0.0, static_cast<double>(stamp) * av_q2d(input_->stream()->time_base) - input_->StartSeconds());
+    if (stamp == AV_NOPTS_VALUE)
+      return info_.fps > 0 ? static_cast<double>(decoded_) / info_.fps : decoded_to_;
+    return std::max(0.0, input_->SecondsOf(stamp));
+  }
+
+  // Of the last frame. It is held to the end of the video, if that is whole.
+  double ShownUntil() {
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
+    const int64_t duration = shown_.frame->duration;
+#else
+    const int64_t duration = shown_.frame->pkt_duration;
+#endif
+    const double own = std::max(static_cast<double>(duration) * av_q2d(input_->stream()->time_base),
+                                info_.fps > 0 ? 1.0 / info_.fps : 0.0);
+    return std::max(shown_.seconds + own, input_->skipped() > 0 ? 0.0 : info_.seconds);
   }
 
   // Colour conversion only; size and pixels stay.
@@ -126,7 +152,9 @@ class AvVideo : public FrameSource {
 
   std::unique_ptr<AvInput> input_;
   VideoInfo info_;
-  double last_ = 0;
+  Timed shown_, next_;  // the frame on screen and the one that follows it
+  bool ended_ = false;  // nothing follows
+  double decoded_to_ = 0;
   int64_t decoded_ = 0;
   std::unique_ptr<SwsContext, FreeScaler> scaler_;
   std::vector<uint8_t> rows_;

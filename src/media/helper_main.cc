@@ -1,6 +1,7 @@
 // linnet-media: decodes one file from standard input in a sandbox and writes what it found as messages
 // (wire.h). It is started by MediaLoader and of no use to a person.
 //
+//   linnet-media greet: says what the sandbox is granted, and nothing else
 //   linnet-media picture APPLY_ORIENTATION MAX_PIXELS
 //   linnet-media sound
 //   linnet-media pages PROGRAM ARGUMENTS... : becomes a page converter, after the greeting; its output
@@ -97,6 +98,10 @@ int BecomeConverter(char** program) {
 int Run(int count, char** arguments) {
   const std::string_view kind = count > 1 ? arguments[1] : "";
   if (kind == "pages" && count > 2) return BecomeConverter(arguments + 2);
+  if (kind == "greet" && count == 2) {
+    Greet(EnterSandbox({}));
+    return 0;
+  }
   const bool picture = kind == "picture" && count == 4, sound = kind == "sound" && count == 2;
   const bool video = kind == "video" && count == 8;
   if (!picture && !sound && !video) {

@@ -1,5 +1,6 @@
-#include <array>
+#include <algorithm>
 #include <optional>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -8,12 +9,34 @@
 namespace linnet {
 namespace {
 
-constexpr std::string_view kFileScheme = "file://", kDataScheme = "data:";
 constexpr size_t kMaxDataBytes = size_t{256} << 20;
+constexpr size_t kShown = 80;  // of an address in a message
 
 std::unexpected<Error> BadAddress(std::string what) {
   return Fail(ErrorCode::kInvalidArgument, std::move(what),
               "give a path, file:///path or data:TYPE;base64,CONTENT");
+}
+
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Schemes and the mark of base64 are read in any case. `word` is in lower case.
+bool StartsWith(std::string_view text, std::string_view word) {
+  return text.size() >= word.size() &&
+         std::equal(word.begin(), word.end(), text.begin(), [](char w, char t) { return w == Lower(t); });
+}
+bool EndsWith(std::string_view text, std::string_view word) {
+  return text.size() >= word.size() && StartsWith(text.substr(text.size() - word.size()), word);
+}
+
+// "https" of "https://host/…"; empty for a path and for what has no host.
+std::string_view SchemeOf(std::string_view text) {
+  const size_t end = text.find("://");
+  if (end == std::string_view::npos || end < 2) return {};
+  const auto letter = [](char c) {
+    return (Lower(c) >= 'a' && Lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '+';
+  };
+  const std::string_view scheme = text.substr(0, end);
+  return std::all_of(scheme.begin(), scheme.end(), letter) ? scheme : std::string_view();
 }
 
 int HexDigit(char c) {
@@ -23,9 +46,10 @@ int HexDigit(char c) {
   return -1;
 }
 
-// "%20" and the like; empty when one is cut or stands for the byte 0.
+// "%20" and the like; empty when one is cut or none.
 std::optional<std::string> Unescape(std::string_view text) {
   std::string out;
+  out.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
       out += text[i];
@@ -33,7 +57,7 @@ std::optional<std::string> Unescape(std::string_view text) {
     }
     if (i + 2 >= text.size()) return std::nullopt;
     const int high = HexDigit(text[i + 1]), low = HexDigit(text[i + 2]);
-    if (high < 0 || low < 0 || high + low == 0) return std::nullopt;
+    if (high < 0 || low < 0) return std::nullopt;
     out += static_cast<char>(16 * high + low);
     i += 2;
   }
@@ -71,31 +95,73 @@ std::optional<std::vector<uint8_t>> FromBase64(std::string_view text) {
   return out;
 }
 
+std::string DataLabel(std::string_view head, size_t bytes) {
+  constexpr size_t kMostHead = 60;
+  return fmt::format("{}{},… ({} bytes)", head.substr(0, kMostHead), head.size() > kMostHead ? "…" : "",
+                     bytes);
+}
+
+// data:[TYPE][;base64],CONTENT as in RFC 2397.
 Result<MediaSource> ParseData(std::string_view text) {
   const size_t comma = text.find(',');
-  const std::string_view head = text.substr(0, comma);
-  if (comma == std::string_view::npos || !head.ends_with(";base64")) {
-    return BadAddress(fmt::format("a data: address that is not base64: \"{}\"", text.substr(0, 40)));
+  if (comma == std::string_view::npos) {
+    return BadAddress(fmt::format("a data: address without content: \"{}\"", MediaLabel(text)));
   }
-  const std::string_view content = text.substr(comma + 1);
+  const std::string_view head = text.substr(0, comma), content = text.substr(comma + 1);
   if (content.size() / 4 * 3 > kMaxDataBytes) return BadAddress("a data: address of more than 256 MB");
-  auto bytes = FromBase64(content);
-  if (!bytes)
-    return BadAddress(fmt::format("a data: address with damaged base64 ({} characters)", content.size()));
-  return MediaSource(std::move(*bytes), std::string(head.substr(0, 60)));
+  auto plain = Unescape(content);
+  if (!plain) return BadAddress(fmt::format("damaged escapes (%XX) in {}", MediaLabel(text)));
+  if (!EndsWith(head, ";base64")) {
+    std::string label = DataLabel(head, plain->size());
+    return MediaSource({plain->begin(), plain->end()}, std::move(label));
+  }
+  auto bytes = FromBase64(*plain);
+  if (!bytes) return BadAddress(fmt::format("damaged base64 in {}", MediaLabel(text)));
+  std::string label = DataLabel(head, bytes->size());
+  return MediaSource(std::move(*bytes), std::move(label));
+}
+
+// Of "file:/path", "file:///path" and "file://localhost/path".
+Result<MediaSource> ParseFile(std::string_view text) {
+  std::string_view rest = text.substr(text.find(':') + 1);
+  if (rest.starts_with("//")) {
+    rest.remove_prefix(2);
+    if (StartsWith(rest, "localhost/")) rest.remove_prefix(9);
+  }
+  const auto path = Unescape(rest);
+  if (!path || !path->starts_with('/') || path->find('\0') != std::string::npos)
+    return BadAddress(fmt::format("no path of this machine in \"{}\"", MediaLabel(text)));
+  return MediaSource(std::filesystem::path(*path));
 }
 
 }  // namespace
 
+bool IsMediaAddress(std::string_view text) {
+  if (StartsWith(text, "file:/")) return true;
+  const size_t comma = text.find(',');
+  if (!StartsWith(text, "data:") || comma == std::string_view::npos) return false;
+  const std::string_view head = text.substr(0, comma);  // "data:1,2 and 3" is a text
+  return head.find('/') != std::string_view::npos || EndsWith(head, ";base64");
+}
+
+std::string MediaLabel(std::string_view text) {
+  if (StartsWith(text, "data:")) {
+    const size_t comma = text.find(',');
+    if (comma != std::string_view::npos) return DataLabel(text.substr(0, comma), text.size() - comma - 1);
+  }
+  const bool address = StartsWith(text, "file:") || StartsWith(text, "data:") || !SchemeOf(text).empty();
+  return address && text.size() > kShown ? std::string(text.substr(0, kShown)) + "…" : std::string(text);
+}
+
 Result<MediaSource> ParseMediaAddress(std::string_view text) {
-  if (text.starts_with(kDataScheme)) return ParseData(text);
-  if (!text.starts_with(kFileScheme)) return MediaSource(std::filesystem::path(text));
-  std::string_view rest = text.substr(kFileScheme.size());
-  if (rest.starts_with("localhost/")) rest.remove_prefix(9);
-  const auto path = Unescape(rest);
-  if (!path || !path->starts_with('/'))
-    return BadAddress(fmt::format("no path in \"{}\"", text.substr(0, 80)));
-  return MediaSource(std::filesystem::path(*path));
+  if (StartsWith(text, "data:")) return ParseData(text);
+  if (StartsWith(text, "file:")) return ParseFile(text);
+  if (!SchemeOf(text).empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: Linnet fetches nothing from the network", MediaLabel(text)),
+                "download the file and give its path");
+  }
+  return MediaSource(std::filesystem::path(text));
 }
 
 }  // namespace linnet

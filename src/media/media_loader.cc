@@ -22,6 +22,10 @@ using media_internal::Message;
 using media_internal::MessageReader;
 using media_internal::ToSamples;
 
+constexpr const char* kWithoutHelper =
+    "install linnet-media beside it or name it in LINNET_MEDIA_HELPER; --no-sandbox decodes inside this "
+    "process, "
+    "without protection";
 constexpr double kVideoPatience = 4;  // frames far apart take many decoded ones
 
 // Pixels behind a width and a height; false when they do not fit together.
@@ -104,35 +108,66 @@ Result<MappedFile> Map(const MediaSource& source) {
 
 }  // namespace
 
+Result<MediaFormat> RecogniseMedia(const MediaSource& source) {
+  if (source.file.empty()) return RecogniseMedia(source.bytes);
+  LINNET_ASSIGN(const MappedFile file, MappedFile::Open(source.file));
+  return RecogniseMedia(file.bytes());
+}
+
 MediaLoader::MediaLoader(const LoaderOptions& options)
-    : patience_(options.patience_seconds), granted_(std::make_shared<int>(-1)) {
-  if (!options.sandbox) {
-    missing_ = "the sandbox is off: media are decoded in this process";
-    return;
-  }
+    : in_process_(!options.sandbox), patience_(options.patience_seconds) {
+  if (in_process_) return;
   helper_ = options.helper.empty() ? media_internal::FindProgram("linnet-media", "LINNET_MEDIA_HELPER")
                                    : options.helper;
-  if (helper_.empty())
-    missing_ = "the helper linnet-media is not beside the program: media are decoded without a sandbox";
+  if (helper_.empty()) {
+    usable_ = Fail(ErrorCode::kUnsupported, "its decoder, the program linnet-media, is not beside linnet",
+                   kWithoutHelper);
+    return;
+  }
+  const auto granted = [&]() -> Result<int> {
+    LINNET_ASSIGN(Helper helper, Helper::Start(helper_, {"greet"}, MediaSource({}, ""), patience_));
+    return helper.Greeting();
+  }();
+  if (granted) {
+    granted_ = *granted;
+  } else {
+    usable_ = Fail(ErrorCode::kUnsupported,
+                   fmt::format("the decoder {} does not work: {}", helper_.string(), granted.error().what),
+                   kWithoutHelper);
+  }
 }
 
 std::string MediaLoader::Weakness() const {
-  if (!missing_.empty() || *granted_ < 0 || *granted_ == kAllGranted) return missing_;
+  if (in_process_) return "the sandbox is off: media are decoded in this process, with all that it may do";
+  if (!usable_ || granted_ == kAllGranted) return {};
   return fmt::format("this system does not grant all of the decoder's sandbox: without{}{}{}",
-                     (*granted_ & 1) != 0 ? "" : " limits", (*granted_ & 2) != 0 ? "" : " landlock",
-                     (*granted_ & 4) != 0 ? "" : " seccomp");
+                     (granted_ & 1) != 0 ? "" : " limits of memory and time",
+                     (granted_ & 2) != 0 ? "" : " landlock (it could open files)",
+                     (granted_ & 4) != 0 ? "" : " seccomp (it could make any system call)");
+}
+
+Result<Helper> MediaLoader::StartHelper(const std::vector<std::string>& arguments, const MediaSource& source,
+                                        double patience) const {
+  LINNET_TRY(usable_);
+  LINNET_ASSIGN(Helper helper, Helper::Start(helper_, arguments, source, patience));
+  LINNET_ASSIGN(const int granted, helper.Greeting());
+  // What was said to be protected is.
+  if ((granted & granted_) != granted_) {
+    return Fail(ErrorCode::kInternal, "the system grants the decoder less of its sandbox than before",
+                "try again");
+  }
+  return helper;
 }
 
 Result<Picture> MediaLoader::LoadPicture(const MediaSource& source, const PictureOptions& options) const {
   const std::vector<std::string> arguments = {"picture", options.apply_orientation ? "1" : "0",
                                               std::to_string(options.max_pixels)};
   const auto load = [&]() -> Result<Picture> {
-    if (helper_.empty()) {
+    if (in_process_) {
       LINNET_ASSIGN(const MappedFile file, Map(source));
       return DecodePicture(file.bytes(), source.name, options);
     }
-    LINNET_ASSIGN(Helper helper, Helper::Start(helper_, arguments, source, patience_));
-    LINNET_ASSIGN(*granted_, helper.Greeting());
+    LINNET_ASSIGN(Helper helper, StartHelper(arguments, source, patience_));
     return ReceivePicture(helper, options);
   };
   return WithName(source, load());
@@ -140,13 +175,12 @@ Result<Picture> MediaLoader::LoadPicture(const MediaSource& source, const Pictur
 
 Result<AudioReader> MediaLoader::OpenAudio(const MediaSource& source) const {
   const auto open = [&]() -> Result<AudioReader> {
-    if (helper_.empty()) {
+    if (in_process_) {
       LINNET_ASSIGN(MappedFile file, Map(source));
       LINNET_ASSIGN(std::unique_ptr<MonoSource> sound, OpenSound(std::move(file)));
       return AudioReader::FromSource(std::move(sound));
     }
-    LINNET_ASSIGN(Helper helper, Helper::Start(helper_, {"sound"}, source, patience_));
-    LINNET_ASSIGN(*granted_, helper.Greeting());
+    LINNET_ASSIGN(Helper helper, StartHelper({"sound"}, source, patience_));
     LINNET_ASSIGN(std::unique_ptr<MonoSource> sound, media_internal::HelperSound::Open(std::move(helper)));
     return AudioReader::FromSource(std::move(sound));
   };
@@ -167,12 +201,11 @@ Result<VideoClip> MediaLoader::LoadVideo(const MediaSource& source, const VideoO
                                               options.sound ? "1" : "0",
                                               fmt::format("{}", options.max_sound_seconds)};
   const auto load = [&]() -> Result<VideoClip> {
-    if (helper_.empty()) {
+    if (in_process_) {
       LINNET_ASSIGN(const MappedFile file, Map(source));
       return DecodeVideo(file.bytes(), source.name, options);
     }
-    LINNET_ASSIGN(Helper helper, Helper::Start(helper_, arguments, source, kVideoPatience * patience_));
-    LINNET_ASSIGN(*granted_, helper.Greeting());
+    LINNET_ASSIGN(Helper helper, StartHelper(arguments, source, kVideoPatience * patience_));
     return ReceiveVideo(helper, options);
   };
   return WithName(source, load());
@@ -181,11 +214,10 @@ Result<VideoClip> MediaLoader::LoadVideo(const MediaSource& source, const VideoO
 Result<ChildProcess> MediaLoader::StartProgram(const std::filesystem::path& program,
                                                const std::vector<std::string>& arguments,
                                                const MediaSource& source, double patience_seconds) const {
-  if (helper_.empty()) return media_internal::StartWith(program, arguments, source);
+  if (in_process_) return media_internal::StartWith(program, arguments, source);
   std::vector<std::string> all = {"pages", program.string()};
   all.insert(all.end(), arguments.begin(), arguments.end());
-  LINNET_ASSIGN(Helper helper, Helper::Start(helper_, all, source, patience_seconds));
-  LINNET_ASSIGN(*granted_, helper.Greeting());
+  LINNET_ASSIGN(Helper helper, StartHelper(all, source, patience_seconds));
   return std::move(helper.process());
 }
 

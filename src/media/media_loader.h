@@ -13,10 +13,14 @@
 #include "base/child_process.h"
 #include "linnet/error.h"
 #include "media/audio.h"
+#include "media/media_kind.h"
 #include "media/picture.h"
 #include "media/video_clip.h"
 
 namespace linnet {
+namespace media_internal {
+class Helper;
+}
 
 // Where a medium comes from: a file, or bytes that are here already.
 struct MediaSource {
@@ -30,40 +34,57 @@ struct MediaSource {
   std::string name;  // for messages
 };
 
-// A path, a `file:` address or a `data:` address in base64. Errors: kInvalidArgument.
+// A path, a `file:` address or a `data:` address. Errors: kInvalidArgument, also for addresses of the
+// network.
 Result<MediaSource> ParseMediaAddress(std::string_view text);
 
+// Whether a word of a text is a `file:` or `data:` address.
+bool IsMediaAddress(std::string_view text);
+
+// What a message shows of a path or an address: never the content of a `data:` address.
+std::string MediaLabel(std::string_view text);
+
+// What it is by its content. Errors: kNotFound, kBadFile (not a readable file).
+Result<MediaFormat> RecogniseMedia(const MediaSource& source);
+
 struct LoaderOptions {
-  bool sandbox = true;           // false: decode in this process
+  bool sandbox = true;           // false: decode in this process, without any protection
   std::filesystem::path helper;  // empty = LINNET_MEDIA_HELPER, else `linnet-media` beside the program
   double patience_seconds = 30;  // without a sign from the helper; four times that for videos
 };
 
+// Safe to use from several threads.
 class MediaLoader {
  public:
+  // Starts the helper once, to see what the system grants it.
   explicit MediaLoader(const LoaderOptions& options = {});
 
-  // Errors as of LoadPicture; kBadFile also when the decoder died or hung.
+  // Errors as of LoadPicture; kBadFile also when the decoder died or hung; kUnsupported where there is no
+  // helper that works: media are not decoded without one unless the options say so.
   Result<Picture> LoadPicture(const MediaSource& source, const PictureOptions& options = {}) const;
   Result<AudioReader> OpenAudio(const MediaSource& source) const;
   Result<AudioClip> LoadAudio(const MediaSource& source, double max_seconds = 3600.0) const;
   Result<VideoClip> LoadVideo(const MediaSource& source, const VideoOptions& options = {}) const;
 
   // A program of others that reads the source as its standard input, without more rights than
-  // EnterProgramSandbox leaves it. Errors: kNotFound and kBadFile for the source, kInternal.
+  // EnterProgramSandbox leaves it. Errors: kNotFound and kBadFile for the source, kInternal; as above.
   Result<ChildProcess> StartProgram(const std::filesystem::path& program,
                                     const std::vector<std::string>& arguments, const MediaSource& source,
                                     double patience_seconds) const;
 
-  // Empty when the helper is used with all its protections; else one line on what is missing. What the system
-  // grants is known after the first medium.
+  // Empty when media are decoded with all protections; else one line on what is missing, to be said before
+  // the first of them is decoded.
   std::string Weakness() const;
 
  private:
-  std::filesystem::path helper_;  // empty: decode in this process
+  Result<media_internal::Helper> StartHelper(const std::vector<std::string>& arguments,
+                                             const MediaSource& source, double patience) const;
+
+  bool in_process_;
+  std::filesystem::path helper_;
   double patience_;
-  std::string missing_;
-  std::shared_ptr<int> granted_;  // flags of the helper's greeting, -1 before it
+  Status usable_;    // whether the helper is there and works
+  int granted_ = 0;  // flags of its greeting
 };
 
 }  // namespace linnet

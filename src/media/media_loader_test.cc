@@ -1,7 +1,10 @@
 #include "media/media_loader.h"
 
+#include <array>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
+#include <thread>
 
 #include "media/golden_test_util.h"
 
@@ -87,11 +90,60 @@ TEST(MediaLoader, AddressesNameFilesAndContent) {
   }
   EXPECT_EQ(ParseMediaAddress("a%20b.png")->file, "a%20b.png");
   EXPECT_EQ(ParseMediaAddress("file:///a%20b.png")->file, "/a b.png");
-  EXPECT_EQ(ParseMediaAddress("file://localhost/a.png")->file, "/a.png");
-  for (const char* bad : {"file://a.png", "file:///a%2", "file:///a%00b", "data:image/png,abc",
-                          "data:;base64,a", "data:;base64,a$b=", "data:;base64"}) {
-    EXPECT_FALSE(ParseMediaAddress(bad).has_value()) << bad;
+  for (const char* same : {"file:/a.png", "file:///a.png", "file://localhost/a.png", "FILE:/a.png",
+                           "File://LocalHost/a.png", "file:///%61.png"}) {
+    const auto source = ParseMediaAddress(same);
+    ASSERT_TRUE(source.has_value()) << same;
+    EXPECT_EQ(source->file, "/a.png") << same;
   }
+  for (const char* bad :
+       {"file://a.png", "file:a.png", "file:///a%2", "file:///a%zz", "file:///a%00b", "file://host/a.png",
+        "data:image/png;base64", "data:;base64,a", "data:;base64,a$b=", "data:;base64", "data:,%4"}) {
+    const auto source = ParseMediaAddress(bad);
+    ASSERT_FALSE(source.has_value()) << bad;
+    EXPECT_EQ(source.error().code, ErrorCode::kInvalidArgument);
+  }
+}
+
+TEST(MediaLoader, DataAddressesAreReadInEverySpelling) {
+  const std::vector<uint8_t> hey = {'h', 'e', 'y', 0xff};
+  for (const char* same :
+       {"data:image/png;base64,aGV5/w==", "DATA:image/png;BASE64,aGV5/w==", "data:;Base64,aGV5%2Fw%3D%3D",
+        "data:image/png;charset=utf-8;base64,aGV5_w", "data:image/png,hey%FF", "Data:,%68%65%79%ff"}) {
+    const auto source = ParseMediaAddress(same);
+    ASSERT_TRUE(source.has_value()) << same << ": " << source.error().Message();
+    EXPECT_EQ(source->bytes, hey) << same;
+  }
+  EXPECT_TRUE(IsMediaAddress("DATA:image/png;BASE64,aGV5"));
+  EXPECT_TRUE(IsMediaAddress("file:/a.png"));
+  EXPECT_FALSE(IsMediaAddress("data:1,2,3"));
+  EXPECT_FALSE(IsMediaAddress("file:a"));
+}
+
+TEST(MediaLoader, AnAddressIsNeverShownWhole) {
+  const std::string content(100'000, 'A');
+  EXPECT_EQ(ParseMediaAddress("data:image/png;base64," + content)->name,
+            "data:image/png;base64,… (75000 bytes)");
+  for (const std::string& address :
+       {"data:image/png;base64," + content + "$", "data:,%" + content, "data:" + content,
+        "https://example.org/" + content, "file:" + content}) {
+    const auto source = ParseMediaAddress(address);
+    ASSERT_FALSE(source.has_value());
+    EXPECT_LT(source.error().Message().size(), 300u) << source.error().Message();
+  }
+  EXPECT_LT(MediaLabel("data:image/png;base64," + content).size(), 80u);
+}
+
+TEST(MediaLoader, NothingIsFetched) {
+  for (const char* address : {"https://example.org/cat.png", "HTTP://example.org/cat.png",
+                              "ftp://example.org/a.wav", "s3://bucket/a"}) {
+    const auto source = ParseMediaAddress(address);
+    ASSERT_FALSE(source.has_value()) << address;
+    EXPECT_NE(source.error().Message().find("fetches nothing"), std::string::npos)
+        << source.error().Message();
+    EXPECT_NE(source.error().Message().find("download"), std::string::npos);
+  }
+  EXPECT_TRUE(ParseMediaAddress("C://x/cat.png").has_value());  // a path
 }
 
 TEST(MediaLoader, SaysWhatIsMissing) {
@@ -100,6 +152,43 @@ TEST(MediaLoader, SaysWhatIsMissing) {
   const auto picture = missing.LoadPicture(GoldenPath("formats/rgb.png"));
   ASSERT_FALSE(picture.has_value());
   EXPECT_NE(picture.error().what.find("/nowhere/linnet-media"), std::string::npos);
+  EXPECT_NE(picture.error().hint.find("--no-sandbox"), std::string::npos);
+}
+
+// No helper lies beside this test program.
+TEST(MediaLoader, WithoutAHelperNothingIsDecoded) {
+  ASSERT_EQ(::unsetenv("LINNET_MEDIA_HELPER"), 0);
+  const MediaLoader loader{LoaderOptions{}};
+  const auto source = MediaSource(GoldenPath("formats/rgb.png"));
+  const auto picture = loader.LoadPicture(source);
+  const auto sound = loader.OpenAudio(source);
+  const auto video = loader.LoadVideo(source);
+  const auto program = loader.StartProgram("/bin/true", {}, source, 1);
+  ASSERT_FALSE(picture || sound || video || program);
+  for (const Error& error : {picture.error(), sound.error(), video.error(), program.error()}) {
+    EXPECT_EQ(error.code, ErrorCode::kUnsupported);
+    EXPECT_NE(error.Message().find("--no-sandbox"), std::string::npos) << error.Message();
+  }
+}
+
+TEST(MediaLoader, IsUsedByTwoThreads) {
+  const MediaLoader loader(kOptions);
+  const auto expected = LoadPicture(GoldenPath("formats/rgb.png"));
+  ASSERT_TRUE(expected.has_value());
+  std::array<std::string, 2> weakness;
+  std::array<int, 2> same = {};
+  const auto work = [&](size_t thread) {
+    for (int i = 0; i < 5; ++i) {
+      const auto picture = loader.LoadPicture(GoldenPath("formats/rgb.png"));
+      same[thread] += picture && picture->rgb == expected->rgb;
+      weakness[thread] = loader.Weakness();
+    }
+  };
+  {
+    std::jthread one(work, 0), two(work, 1);
+  }
+  EXPECT_EQ(same, (std::array<int, 2>{5, 5}));
+  EXPECT_EQ(weakness[0], weakness[1]);
 }
 
 TEST(MediaLoader, AMissingFileSaysSo) {
@@ -126,6 +215,15 @@ class BadHelper : public ::testing::Test {
 };
 
 constexpr const char* kHello = "printf 'H\\010\\0\\0\\0\\0\\0\\0\\0\\007\\0\\0\\0\\0\\0\\0\\0';";
+
+// A helper that is granted the limits only says so before anything is decoded.
+TEST_F(BadHelper, WhatIsMissingIsKnownBeforeTheFirstMedium) {
+  const MediaLoader loader(
+      {.helper = Script("printf 'H\\010\\0\\0\\0\\0\\0\\0\\0\\001\\0\\0\\0\\0\\0\\0\\0'")});
+  EXPECT_NE(loader.Weakness().find("without landlock"), std::string::npos) << loader.Weakness();
+  EXPECT_NE(loader.Weakness().find("seccomp"), std::string::npos);
+  EXPECT_EQ(loader.Weakness().find("limits"), std::string::npos);
+}
 
 TEST_F(BadHelper, OneThatDiesIsAnErrorWithItsSignal) {
   EXPECT_NE(ErrorOf("kill -SEGV $$").find("signal 11"), std::string::npos);

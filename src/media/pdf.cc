@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 
 #include "base/child_process.h"
-#include "media/media_kind.h"
 #include "media/wire.h"
 
 namespace linnet {
@@ -140,9 +139,8 @@ Result<PageRanges> ParsePages(std::string_view text) {
 }
 
 bool IsPdf(const MediaSource& source) {
-  if (source.file.empty()) return GuessMediaKind(source.bytes) == MediaKind::kPdf;
-  const auto kind = GuessMediaKind(source.file);
-  return kind && *kind == MediaKind::kPdf;
+  const auto format = RecogniseMedia(source);
+  return format && format->kind == MediaKind::kPdf;
 }
 
 Result<std::vector<Picture>> LoadPdfPages(const MediaLoader& loader, const MediaSource& source,

@@ -68,6 +68,19 @@ TEST(Pdf, TheSandboxChangesNoPixel) {
   EXPECT_NE(off.Weakness().find("the sandbox is off"), std::string::npos);
 }
 
+TEST(Pdf, LinesBeforeItsBeginningArePassedOver) {
+  for (const std::string before : {"\n", "\xef\xbb\xbf", "From: a printer\r\n\r\n"}) {
+    const MediaSource source = Source(before + kTwoPages);
+    EXPECT_TRUE(IsPdf(source));
+    const auto pages = LoadPdfPages(kLoader, source, {{2, 2}});
+    if (!pages && pages.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << pages.error().Message();
+    ASSERT_TRUE(pages.has_value()) << pages.error().Message();
+    EXPECT_EQ(pages->front().width, 2048);
+  }
+  EXPECT_TRUE(IsPdf(
+      MediaSource(std::filesystem::path(LINNET_SOURCE_DIR "/tests/data/field/newline_before_pdf.pdf"))));
+}
+
 TEST(Pdf, MissingPagesAndDamagedFilesAreErrors) {
   const auto missing = LoadPdfPages(kLoader, Source(kTwoPages), {{2, 4}});
   ASSERT_FALSE(missing.has_value());

@@ -22,32 +22,41 @@ void AddNote(std::string& note, const std::string& text) {
   note += text;
 }
 
-// Seconds between the frames to take; says when the limit stretches it.
-double StepOf(const VideoInfo& info, const VideoOptions& options, std::string& note) {
-  const double step = 1.0 / options.frames_per_second;
-  const double wanted = std::ceil(info.seconds * options.frames_per_second - 1e-6);
+// Seconds between the frames to take of a video whose picture appears at `start`; says when the limit
+// stretches it.
+double StepOf(const VideoInfo& info, double start, const VideoOptions& options, std::string& note) {
+  const double step = 1.0 / options.frames_per_second, length = info.seconds - start;
+  const double wanted = std::ceil(length * options.frames_per_second - 1e-6);
   const double most = static_cast<double>(options.max_frames);
-  if (info.seconds <= 0 || wanted <= most) return step;
-  AddNote(
-      note,
-      fmt::format("{:.0f} s at {:g} frames a second are {:.0f} frames: {} are used, one every {:.1f} s",
-                  info.seconds, options.frames_per_second, wanted, options.max_frames, info.seconds / most));
-  return info.seconds / most;
+  if (length <= 0 || wanted <= most) return step;
+  AddNote(note,
+          fmt::format("{:.0f} s at {:g} frames a second are {:.0f} frames: {} are used, one every {:.1f} s",
+                      length, options.frames_per_second, wanted, options.max_frames, length / most));
+  return length / most;
 }
 
+Status AddFrame(TimedPicture frame, const VideoOptions& options, VideoClip& clip) {
+  media_internal::ApplyOrientation(clip.info.orientation, frame.picture);
+  LINNET_ASSIGN(const ImageTarget target,
+                TargetSize(frame.picture.height, frame.picture.width, options.budget, options.cell));
+  clip.frames.push_back({Resize(frame.picture, target.height, target.width), frame.seconds});
+  return {};
+}
+
+// What is on screen when the picture appears, and at every multiple of the step behind that.
 Status TakeFrames(FrameSource& source, const VideoOptions& options, VideoClip& clip) {
-  const double step = StepOf(clip.info, options, clip.note);
-  while (static_cast<int64_t>(clip.frames.size()) < options.max_frames) {
-    const double at = step * static_cast<double>(clip.frames.size());
-    if (clip.info.seconds > 0 && at >= clip.info.seconds && !clip.frames.empty()) return {};
-    LINNET_ASSIGN(std::optional<TimedPicture> frame, source.At(at));
-    if (!frame) return {};
-    media_internal::ApplyOrientation(clip.info.orientation, frame->picture);
-    LINNET_ASSIGN(const ImageTarget target,
-                  TargetSize(frame->picture.height, frame->picture.width, options.budget, options.cell));
-    clip.frames.push_back({Resize(frame->picture, target.height, target.width), frame->seconds});
+  LINNET_ASSIGN(std::optional<TimedPicture> frame, source.At(0));
+  if (!frame) return {};
+  const double start = frame->seconds, step = StepOf(clip.info, start, options, clip.note);
+  double number = std::floor(start / step + 1e-6);
+  while (frame) {
+    LINNET_TRY(AddFrame(std::move(*frame), options, clip));
+    if (static_cast<int64_t>(clip.frames.size()) == options.max_frames) break;
+    number += 1;
+    if (clip.info.seconds > 0 && step * number >= clip.info.seconds) return {};
+    LINNET_ASSIGN(frame, source.At(step * number));
   }
-  if (clip.info.seconds <= 0) {
+  if (frame && clip.info.seconds <= 0) {
     AddNote(clip.note,
             fmt::format("the video does not tell its length: its first {} frames at {:g} a second are used",
                         options.max_frames, options.frames_per_second));

@@ -1,0 +1,14 @@
+// Text from outside on its way to a terminal.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace linnet {
+
+// The text with everything a terminal would obey written out: control characters and line ends ("\x1b",
+// "\n"), those of eight bits, bytes that are no UTF-8, and marks that turn the direction of writing. Names of
+// files may hold any of them.
+std::string Printable(std::string_view text);
+
+}  // namespace linnet
