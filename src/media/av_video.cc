@@ -66,8 +66,7 @@ class AvVideo : public FrameSource {
     if (seconds > decoded_to_ + kSeekAhead) input_->SeekBefore(seconds);
     while (!ended_) {
       if (next_.frame == nullptr) LINNET_TRY(Decode());
-      // Half a millisecond: times are rounded to the container's clock.
-      if (ended_ || (shown_.frame != nullptr && next_.seconds > seconds + 0.0005)) break;
+      if (ended_ || (shown_.frame != nullptr && next_.seconds > seconds + Slack())) break;
       shown_ = std::move(next_);
     }
     if (shown_.frame == nullptr || (ended_ && seconds >= ShownUntil())) return std::nullopt;
@@ -94,6 +93,13 @@ class AvVideo : public FrameSource {
     decoded_to_ = std::max(decoded_to_, time);
     ++decoded_;
     return {};
+  }
+
+  // A frame that begins this soon counts as begun. Clocks of containers round, and WebM puts a whole film up
+  // to 7 ms later, to make room for what an Opus decoder throws away.
+  double Slack() const {
+    constexpr double kMost = 0.01;
+    return info_.fps > 0 ? std::min(kMost, 0.5 / info_.fps) : kMost;
   }
 
   double TimeOf(const AVFrame& frame) {

@@ -109,8 +109,14 @@ class Matroska {
     block.append(jpeg.begin(), jpeg.end());
     blocks_ += Element("\xa3", block);
   }
+  // Degrees, as phones' programs write them: a turn against the clock, and a mirror of 180.
+  void Turn(float roll, float yaw) {
+    projection_ = Element("\x76\x70", Element("\x76\x71", Number(0)) +
+                                          Element("\x76\x73", Number(std::bit_cast<uint32_t>(yaw))) +
+                                          Element("\x76\x75", Number(std::bit_cast<uint32_t>(roll))));
+  }
   std::vector<uint8_t> File(double length_milliseconds) const {
-    const std::string size = Element("\xb0", Number(kWidth)) + Element("\xba", Number(kHeight));
+    const std::string size = Element("\xb0", Number(kWidth)) + Element("\xba", Number(kHeight)) + projection_;
     const std::string track = Element("\xd7", Number(1)) + Element("\x73\xc5", Number(1)) +
                               Element("\x83", Number(1)) + Element("\x86", "V_MJPEG") + Element("\xe0", size);
     std::string length;
@@ -124,7 +130,7 @@ class Matroska {
         Element("\x1a\x45\xdf\xa3", Element("\x42\x82", "matroska")) + Element("\x18\x53\x80\x67", segment);
     return {file.begin(), file.end()};
   }
-  static constexpr int kWidth = 64, kHeight = 48;
+  static constexpr int kWidth = 50, kHeight = 33;  // of the pictures
 
  private:
   static std::string Number(uint32_t value) {
@@ -136,7 +142,7 @@ class Matroska {
     return id + std::string("\x01\0\0\0", 4) + Number(static_cast<uint32_t>(content.size())) + content;
   }
 
-  std::string blocks_;
+  std::string blocks_, projection_;
 };
 
 // The names of the pictures that are seen, by what they look like.
@@ -179,6 +185,29 @@ class Screen : public ::testing::Test {
   std::vector<std::vector<uint8_t>> jpegs_;
   std::vector<Picture> pictures_;
 };
+
+TEST_F(Screen, MatroskaHasTurnsOfItsOwn) {
+  struct Case {
+    float roll, yaw;
+    int orientation;
+  };
+  for (const auto& [roll, yaw, orientation] : {Case{0, 0, 1},
+                                               {0, 180, 2},
+                                               {180, 0, 3},
+                                               {180, 180, 4},
+                                               {90, 180, 5},
+                                               {-90, 0, 6},
+                                               {-90, 180, 7},
+                                               {90, 0, 8}}) {
+    Matroska film;
+    film.Turn(roll, yaw);
+    film.Frame(0, jpegs_[0]);
+    const auto bytes = film.File(100);
+    const auto video = OpenAvVideo(bytes);
+    ASSERT_TRUE(video.has_value());
+    EXPECT_EQ((*video)->info().orientation, orientation) << roll << " " << yaw;
+  }
+}
 
 TEST_F(Screen, AFrameStaysUntilTheNextOneBegins) {
   const VideoClip clip = Clip({{0, 0}, {900, 1}, {2100, 2}, {2950, 3}}, 6000);

@@ -125,7 +125,7 @@ TEST(MediaLoader, AnAddressIsNeverShownWhole) {
   EXPECT_EQ(ParseMediaAddress("data:image/png;base64," + content)->name,
             "data:image/png;base64,… (75000 bytes)");
   for (const std::string& address :
-       {"data:image/png;base64," + content + "$", "data:,%" + content, "data:" + content,
+       {"data:image/png;base64," + content + "$", "data:,%!" + content, "data:" + content,
         "https://example.org/" + content, "file:" + content}) {
     const auto source = ParseMediaAddress(address);
     ASSERT_FALSE(source.has_value());

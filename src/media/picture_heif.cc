@@ -1,5 +1,6 @@
-// HEIC and AVIF through libheif: the primary picture of the file. libheif itself turns, mirrors and crops as the
-// file's properties say (irot, imir, clap); the EXIF orientation, which such files repeat, does not count.
+// HEIC and AVIF through libheif: the primary picture of the file. libheif itself turns, mirrors and crops as
+// the file's properties say (irot, imir, clap); the EXIF orientation, which such files repeat, does not
+// count.
 #include <cstring>
 #include <memory>
 #include <string>
@@ -38,42 +39,53 @@ std::string_view FormatOf(Bytes bytes) {
   return name.substr(0, name.find(' '));
 }
 
+// The boxes at the top of the file.
+struct Boxes {
+  bool movie = false;  // a list of frames beside the still picture
+  bool cut = false;    // the last one is longer than the file
+};
+
+Boxes WalkBoxes(Bytes bytes) {
+  Boxes found;
+  for (size_t at = 0; at < bytes.size();) {
+    if (bytes.size() - at < 8) return {found.movie, true};
+    found.movie = found.movie || std::memcmp(&bytes[at + 4], "moov", 4) == 0;
+    const size_t size = static_cast<size_t>(bytes[at]) << 24 | static_cast<size_t>(bytes[at + 1]) << 16 |
+                        static_cast<size_t>(bytes[at + 2]) << 8 | bytes[at + 3];
+    if (size < 8) return found;  // up to the end, or of more than 4 GB
+    if (size > bytes.size() - at) return {found.movie, true};
+    at += size;
+  }
+  return found;
+}
+
 std::unexpected<Error> ToError(const heif_error& error, Bytes bytes) {
   const std::string_view message = error.message == nullptr ? "" : error.message, format = FormatOf(bytes);
   if (error.code == heif_error_Memory_allocation_error) {
     return Fail(ErrorCode::kOutOfMemory, "not enough memory to decode the picture", "scale it down");
   }
   if (error.subcode == heif_suberror_Unsupported_codec || error.code == heif_error_Plugin_loading_error) {
-    return Fail(ErrorCode::kUnsupported, fmt::format("is a picture ({}) that libheif has no decoder for", format),
-                "install libheif-plugin-libde265 (HEIC) or libheif-plugin-dav1d (AVIF), or save it as a JPEG");
+    return Fail(
+        ErrorCode::kUnsupported, fmt::format("is a picture ({}) that libheif has no decoder for", format),
+        "install libheif-plugin-libde265 (HEIC) or libheif-plugin-dav1d (AVIF), or save it as a JPEG");
   }
   if (error.subcode == heif_suberror_Security_limit_exceeded) {
     return Fail(ErrorCode::kUnsupported, fmt::format("is larger than libheif reads: {}", message),
                 "scale it down or cut it into parts");
   }
+  const bool bad = error.code == heif_error_Invalid_input || error.code == heif_error_Decoder_plugin_error;
+  if (error.subcode == heif_suberror_End_of_data || (bad && WalkBoxes(bytes).cut)) {
+    return EndsEarly(format, bytes.size());
+  }
   if (error.code == heif_error_Unsupported_filetype || error.code == heif_error_Unsupported_feature ||
       error.subcode == heif_suberror_No_meta_box) {
     return NotSupported(fmt::format("a picture ({}) of a rare kind ({})", format, message));
   }
-  if (error.subcode == heif_suberror_End_of_data) return EndsEarly(format, bytes.size());
   return Damaged(format, message);
 }
 
-// A list of frames beside the still picture: a box `moov` at the top.
-bool HasFrames(Bytes bytes) {
-  for (size_t at = 0; at + 8 <= bytes.size();) {
-    if (std::memcmp(&bytes[at + 4], "moov", 4) == 0) return true;
-    const size_t size = static_cast<size_t>(bytes[at]) << 24 | static_cast<size_t>(bytes[at + 1]) << 16 |
-                        static_cast<size_t>(bytes[at + 2]) << 8 | bytes[at + 3];
-    if (size < 8 || size > bytes.size() - at) return false;
-    at += size;
-  }
-  return false;
-}
-
 Result<Handle> OpenPrimary(heif_context* context, Bytes bytes) {
-  heif_error error =
-      heif_context_read_from_memory_without_copy(context, bytes.data(), bytes.size(), nullptr);
+  heif_error error = heif_context_read_from_memory_without_copy(context, bytes.data(), bytes.size(), nullptr);
   if (error.code != heif_error_Ok) return ToError(error, bytes);
   heif_image_handle* handle = nullptr;
   error = heif_context_get_primary_image_handle(context, &handle);
@@ -98,7 +110,7 @@ std::string NoteOf(heif_context* context, heif_image* image, Bytes bytes) {
   if (heif_image_get_decoding_warnings(image, 0, &warning, 1) > 0) {
     return fmt::format("the {} data is damaged: parts of the picture may be wrong", FormatOf(bytes));
   }
-  if (HasFrames(bytes)) return "an animation: only its still picture is used";
+  if (WalkBoxes(bytes).movie) return "an animation: only its still picture is used";
   if (heif_context_get_number_of_top_level_images(context) > 1) {
     return "several pictures: only the main one is used";
   }
@@ -133,7 +145,8 @@ Result<Decoded> DecodeHeif(Bytes bytes, const PictureOptions& options) {
   picture.height = height;
   picture.rgb.resize(static_cast<size_t>(3 * width * height));
   for (int64_t y = 0; y < height; ++y) {
-    std::memcpy(&picture.rgb[static_cast<size_t>(3 * width * y)], rows + y * stride, static_cast<size_t>(3 * width));
+    std::memcpy(&picture.rgb[static_cast<size_t>(3 * width * y)], rows + y * stride,
+                static_cast<size_t>(3 * width));
   }
   picture.note = NoteOf(context.get(), image.get(), bytes);
   return decoded;

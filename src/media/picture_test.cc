@@ -62,7 +62,7 @@ TEST(Picture, ErrorsSayWhatWasFoundAndWhatToDo) {
   EXPECT_EQ(ErrorOf("", "a.png"), "a.png: is empty (0 bytes); copy or download it again");
   EXPECT_EQ(ErrorOf("shopping list: eggs, milk and bread", "a.png"),
             "a.png: is not a picture but text: \"shopping list: eggs, mil\"; give a PNG, JPEG, WebP, GIF, "
-            "BMP or TIFF file");
+            "BMP, TIFF, HEIC or AVIF file");
   EXPECT_NE(ErrorOf("%PDF-1.7", "a.png").find("a PDF document"), std::string::npos);
   EXPECT_NE(ErrorOf(std::string("\1\2\3\4", 4), "a.png").find("first bytes 01 02 03 04"), std::string::npos);
   const auto missing = LoadPicture("/nowhere/a.png");
