@@ -9,8 +9,8 @@ namespace linnet {
 struct SandboxLimits {
   uint64_t memory_bytes = uint64_t{4} << 30;  // of address space
   uint64_t cpu_seconds = 3600;
-  // Not 0: the process may start threads, which have no more rights than it has, and sees this many processors at
-  // most, so that libraries which count them start few.
+  // Not 0: the process may start threads, which have no more rights than it has, and sees this many
+  // processors at most, so that libraries which count them start few.
   int processors = 0;
 };
 
@@ -21,8 +21,8 @@ struct SandboxState {
   bool few_calls = false;  // only system calls for memory, time and open files (seccomp)
 };
 
-// From here on only files that are open already can be used. The program must have one thread. A limit that is
-// tighter already (`ulimit`) stays.
+// From here on only files that are open already can be used. The program must have one thread. A limit that
+// is tighter already (`ulimit`) stays.
 SandboxState EnterSandbox(const SandboxLimits& limits);
 
 // For a program of others that this process becomes next, by exec. It may run `program` and no other, read

@@ -95,7 +95,8 @@ uint64_t BigEndian(std::span<const uint8_t> bytes, size_t at, size_t count) {
 // The pictures' brands of an MP4-like file; empty for another file.
 std::string_view HeifName(std::span<const uint8_t> start) {
   if (!Has(start, 4, "ftyp")) return {};
-  constexpr std::array kHevc = {"heic"sv, "heix"sv, "heim"sv, "heis"sv, "hevc"sv, "hevx"sv, "hevm"sv, "hevs"sv};
+  constexpr std::array kHevc = {"heic"sv, "heix"sv, "heim"sv, "heis"sv,
+                                "hevc"sv, "hevx"sv, "hevm"sv, "hevs"sv};
   constexpr std::array kAny = {"mif1"sv, "mif2"sv, "msf1"sv, "miaf"sv, "avci"sv, "avcs"sv};
   constexpr size_t kMajor = 8, kOthers = 16, kMostBytes = 512;
   const auto one_of = [&](size_t at, std::span<const std::string_view> brands) {
@@ -196,8 +197,10 @@ MediaFormat RecogniseMedia(std::span<const uint8_t> start) {
     break;
   }
   if (found.name.empty() && IsBareFrames(start)) return {MediaKind::kSound, "an MP3 or AAC sound"};
-  if (found.kind == MediaKind::kVideo && HasSoundAlone(start)) return {MediaKind::kSound, "a sound without video"};
-  if (found.kind == MediaKind::kUnknown && Text(start, kPdfSearch + 4).find("%PDF-"sv) != std::string_view::npos) {
+  if (found.kind == MediaKind::kVideo && HasSoundAlone(start))
+    return {MediaKind::kSound, "a sound without video"};
+  if (found.kind == MediaKind::kUnknown &&
+      Text(start, kPdfSearch + 4).find("%PDF-"sv) != std::string_view::npos) {
     return {MediaKind::kPdf, "a PDF document"};
   }
   return found;

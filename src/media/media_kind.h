@@ -17,8 +17,8 @@ struct MediaFormat {
   std::string_view name;  // with its article, "a PNG picture"; of some unknown kinds too; else empty
 };
 
-// Containers that hold both (MP4, WebM, ASF …) count as sound when their list of tracks has sound and no video.
-// `start`: the more of the file the better; 4 KB tell most.
+// Containers that hold both (MP4, WebM, ASF …) count as sound when their list of tracks has sound and no
+// video. `start`: the more of the file the better; 4 KB tell most.
 MediaFormat RecogniseMedia(std::span<const uint8_t> start);
 
 MediaKind GuessMediaKind(std::span<const uint8_t> start);

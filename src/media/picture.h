@@ -48,8 +48,8 @@ Result<Picture> DecodePicture(std::span<const uint8_t> bytes, std::string_view n
 // The same for a file; also kNotFound.
 Result<Picture> LoadPicture(const std::filesystem::path& path, const PictureOptions& options = {});
 
-// Loads the parts of the picture libraries that they would open later as files of their own; for a process that
-// gives up the right to open files.
+// Loads the parts of the picture libraries that they would open later as files of their own; for a process
+// that gives up the right to open files.
 void PreparePictureLibraries();
 
 }  // namespace linnet

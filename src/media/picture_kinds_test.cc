@@ -60,7 +60,30 @@ TEST(PictureKinds, HeicAndAvifHaveLimitsAndEnds) {
     EXPECT_NE(small.error().what.find("240 x 160"), std::string::npos) << small.error().what;
     for (const size_t tenths : {1, 3, 6, 9}) {
       const std::string error = ErrorOf(std::span(bytes).first(bytes.size() * tenths / 10));
-      EXPECT_NE(error.find("data ends before the picture does"), std::string::npos) << name << " " << tenths << ": " << error;
+      EXPECT_NE(error.find("data ends before the picture does"), std::string::npos)
+          << name << " " << tenths << ": " << error;
+    }
+  }
+}
+
+// Whatever its library does with damaged data happens in the helper.
+TEST(PictureKinds, DamagedHeicAndAvifStayInTheHelper) {
+  const MediaLoader loader({.helper = LINNET_MEDIA_HELPER, .patience_seconds = 10});
+  uint32_t random = 1;
+  for (const std::string name : {"x.heic", "x.avif"}) {
+    const auto file = ReadFile(FieldPath(name));
+    for (int i = 0; i < 30; ++i) {
+      auto bytes = file;
+      for (int flips = 0; flips < 3; ++flips) {
+        random = random * 1664525 + 1013904223;
+        bytes[(random >> 8) % bytes.size()] ^= static_cast<uint8_t>(1u << (random >> 29));
+      }
+      const auto picture = loader.LoadPicture(MediaSource(bytes, "damaged"));
+      if (picture) {
+        EXPECT_EQ(picture->rgb.size(), static_cast<size_t>(3 * picture->width * picture->height));
+      } else {
+        EXPECT_TRUE(picture.error().what.starts_with("damaged: ")) << picture.error().what;
+      }
     }
   }
 }

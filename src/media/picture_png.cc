@@ -116,7 +116,8 @@ void ReadOtherChunks(Bytes bytes, Decoded& decoded) {
       oriented = true;
     }
     // acTL: the number of frames, in its first four bytes, and of repetitions.
-    if (is("acTL") && length >= 4 && (bytes[at + 8] | bytes[at + 9] | bytes[at + 10] | (bytes[at + 11] > 1)) != 0) {
+    if (is("acTL") && length >= 4 &&
+        (bytes[at + 8] | bytes[at + 9] | bytes[at + 10] | (bytes[at + 11] > 1)) != 0) {
       decoded.picture.note = "an animation: only its first frame is used";
     }
     at += kChunkOverhead + length;

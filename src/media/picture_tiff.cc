@@ -125,7 +125,8 @@ Status CheckKind(TIFF* tiff, const Layout& layout, bool direct) {
   }
   if (layout.bits > 16) return NotSupported(fmt::format("a TIFF of {}-bit samples", layout.bits));
   char why[1024] = {};
-  if (!direct && TIFFRGBAImageOK(tiff, why) != 1) return NotSupported(fmt::format("a TIFF of a rare kind ({})", why));
+  if (!direct && TIFFRGBAImageOK(tiff, why) != 1)
+    return NotSupported(fmt::format("a TIFF of a rare kind ({})", why));
   return {};
 }
 
