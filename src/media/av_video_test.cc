@@ -1,5 +1,6 @@
 // Which frame of a video is on screen when, and how it is turned.
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdlib>
@@ -166,8 +167,12 @@ class Screen : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
-    for (const int number : {1, 2, 3, 4}) {
-      jpegs_.push_back(ReadFile(GoldenPath("formats/exif-" + std::to_string(number) + ".jpg")));
+    const auto jpeg = ReadFile(GoldenPath("formats/q90-444.jpg"));
+    const std::array<uint8_t, 5> table = {0xff, 0xdb, 0, 0x43, 0};
+    const auto first = std::search(jpeg.begin(), jpeg.end(), table.begin(), table.end()) - jpeg.begin() + 5;
+    for (const uint8_t step : {1, 3, 6, 10}) {  // of the brightness: four pictures that differ in it
+      jpegs_.push_back(jpeg);
+      jpegs_.back()[static_cast<size_t>(first)] = step;
       Matroska alone;
       alone.Frame(0, jpegs_.back());
       pictures_.push_back(FirstFrame(alone.File(100)));

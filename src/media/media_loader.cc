@@ -97,7 +97,7 @@ Result<VideoClip> ReceiveVideo(Helper& helper, const VideoOptions& options) {
 // Errors of a file name it already; everything else gets the name here.
 template <typename T>
 Result<T> WithName(const MediaSource& source, Result<T> result) {
-  if (result || result.error().what.starts_with(source.name)) return result;
+  if (result || result.error().what.starts_with(source.name + ":")) return result;
   return Prefixed(source.name, std::move(result).error());
 }
 

@@ -148,8 +148,8 @@ Result<std::vector<Picture>> LoadPdfPages(const MediaLoader& loader, const Media
   std::vector<Picture> pictures;
   for (const auto& range : pages) {
     if (const Status status = LoadRange(loader, source, range, patience_seconds, pictures); !status) {
-      return status.error().what.starts_with(source.name) ? std::unexpected(status.error())
-                                                          : Prefixed(source.name, status.error());
+      return status.error().what.starts_with(source.name + ":") ? std::unexpected(status.error())
+                                                                : Prefixed(source.name, status.error());
     }
   }
   return pictures;
