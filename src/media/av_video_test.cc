@@ -231,6 +231,18 @@ TEST_F(Screen, AVideoMayStartLate) {
   EXPECT_EQ(Seen(hardly, pictures_), "aabc");
 }
 
+TEST_F(Screen, WhatWasCutOffIsNotHeld) {
+  Matroska film;
+  for (const int i : {0, 1, 2, 3}) film.Frame(1000 * i, jpegs_[static_cast<size_t>(i)]);
+  auto bytes = film.File(60'000);
+  EXPECT_EQ(DecodeVideo(bytes, "x")->frames.size(), 60u);
+  bytes.resize(bytes.size() - jpegs_[3].size() / 2);
+  const auto cut = DecodeVideo(bytes, "x");
+  ASSERT_TRUE(cut.has_value()) << cut.error().Message();
+  EXPECT_GE(cut->frames.size(), 3u);
+  EXPECT_LE(cut->frames.size(), 4u);
+}
+
 TEST_F(Screen, TheLimitSpreadsOverTheWholeLength) {
   const VideoClip clip = Clip({{0, 0}, {5000, 1}, {10000, 2}, {15000, 3}}, 20000, {.max_frames = 4});
   EXPECT_EQ(Seen(clip, pictures_), "abcd");
