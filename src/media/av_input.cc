@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <string_view>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "media/container.h"
 
 extern "C" {
 #include <libavutil/error.h>
@@ -20,15 +23,21 @@ namespace {
 // Playlists, networks, capture devices and rare containers stay closed: they reach beyond the file or are
 // little tested.
 constexpr const char* kContainers =
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,flac,aac,avi,wav,w64,aiff,caf,amr,mpegts,mpeg,flv";
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,flac,aac,avi,wav,w64,aiff,au,caf,amr,mpegts,mpeg,flv";
 constexpr const char* kCodecs =
     "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,theora,h263,flv,prores,"
     "flac,mp3,mp3float,mp2,mp2float,vorbis,libvorbis,opus,libopus,aac,aac_fixed,alac,ac3,eac3,amrnb,amrwb,"
     "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,"
-    "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,gsm_ms";
+    "pcm_f64be,pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,gsm_ms";
 constexpr int kIoBuffer = 1 << 16;
 constexpr int kMaxStreams = 32;
 constexpr std::chrono::milliseconds kDeviceWait(5);
+// MP4, Matroska and Ogg count from their own beginning, so what starts late has silence before it. Further
+// ahead it is a piece of a stream that ran for long, which begins where it begins.
+constexpr double kLatestStart = 600;
+// Encoders put a little before the beginning that is not to be heard. More than that is heard, and begins the
+// file.
+constexpr double kLongestPriming = 0.25;
 
 std::string AvMessage(int error) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
@@ -121,6 +130,12 @@ Status AvInput::OpenFormat() {
   context = format_.release();
   const int opened = avformat_open_input(&context, "", nullptr, nullptr);  // frees the context when it fails
   format_.reset(context);
+  if (opened < 0 && LacksIndex(bytes_)) {
+    return Fail(ErrorCode::kBadFile,
+                "was never finished: the index (moov) that a recorder writes last is missing, so nothing in "
+                "it can be found",
+                "a repair tool can rebuild it from another recording of the same device");
+  }
   // EINVAL: a container that is not on the list.
   if (opened == AVERROR_INVALIDDATA || opened == AVERROR_EOF || opened == AVERROR(EINVAL)) {
     return Fail(ErrorCode::kBadFile, "is no sound or video file that can be read",
@@ -131,7 +146,25 @@ Status AvInput::OpenFormat() {
   if (found < 0)
     return Fail(ErrorCode::kBadFile, "its streams cannot be read: " + AvMessage(found),
                 "the file is damaged");
+  FindOrigin();
   return {};
+}
+
+bool AvInput::CountsFromZero() {
+  const std::string_view name = format_->iformat->name;
+  return name.starts_with("mov") || name.starts_with("matroska") || name == "avi" || name == "ogg";
+}
+
+bool AvInput::HasStamps() {
+  constexpr std::string_view kStamped[] = {"mpegts", "mpeg", "flv", "asf"};
+  return CountsFromZero() ||
+         std::ranges::find(kStamped, std::string_view(format_->iformat->name)) != std::end(kStamped);
+}
+
+void AvInput::FindOrigin() {
+  if (format_->start_time == AV_NOPTS_VALUE) return;
+  origin_ = static_cast<double>(format_->start_time) / AV_TIME_BASE;
+  if (CountsFromZero() && origin_ >= -kLongestPriming && origin_ <= kLatestStart) origin_ = 0;
 }
 
 Status AvInput::OpenCodec(AVMediaType type) {
@@ -195,25 +228,32 @@ Result<const AVFrame*> AvInput::Next() {
 }
 
 void AvInput::SeekBefore(double seconds) {
-  const auto at = static_cast<int64_t>((seconds + StartSeconds()) / av_q2d(stream()->time_base));
+  const auto at = static_cast<int64_t>((seconds + origin_) / av_q2d(stream()->time_base));
   if (av_seek_frame(format_.get(), stream_, at, AVSEEK_FLAG_BACKWARD) < 0) return;
   avcodec_flush_buffers(codec_.get());
   draining_ = false;
 }
 
-double AvInput::StartSeconds() {
-  const int64_t start = stream()->start_time;
-  return start == AV_NOPTS_VALUE ? 0.0 : static_cast<double>(start) * av_q2d(stream()->time_base);
+double AvInput::SecondsOf(int64_t stamp) {
+  return static_cast<double>(stamp) * av_q2d(stream()->time_base) - origin_;
 }
 
 double AvInput::LengthSeconds() {
   double seconds = 0;
   if (stream()->duration != AV_NOPTS_VALUE) {
-    seconds = static_cast<double>(stream()->duration) * av_q2d(stream()->time_base);
+    const int64_t start = stream()->start_time;
+    seconds = static_cast<double>(stream()->duration) * av_q2d(stream()->time_base) +
+              (start == AV_NOPTS_VALUE ? 0.0 : std::max(0.0, SecondsOf(start)));
   } else if (format_->duration != AV_NOPTS_VALUE) {
     seconds = static_cast<double>(format_->duration) / AV_TIME_BASE;
   }
   return seconds > 0 && seconds < 1e9 ? seconds : 0.0;
+}
+
+bool AvInput::LengthIsTold() {
+  const std::string_view name = format_->iformat->name;
+  return (name == "flac" || name == "mp3") &&
+         format_->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE;
 }
 
 std::string AvInput::FormatName() {

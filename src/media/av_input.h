@@ -57,8 +57,18 @@ class AvInput {
   AVStream* stream() { return format_->streams[stream_]; }
   AVCodecContext* codec() { return codec_.get(); }
   int64_t skipped() const { return skipped_; }
-  double StartSeconds();
-  double LengthSeconds();  // 0 = unknown
+  // Where the time of the file begins, as its stamps have it: the same for all its streams.
+  double OriginSeconds() const { return origin_; }
+  // Whether stamps of this kind of file count from its own beginning, not from that of a stream.
+  bool CountsFromZero();
+  // Whether its frames have stamps of their own; in a bare row of frames they are counted only, at the rate
+  // of the first.
+  bool HasStamps();
+  // Of a stamp of the stream, since that beginning.
+  double SecondsOf(int64_t stamp);
+  double LengthSeconds();  // since that beginning; 0 = unknown
+  // Whether the file itself tells how long it is, so that it can be compared with what is there.
+  bool LengthIsTold();
   std::string FormatName();
 
  private:
@@ -67,6 +77,7 @@ class AvInput {
   Status OpenFormat();
   Status OpenCodec(AVMediaType type);
   Status AllocateFrame();
+  void FindOrigin();
 
   std::span<const uint8_t> bytes_;
   std::function<bool()> stopped_;  // of a device; empty for a file
@@ -79,6 +90,7 @@ class AvInput {
   int stream_ = -1;
   bool draining_ = false;
   int64_t skipped_ = 0;
+  double origin_ = 0;
 };
 
 }  // namespace linnet::media_internal

@@ -85,8 +85,7 @@ class AvVideo : public FrameSource {
   double TimeOf(const AVFrame& frame) {
     const int64_t stamp = frame.best_effort_timestamp;
     if (stamp == AV_NOPTS_VALUE) return info_.fps > 0 ? static_cast<double>(decoded_) / info_.fps : last_;
-    return std::max(
-        0.0, static_cast<double>(stamp) * av_q2d(input_->stream()->time_base) - input_->StartSeconds());
+    return std::max(0.0, input_->SecondsOf(stamp));
   }
 
   // Colour conversion only; size and pixels stay.

@@ -41,10 +41,16 @@ Status DecodeSound(MappedFile file) {
   LINNET_ASSIGN(const std::unique_ptr<MonoSource> source, OpenSound(std::move(file)));
   SendSoundHead(source->info());
   std::vector<float> piece(1 << 14);
+  int64_t rate = source->info().rate;
   while (true) {
     LINNET_ASSIGN(const size_t count, source->Read(piece));
+    if (count == 0) break;
+    if (source->rate() != rate) {
+      rate = source->rate();
+      MessageWriter change('R');
+      Send(change.I64(rate));
+    }
     SendSamples(std::span(piece).first(count));
-    if (count < piece.size()) break;
   }
   MessageWriter end('N');
   Send(end.Text(source->info().note).I64(source->replaced()));
@@ -102,7 +108,9 @@ int Run(int count, char** arguments) {
     return 2;
   }
   auto file = MappedFile::FromStandardInput("");
-  const SandboxState state = EnterSandbox({});
+  SandboxLimits limits;
+  if (file) limits.memory_bytes += file->bytes().size();  // the file is mapped already
+  const SandboxState state = EnterSandbox(limits);
   Greet(state);
   Status status;
   if (!file)

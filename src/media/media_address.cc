@@ -8,6 +8,7 @@
 namespace linnet {
 namespace {
 
+constexpr const char* kStandardInput = "standard input";
 constexpr std::string_view kFileScheme = "file://", kDataScheme = "data:";
 constexpr size_t kMaxDataBytes = size_t{256} << 20;
 
@@ -85,17 +86,32 @@ Result<MediaSource> ParseData(std::string_view text) {
   return MediaSource(std::move(*bytes), std::string(head.substr(0, 60)));
 }
 
+Result<MediaSource> FromPath(const std::filesystem::path& path) {
+  if (!SpooledFile::IsStream(path)) return MediaSource(path);
+  LINNET_ASSIGN(auto stream, SpooledFile::Open(path));
+  return MediaSource(path.string(), std::move(stream));
+}
+
 }  // namespace
 
+std::string MediaSource::FileName() const {
+  if (name == kStandardInput) return "standard-input";
+  return file.empty() ? "data" : (spooled ? std::filesystem::path(name) : file).filename().string();
+}
+
 Result<MediaSource> ParseMediaAddress(std::string_view text) {
+  if (text == "-") {
+    LINNET_ASSIGN(auto stream, SpooledFile::FromStandardInput(kStandardInput));
+    return MediaSource(kStandardInput, std::move(stream));
+  }
   if (text.starts_with(kDataScheme)) return ParseData(text);
-  if (!text.starts_with(kFileScheme)) return MediaSource(std::filesystem::path(text));
+  if (!text.starts_with(kFileScheme)) return FromPath(std::filesystem::path(text));
   std::string_view rest = text.substr(kFileScheme.size());
   if (rest.starts_with("localhost/")) rest.remove_prefix(9);
   const auto path = Unescape(rest);
   if (!path || !path->starts_with('/'))
     return BadAddress(fmt::format("no path in \"{}\"", text.substr(0, 80)));
-  return MediaSource(std::filesystem::path(*path));
+  return FromPath(*path);
 }
 
 }  // namespace linnet
