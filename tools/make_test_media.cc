@@ -1,15 +1,22 @@
 // Makes the sound and video files of tests/data/media with FFmpeg's libraries. They are in the repository;
 // this says where they come from. Build and run:
 //   g++ -std=c++20 tools/make_test_media.cc -o /tmp/make $(pkg-config --cflags --libs libavformat libavcodec
-//   libavutil) /tmp/make tests/data/media
+//   libavutil)
+//   /tmp/make tests/data/media examples
 //
 // Sound: a tone of 500 Hz, amplitude 0.5 left and 0.25 right, during the odd seconds; silence in the even
 // ones. Video: 6 s of 64 x 48 at 10 frames a second; in second s the left half has grey level 40 s + 20, the
 // right half is black.
+//
+// film.ts is a film whose sound starts late, pauses and changes its rate: 22 s of black pictures;
+// examples/command.wav from 4 s on at 22050 Hz, examples/weather.wav from 19.7 s on at 44100 Hz, nothing
+// before, between and behind.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -174,11 +181,102 @@ void Make(const std::string& path, const char* video, const char* sound, int rat
   avformat_free_context(out);
 }
 
+std::vector<int16_t> ReadExample(const std::string& path) {
+  std::vector<int16_t> samples(1 << 17);
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  Check(file != nullptr && std::fseek(file, 44, SEEK_SET) == 0, path.c_str());
+  samples.resize(std::fread(samples.data(), 2, samples.size(), file));
+  std::fclose(file);
+  return samples;
+}
+
+// Twice the rate, with the mean between two samples.
+std::vector<int16_t> Doubled(const std::vector<int16_t>& in) {
+  std::vector<int16_t> out;
+  for (size_t i = 0; i < in.size(); ++i) {
+    out.push_back(in[i]);
+    out.push_back(static_cast<int16_t>((in[i] + in[std::min(i + 1, in.size() - 1)]) / 2));
+  }
+  return out;
+}
+
+AVCodecContext* OpenMp2(int rate) {
+  const AVCodec* encoder = avcodec_find_encoder(AV_CODEC_ID_MP2);
+  AVCodecContext* codec = avcodec_alloc_context3(encoder);
+  codec->sample_rate = rate;
+  codec->sample_fmt = AV_SAMPLE_FMT_S16;
+  av_channel_layout_default(&codec->ch_layout, 1);
+  codec->time_base = {1, rate};
+  codec->bit_rate = rate < 32000 ? 32000 : 64000;
+  Check(avcodec_open2(codec, encoder, nullptr) == 0, "open mp2");
+  return codec;
+}
+
+// Speech that begins `at` seconds, whole frames with zeros behind it.
+void WriteSpeech(AVFormatContext* out, AVStream* stream, const std::vector<int16_t>& speech, int rate,
+                 double at) {
+  Track track;
+  track.codec = OpenMp2(rate);
+  track.stream = stream;
+  track.frame = av_frame_alloc();
+  const auto start = static_cast<int64_t>(at * rate);
+  for (size_t done = 0; done < speech.size();) {
+    AVFrame* frame = track.frame;
+    frame->format = AV_SAMPLE_FMT_S16;
+    frame->sample_rate = rate;
+    av_channel_layout_default(&frame->ch_layout, 1);
+    frame->nb_samples = track.codec->frame_size;
+    Check(av_frame_get_buffer(frame, 0) == 0, "buffer");
+    for (int i = 0; i < frame->nb_samples; ++i) {
+      const size_t from = done + static_cast<size_t>(i);
+      reinterpret_cast<int16_t*>(frame->data[0])[i] = from < speech.size() ? speech[from] : int16_t{0};
+    }
+    frame->pts = start + static_cast<int64_t>(done);
+    done += static_cast<size_t>(frame->nb_samples);
+    Check(avcodec_send_frame(track.codec, frame) == 0, "send sound");
+    Drain(out, track);
+    av_frame_unref(frame);
+  }
+  avcodec_send_frame(track.codec, nullptr);
+  Drain(out, track);
+  avcodec_free_context(&track.codec);
+  av_frame_free(&track.frame);
+}
+
+void MakeFilm(const std::string& path, const std::string& examples) {
+  AVFormatContext* out = nullptr;
+  Check(avformat_alloc_output_context2(&out, nullptr, "mpegts", path.c_str()) >= 0, path.c_str());
+  av_opt_set(out->priv_data, "pat_period", "2", 0);
+  Track pictures = AddTrack(out, "mpeg4", 0, false);
+  AVCodecContext* sound = OpenMp2(22050);
+  AVStream* stream = avformat_new_stream(out, nullptr);
+  avcodec_parameters_from_context(stream->codecpar, sound);
+  avcodec_free_context(&sound);
+  Check(avio_open(&out->pb, path.c_str(), AVIO_FLAG_WRITE) >= 0, "open file");
+  out->flags |= AVFMT_FLAG_BITEXACT;
+  Check(avformat_write_header(out, nullptr) >= 0, "header");
+  constexpr int kStep = 10;  // one picture a second
+  for (int second = 0; second < 22; ++second) {
+    pictures.at = second * kStep;
+    WritePicture(out, pictures);
+    if (second == 4) WriteSpeech(out, stream, ReadExample(examples + "/command.wav"), 22050, 4.0);
+    if (second == 19) WriteSpeech(out, stream, Doubled(ReadExample(examples + "/weather.wav")), 44100, 19.7);
+  }
+  avcodec_send_frame(pictures.codec, nullptr);
+  Drain(out, pictures);
+  avcodec_free_context(&pictures.codec);
+  av_frame_free(&pictures.frame);
+  Check(av_write_trailer(out) == 0, "trailer");
+  avio_closep(&out->pb);
+  avformat_free_context(out);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   av_log_set_level(AV_LOG_ERROR);
   const std::string to = argc > 1 ? argv[1] : ".";
+  MakeFilm(to + "/film.ts", argc > 2 ? argv[2] : "examples");
   Make(to + "/clip.mp4", "mpeg4", "aac", 44100);
   Make(to + "/clip-h264.mp4", "libx264", "aac", 48000);
   Make(to + "/turned.mp4", "mpeg4", nullptr, 0, true);

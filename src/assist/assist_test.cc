@@ -146,7 +146,7 @@ TEST(Transcriber, HearsARecordingOfChicksExamples) {
     return {};
   });
   ASSERT_TRUE(seconds.has_value()) << seconds.error().Message();
-  EXPECT_NEAR(*seconds, static_cast<double>(recording.size()) / 16000, 1e-6);
+  EXPECT_NEAR(seconds->seconds, static_cast<double>(recording.size()) / 16000, 1e-6);
   ASSERT_EQ(heard.size(), answers.size());
   size_t right = 0;
   for (size_t i = 0; i < heard.size(); ++i) {

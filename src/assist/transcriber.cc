@@ -105,15 +105,17 @@ Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cu
   return Trimmed(answer.text);
 }
 
-Result<double> Transcriber::Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
-                                const PositionSink& position, const std::atomic<bool>* cancel) {
+Result<Heard> Transcriber::Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
+                               const PositionSink& position, const std::atomic<bool>* cancel) {
   LINNET_ASSIGN(VoiceSplitter splitter, VoiceSplitter::Create(options_.split));
   std::vector<float> samples(kRead);
+  Heard heard;
   bool more = true;
   while (more) {
-    LINNET_ASSIGN(const size_t count, reader.Read(samples));
-    splitter.Push(std::span(samples).first(count));
-    more = count == samples.size();
+    const auto count = reader.Read(samples);
+    if (!count) heard.broken = count.error();
+    splitter.Push(std::span(samples).first(count.value_or(0)));
+    more = count && *count == samples.size();
     if (!more) splitter.Finish();
     while (auto piece = splitter.Next()) {
       if (cancel != nullptr && cancel->load()) return Fail(ErrorCode::kCancelled, "stopped");
@@ -124,7 +126,8 @@ Result<double> Transcriber::Run(AudioReader& reader, double from_seconds, const 
     }
     if (cancel != nullptr && cancel->load()) return Fail(ErrorCode::kCancelled, "stopped");
   }
-  return static_cast<double>(splitter.samples()) / static_cast<double>(kSampleRate);
+  heard.seconds = static_cast<double>(splitter.samples()) / static_cast<double>(kSampleRate);
+  return heard;
 }
 
 }  // namespace linnet

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,11 @@ using UtteranceSink = std::function<Status(const Utterance&)>;
 // Seconds of the recording that are done, and whether the next piece waits to be heard.
 using PositionSink = std::function<void(double seconds)>;
 
+struct Heard {
+  double seconds = 0;           // length of the recording, as far as it could be read
+  std::optional<Error> broken;  // why not further; all before it was heard
+};
+
 class Transcriber {
  public:
   // The engine must outlive it. Errors: kUnsupported for a model that does not hear; those of NewSession.
@@ -37,10 +43,9 @@ class Transcriber {
   const std::string& language() const { return options_.language; }
 
   // Hears the recording to its end. Pieces that begin before `from_seconds` are left out: they were heard
-  // before. The length of the recording in seconds. Errors: those of the reader and the sink; kCancelled when
-  // `cancel` was set.
-  Result<double> Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
-                     const PositionSink& position = {}, const std::atomic<bool>* cancel = nullptr);
+  // before. Errors: those of the model and the sink; kCancelled when `cancel` was set.
+  Result<Heard> Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
+                    const PositionSink& position = {}, const std::atomic<bool>* cancel = nullptr);
 
   // One piece of text in the language of the options. `cut` becomes true when the model wrote more than a
   // translation can be and was stopped. Errors: those of generation, kCancelled.

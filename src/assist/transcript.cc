@@ -78,9 +78,11 @@ std::string TranscriptWriter::Add(const Utterance& utterance) {
   }
 }
 
-std::string TranscriptWriter::End(double seconds) const {
+std::string TranscriptWriter::End(double seconds, std::span<const std::string> notes) const {
   if (format_ != TranscriptFormat::kJson) return {};
-  return fmt::format("{}], \"seconds\": {:.3f}}}\n", number_ == 0 ? "" : "\n", seconds);
+  const std::string told =
+      notes.empty() ? "" : ", \"notes\": " + Dump(Json(std::vector(notes.begin(), notes.end())));
+  return fmt::format("{}], \"seconds\": {:.3f}{}}}\n", number_ == 0 ? "" : "\n", seconds, told);
 }
 
 }  // namespace linnet

@@ -32,7 +32,8 @@ class TranscriptWriter {
 
   std::string Begin() const;
   std::string Add(const Utterance& utterance);  // empty for one without words, except in JSON
-  std::string End(double seconds) const;        // length of the recording
+  // The length of the recording, and what a person should know about it; texts and subtitles hold neither.
+  std::string End(double seconds, std::span<const std::string> notes = {}) const;
 
  private:
   TranscriptFormat format_;

@@ -121,9 +121,7 @@ class Inspection {
                       info.format, info.rate, info.channels, info.channels == 1 ? "" : "s",
                       static_cast<double>(splitter.samples()) / static_cast<double>(kSampleRate),
                       FrameCount(splitter.samples())));
-    if (!info.note.empty()) Write("  note: " + Printable(info.note) + "\n");
-    if (reader.replaced() > 0)
-      Write(fmt::format("  note: {} samples were damaged and became 0\n", reader.replaced()));
+    if (const std::string note = reader.note(); !note.empty()) Write("  note: " + Printable(note) + "\n");
     if (lines.empty()) Write("  nothing can be heard\n");
     for (const std::string& line : lines) Write(line);
     return Save(source, drawer.Draw());
@@ -161,7 +159,7 @@ class Inspection {
   // NAME.inspect.png in the directory asked for; a second file of the same name gets a number.
   Status Save(const MediaSource& source, const Picture& picture) {
     LINNET_ASSIGN(const std::vector<uint8_t> png, EncodePng(picture));
-    const std::string stem = source.file.empty() ? "data" : source.file.filename().string();
+    const std::string stem = source.FileName();
     auto path = std::filesystem::path(args_.directory) / (stem + ".inspect.png");
     for (int number = 2; !written_.insert(path.string()).second; ++number) {
       path = std::filesystem::path(args_.directory) / fmt::format("{}.{}.inspect.png", stem, number);
@@ -198,7 +196,7 @@ int Run(const InspectArgs& args) {
 Command InspectCommand() {
   return {"inspect", "show what the model gets of a picture, a sound or a video", [](Args& args) {
             auto values = std::make_shared<InspectArgs>();
-            args.Positional("FILE", values->files, "pictures, PDFs, sounds, videos");
+            args.Positional("FILE", values->files, "pictures, PDFs, sounds, videos; - is standard input");
             args.Option("-o,--output", values->directory, "directory for the pictures FILE.inspect.png");
             args.Choice("--image-tokens", values->image_tokens, {"auto", "70", "140", "280", "560", "1120"},
                         "tokens of a picture or a video frame (frames: 70 where it is auto)");

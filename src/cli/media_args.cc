@@ -192,6 +192,13 @@ class Loading {
 
 }  // namespace
 
+bool MediaArgs::TakeStandardInput() const {
+  const auto named = [](const std::vector<std::string>& files) {
+    return std::ranges::find(files, "-") != files.end();
+  };
+  return named(images) || named(audio) || named(videos);
+}
+
 void DeclareMedia(Args& args, MediaArgs& values) {
   args.Option("--image", values.images,
               "a picture (PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP, TIFF) or a PDF; can be given again");

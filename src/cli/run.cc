@@ -85,6 +85,11 @@ bool IsBlank(const std::string& text) { return text.find_first_not_of(" \t\r\n")
 // The prompt of a single answer; nullopt = there is none and a person sits at the terminal, so it is a chat.
 Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
   std::optional<std::string> prompt = args.prompt;
+  if (args.media.TakeStandardInput()) {
+    if (prompt && *prompt != "-") return prompt;
+    return Fail(ErrorCode::kInvalidArgument,
+                "standard input is a picture, sound or video here, and no prompt", "give the prompt with -p");
+  }
   if (prompt == "-" || (!prompt && !IsTerminal(Stream::kInput))) {
     LINNET_ASSIGN(prompt, ReadAll(stdin, "standard input", kMaxPromptBytes));
   }

@@ -6,10 +6,12 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <set>
 
 #include "assist/journal.h"
+#include "base/mapped_file.h"
 #include "base/printable.h"
 #include "cli/report.h"
 #include "media/audio.h"
@@ -54,13 +56,27 @@ class Position {
   ProgressLine line_;
 };
 
-// What must be the same for a journal to be gone on with.
-std::string JournalKey(const SpeechArgs& args, const std::string& file, const std::string& language) {
+// The same for the same recording. What is no file of its own, but came through a pipe or in an address, is
+// known by its content.
+std::string IdentityOf(const MediaSource& source) {
   std::error_code ignored;
-  const auto size = fs::file_size(file, ignored);
-  const auto changed = fs::last_write_time(file, ignored).time_since_epoch().count();
-  return fmt::format("{} {} {} | {} | {} | {:g} {:g} {:g}", fs::absolute(file, ignored).string(), size,
-                     changed, args.model.model, language, args.split.max_seconds, args.split.pause_seconds,
+  if (!source.file.empty() && !source.spooled) {
+    return fmt::format("{} {} {}", fs::absolute(source.file, ignored).string(),
+                       fs::file_size(source.file, ignored),
+                       fs::last_write_time(source.file, ignored).time_since_epoch().count());
+  }
+  const auto mapped = source.file.empty() ? Result<MappedFile>() : MappedFile::Open(source.file);
+  const std::span<const uint8_t> bytes =
+      source.file.empty() || !mapped ? std::span(source.bytes) : mapped->bytes();
+  const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return fmt::format("{} {} {}", source.name, content.size(), std::hash<std::string_view>{}(content));
+}
+
+// What must be the same for a journal to be gone on with.
+std::string JournalKey(const SpeechRun& run, const MediaSource& source) {
+  const SpeechArgs& args = run.args;
+  return fmt::format("{} | {} | {} | {:g} {:g} {:g}", IdentityOf(source), args.model.model,
+                     run.transcriber.language(), args.split.max_seconds, args.split.pause_seconds,
                      args.split.pad_seconds);
 }
 
@@ -72,12 +88,6 @@ bool IsNewer(const std::string& output, const std::string& input) {
   return !error && made >= changed;
 }
 
-std::string RepeatNote(int64_t cut) {
-  return cut == 0 ? ""
-                  : fmt::format("in {} piece{} the model repeated itself and was stopped", cut,
-                                cut == 1 ? "" : "s");
-}
-
 // The transcript as it grows: on standard output at once, for a file collected until it is complete.
 class Output {
  public:
@@ -85,13 +95,30 @@ class Output {
       : writer_(FormatOf(args.format), args.timestamps, file), to_file_(to_file) {
     Put(writer_.Begin());
   }
-  void Add(const Utterance& utterance) { Put(writer_.Add(utterance)); }
+  void Add(const Utterance& utterance) {
+    Put(writer_.Add(utterance));
+    cut_ += utterance.cut;
+    end_ = utterance.end;
+  }
   // The file as it would be if the recording ended here.
-  std::string SoFar(double seconds) const { return content_ + writer_.End(seconds); }
-  const std::string& End(double seconds) {
-    Put(writer_.End(seconds));
+  std::string SoFar() const { return content_ + writer_.End(end_); }
+  // For a person, when nothing more comes.
+  void Note(const std::string& text) {
+    if (!text.empty()) notes_.push_back(text);
+  }
+  const std::vector<std::string>& notes() const { return notes_; }
+  // Closes what is open; `seconds` is the length of the recording, `broken` why it is not longer.
+  const std::string& End(double seconds, const std::string& broken = {}) {
+    if (cut_ > 0) {
+      Note(
+          fmt::format("in {} piece{} the model repeated itself and was stopped", cut_, cut_ == 1 ? "" : "s"));
+    }
+    std::vector<std::string> all = notes_;
+    if (!broken.empty()) all.push_back("it cannot be read any further: " + broken);
+    Put(writer_.End(seconds, all));
     return content_;
   }
+  double end() const { return end_; }  // of the last utterance
 
  private:
   void Put(const std::string& text) { to_file_ ? void(content_ += text) : Write(text); }
@@ -99,12 +126,29 @@ class Output {
   TranscriptWriter writer_;
   bool to_file_;
   std::string content_;
+  std::vector<std::string> notes_;
+  int64_t cut_ = 0;
+  double end_ = 0;
 };
+
+void Tell(const SpeechArgs& args, const std::string& name, const std::string& text) {
+  if (!args.quiet) fmt::print(stderr, "linnet: {}: {}\n", name, text);
+}
+
+// Notes go to standard error and into the transcript, which is closed, and put in its place where it goes to
+// a file.
+Status Close(const SpeechArgs& args, const std::string& name, const std::string& path, const Heard& heard,
+             Output& output) {
+  const std::string& content = output.End(heard.seconds, heard.broken ? heard.broken->what : "");
+  for (const std::string& text : output.notes()) Tell(args, name, text);
+  return path.empty() ? Status() : WriteWhole(path, content);
+}
 
 }  // namespace
 
 void DeclareSpeech(Args& args, SpeechArgs& values) {
-  args.Positional("FILE", values.files, "recordings (WAV; FLAC, MP3, Ogg, M4A, WebM), videos", false);
+  args.Positional("FILE", values.files,
+                  "recordings (WAV; FLAC, MP3, Ogg, M4A, WebM), videos; - is standard input", false);
   DeclareMic(args, values.mic);
   DeclareModel(args, values.model, false);
   args.Choice("-f,--format", values.format, {"txt", "srt", "vtt", "json"}, "form of the transcript");
@@ -159,58 +203,47 @@ Status WriteWhole(const std::string& path, const std::string& content) {
   return Fail(ErrorCode::kInvalidArgument, path + " cannot be written", "choose another place with -o");
 }
 
-Status WriteDown(const SpeechArgs& args, const std::string& file, Transcriber& transcriber,
-                 const MediaLoader& loader, const std::atomic<bool>& cancel) {
-  LINNET_ASSIGN(const std::string path, OutputOf(args, file, "." + args.format));
-  const auto note = [&](const std::string& text) {
-    if (!args.quiet) fmt::print(stderr, "linnet: {}: {}\n", Printable(MediaLabel(file)), Printable(text));
-  };
-  std::optional<Journal> journal;
+Status WriteDown(const SpeechRun& run, const MediaSource& source) {
+  const SpeechArgs& args = run.args;
+  LINNET_ASSIGN(const std::string path, OutputOf(args, source.FileName(), "." + args.format));
   const std::string journal_path = path + ".journal";
   std::error_code ignored;
-  LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
-  LINNET_ASSIGN(AudioReader reader, loader.OpenAudio(source));
+  if (!path.empty() && !args.again && IsNewer(path, source.file) && !fs::exists(journal_path, ignored)) {
+    Tell(args, source.name, fmt::format("{} is there already; --again writes it anew", path));
+    return {};
+  }
+  LINNET_ASSIGN(AudioReader reader, run.loader.OpenAudio(source));
+  std::optional<Journal> journal;
   if (!path.empty()) {
-    if (!args.again && IsNewer(path, file) && !fs::exists(journal_path, ignored)) {
-      note(fmt::format("{} is there already; --again writes it anew", path));
-      return {};
-    }
-    LINNET_ASSIGN(journal, Journal::Open(journal_path, JournalKey(args, file, transcriber.language())));
+    LINNET_ASSIGN(journal, Journal::Open(journal_path, JournalKey(run, source)));
   }
-  Output output(args, file, !path.empty());
-  double from = 0;
+  Output output(args, source.name, !path.empty());
   if (journal) {
-    for (const Utterance& utterance : journal->done()) {
-      output.Add(utterance);
-      from = utterance.end;
-    }
-    if (from > 0) note(fmt::format("goes on at {}", Clock(from)));
+    for (const Utterance& utterance : journal->done()) output.Add(utterance);
+    if (output.end() > 0) Tell(args, source.name, fmt::format("goes on at {}", Clock(output.end())));
   }
+  const double from = output.end();
   Position position(static_cast<double>(reader.expected_samples()) / static_cast<double>(kSampleRate), from);
-  int64_t cut = 0;
-  const auto length = transcriber.Run(
+  const auto heard = run.transcriber.Run(
       reader, from,
       [&](const Utterance& utterance) -> Status {
-        cut += utterance.cut;
         position.Clear();
         output.Add(utterance);
         return journal ? journal->Append(utterance) : Status();
       },
-      [&](double seconds) { position.Show(seconds); }, &cancel);
+      [&](double seconds) { position.Show(seconds); }, &run.cancel);
   position.Clear();
-  if (!length) {
-    if (length.error().code == ErrorCode::kCancelled && journal)
-      note("stopped; the same command goes on where it was");
-    return std::unexpected(length.error());
+  if (!heard) {
+    const bool stopped = heard.error().code == ErrorCode::kCancelled;
+    if (stopped && journal) Tell(args, source.name, "stopped; the same command goes on where it was");
+    if (!journal) output.End(output.end());
+    if (stopped) return std::unexpected(heard.error());
+    return Prefixed(source.name, heard.error());
   }
-  const std::string& content = output.End(*length);
-  if (journal) {
-    LINNET_TRY(WriteWhole(path, content));
-    journal->Remove();
-  }
-  if (!reader.info().note.empty()) note(reader.info().note);
-  if (cut > 0) note(RepeatNote(cut));
-  return {};
+  output.Note(reader.note());
+  LINNET_TRY(Close(args, source.name, path, *heard, output));
+  if (journal) journal->Remove();
+  return heard->broken ? Status(std::unexpected(*heard->broken)) : Status();
 }
 
 Status WriteDownMic(const SpeechArgs& args, Transcriber& transcriber, const std::atomic<bool>& stop) {
@@ -222,20 +255,17 @@ Status WriteDownMic(const SpeechArgs& args, Transcriber& transcriber, const std:
   }
   LINNET_ASSIGN(AudioReader reader, OpenMic(args.mic, args.quiet, [&] { return stop.load(); }));
   Output output(args, "microphone", !path.empty());
-  int64_t cut = 0;
-  const auto length = transcriber.Run(reader, 0, [&](const Utterance& utterance) -> Status {
-    cut += utterance.cut;
+  const auto heard = transcriber.Run(reader, 0, [&](const Utterance& utterance) -> Status {
     output.Add(utterance);
-    return path.empty() ? Status() : WriteWhole(path, output.SoFar(utterance.end));
+    return path.empty() ? Status() : WriteWhole(path, output.SoFar());
   });
-  if (!length) return Prefixed("microphone", length.error());
-  const auto note = [&](const std::string& text) {
-    if (!args.quiet && !text.empty()) fmt::print(stderr, "linnet: microphone: {}\n", text);
-  };
-  note(reader.info().note);
-  note(RepeatNote(cut));
-  const std::string& content = output.End(*length);
-  return path.empty() ? Status() : WriteWhole(path, content);
+  if (!heard) {
+    output.End(output.end());
+    return Prefixed("microphone", heard.error());
+  }
+  output.Note(reader.note());
+  LINNET_TRY(Close(args, "microphone", path, *heard, output));
+  return heard->broken ? Prefixed("microphone", *heard->broken) : Status();
 }
 
 int ForEachFile(const std::vector<std::string>& files, const std::function<Status(const std::string&)>& one) {

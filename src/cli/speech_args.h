@@ -35,10 +35,18 @@ Status CheckSpeech(const SpeechArgs& values);
 // How recordings are to be cut; what is spoken live is judged sooner.
 SplitOptions SplitOf(const SpeechArgs& values);
 
+// What all files of a run have in common.
+struct SpeechRun {
+  const SpeechArgs& args;
+  Transcriber& transcriber;
+  const MediaLoader& loader;
+  const std::atomic<bool>& cancel;
+};
+
 // Writes down one recording, to standard output or into its file, whose journal remembers what is done: a run
-// that was stopped goes on there. Errors: those of the loader, the model and the disk.
-Status WriteDown(const SpeechArgs& args, const std::string& file, Transcriber& transcriber,
-                 const MediaLoader& loader, const std::atomic<bool>& cancel);
+// that was stopped goes on there. A recording that cannot be read to its end is written down as far as it
+// goes, and is an error. Errors: those of the loader, the model and the disk.
+Status WriteDown(const SpeechRun& run, const MediaSource& source);
 
 // Writes down what is spoken into the microphone, piece by piece as it is spoken, until `stop`; then what is
 // left of it. A file holds the transcript so far at all times.

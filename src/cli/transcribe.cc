@@ -23,8 +23,10 @@ Result<int> Run(const SpeechArgs& args) {
   }
   const MediaLoader loader({.sandbox = !args.no_sandbox});
   WarnOfWeakness(loader);
-  const int code = ForEachFile(args.files, [&](const std::string& file) {
-    return WriteDown(args, file, transcriber, loader, interrupt.flag());
+  const SpeechRun run{args, transcriber, loader, interrupt.flag()};
+  const int code = ForEachFile(args.files, [&](const std::string& file) -> Status {
+    LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
+    return WriteDown(run, source);
   });
   return std::max(code, FlushOutput());
 }
@@ -41,6 +43,7 @@ Command TranscribeCommand() {
                 "Examples:\n"
                 "  linnet transcribe examples/command.wav\n"
                 "  linnet transcribe --mic --timestamps\n"
+                "  curl -s https://example.org/talk.mp3 | linnet transcribe - -f srt\n"
                 "  linnet transcribe talk.mp3 --model gemma-4-12b-it-q4_0.gguf --timestamps\n"
                 "  linnet transcribe *.m4a --model gemma-4-12b-it-q4_0.gguf --format srt -o subtitles/\n");
             return [values] {

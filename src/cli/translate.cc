@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "assist/prompts.h"
 #include "base/mapped_file.h"
@@ -29,37 +31,42 @@ struct TranslateArgs {
 
 bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
-Result<std::string> ReadText(const std::string& file) {
-  std::string text;
-  if (file == "-") {
-    char buffer[1 << 16];
-    while (const size_t count = std::fread(buffer, 1, sizeof buffer, stdin)) {
-      text.append(buffer, count);
-      if (text.size() > kMaxTextBytes) break;
-    }
-  } else {
-    LINNET_ASSIGN(const MappedFile mapped, MappedFile::Open(file));
-    const auto bytes = mapped.bytes();
-    text.assign(bytes.begin(),
-                bytes.begin() + static_cast<ptrdiff_t>(std::min(bytes.size(), kMaxTextBytes + 1)));
+// What a person types, up to Ctrl-D.
+Result<MediaSource> ReadTyped() {
+  std::vector<uint8_t> text;
+  uint8_t buffer[1 << 12];
+  while (const size_t count = std::fread(buffer, 1, sizeof buffer, stdin)) {
+    text.insert(text.end(), buffer, buffer + count);
+    if (text.size() > kMaxTextBytes) break;
   }
-  if (text.size() > kMaxTextBytes) {
-    return Fail(ErrorCode::kInvalidArgument, file + " holds more than 64 MB of text", "cut it into parts");
+  return MediaSource(std::move(text), "standard input");
+}
+
+Result<std::string> ReadText(const MediaSource& source) {
+  MappedFile mapped;
+  if (!source.file.empty()) {
+    LINNET_ASSIGN(mapped, MappedFile::Open(source.file));
   }
+  const std::span<const uint8_t> bytes = source.file.empty() ? std::span(source.bytes) : mapped.bytes();
+  if (bytes.size() > kMaxTextBytes) {
+    return Fail(ErrorCode::kInvalidArgument, source.name + " holds more than 64 MB of text",
+                "cut it into parts");
+  }
+  std::string text(bytes.begin(), bytes.end());
   if (text.find('\0') != std::string::npos) {
-    return Fail(ErrorCode::kBadFile, file + " is neither a recording nor text",
+    return Fail(ErrorCode::kBadFile, source.name + " is neither a recording nor text",
                 "give a sound, a video or a text file");
   }
-  if (IsBlank(text)) return Fail(ErrorCode::kBadFile, file + " holds no text", "give some");
+  if (IsBlank(text)) return Fail(ErrorCode::kBadFile, source.name + " holds no text", "give some");
   return text;
 }
 
 // Line by line: a paragraph is one line in most texts, and short pieces are translated best. Empty lines
 // stay.
-Status TranslateTextFile(const SpeechArgs& args, const std::string& file, Transcriber& transcriber,
-                         const std::atomic<bool>& cancel) {
-  LINNET_ASSIGN(const std::string path, OutputOf(args, file == "-" ? "text" : file, ".txt"));
-  LINNET_ASSIGN(const std::string text, ReadText(file));
+Status TranslateTextFile(const SpeechRun& run, const MediaSource& source) {
+  const SpeechArgs& args = run.args;
+  LINNET_ASSIGN(const std::string path, OutputOf(args, source.FileName(), ".txt"));
+  LINNET_ASSIGN(const std::string text, ReadText(source));
   ProgressLine progress;
   std::string content;
   int64_t cut = 0;
@@ -69,7 +76,7 @@ Status TranslateTextFile(const SpeechArgs& args, const std::string& file, Transc
     at = end + 1;
     if (!IsBlank(line)) {
       bool stopped = false;
-      LINNET_ASSIGN(line, transcriber.TranslateText(line, stopped, &cancel));
+      LINNET_ASSIGN(line, run.transcriber.TranslateText(line, stopped, &run.cancel));
       cut += stopped;
     }
     progress.Clear();
@@ -79,22 +86,17 @@ Status TranslateTextFile(const SpeechArgs& args, const std::string& file, Transc
   progress.Clear();
   if (cut > 0 && !args.quiet) {
     fmt::print(stderr, "linnet: {}: in {} line{} the model repeated itself and was stopped\n",
-               Printable(file), cut, cut == 1 ? "" : "s");
+               Printable(source.name), cut, cut == 1 ? "" : "s");
   }
   return path.empty() ? Status() : WriteWhole(path, content);
 }
 
-Result<bool> IsRecording(const std::string& file) {
-  if (file == "-") return false;
-  LINNET_ASSIGN(const MediaKind kind, GuessMediaKind(file));
-  return kind == MediaKind::kSound || kind == MediaKind::kVideo;
-}
-
-Status Translate(const TranslateArgs& args, const std::string& file, Transcriber& transcriber,
-                 const MediaLoader& loader, const std::atomic<bool>& cancel) {
-  LINNET_ASSIGN(const bool recording, IsRecording(file));
-  return recording ? WriteDown(args.speech, file, transcriber, loader, cancel)
-                   : TranslateTextFile(args.speech, file, transcriber, cancel);
+Status Translate(const SpeechRun& run, const std::string& file) {
+  const bool typed = file == "-" && IsTerminal(Stream::kInput);
+  LINNET_ASSIGN(const MediaSource source, typed ? ReadTyped() : ParseMediaAddress(file));
+  LINNET_ASSIGN(const MediaFormat format, RecogniseMedia(source));
+  const bool recording = format.kind == MediaKind::kSound || format.kind == MediaKind::kVideo;
+  return recording ? WriteDown(run, source) : TranslateTextFile(run, source);
 }
 
 Result<int> Run(const TranslateArgs& args) {
@@ -115,9 +117,9 @@ Result<int> Run(const TranslateArgs& args) {
   }
   const MediaLoader loader({.sandbox = !args.speech.no_sandbox});
   WarnOfWeakness(loader);
-  const int code = ForEachFile(args.speech.files, [&](const std::string& file) {
-    return Translate(args, file, transcriber, loader, interrupt.flag());
-  });
+  const SpeechRun run{args.speech, transcriber, loader, interrupt.flag()};
+  const int code =
+      ForEachFile(args.speech.files, [&](const std::string& file) { return Translate(run, file); });
   return std::max(code, FlushOutput());
 }
 
@@ -130,7 +132,7 @@ Command TranslateCommand() {
             args.Option("--to", values->to, "the language: a code as fr, or its English name");
             args.Footer(
                 "A recording is written down and translated piece by piece; --format json holds both texts.\n"
-                "A text is translated line by line; - is standard input.\n"
+                "A text is translated line by line; - is standard input, a text or a recording.\n"
                 "Examples:\n"
                 "  echo \"turn off the garden lamp\" | linnet translate - --to fr\n"
                 "  linnet translate talk.mp3 --to de --model gemma-4-12b-it-q4_0.gguf --format srt -o "

@@ -7,6 +7,9 @@
 
 #include "base/mapped_file.h"
 #include "media/av.h"
+#include "media/container.h"
+#include "media/loudness.h"
+#include "media/note.h"
 #include "media/resample.h"
 #include "media/sample_queue.h"
 #include "media/wav.h"
@@ -27,6 +30,7 @@ class WavSource : public MonoSource {
   const AudioInfo& info() const override { return info_; }
   Result<size_t> Read(std::span<float> out) override {
     const size_t count = reader_.Read(out);
+    if (count < out.size() && reader_.cancelled()) AddNote(info_.note, media_internal::kCancelNote);
     done_ += count;
     // A long recording is read once from front to back; its pages need not pile up.
     const size_t bytes =
@@ -41,12 +45,12 @@ class WavSource : public MonoSource {
 
  private:
   WavSource(MappedFile file, WavReader reader) : file_(std::move(file)), reader_(std::move(reader)) {
-    info_.format = "WAV";
+    info_.format = reader_.format();
     info_.rate = reader_.rate();
     info_.channels = reader_.channels();
     info_.frames = reader_.frames();
     info_.seconds = static_cast<double>(info_.frames) / static_cast<double>(info_.rate);
-    if (reader_.truncated()) info_.note = "the file was cut off: the samples that are there are used";
+    if (reader_.unfinished()) info_.note = media_internal::kUnfinishedNote;
   }
 
   MappedFile file_;
@@ -65,6 +69,7 @@ class OtherSource : public MonoSource {
   }
   const AudioInfo& info() const override { return source_->info(); }
   Result<size_t> Read(std::span<float> out) override { return source_->Read(out); }
+  int64_t rate() const override { return source_->rate(); }
   int64_t replaced() const override { return source_->replaced(); }
 
  private:
@@ -80,7 +85,7 @@ Result<std::unique_ptr<MonoSource>> OpenSound(MappedFile file) {
   const std::span<const uint8_t> bytes = file.bytes();
   if (bytes.empty()) return Fail(ErrorCode::kBadFile, "is empty (0 bytes)", "copy or record it again");
   if (WavReader::Recognises(bytes)) {
-    // Compressed WAV files are for the other library.
+    // Compressed files are for the other library.
     const auto reader = WavReader::Open(bytes);
     const bool other = !reader && reader.error().code == ErrorCode::kUnsupported && AvAvailable();
     if (!other) return WavSource::Open(std::move(file));
@@ -90,16 +95,33 @@ Result<std::unique_ptr<MonoSource>> OpenSound(MappedFile file) {
 
 struct AudioReader::Impl {
   std::unique_ptr<MonoSource> source;
+  int64_t rate;  // that the resampler takes
   Resampler resampler;
-  std::vector<float> in;                // a piece at the file's rate
-  media_internal::SampleQueue samples;  // resampled
+  std::vector<float> in = std::vector<float>(kPiece);  // a piece at the file's rate
+  media_internal::SampleQueue samples;                 // resampled
+  LoudnessMeter meter = {};
+  float gain = 1.0f;
+  std::string name = {};
 
   Status Refill() {
     LINNET_ASSIGN(const size_t count, source->Read(in));
-    LINNET_TRY(resampler.Push(std::span(in).first(count), samples.ready));
-    if (count == in.size()) return {};
-    samples.ended = true;
-    return resampler.Finish(samples.ready);
+    if (count == 0) {
+      samples.ended = true;
+      LINNET_TRY(resampler.Finish(samples.ready));
+    } else {
+      if (source->rate() != rate) LINNET_TRY(ChangeRate(source->rate()));
+      LINNET_TRY(resampler.Push(std::span(in).first(count), samples.ready));
+    }
+    meter.Push(samples.ready);
+    for (float& sample : samples.ready) sample *= gain;
+    return {};
+  }
+
+  Status ChangeRate(int64_t to) {
+    LINNET_TRY(resampler.Finish(samples.ready));
+    LINNET_ASSIGN(resampler, Resampler::Create(to, kSampleRate));
+    rate = to;
+    return {};
   }
 };
 
@@ -109,23 +131,49 @@ AudioReader& AudioReader::operator=(AudioReader&&) noexcept = default;
 AudioReader::~AudioReader() = default;
 
 Result<AudioReader> AudioReader::FromSource(std::unique_ptr<MonoSource> source) {
-  LINNET_ASSIGN(Resampler resampler, Resampler::Create(source->info().rate, kSampleRate));
-  auto impl = std::make_unique<Impl>(std::move(source), std::move(resampler));
-  impl->in.resize(kPiece);
-  return AudioReader(std::move(impl));
+  const int64_t rate = source->info().rate;
+  LINNET_ASSIGN(Resampler resampler, Resampler::Create(rate, kSampleRate));
+  return AudioReader(std::make_unique<Impl>(std::move(source), rate, std::move(resampler)));
 }
 
-Result<AudioReader> AudioReader::Open(const std::filesystem::path& path) {
-  LINNET_ASSIGN(MappedFile file, MappedFile::Open(path));  // its errors name the path already
-  auto source = OpenSound(std::move(file));
-  if (!source) return Prefixed(path.string(), std::move(source).error());
-  auto reader = FromSource(std::move(source).value());
-  if (!reader) return Prefixed(path.string(), std::move(reader).error());
+Result<AudioReader> AudioReader::LoudEnough(const std::function<Result<AudioReader>()>& open,
+                                            double max_seconds) {
+  LINNET_ASSIGN(AudioReader first, open());
+  std::vector<float> piece(kPiece);
+  double seconds = 0;
+  while (!first.impl_->meter.IsLoud() && seconds < max_seconds) {
+    const auto count = first.Read(piece);
+    if (!count || *count == 0) break;  // an error comes again in its place
+    seconds += static_cast<double>(*count) / static_cast<double>(kSampleRate);
+  }
+  LINNET_ASSIGN(AudioReader reader, open());
+  reader.impl_->gain = first.impl_->meter.Gain();
   return reader;
 }
 
+Result<AudioReader> AudioReader::Open(const std::filesystem::path& path) {
+  const auto open = [&path]() -> Result<AudioReader> {
+    LINNET_ASSIGN(MappedFile file, MappedFile::Open(path));  // its errors name the path already
+    auto source = OpenSound(std::move(file));
+    if (!source) return Prefixed(path.string(), std::move(source).error());
+    auto reader = FromSource(std::move(source).value());
+    if (!reader) return Prefixed(path.string(), std::move(reader).error());
+    return reader;
+  };
+  return LoudEnough(open);
+}
+
 const AudioInfo& AudioReader::info() const { return impl_->source->info(); }
-int64_t AudioReader::replaced() const { return impl_->source->replaced(); }
+
+std::string AudioReader::note() const {
+  std::string note = info().note;
+  if (const int64_t replaced = impl_->source->replaced(); replaced > 0) {
+    AddNote(note, fmt::format("{} sample{} damaged (no numbers, or far too loud) and became 0", replaced,
+                              replaced == 1 ? " was" : "s were"));
+  }
+  AddNote(note, impl_->meter.Note(impl_->gain));
+  return note;
+}
 
 int64_t AudioReader::expected_samples() const {
   const AudioInfo& info = impl_->source->info();
@@ -136,8 +184,12 @@ int64_t AudioReader::expected_samples() const {
 }
 
 Result<size_t> AudioReader::Read(std::span<float> out) {
-  return impl_->samples.Read(out, [this] { return impl_->Refill(); });
+  auto count = impl_->samples.Read(out, [this] { return impl_->Refill(); });
+  if (count || impl_->name.empty()) return count;
+  return Prefixed(impl_->name, std::move(count).error());
 }
+
+void AudioReader::SetName(std::string name) { impl_->name = std::move(name); }
 
 namespace {
 
@@ -161,10 +213,7 @@ Result<AudioClip> ReadClip(AudioReader& reader, double max_seconds) {
     if (count < piece.size()) break;
   }
   clip.info = reader.info();
-  if (reader.replaced() > 0) {
-    if (!clip.info.note.empty()) clip.info.note += "; ";
-    clip.info.note += fmt::format("{} samples were damaged and became 0", reader.replaced());
-  }
+  clip.info.note = reader.note();
   return clip;
 }
 

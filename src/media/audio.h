@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,7 +27,7 @@ constexpr bool IsUsableSample(float sample) { return sample >= -kLoudestSample &
 
 struct AudioInfo {
   std::string format;    // "WAV", "FLAC" …
-  int64_t rate = 0;      // Hz, of the file
+  int64_t rate = 0;      // Hz, of the file; of its beginning where it changes
   int64_t channels = 0;  // of the file; they are averaged
   int64_t frames = -1;   // at the file's rate; -1 = only known at the end
   double seconds = 0;    // length as far as the file says it; 0 = unknown
@@ -38,8 +39,10 @@ class MonoSource {
  public:
   virtual ~MonoSource() = default;
   virtual const AudioInfo& info() const = 0;
-  // Fills `out` with the next samples; fewer than asked only at the end.
+  // Puts the next samples at the beginning of `out`, all of one rate; 0 only at the end.
   virtual Result<size_t> Read(std::span<float> out) = 0;
+  // Of the samples of the last Read: in some files it changes on the way.
+  virtual int64_t rate() const { return info().rate; }
   // Samples so far that were not usable (IsUsableSample) and were replaced by 0.
   virtual int64_t replaced() const { return 0; }
 };
@@ -50,9 +53,13 @@ Result<std::unique_ptr<MonoSource>> OpenSound(MappedFile file);
 // A sound read piece by piece at 16 kHz: memory does not grow with its length.
 class AudioReader {
  public:
-  // Errors: kNotFound, kBadFile, kUnsupported.
+  // One that is too quiet for the model is made louder. Errors: kNotFound, kBadFile, kUnsupported.
   static Result<AudioReader> Open(const std::filesystem::path& path);
   static Result<AudioReader> FromSource(std::unique_ptr<MonoSource> source);
+  // The sound that `open` opens, here twice: something loud enough is looked for first, and usually found in
+  // its first seconds; where there is none up to `max_seconds`, the whole is multiplied.
+  static Result<AudioReader> LoudEnough(const std::function<Result<AudioReader>()>& open,
+                                        double max_seconds = 1e9);
   AudioReader(AudioReader&&) noexcept;
   AudioReader& operator=(AudioReader&&) noexcept;
   ~AudioReader();
@@ -61,9 +68,13 @@ class AudioReader {
   // Samples at 16 kHz that Read() will give altogether: exact for WAV, an estimate for other formats, -1 =
   // unknown.
   int64_t expected_samples() const;
-  int64_t replaced() const;
+  // What a person should know about the sound as far as it was read, at its end about all of it: damage, a
+  // file that was cut, silence …; usually empty.
+  std::string note() const;
   // Fills `out` with the next samples; fewer than asked only at the end.
   Result<size_t> Read(std::span<float> out);
+  // Errors of Read begin with this name.
+  void SetName(std::string name);
 
  private:
   struct Impl;

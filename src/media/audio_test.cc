@@ -93,19 +93,32 @@ TEST(Resampler, ThePiecesOfTheInputDoNotMatter) {
 struct WavParts {
   uint16_t tag = 1, channels = 1, bits = 16;
   uint32_t rate = 16000, data_size = 0, riff_size = 1000;
+  int frame_bytes = -1;     // -1: what the bits take
+  uint16_t valid_bits = 0;  // not 0: the extensible form
+  bool big_endian = false;
 };
 
 std::vector<uint8_t> MakeWav(const WavParts& parts, const std::vector<uint8_t>& data) {
   std::vector<uint8_t> wav;
   const auto text = [&](const char* t) { wav.insert(wav.end(), t, t + 4); };
   const auto put = [&](uint32_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i) wav.push_back(static_cast<uint8_t>(value >> (8 * i)));
+    for (int i = 0; i < bytes; ++i) {
+      wav.push_back(static_cast<uint8_t>(value >> (8 * (parts.big_endian ? bytes - 1 - i : i))));
+    }
   };
-  const uint32_t frame = parts.channels * parts.bits / 8u;
-  text("RIFF"), put(parts.riff_size, 4), text("WAVE"), text("LIST"), put(3, 4),
+  const uint32_t frame = parts.frame_bytes >= 0 ? static_cast<uint32_t>(parts.frame_bytes)
+                                                : parts.channels * ((parts.bits + 7u) / 8u);
+  const bool extensible = parts.valid_bits > 0;
+  text(parts.big_endian ? "RIFX" : "RIFF"), put(parts.riff_size, 4), text("WAVE"), text("LIST"), put(3, 4),
       put(0, 4);  // odd chunk, padded
-  text("fmt "), put(16, 4), put(parts.tag, 2), put(parts.channels, 2), put(parts.rate, 4);
-  put(parts.rate * frame, 4), put(frame, 2), put(parts.bits, 2), text("data"), put(parts.data_size, 4);
+  text("fmt "), put(extensible ? 40 : 16, 4), put(extensible ? 0xfffe : parts.tag, 2), put(parts.channels, 2),
+      put(parts.rate, 4);
+  put(parts.rate * frame, 4), put(frame, 2), put(parts.bits, 2);
+  if (extensible) {
+    put(22, 2), put(parts.valid_bits, 2), put(0, 4), put(parts.tag, 2);
+    wav.resize(wav.size() + 14);
+  }
+  text("data"), put(parts.data_size, 4);
   wav.insert(wav.end(), data.begin(), data.end());
   return wav;
 }
@@ -113,17 +126,164 @@ std::vector<uint8_t> MakeWav(const WavParts& parts, const std::vector<uint8_t>& 
 std::vector<float> ReadAll(const std::vector<uint8_t>& wav) {
   auto reader = WavReader::Open(wav);
   EXPECT_TRUE(reader.has_value()) << reader.error().Message();
+  if (!reader) return {};
   std::vector<float> samples(static_cast<size_t>(reader->frames()));
   EXPECT_EQ(reader->Read(samples), samples.size());
   return samples;
 }
 
+std::string ErrorOf(const WavParts& parts) {
+  const auto reader = WavReader::Open(MakeWav(parts, std::vector<uint8_t>(48)));
+  return reader ? "none" : reader.error().what;
+}
+
+// The sizes a recorder leaves when it was stopped: none, the largest, one it had planned, one it wrote
+// earlier.
 TEST(Wav, AnUnfinishedRecordingIsReadToItsEnd) {
-  for (const uint32_t size : {0u, 0xffffffffu}) {
-    const auto wav = MakeWav({.data_size = size, .riff_size = size}, {0, 0x40, 0, 0xc0});
-    EXPECT_EQ(ReadAll(wav), (std::vector<float>{0.5f, -0.5f}));
+  for (const uint32_t size : {0u, 0xffffffffu, 0x7fffff00u, 100u, 2u}) {
+    for (const uint32_t riff_size : {0u, 36u, 4088u, 0xffffffffu}) {
+      const auto wav = MakeWav({.data_size = size, .riff_size = riff_size}, {0, 0x40, 0, 0xc0});
+      EXPECT_EQ(ReadAll(wav), (std::vector<float>{0.5f, -0.5f})) << size << " " << riff_size;
+      EXPECT_TRUE(WavReader::Open(wav)->unfinished());
+    }
   }
-  EXPECT_TRUE(ReadAll(MakeWav({.data_size = 0}, {0, 0x40})).empty());
+}
+
+TEST(Wav, ChunksAndZerosBehindTheSamplesAreNoSound) {
+  const std::vector<uint8_t> list = {'L', 'I', 'S', 'T', 4, 0, 0, 0, 'I', 'N', 'F', 'O'};
+  std::vector<uint8_t> data = {0, 0x40};
+  data.insert(data.end(), list.begin(), list.end());
+  const auto finished = MakeWav({.data_size = 2}, data);
+  EXPECT_EQ(ReadAll(finished), std::vector<float>{0.5f});
+  EXPECT_FALSE(WavReader::Open(finished)->unfinished());
+  EXPECT_TRUE(ReadAll(MakeWav({.data_size = 0}, list)).empty());
+  EXPECT_TRUE(ReadAll(MakeWav({.data_size = 0}, {})).empty());
+  const auto filled = MakeWav({.data_size = 2}, {0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0});
+  EXPECT_EQ(ReadAll(filled), std::vector<float>{0.5f});
+  EXPECT_FALSE(WavReader::Open(filled)->unfinished());
+}
+
+TEST(Wav, BytesOfASampleAreThoseOfItsFrame) {
+  // 24 bits in 4 bytes, at the top as the format wants it …
+  EXPECT_EQ(ReadAll(MakeWav({.bits = 24, .data_size = 8, .frame_bytes = 4}, {0, 0, 0, 0x40, 0, 1, 0, 0xc0})),
+            (std::vector<float>{0.5f, -0.5f + 1.0f / (1 << 23)}));
+  // … and at the bottom, with the sign above it or without.
+  EXPECT_EQ(
+      ReadAll(MakeWav({.bits = 24, .data_size = 8, .frame_bytes = 4}, {1, 0, 0x40, 0, 0, 0, 0xc0, 0xff})),
+      (std::vector<float>{0.5f + 1.0f / (1 << 23), -0.5f}));
+  EXPECT_EQ(ReadAll(MakeWav({.bits = 24, .data_size = 8, .frame_bytes = 4}, {1, 0, 0x40, 0, 0, 0, 0xc0, 0})),
+            (std::vector<float>{0.5f + 1.0f / (1 << 23), -0.5f}));
+  // The extensible form: 24 of 32 bits, 20 of 24, 12 of 16.
+  EXPECT_EQ(ReadAll(MakeWav({.bits = 32, .data_size = 4, .valid_bits = 24}, {0, 0, 0, 0x40})),
+            std::vector<float>{0.5f});
+  EXPECT_EQ(ReadAll(MakeWav({.bits = 24, .data_size = 3, .valid_bits = 20}, {0, 0, 0x40})),
+            std::vector<float>{0.5f});
+  EXPECT_EQ(ReadAll(MakeWav({.bits = 12, .data_size = 2}, {0, 0x40})), std::vector<float>{0.5f});
+  EXPECT_EQ(ReadAll(MakeWav({.bits = 12, .data_size = 4}, {0, 0x04, 0, 0xfc})),
+            (std::vector<float>{0.5f, -0.5f}));
+  // Where the size of a frame is not said, the bits decide.
+  EXPECT_EQ(ReadAll(MakeWav({.data_size = 2, .frame_bytes = 0}, {0, 0x40})), std::vector<float>{0.5f});
+}
+
+TEST(Wav, WhatContradictsItselfIsRefused) {
+  const WavParts wrong[] = {{.bits = 24, .frame_bytes = 2},
+                            {.bits = 32, .frame_bytes = 3},
+                            {.channels = 2, .bits = 16, .frame_bytes = 2},
+                            {.channels = 2, .bits = 16, .frame_bytes = 5},
+                            {.bits = 16, .valid_bits = 24},
+                            {.rate = 0},
+                            {.channels = 0}};
+  for (const WavParts& parts : wrong) {
+    EXPECT_NE(ErrorOf(parts).find("contradicts itself"), std::string::npos)
+        << parts.channels << " " << parts.bits << " " << parts.frame_bytes << ": " << ErrorOf(parts);
+  }
+  EXPECT_NE(ErrorOf({.tag = 3, .bits = 32, .frame_bytes = 8}).find("32 bits in 8 bytes"), std::string::npos);
+  EXPECT_NE(ErrorOf({.tag = 7, .bits = 8, .frame_bytes = 2}).find("8 bits in 2 bytes"), std::string::npos);
+}
+
+// The last format counts, whole.
+TEST(Wav, ASecondFormatLeavesNothingOfTheFirst) {
+  auto wav = MakeWav({.bits = 12, .data_size = 0, .frame_bytes = 4}, {});
+  const auto second = MakeWav({.bits = 8, .data_size = 2}, {0xc0, 0x40});
+  wav.resize(wav.size() - 8);                                // without its data
+  wav.insert(wav.end(), second.begin() + 24, second.end());  // behind the LIST
+  EXPECT_EQ(ReadAll(wav), (std::vector<float>{0.5f, -0.5f}));
+}
+
+TEST(Wav, BigEndianFilesAreRead) {
+  EXPECT_EQ(ReadAll(MakeWav({.data_size = 4, .big_endian = true}, {0x40, 0, 0xc0, 0})),
+            (std::vector<float>{0.5f, -0.5f}));
+  EXPECT_EQ(ReadAll(MakeWav({.bits = 24, .data_size = 3, .big_endian = true}, {0x40, 0, 0})),
+            std::vector<float>{0.5f});
+  EXPECT_EQ(ReadAll(MakeWav({.tag = 3, .bits = 32, .data_size = 4, .big_endian = true}, {0x3f, 0, 0, 0})),
+            std::vector<float>{0.5f});
+  EXPECT_EQ(ReadAll(MakeWav({.data_size = 0, .big_endian = true}, {0x40, 0})), std::vector<float>{0.5f});
+}
+
+// A Wave64 file: names of sixteen bytes, sizes of eight that count the head, contents padded to eight.
+TEST(Wav, Wave64IsReadFinishedOrNot) {
+  const std::vector<uint8_t> format = {1, 0, 1, 0, 0x80, 0x3e, 0, 0, 0, 0x7d, 0, 0, 2, 0, 16, 0};
+  for (const uint64_t data_size : {uint64_t{28}, uint64_t{0}, uint64_t{24}, ~uint64_t{0}}) {
+    std::vector<uint8_t> file = {'r', 'i', 'f', 'f', 0x2e, 0x91, 0xcf, 0x11};
+    file.resize(24);
+    const auto name = [&file](const char* text) {
+      file.insert(file.end(), text, text + 4);
+      file.resize(file.size() + 12);
+    };
+    const auto size = [&file](uint64_t value) {
+      for (int i = 0; i < 8; ++i) file.push_back(static_cast<uint8_t>(value >> (8 * i)));
+    };
+    name("wave"), name("fmt "), size(24 + format.size());
+    file.insert(file.end(), format.begin(), format.end());
+    name("data"), size(data_size);
+    file.insert(file.end(), {0, 0x40, 0, 0xc0});
+    EXPECT_EQ(ReadAll(file), (std::vector<float>{0.5f, -0.5f})) << data_size;
+    EXPECT_EQ(WavReader::Open(file)->unfinished(), data_size != 28);
+  }
+}
+
+// AIFF of 16000 Hz; the compressed form (AIFC) names its kind of samples.
+std::vector<uint8_t> MakeAiff(const std::string& kind, uint8_t bits, uint32_t size,
+                              const std::vector<uint8_t>& data) {
+  std::vector<uint8_t> file = {'F', 'O', 'R', 'M', 0,   0,
+                               0,   0,   'A', 'I', 'F', kind.empty() ? uint8_t{'F'} : uint8_t{'C'}};
+  const auto add = [&file](std::initializer_list<uint8_t> bytes) { file.insert(file.end(), bytes); };
+  add({'C', 'O', 'M', 'M', 0, 0, 0, kind.empty() ? uint8_t{18} : uint8_t{24}});
+  add({0, 1, 0, 0, 0, 0, 0, bits, 0x40, 0x0c, 0xfa, 0, 0, 0, 0, 0, 0, 0});
+  if (!kind.empty()) {
+    file.insert(file.end(), kind.begin(), kind.end());
+    add({0, 0});
+  }
+  add({'S', 'S', 'N', 'D'});
+  for (int shift = 24; shift >= 0; shift -= 8) file.push_back(static_cast<uint8_t>(size >> shift));
+  add({0, 0, 0, 0, 0, 0, 0, 0});
+  file.insert(file.end(), data.begin(), data.end());
+  return file;
+}
+
+TEST(Wav, AiffIsReadFinishedOrNot) {
+  for (const uint32_t size : {12u, 0u, 8u, 0xffffffffu}) {
+    const auto file = MakeAiff("", 16, size, {0x40, 0, 0xc0, 0});
+    EXPECT_EQ(ReadAll(file), (std::vector<float>{0.5f, -0.5f})) << size;
+    EXPECT_EQ(WavReader::Open(file)->unfinished(), size != 12);
+    EXPECT_EQ(WavReader::Open(file)->rate(), 16000);
+  }
+  EXPECT_EQ(ReadAll(MakeAiff("", 8, 10, {0x40, 0xc0})), (std::vector<float>{0.5f, -0.5f}));
+  EXPECT_EQ(ReadAll(MakeAiff("sowt", 16, 12, {0, 0x40, 0, 0xc0})), (std::vector<float>{0.5f, -0.5f}));
+  EXPECT_EQ(ReadAll(MakeAiff("fl32", 32, 12, {0x3f, 0, 0, 0})), std::vector<float>{0.5f});
+  const auto compressed = WavReader::Open(MakeAiff("ima4", 16, 12, {0, 0, 0, 0}));
+  ASSERT_FALSE(compressed.has_value());
+  EXPECT_EQ(compressed.error().code, ErrorCode::kUnsupported);
+}
+
+TEST(Wav, ChannelsThatCancelEachOtherAreHeard) {
+  auto reader =
+      WavReader::Open(MakeWav({.channels = 2, .data_size = 8}, {0, 0x40, 0, 0xc0, 0, 0xe0, 0, 0x20}));
+  ASSERT_TRUE(reader.has_value());
+  std::vector<float> samples(2);
+  EXPECT_EQ(reader->Read(samples), 2u);
+  EXPECT_EQ(samples, (std::vector<float>{0.5f, -0.25f}));
+  EXPECT_TRUE(reader->cancelled());
 }
 
 TEST(Wav, ValuesThatAreNoNumbersBecomeZeroAndAreCounted) {

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "media/container.h"
 #include "media/media_kind.h"
 
 extern "C" {
@@ -23,19 +24,22 @@ namespace {
 // Playlists, networks, capture devices and rare containers stay closed: they reach beyond the file or are
 // little tested.
 constexpr const char* kContainers =
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,flac,aac,avi,wav,w64,aiff,caf,amr,mpegts,mpeg,flv,asf";
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,flac,aac,avi,wav,w64,aiff,au,caf,amr,mpegts,mpeg,flv,asf";
 constexpr const char* kCodecs =
     "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,theora,h263,flv,prores,"
     "wmv1,wmv2,wmv3,vc1,msmpeg4v2,msmpeg4,wmav1,wmav2,wmapro,wmavoice,"
     "flac,mp3,mp3float,mp2,mp2float,vorbis,libvorbis,opus,libopus,aac,aac_fixed,alac,ac3,eac3,amrnb,amrwb,"
     "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,"
-    "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,gsm_ms";
+    "pcm_f64be,pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,gsm_ms";
 constexpr int kIoBuffer = 1 << 16;
 constexpr int kMaxStreams = 32;
 constexpr std::chrono::milliseconds kDeviceWait(5);
-// MP4 and Matroska count from their own beginning, so what starts late has silence before it. Further ahead
-// it is a piece of a stream that ran for long, which begins where it begins.
+// MP4, Matroska and Ogg count from their own beginning, so what starts late has silence before it. Further
+// ahead it is a piece of a stream that ran for long, which begins where it begins.
 constexpr double kLatestStart = 600;
+// Encoders put a little before the beginning that is not to be heard. More than that is heard, and begins the
+// file.
+constexpr double kLongestPriming = 0.25;
 
 std::string AvMessage(int error) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
@@ -147,6 +151,12 @@ Status AvInput::OpenFormat() {
   context = format_.release();
   const int opened = avformat_open_input(&context, "", nullptr, nullptr);  // frees the context when it fails
   format_.reset(context);
+  if (opened < 0 && LacksIndex(bytes_)) {
+    return Fail(ErrorCode::kBadFile,
+                "was never finished: the index (moov) that a recorder writes last is missing, so nothing in "
+                "it can be found",
+                "a repair tool can rebuild it from another recording of the same device");
+  }
   // EINVAL: a container that is not on the list.
   if (opened == AVERROR_INVALIDDATA || opened == AVERROR_EOF || opened == AVERROR(EINVAL)) {
     return NoSoundOrVideo(bytes_);
@@ -162,13 +172,19 @@ Status AvInput::OpenFormat() {
 
 bool AvInput::CountsFromZero() {
   const std::string_view name = format_->iformat->name;
-  return name.starts_with("mov") || name.starts_with("matroska") || name == "avi";
+  return name.starts_with("mov") || name.starts_with("matroska") || name == "avi" || name == "ogg";
+}
+
+bool AvInput::HasStamps() {
+  constexpr std::string_view kStamped[] = {"mpegts", "mpeg", "flv", "asf"};
+  return CountsFromZero() ||
+         std::ranges::find(kStamped, std::string_view(format_->iformat->name)) != std::end(kStamped);
 }
 
 void AvInput::FindOrigin() {
   if (format_->start_time == AV_NOPTS_VALUE) return;
   origin_ = static_cast<double>(format_->start_time) / AV_TIME_BASE;
-  if (CountsFromZero() && origin_ <= kLatestStart) origin_ = 0;
+  if (CountsFromZero() && origin_ >= -kLongestPriming && origin_ <= kLatestStart) origin_ = 0;
 }
 
 Status AvInput::OpenCodec(AVMediaType type) {
@@ -252,6 +268,12 @@ double AvInput::LengthSeconds() {
     seconds = static_cast<double>(format_->duration) / AV_TIME_BASE;
   }
   return seconds > 0 && seconds < 1e9 ? seconds : 0.0;
+}
+
+bool AvInput::LengthIsTold() {
+  const std::string_view name = format_->iformat->name;
+  return (name == "flac" || name == "mp3") &&
+         format_->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE;
 }
 
 std::string AvInput::FormatName() {

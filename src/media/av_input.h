@@ -61,9 +61,14 @@ class AvInput {
   double OriginSeconds() const { return origin_; }
   // Whether stamps of this kind of file count from its own beginning, not from that of a stream.
   bool CountsFromZero();
+  // Whether its frames have stamps of their own; in a bare row of frames they are counted only, at the rate
+  // of the first.
+  bool HasStamps();
   // Of a stamp of the stream, since that beginning.
   double SecondsOf(int64_t stamp);
   double LengthSeconds();  // since that beginning; 0 = unknown
+  // Whether the file itself tells how long it is, so that it can be compared with what is there.
+  bool LengthIsTold();
   std::string FormatName();
 
  private:

@@ -45,36 +45,36 @@ bool CanConvert(AVSampleFormat packed) {
 
 }  // namespace
 
+bool AvMixer::Fits(const AVFrame& frame) const {
+  return mixer_.rate() == frame.sample_rate && mixer_.channels() == frame.ch_layout.nb_channels;
+}
+
+void AvMixer::Finish(std::vector<float>& out) {
+  if (mixer_.channels() > 0) mixer_.Finish(out);
+}
+
 Status AvMixer::Mix(const AVFrame& frame, std::vector<float>& out) {
   const auto format = static_cast<AVSampleFormat>(frame.format);
   const AVSampleFormat packed = av_get_packed_sample_fmt(format);
   const int channels = frame.ch_layout.nb_channels;
-  if (channels < 1 || channels > kMaxChannels || !CanConvert(packed)) {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("a sound of {} channels in sample format {}", channels, frame.format));
+  if (channels < 1 || channels > kMaxChannels || frame.sample_rate < 1 || !CanConvert(packed)) {
+    return Fail(ErrorCode::kUnsupported, fmt::format("a sound of {} channels at {} Hz in sample format {}",
+                                                     channels, frame.sample_rate, frame.format));
   }
-  if (rate_ == 0) {
-    rate_ = frame.sample_rate;
-    channels_ = channels;
-  }
-  if (frame.sample_rate != rate_) {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("the sampling rate changes from {} to {} Hz", rate_, frame.sample_rate),
-                "convert the sound to WAV");
+  if (!Fits(frame)) {
+    replaced_ += mixer_.replaced();
+    cancelled_ = cancelled_ || mixer_.cancelled();
+    mixer_ = ChannelMixer(channels, frame.sample_rate);
   }
   const bool planar = av_sample_fmt_is_planar(format) != 0;
   const auto n = static_cast<size_t>(channels);
+  frame_.resize(n);
   for (size_t i = 0; i < static_cast<size_t>(frame.nb_samples); ++i) {
-    float sum = 0.0f;
     for (size_t c = 0; c < n; ++c) {
-      const float value = planar ? ToFloat(frame.extended_data[c], i, packed)
-                                 : ToFloat(frame.extended_data[0], i * n + c, packed);
-      if (IsUsableSample(value))
-        sum += value;
-      else
-        ++replaced_;
+      frame_[c] = planar ? ToFloat(frame.extended_data[c], i, packed)
+                         : ToFloat(frame.extended_data[0], i * n + c, packed);
     }
-    out.push_back(n == 1 ? sum : sum / static_cast<float>(n));
+    mixer_.Add(frame_, out);
   }
   return {};
 }

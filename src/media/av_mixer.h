@@ -9,21 +9,32 @@ extern "C" {
 }
 
 #include "linnet/error.h"
+#include "media/channel_mixer.h"
 
 namespace linnet::media_internal {
 
-// Averages the channels of frames, which must all have the rate of the first one.
+// Makes one channel of frames that may change their rate and channels on the way.
 class AvMixer {
  public:
-  // Appends to `out`. Errors: kUnsupported.
+  // Appends to `out`. REQUIRES: Fits(frame), or that Finish was called. Errors: kUnsupported.
   Status Mix(const AVFrame& frame, std::vector<float>& out);
+  // Whether the frame is like those before it.
+  bool Fits(const AVFrame& frame) const;
+  // Appends what is held back; the next frame may be another.
+  void Finish(std::vector<float>& out);
 
-  int64_t rate() const { return rate_; }          // 0 before the first frame
-  int64_t channels() const { return channels_; }  // of the first frame
-  int64_t replaced() const { return replaced_; }  // samples that were not usable and count as 0
+  int64_t rate() const { return mixer_.rate(); }          // 0 before the first frame
+  int64_t channels() const { return mixer_.channels(); }  // of the last frame
+  int64_t replaced() const {
+    return replaced_ + mixer_.replaced();
+  }  // samples that were not usable and count as 0
+  bool cancelled() const { return cancelled_ || mixer_.cancelled(); }
 
  private:
-  int64_t rate_ = 0, channels_ = 0, replaced_ = 0;
+  ChannelMixer mixer_;  // of the last kind of frame
+  std::vector<float> frame_;
+  int64_t replaced_ = 0;  // of kinds before it
+  bool cancelled_ = false;
 };
 
 }  // namespace linnet::media_internal

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/mapped_file.h"
 #include "media/audio.h"
 #include "media/golden_test_util.h"
 #include "media/video_clip.h"
@@ -125,6 +126,117 @@ TEST(Av, ClipsAreSampledByTimeAndKeepTheirSound) {
   EXPECT_GT(turned->frames[0].picture.height, turned->frames[0].picture.width);
   EXPECT_EQ(turned->note, "it has no sound track");
   EXPECT_FALSE(LoadVideo(MediaPath("tone.mp3")).has_value());
+}
+
+std::vector<uint8_t> Joined(std::initializer_list<std::string> names) {
+  std::vector<uint8_t> all;
+  for (const std::string& name : names) {
+    const auto bytes = ReadFile(MediaPath(name));
+    all.insert(all.end(), bytes.begin(), bytes.end());
+  }
+  return all;
+}
+
+Result<AudioClip> Heard(const std::vector<uint8_t>& bytes) {
+  LINNET_ASSIGN(MappedFile file, MappedFile::FromBytes(bytes, "sound"));
+  LINNET_ASSIGN(auto source, OpenSound(std::move(file)));
+  LINNET_ASSIGN(AudioReader reader, AudioReader::FromSource(std::move(source)));
+  return ReadClip(reader, 3600);
+}
+
+// Links of other rates, codecs and channels follow each other; each has its tone in its odd seconds.
+TEST(Av, ChainedFilesAreHeardToTheirEnd) {
+  if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
+  for (const auto& bytes : {Joined({"tone.opus", "tone.ogg"}), Joined({"tone.ogg", "tone.opus"}),
+                            Joined({"tone.ogg", "tone.ogg"}), Joined({"tone.mp3", "tone.mp3"})}) {
+    const auto clip = Heard(bytes);
+    ASSERT_TRUE(clip.has_value()) << clip.error().Message();
+    ASSERT_NEAR(static_cast<double>(clip->samples.size()) / 16000, 12.0, 0.2);
+    for (int second = 0; second < 11; ++second) {
+      EXPECT_NEAR(Loudness(clip->samples, second + 0.2, second + 0.8),
+                  second % 2 == 1 ? 0.375 / std::sqrt(2.0) : 0.0, 0.02)
+          << second;
+    }
+  }
+}
+
+TEST(Av, WhatIsCutOffIsHeardAsFarAsItGoesAndSaysSo) {
+  if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
+  for (const std::string name : {"clip.webm", "tone.flac", "tone.mp3", "tone.ogg", "tone.opus", "film.ts"}) {
+    const auto whole = ReadFile(MediaPath(name));
+    const auto clip =
+        Heard({whole.begin(), whole.begin() + static_cast<ptrdiff_t>(whole.size() * 3 / 5 + 7)});
+    ASSERT_TRUE(clip.has_value()) << name << ": " << clip.error().Message();
+    EXPECT_GT(clip->samples.size(), 16000u) << name;
+    EXPECT_EQ(clip->info.note.find("the recording was not finished or the file was cut off"), 0u)
+        << name << ": " << clip->info.note;
+  }
+  const auto whole = ReadFile(MediaPath("clip.mp4"));  // its index is at its end
+  const auto clip = Heard({whole.begin(), whole.begin() + static_cast<ptrdiff_t>(whole.size() / 2)});
+  ASSERT_FALSE(clip.has_value());
+  EXPECT_NE(clip.error().what.find("moov"), std::string::npos) << clip.error().what;
+}
+
+// Seconds at which sound begins and ends again, in steps of 10 ms.
+std::vector<double> Edges(const std::vector<float>& samples) {
+  std::vector<double> edges;
+  double quiet_since = -1;
+  for (size_t at = 0; at + 160 <= samples.size(); at += 160) {
+    const double now = static_cast<double>(at) / 16000;
+    const bool loud = Loudness(samples, now, now + 0.01) > 0.003;
+    if (loud && edges.size() % 2 == 0) edges.push_back(now);
+    if (loud) quiet_since = -1;
+    if (!loud && quiet_since < 0) quiet_since = now;
+    if (!loud && edges.size() % 2 == 1 && now - quiet_since > 0.5) edges.push_back(quiet_since);
+  }
+  return edges;
+}
+
+TEST(Av, TimeStampsPlaceTheSoundOfAFilm) {
+  if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
+  const double command = Edges(LoadAudio(LINNET_SOURCE_DIR "/examples/command.wav")->samples)[0];
+  const double weather = Edges(LoadAudio(LINNET_SOURCE_DIR "/examples/weather.wav")->samples)[0];
+  const auto film = LoadAudio(MediaPath("film.ts"));
+  ASSERT_TRUE(film.has_value()) << film.error().Message();
+  EXPECT_EQ(film->info.note, "");
+  const auto edges = Edges(film->samples);
+  ASSERT_GE(edges.size(), 3u);
+  EXPECT_NEAR(edges[0], 4.0 + command, 0.03);
+  EXPECT_NEAR(edges[2], 19.7 + weather, 0.03);
+  // The frames of the film tell the same time as its sound.
+  const auto clip = LoadVideo(MediaPath("film.ts"));
+  ASSERT_TRUE(clip.has_value()) << clip.error().Message();
+  EXPECT_EQ(clip->sound, film->samples);
+  EXPECT_NEAR(clip->frames[4].seconds, 4.0, 0.01);
+
+  for (const std::string name : {"sound_starts_at_4s.mkv", "sound_starts_at_4s.mp4"}) {
+    const auto late = LoadAudio(LINNET_SOURCE_DIR "/tests/data/field/" + name);
+    ASSERT_TRUE(late.has_value()) << late.error().Message();
+    EXPECT_NEAR(Edges(late->samples)[0], 4.0 + command, 0.06) << name;
+  }
+  const auto gap = LoadAudio(LINNET_SOURCE_DIR "/tests/data/field/sound_gap_1.7s_to_15.7s.mkv");
+  ASSERT_TRUE(gap.has_value()) << gap.error().Message();
+  EXPECT_NEAR(Edges(gap->samples)[2], 15.7, 0.2);
+}
+
+// A clock that jumps by years: the sound goes on without that silence, and says so. In Matroska a cluster has
+// its own time (element e7).
+TEST(Av, TimeStampsThatJumpFarAreNotFollowed) {
+  if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
+  auto bytes = ReadFile(LINNET_SOURCE_DIR "/tests/data/field/sound_gap_1.7s_to_15.7s.mkv");
+  const std::vector<uint8_t> cluster = {0x1f, 0x43, 0xb6, 0x75};
+  auto at = bytes.begin();
+  for (int clusters = 0; (at = std::search(at, bytes.end(), cluster.begin(), cluster.end())) != bytes.end();
+       ++at) {
+    ++clusters;
+    const auto time = std::find(at, bytes.end(), uint8_t{0xe7});
+    ASSERT_LT(time - at, 32);
+    // The time of the last cluster with the gap behind it becomes two months later.
+    if (clusters > 1 && time[1] == 0x82) time[1] = 0x82, time[2] = 0xff, time[3] = 0xff;
+  }
+  const auto clip = Heard(bytes);
+  ASSERT_TRUE(clip.has_value()) << clip.error().Message();
+  EXPECT_LT(static_cast<double>(clip->samples.size()) / 16000, 100.0);
 }
 
 TEST(Av, OtherFilesAreRefused) {

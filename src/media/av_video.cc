@@ -13,6 +13,7 @@ extern "C" {
 
 #include "media/av.h"
 #include "media/av_input.h"
+#include "media/container.h"
 
 namespace linnet {
 namespace {
@@ -43,35 +44,13 @@ int OrientationOf(AVStream* stream) {
   return c >= 0 ? 8 : 7;
 }
 
-// Whether a Matroska file is shorter than it says. Its demuxer takes that for the end of the video.
-bool MatroskaIsCut(std::span<const uint8_t> bytes) {
-  constexpr uint64_t kHead = 0x1a45dfa3, kSegment = 0x18538067;
-  size_t at = 0;
-  // A number, whose first byte tells how many follow; 0 behind the end.
-  const auto number = [&](bool with_mark) {
-    const uint8_t first = at < bytes.size() ? bytes[at] : 0;
-    const auto length = static_cast<size_t>(std::countl_zero(first)) + 1;
-    if (length > 8 || length > bytes.size() - at) return uint64_t{0};
-    uint64_t value = with_mark ? first : first & (0xffu >> length);
-    for (size_t i = 1; i < length; ++i) value = value << 8 | bytes[at + i];
-    at += length;
-    const bool unknown = !with_mark && value == (uint64_t{1} << (7 * length)) - 1;
-    return unknown ? uint64_t{0} : value;
-  };
-  if (number(true) != kHead) return false;
-  const uint64_t head = number(false);
-  if (head > bytes.size() - at) return false;
-  at += head;
-  return number(true) == kSegment && number(false) > bytes.size() - at;
-}
-
 class AvVideo : public FrameSource {
  public:
   static Result<std::unique_ptr<FrameSource>> Open(std::span<const uint8_t> bytes) {
     std::unique_ptr<AvVideo> video(new AvVideo);
     LINNET_ASSIGN(video->input_, AvInput::Open(bytes, AVMEDIA_TYPE_VIDEO));
     AvInput& input = *video->input_;
-    video->cut_ = MatroskaIsCut(bytes);
+    video->cut_ = media_internal::EndsEarly(bytes);
     VideoInfo& info = video->info_;
     info.orientation = OrientationOf(input.stream());
     info.format = input.FormatName();

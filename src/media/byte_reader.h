@@ -1,5 +1,6 @@
-// Private to src/media: little-endian reading that cannot leave the file. Past the end everything reads as 0
-// and `ended()` stays true, so a parser checks once per step instead of once per byte.
+// Private to src/media: reading of numbers, little-endian if not told otherwise, that cannot leave the file.
+// Past the end everything reads as 0 and `ended()` stays true, so a parser checks once per step instead of
+// once per byte.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +12,8 @@ namespace linnet::media_internal {
 
 class ByteReader {
  public:
-  explicit ByteReader(std::span<const uint8_t> bytes, size_t at = 0) : bytes_(bytes), at_(at) {}
+  explicit ByteReader(std::span<const uint8_t> bytes, size_t at = 0, bool big_endian = false)
+      : bytes_(bytes), at_(at), big_endian_(big_endian) {}
 
   uint8_t U8() {
     if (at_ >= bytes_.size()) {
@@ -21,12 +23,12 @@ class ByteReader {
     return bytes_[at_++];
   }
   uint16_t U16() {
-    const uint16_t low = U8();
-    return static_cast<uint16_t>(low | U8() << 8);
+    const uint16_t first = U8(), second = U8();
+    return static_cast<uint16_t>(big_endian_ ? first << 8 | second : second << 8 | first);
   }
   uint32_t U32() {
-    const uint32_t low = U16();
-    return low | static_cast<uint32_t>(U16()) << 16;
+    const uint32_t first = U16(), second = U16();
+    return big_endian_ ? first << 16 | second : second << 16 | first;
   }
   // The next `count` bytes, fewer at the end of the file.
   std::span<const uint8_t> Take(size_t count) {
@@ -45,6 +47,7 @@ class ByteReader {
  private:
   std::span<const uint8_t> bytes_;
   size_t at_;
+  bool big_endian_;
   bool ended_ = false;
 };
 

@@ -85,6 +85,7 @@ Result<std::unique_ptr<HelperSound>> HelperSound::Open(Helper helper) {
       info.frames > int64_t{1} << 48 || !(info.seconds >= 0 && info.seconds < 1e12)) {
     return DamagedAnswer();
   }
+  sound->rate_ = info.rate;
   return sound;
 }
 
@@ -95,8 +96,12 @@ Status HelperSound::Refill() {
     samples_.ready = ToSamples(message);
     return {};
   }
-  if (message.kind != 'N') return DamagedAnswer();
   MessageReader reader(message.payload);
+  if (message.kind == 'R') {
+    rate_ = reader.I64();  // looked at by the resampler
+    return {};
+  }
+  if (message.kind != 'N') return DamagedAnswer();
   info_.note = reader.Text();
   replaced_ = reader.I64();
   samples_.ended = true;

@@ -59,15 +59,16 @@ class Helper {
 // Samples of an S message; what is not usable becomes 0.
 std::vector<float> ToSamples(const Message& message);
 
-// A sound that a helper sends: I, S again and again, N.
+// A sound that a helper sends: I, S and R again and again, N.
 class HelperSound : public MonoSource {
  public:
   static Result<std::unique_ptr<HelperSound>> Open(Helper helper);
 
   const AudioInfo& info() const override { return info_; }
+  int64_t rate() const override { return rate_; }
   int64_t replaced() const override { return replaced_; }
   Result<size_t> Read(std::span<float> out) override {
-    return samples_.Read(out, [this] { return Refill(); });
+    return samples_.ReadSome(out, [this] { return Refill(); });
   }
   // Called before each wait for a message; may speak to the process.
   void OnWait(std::function<void(ChildProcess&)> on_wait) { on_wait_ = std::move(on_wait); }
@@ -79,7 +80,7 @@ class HelperSound : public MonoSource {
   Helper helper_;
   AudioInfo info_;
   SampleQueue samples_;
-  int64_t replaced_ = 0;
+  int64_t rate_ = 0, replaced_ = 0;
   std::function<void(ChildProcess&)> on_wait_;
 };
 

@@ -44,10 +44,16 @@ Status DecodeSound(MappedFile file) {
   LINNET_ASSIGN(const std::unique_ptr<MonoSource> source, OpenSound(std::move(file)));
   SendSoundHead(source->info());
   std::vector<float> piece(1 << 14);
+  int64_t rate = source->info().rate;
   while (true) {
     LINNET_ASSIGN(const size_t count, source->Read(piece));
+    if (count == 0) break;
+    if (source->rate() != rate) {
+      rate = source->rate();
+      MessageWriter change('R');
+      Send(change.I64(rate));
+    }
     SendSamples(std::span(piece).first(count));
-    if (count < piece.size()) break;
   }
   MessageWriter end('N');
   Send(end.Text(source->info().note).I64(source->replaced()));
@@ -110,8 +116,10 @@ int Run(int count, char** arguments) {
   }
   auto file = MappedFile::FromStandardInput("");
   if (picture) PreparePictureLibraries();
-  // Decoders of HEIC and AVIF start threads.
-  const SandboxState state = EnterSandbox({.processors = picture ? kPictureProcessors : 0});
+  SandboxLimits limits{.processors =
+                           picture ? kPictureProcessors : 0};  // decoders of HEIC and AVIF start threads
+  if (file) limits.memory_bytes += file->bytes().size();       // the file is mapped already
+  const SandboxState state = EnterSandbox(limits);
   Greet(state);
   Status status;
   if (!file)

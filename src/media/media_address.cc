@@ -9,6 +9,7 @@
 namespace linnet {
 namespace {
 
+constexpr const char* kStandardInput = "standard input";
 constexpr size_t kMaxDataBytes = size_t{256} << 20;
 constexpr size_t kShown = 80;  // of an address in a message
 
@@ -121,6 +122,12 @@ Result<MediaSource> ParseData(std::string_view text) {
   return MediaSource(std::move(*bytes), std::move(label));
 }
 
+Result<MediaSource> FromPath(const std::filesystem::path& path) {
+  if (!SpooledFile::IsStream(path)) return MediaSource(path);
+  LINNET_ASSIGN(auto stream, SpooledFile::Open(path));
+  return MediaSource(path.string(), std::move(stream));
+}
+
 // Of "file:/path", "file:///path" and "file://localhost/path".
 Result<MediaSource> ParseFile(std::string_view text) {
   std::string_view rest = text.substr(text.find(':') + 1);
@@ -131,7 +138,7 @@ Result<MediaSource> ParseFile(std::string_view text) {
   const auto path = Unescape(rest);
   if (!path || !path->starts_with('/') || path->find('\0') != std::string::npos)
     return BadAddress(fmt::format("no path of this machine in \"{}\"", MediaLabel(text)));
-  return MediaSource(std::filesystem::path(*path));
+  return FromPath(*path);
 }
 
 }  // namespace
@@ -153,7 +160,16 @@ std::string MediaLabel(std::string_view text) {
   return address && text.size() > kShown ? std::string(text.substr(0, kShown)) + "…" : std::string(text);
 }
 
+std::string MediaSource::FileName() const {
+  if (name == kStandardInput) return "standard-input";
+  return file.empty() ? "data" : (spooled ? std::filesystem::path(name) : file).filename().string();
+}
+
 Result<MediaSource> ParseMediaAddress(std::string_view text) {
+  if (text == "-") {
+    LINNET_ASSIGN(auto stream, SpooledFile::FromStandardInput(kStandardInput));
+    return MediaSource(kStandardInput, std::move(stream));
+  }
   if (StartsWith(text, "data:")) return ParseData(text);
   if (StartsWith(text, "file:")) return ParseFile(text);
   if (!SchemeOf(text).empty()) {
@@ -161,7 +177,7 @@ Result<MediaSource> ParseMediaAddress(std::string_view text) {
                 fmt::format("{}: Linnet fetches nothing from the network", MediaLabel(text)),
                 "download the file and give its path");
   }
-  return MediaSource(std::filesystem::path(text));
+  return FromPath(std::filesystem::path(text));
 }
 
 }  // namespace linnet

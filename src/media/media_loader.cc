@@ -184,7 +184,9 @@ Result<AudioReader> MediaLoader::OpenAudio(const MediaSource& source) const {
     LINNET_ASSIGN(std::unique_ptr<MonoSource> sound, media_internal::HelperSound::Open(std::move(helper)));
     return AudioReader::FromSource(std::move(sound));
   };
-  return WithName(source, open());
+  auto reader = WithName(source, AudioReader::LoudEnough(open));
+  if (reader) reader->SetName(source.name);
+  return reader;
 }
 
 Result<AudioClip> MediaLoader::LoadAudio(const MediaSource& source, double max_seconds) const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/child_process.h"
+#include "base/spooled_file.h"
 #include "linnet/error.h"
 #include "media/audio.h"
 #include "media/media_kind.h"
@@ -22,20 +23,27 @@ namespace media_internal {
 class Helper;
 }
 
-// Where a medium comes from: a file, or bytes that are here already.
+// Where a medium comes from: a file, bytes that are here already, or what came through a pipe, kept as a
+// file.
 struct MediaSource {
   MediaSource(std::filesystem::path path)
       : file(std::move(path)), name(file.string()) {}  // NOLINT: a path is one
   MediaSource(std::vector<uint8_t> content, std::string label)
       : bytes(std::move(content)), name(std::move(label)) {}
+  MediaSource(std::string label, std::shared_ptr<const SpooledFile> stream)
+      : file(stream->path()), name(std::move(label)), spooled(std::move(stream)) {}
+
+  // What a file made from it is called after.
+  std::string FileName() const;
 
   std::filesystem::path file;  // empty: `bytes`
   std::vector<uint8_t> bytes;
-  std::string name;  // for messages
+  std::string name;                            // for messages
+  std::shared_ptr<const SpooledFile> spooled;  // what `file` opens, where it came through a pipe
 };
 
-// A path, a `file:` address or a `data:` address. Errors: kInvalidArgument, also for addresses of the
-// network.
+// A path, `-` for standard input, a `file:` address or a `data:` address. What can be read once only (a pipe,
+// a FIFO) is read here. Errors: kInvalidArgument, also for addresses of the network; those of SpooledFile.
 Result<MediaSource> ParseMediaAddress(std::string_view text);
 
 // Whether a word of a text is a `file:` or `data:` address.

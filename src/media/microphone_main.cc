@@ -28,6 +28,7 @@ extern "C" {
 
 #include "media/av_input.h"
 #include "media/av_mixer.h"
+#include "media/note.h"
 #include "media/wire_output.h"
 
 namespace linnet {
@@ -140,20 +141,28 @@ std::string Record(AvInput& input, media_internal::AvMixer& mixer, double second
   const double rate = input.stream()->codecpar->sample_rate;
   const int64_t most = seconds > 0 ? static_cast<int64_t>(seconds * rate) : -1;
   std::vector<float> piece;
-  for (int64_t done = 0; most < 0 || done < most; done += static_cast<int64_t>(piece.size())) {
+  bool more = true;
+  std::string note;
+  for (int64_t done = 0; more && (most < 0 || done < most); done += static_cast<int64_t>(piece.size())) {
     piece.clear();
     const auto frame = input.Next();
     if (!frame || *frame == nullptr) {
-      if (stopped) return {};
-      return done == 0 ? "the device gives no sound" : "the device has ended";
+      more = false;
+      if (!stopped) note = mixer.rate() == 0 ? "the device gives no sound" : "the device has ended";
+    } else if (mixer.rate() > 0 && !mixer.Fits(**frame)) {
+      more = false;
+      note = "the recording ends here: the device changed its rate or channels";
+    } else if (const Status mixed = mixer.Mix(**frame, piece); !mixed) {
+      more = false;
+      note = "the recording ends here: " + mixed.error().what;
     }
-    if (const Status mixed = mixer.Mix(**frame, piece); !mixed)
-      return "the recording ends here: " + mixed.error().what;
+    if (!more) mixer.Finish(piece);
     if (most >= 0) piece.resize(std::min(piece.size(), static_cast<size_t>(most - done)));
     if (!queue.Put(piece))
       return "the recording ends here: ten minutes wait to be heard; take a faster model";
   }
-  return {};
+  if (mixer.cancelled()) AddNote(note, media_internal::kCancelNote);
+  return note;
 }
 
 Status Run(const std::string& name, double seconds) {

@@ -15,23 +15,28 @@ struct SampleQueue {
   size_t next = 0;
   bool ended = false;  // nothing comes behind `ready`
 
+  // What is ready, as far as `out` holds it; 0 only at the end. `refill` as below.
+  template <typename Refill>
+  Result<size_t> ReadSome(std::span<float> out, const Refill& refill) {
+    while (next == ready.size() && !ended) {
+      ready.clear();
+      next = 0;
+      LINNET_TRY(refill());
+    }
+    const size_t count = std::min(out.size(), ready.size() - next);
+    std::copy_n(ready.begin() + static_cast<ptrdiff_t>(next), count, out.begin());
+    next += count;
+    return count;
+  }
+
   // Fills `out`; fewer only at the end. Where nothing is ready, `refill`, a function that gives a Status,
   // puts the next piece into the emptied `ready`, or sets `ended`, or both.
   template <typename Refill>
   Result<size_t> Read(std::span<float> out, const Refill& refill) {
     size_t filled = 0;
     while (filled < out.size()) {
-      if (next == ready.size()) {
-        if (ended) break;
-        ready.clear();
-        next = 0;
-        LINNET_TRY(refill());
-        continue;
-      }
-      const size_t count = std::min(out.size() - filled, ready.size() - next);
-      std::copy_n(ready.begin() + static_cast<ptrdiff_t>(next), count,
-                  out.begin() + static_cast<ptrdiff_t>(filled));
-      next += count;
+      LINNET_ASSIGN(const size_t count, ReadSome(out.subspan(filled), refill));
+      if (count == 0) break;
       filled += count;
     }
     return filled;

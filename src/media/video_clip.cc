@@ -7,6 +7,9 @@
 #include <fmt/format.h>
 
 #include "base/mapped_file.h"
+#include "media/container.h"
+#include "media/loudness.h"
+#include "media/note.h"
 #include "media/picture_formats.h"
 #include "media/resize.h"
 
@@ -15,12 +18,6 @@ namespace {
 
 constexpr int64_t kMostFrames = 10'000;
 constexpr size_t kPiece = 1 << 14;
-
-void AddNote(std::string& note, const std::string& text) {
-  if (text.empty()) return;
-  if (!note.empty()) note += "; ";
-  note += text;
-}
 
 // Seconds between the frames to take of a video whose picture appears at `start`; says when the limit
 // stretches it.
@@ -65,22 +62,29 @@ Status TakeFrames(FrameSource& source, const VideoOptions& options, VideoClip& c
 }
 
 Status TakeSound(std::span<const uint8_t> bytes, const VideoOptions& options, VideoClip& clip) {
-  LINNET_ASSIGN(std::unique_ptr<MonoSource> source, OpenAvAudio(bytes));
-  LINNET_ASSIGN(AudioReader reader, AudioReader::FromSource(std::move(source)));
+  const auto open = [bytes]() -> Result<AudioReader> {
+    LINNET_ASSIGN(std::unique_ptr<MonoSource> source, OpenAvAudio(bytes));
+    return AudioReader::FromSource(std::move(source));
+  };
+  LINNET_ASSIGN(AudioReader reader, AudioReader::LoudEnough(open, options.max_sound_seconds));
   const auto limit = static_cast<size_t>(options.max_sound_seconds * static_cast<double>(kSampleRate));
   std::vector<float> piece(kPiece);
   while (true) {
-    LINNET_ASSIGN(const size_t count, reader.Read(piece));
-    clip.sound.insert(clip.sound.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(count));
+    const auto count = reader.Read(piece);
+    if (!count) {
+      AddNote(clip.note, "its sound ends early: " + count.error().what);
+      return {};
+    }
+    clip.sound.insert(clip.sound.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(*count));
     if (clip.sound.size() > limit) {
       clip.sound.resize(limit);
       AddNote(clip.note,
               fmt::format("only the first {:.0f} s of the sound track are used", options.max_sound_seconds));
       return {};
     }
-    if (count < piece.size()) break;
+    if (*count < piece.size()) break;
   }
-  AddNote(clip.note, reader.info().note);
+  AddNote(clip.note, reader.note());
   return {};
 }
 
@@ -99,6 +103,7 @@ Result<VideoClip> Decode(std::span<const uint8_t> bytes, const VideoOptions& opt
   LINNET_TRY(TakeFrames(*source, options, clip));
   if (clip.frames.empty())
     return Fail(ErrorCode::kBadFile, "none of its frames can be decoded", "the file is damaged");
+  if (media_internal::EndsEarly(bytes)) AddNote(clip.note, media_internal::kUnfinishedNote);
   if (options.sound && !clip.info.has_sound) AddNote(clip.note, "it has no sound track");
   if (options.sound && clip.info.has_sound) {
     if (const Status sound = TakeSound(bytes, options, clip); !sound) {

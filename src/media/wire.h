@@ -3,10 +3,11 @@
 //
 //   H  sandbox flags (u64), then per request:
 //   P  picture: width, height, format, note, pixels
-//   I  sound: format, rate, channels, frames, seconds; S samples at the file's rate, again and again; N note,
-//   replaced V  video: format, fps, seconds, width, height, orientation, has_sound; F frame: seconds, width,
-//   height, pixels;
-//      S samples at 16 kHz; N note, 0
+//   I  sound: format, rate, channels, frames, seconds, note; then again and again S samples at the file's
+//   rate
+//      and, where it changes, R the rate of those that follow; N note, replaced
+//   V  video: format, fps, seconds, width, height, orientation, has_sound; F frame: seconds, width, height,
+//      pixels; S samples at 16 kHz; N note, 0
 //   E  error: code, what, hint
 //   Z  the end
 #pragma once
