@@ -2,13 +2,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/write_file.h"
 #include "cli/commands.h"
 #include "cli/media_args.h"
 #include "cli/report.h"
@@ -57,7 +57,7 @@ class Inspection {
     const Status video = Video(source);
     if (video || video.error().code != ErrorCode::kUnsupported) return video;
     if (!Sound(source)) return video;
-    fmt::print(stderr, "linnet: {}; its sound alone is shown\n", video.error().what);
+    Say("linnet: {}; its sound alone is shown\n", video.error().what);
     return {};
   }
 
@@ -168,13 +168,8 @@ class Inspection {
     for (int number = 2; !written_.insert(path.string()).second; ++number) {
       path = std::filesystem::path(args_.directory) / fmt::format("{}.{}.inspect.png", stem, number);
     }
-    std::FILE* file = std::fopen(path.c_str(), "wb");
-    const bool opened = file != nullptr;
-    const bool written = opened && std::fwrite(png.data(), 1, png.size(), file) == png.size();
-    if (opened ? std::fclose(file) != 0 || !written : true) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} cannot be written", path.string()),
-                  "name a directory that is there with -o");
-    }
+    LINNET_TRY(MakeDirectory(args_.directory));
+    LINNET_TRY(WriteWholeFile(path, {reinterpret_cast<const char*>(png.data()), png.size()}));
     Write(fmt::format("  shown in {}\n", path.string()));
     return {};
   }
@@ -192,7 +187,7 @@ int Run(const InspectArgs& args) {
       code = std::max(code, Report(status.error()));
   }
   WarnOfWeakness(inspection.loader());
-  return std::max(code, FlushOutput());
+  return code;
 }
 
 }  // namespace
@@ -201,7 +196,8 @@ Command InspectCommand() {
   return {"inspect", "show what the model gets of a picture, a sound or a video", [](Args& args) {
             auto values = std::make_shared<InspectArgs>();
             args.Positional("FILE", values->files, "pictures, PDFs, sounds, videos");
-            args.Option("-o,--output", values->directory, "directory for the pictures FILE.inspect.png");
+            args.Option("-o,--output", values->directory,
+                        "directory for the pictures FILE.inspect.png, made where it is not there");
             args.Choice("--image-tokens", values->image_tokens, {"auto", "70", "140", "280", "560", "1120"},
                         "tokens of a picture or a video frame (frames: 70 where it is auto)");
             args.Option("--pages", values->pages, "pages of a PDF, as 1-3 or 2,5");

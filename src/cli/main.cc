@@ -1,10 +1,12 @@
 #include <fmt/core.h>
 
 #include <clocale>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "base/cpu_info.h"
+#include "base/process.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "kernels/dispatch.h"
@@ -22,7 +24,7 @@ std::string Version() {
       "processor: {}, {} processors, {} threads by default",
       LINNET_VERSION, Kernels().name, supported, cpu.name.empty() ? "unknown" : cpu.name, cpu.processors,
       cpu.cores);
-  if (const std::string warning = IsaWarning(); !warning.empty()) text += "\nwarning: " + warning;
+  if (const Status isa = CheckIsa(); !isa) text += "\nwarning: " + isa.error().Message();
   return text;
 }
 
@@ -30,7 +32,10 @@ std::string Version() {
 }  // namespace linnet
 
 int main(int argc, char** argv) {
-  std::setlocale(LC_CTYPE, "");  // the line editor counts characters; numbers stay as in C
+  linnet::PrepareStandardStreams();
+  // The line editor counts characters of UTF-8; numbers stay as in C.
+  std::setlocale(LC_CTYPE, "");
+  if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
   const std::vector<linnet::Command> commands = {
       linnet::RunCommand(),     linnet::TranscribeCommand(), linnet::TranslateCommand(),
       linnet::InspectCommand(), linnet::InfoCommand(),       linnet::BenchCommand(),

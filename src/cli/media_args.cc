@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "cli/report.h"
 #include "media/audio.h"
 #include "media/patches.h"
 #include "media/pdf.h"
@@ -24,7 +25,7 @@ constexpr int64_t kHearingSeconds = 30, kPartSeconds = 15;
 constexpr size_t kMostTimesShown = 12;
 
 void Note(const std::string& file, const std::string& note) {
-  if (!note.empty()) fmt::print(stderr, "linnet: {}: {}\n", file, note);
+  if (!note.empty()) Say("linnet: {}: {}\n", file, note);
 }
 
 // What a data: address may print of itself.
@@ -233,7 +234,7 @@ void WarnOfWeakness(const MediaLoader& loader) {
   const std::string weakness = loader.Weakness();
   if (told || weakness.empty()) return;
   told = true;
-  fmt::print(stderr, "linnet: {}\n", weakness);
+  Say("linnet: {}\n", weakness);
 }
 
 }  // namespace linnet

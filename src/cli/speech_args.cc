@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
+#include <map>
 #include <optional>
-#include <set>
 
 #include "assist/journal.h"
+#include "base/write_file.h"
 #include "cli/report.h"
 #include "media/audio.h"
 
@@ -103,6 +103,7 @@ class Output {
 }  // namespace
 
 void DeclareSpeech(Args& args, SpeechArgs& values) {
+  args.Given(values.given);
   args.Positional("FILE", values.files, "recordings (WAV; FLAC, MP3, Ogg, M4A, WebM), videos", false);
   DeclareMic(args, values.mic);
   DeclareModel(args, values.model, false);
@@ -117,8 +118,28 @@ void DeclareSpeech(Args& args, SpeechArgs& values) {
   args.Flag("-q,--quiet", values.quiet, "no notes on standard error");
 }
 
+namespace {
+
+// Two recordings of one name would become one file of the directory.
+Status CheckNames(const SpeechArgs& values) {
+  std::map<std::string, std::string> files;
+  for (const std::string& file : values.files) {
+    const auto [first, fresh] = files.emplace(fs::path(file).filename().string(), file);
+    if (fresh || values.output.empty() || first->second == file) continue;
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} and {} would become one file in {}", first->second, file, values.output),
+                "do them one after the other, with another -o");
+  }
+  return {};
+}
+
+}  // namespace
+
 Status CheckSpeech(const SpeechArgs& values) {
   LINNET_TRY(CheckMic(values.mic));
+  LINNET_TRY(CheckNames(values));
+  LINNET_TRY(
+      CheckUseful(values.given, {{{"--again"}, !values.output.empty(), "is for files that -o names"}}));
   if (values.files.empty() == values.mic.on) return {};
   return values.mic.on
              ? Fail(ErrorCode::kInvalidArgument, "--mic and files are given", "do one after the other")
@@ -135,34 +156,17 @@ SplitOptions SplitOf(const SpeechArgs& values) {
 Result<std::string> OutputOf(const SpeechArgs& args, const std::string& file, const std::string& suffix) {
   if (args.output.empty()) return std::string();
   std::error_code ignored;
-  if (fs::is_directory(args.output, ignored)) {
-    return (fs::path(args.output) / (fs::path(file).filename().string() + suffix)).string();
-  }
-  if (args.files.size() > 1) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is no directory, and there are {} files", args.output, args.files.size()),
-                "make the directory first");
-  }
-  return args.output;
-}
-
-Status WriteWhole(const std::string& path, const std::string& content) {
-  const std::string fresh = path + ".new";
-  std::FILE* file = std::fopen(fresh.c_str(), "wb");
-  bool written = file != nullptr && std::fwrite(content.data(), 1, content.size(), file) == content.size();
-  if (file != nullptr) written = std::fclose(file) == 0 && written;
-  std::error_code error;
-  if (written) fs::rename(fresh, path, error);
-  if (written && !error) return {};
-  fs::remove(fresh, error);
-  return Fail(ErrorCode::kInvalidArgument, path + " cannot be written", "choose another place with -o");
+  const bool several = args.files.size() > 1;
+  if (!several && !args.output.ends_with('/') && !fs::is_directory(args.output, ignored)) return args.output;
+  LINNET_TRY(MakeDirectory(args.output));
+  return (fs::path(args.output) / (fs::path(file).filename().string() + suffix)).string();
 }
 
 Status WriteDown(const SpeechArgs& args, const std::string& file, const std::string& language,
                  Transcriber& transcriber, const MediaLoader& loader, const std::atomic<bool>& cancel) {
   LINNET_ASSIGN(const std::string path, OutputOf(args, file, "." + args.format));
   const auto note = [&](const std::string& text) {
-    if (!args.quiet) fmt::print(stderr, "linnet: {}: {}\n", file, text);
+    if (!args.quiet) Say("linnet: {}: {}\n", file, text);
   };
   std::optional<Journal> journal;
   const std::string journal_path = path + ".journal";
@@ -204,7 +208,7 @@ Status WriteDown(const SpeechArgs& args, const std::string& file, const std::str
   }
   const std::string& content = output.End(*length);
   if (journal) {
-    LINNET_TRY(WriteWhole(path, content));
+    LINNET_TRY(WriteWholeFile(path, content));
     journal->Remove();
   }
   if (!reader.info().note.empty()) note(reader.info().note);
@@ -225,16 +229,16 @@ Status WriteDownMic(const SpeechArgs& args, Transcriber& transcriber, const std:
   const auto length = transcriber.Run(reader, 0, [&](const Utterance& utterance) -> Status {
     cut += utterance.cut;
     output.Add(utterance);
-    return path.empty() ? Status() : WriteWhole(path, output.SoFar(utterance.end));
+    return path.empty() ? Status() : WriteWholeFile(path, output.SoFar(utterance.end));
   });
   if (!length) return Prefixed("microphone", length.error());
   const auto note = [&](const std::string& text) {
-    if (!args.quiet && !text.empty()) fmt::print(stderr, "linnet: microphone: {}\n", text);
+    if (!args.quiet && !text.empty()) Say("linnet: microphone: {}\n", text);
   };
   note(reader.info().note);
   note(RepeatNote(cut));
   const std::string& content = output.End(*length);
-  return path.empty() ? Status() : WriteWhole(path, content);
+  return path.empty() ? Status() : WriteWholeFile(path, content);
 }
 
 int ForEachFile(const std::vector<std::string>& files, const std::function<Status(const std::string&)>& one) {

@@ -20,13 +20,13 @@ Result<int> Run(const SpeechArgs& args) {
   const InterruptGuard interrupt;
   if (args.mic.on) {
     LINNET_TRY(WriteDownMic(args, transcriber, interrupt.flag()));
-    return FlushOutput();
+    return kExitDone;
   }
   const int code = ForEachFile(args.files, [&](const std::string& file) {
     return WriteDown(args, file, "", transcriber, loader, interrupt.flag());
   });
   WarnOfWeakness(loader);
-  return std::max(code, FlushOutput());
+  return code;
 }
 
 }  // namespace

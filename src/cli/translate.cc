@@ -2,63 +2,39 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
 #include <memory>
-#include <string_view>
 
 #include "assist/prompts.h"
-#include "base/mapped_file.h"
 #include "base/process.h"
+#include "base/write_file.h"
 #include "cli/commands.h"
 #include "cli/media_args.h"
 #include "cli/report.h"
 #include "cli/speech_args.h"
+#include "cli/text_input.h"
 #include "media/media_kind.h"
 
 namespace linnet {
 namespace {
-
-constexpr size_t kMaxTextBytes = 64u << 20;
 
 struct TranslateArgs {
   SpeechArgs speech;
   std::string to;
 };
 
-bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
-
-Result<std::string> ReadText(const std::string& file) {
-  std::string text;
-  if (file == "-") {
-    char buffer[1 << 16];
-    while (const size_t count = std::fread(buffer, 1, sizeof buffer, stdin)) {
-      text.append(buffer, count);
-      if (text.size() > kMaxTextBytes) break;
-    }
-  } else {
-    LINNET_ASSIGN(const MappedFile mapped, MappedFile::Open(file));
-    const auto bytes = mapped.bytes();
-    text.assign(bytes.begin(),
-                bytes.begin() + static_cast<ptrdiff_t>(std::min(bytes.size(), kMaxTextBytes + 1)));
-  }
-  if (text.size() > kMaxTextBytes) {
-    return Fail(ErrorCode::kInvalidArgument, file + " holds more than 64 MB of text", "cut it into parts");
-  }
-  if (text.find('\0') != std::string::npos) {
-    return Fail(ErrorCode::kBadFile, file + " is neither a recording nor text",
-                "give a sound, a video or a text file");
-  }
-  if (IsBlank(text)) return Fail(ErrorCode::kBadFile, file + " holds no text", "give some");
-  return text;
-}
-
 // Line by line: a paragraph is one line in most texts, and short pieces are translated best. Empty lines
 // stay.
 Status TranslateTextFile(const SpeechArgs& args, const std::string& file, Transcriber& transcriber,
                          const std::atomic<bool>& cancel) {
-  LINNET_ASSIGN(const std::string path, OutputOf(args, file == "-" ? "text" : file, ".txt"));
-  LINNET_ASSIGN(const std::string text, ReadText(file));
+  if (args.format != "txt" || args.timestamps) {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} is a text, which has no {}", file, args.timestamps ? "times" : "form " + args.format),
+        fmt::format("leave {} out for it", args.timestamps ? "--timestamps" : "--format"));
+  }
+  LINNET_ASSIGN(const std::string path, OutputOf(args, IsStandardInput(file) ? "text" : file, ".txt"));
+  LINNET_ASSIGN(const std::string text, ReadTextFile(file));
+  if (IsBlank(text)) return Fail(ErrorCode::kBadFile, file + " holds no text", "give some");
   ProgressLine progress;
   std::string content;
   int64_t cut = 0;
@@ -66,25 +42,28 @@ Status TranslateTextFile(const SpeechArgs& args, const std::string& file, Transc
     const size_t end = std::min(text.find('\n', at), text.size());
     std::string line = text.substr(at, end - at);
     at = end + 1;
+    const bool windows = line.ends_with('\r');
+    if (windows) line.pop_back();
     if (!IsBlank(line)) {
       bool stopped = false;
       LINNET_ASSIGN(line, transcriber.TranslateText(line, stopped, &cancel));
       cut += stopped;
     }
+    line += windows ? "\r\n" : "\n";
     progress.Clear();
-    path.empty() ? Write(line + "\n") : void(content += line + "\n");
+    path.empty() ? Write(line) : void(content += line);
     progress.Show(static_cast<double>(end) / static_cast<double>(text.size()), "translating");
   }
   progress.Clear();
   if (cut > 0 && !args.quiet) {
-    fmt::print(stderr, "linnet: {}: in {} line{} the model repeated itself and was stopped\n", file, cut,
-               cut == 1 ? "" : "s");
+    Say("linnet: {}: in {} line{} the model repeated itself and was stopped\n", file, cut,
+        cut == 1 ? "" : "s");
   }
-  return path.empty() ? Status() : WriteWhole(path, content);
+  return path.empty() ? Status() : WriteWholeFile(path, content);
 }
 
 Result<bool> IsRecording(const std::string& file) {
-  if (file == "-") return false;
+  if (IsStandardInput(file)) return false;
   LINNET_ASSIGN(const MediaKind kind, GuessMediaKind(file));
   return kind == MediaKind::kSound || kind == MediaKind::kVideo;
 }
@@ -111,13 +90,13 @@ Result<int> Run(const TranslateArgs& args) {
   const InterruptGuard interrupt;
   if (args.speech.mic.on) {
     LINNET_TRY(WriteDownMic(args.speech, transcriber, interrupt.flag()));
-    return FlushOutput();
+    return kExitDone;
   }
   const int code = ForEachFile(args.speech.files, [&](const std::string& file) {
     return Translate(args, language, file, transcriber, loader, interrupt.flag());
   });
   WarnOfWeakness(loader);
-  return std::max(code, FlushOutput());
+  return code;
 }
 
 }  // namespace

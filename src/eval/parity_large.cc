@@ -6,12 +6,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/cpu_info.h"
 #include "base/mapped_file.h"
 #include "eval/case_recorder.h"
 #include "eval/golden_file.h"
 #include "io/json.h"
-#include "kernels/dispatch.h"
 #include "linnet/session.h"
 #include "model/config_files.h"
 #include "model/synthetic.h"
@@ -50,8 +48,7 @@ class RowRecorder : public Probe {
 Result<std::unique_ptr<Engine>> MakeLargeEngine(const Json& description, const ParityOptions& options) {
   const auto config = description.find("config");
   if (config == description.end()) return Fail(ErrorCode::kBadFile, "large.json: has no config");
-  auto impl =
-      std::make_unique<Engine::Impl>(options.threads > 0 ? options.threads : GetCpuInfo().cores, Kernels());
+  LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options.threads));
   LINNET_ASSIGN(impl->config, ConfigFromJson({config->dump(), "", ""}));
   const std::unique_ptr<TensorSource> source = HashedWeights(impl->config);
   LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *source, source.get(), impl->pool, {}));

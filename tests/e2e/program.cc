@@ -51,11 +51,15 @@ std::string ReadFile(const std::string& path) {
 }
 
 ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input) {
-  std::string command = Quoted(LINNET_PROGRAM);
-  for (const std::string& word : arguments) command += " " + Quoted(word);
   WriteFile(Scratch("stdin"), input);
-  command +=
-      " <" + Quoted(Scratch("stdin")) + " >" + Quoted(Scratch("stdout")) + " 2>" + Quoted(Scratch("stderr"));
+  std::string line = "exec \"$L\"";
+  for (const std::string& word : arguments) line += " " + Quoted(word);
+  return RunShell(line + " <" + Quoted(Scratch("stdin")));
+}
+
+ProgramResult RunShell(const std::string& line) {
+  const std::string command = "L=" + Quoted(LINNET_PROGRAM) + "; (" + line + "\n) </dev/null >" +
+                              Quoted(Scratch("stdout")) + " 2>" + Quoted(Scratch("stderr"));
   const int status = std::system(command.c_str());
   ProgramResult result;
   result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

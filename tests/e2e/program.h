@@ -15,6 +15,9 @@ struct ProgramResult {
 // `arguments` are passed as they are (quoted for the shell); `input` becomes standard input.
 ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input = "");
 
+// A line of the shell, in which $L is the program; what it does not redirect itself is given back.
+ProgramResult RunShell(const std::string& line);
+
 // A path in this repository.
 std::string InSource(const std::string& path);
 // A folder of this test run that is empty when the program starts.
