@@ -120,7 +120,11 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
     return kExitDone;
   } catch (const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
-    return WrongUse(error.what(), chosen.empty() ? "" : chosen[0]->get_name());
+    std::string what = error.what();
+    if (const size_t twice = what.find(": At Most 1"); twice != std::string::npos) {
+      what = what.substr(0, twice) + " is given more than once";
+    }
+    return WrongUse(what, chosen.empty() ? "" : chosen[0]->get_name());
   }
   if (show_version) {
     Write(version() + "\n");

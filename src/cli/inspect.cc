@@ -38,7 +38,42 @@ struct InspectArgs {
   int64_t max_frames = 60;
   double max_seconds = SplitOptions{}.max_seconds;
   bool no_sandbox = false;
+  std::set<std::string> given;
 };
+
+// What the files are, as far as can be told: a pipe may be anything.
+struct Kinds {
+  bool pdf = false, picture = false, sound = false, video = false;
+};
+
+Kinds KindsOf(const std::vector<std::string>& addresses) {
+  Kinds kinds;
+  for (const std::string& address : addresses) {
+    const auto source = ParseMediaAddress(address);
+    std::error_code ignored;
+    if (!source || (!source->file.empty() && !std::filesystem::is_regular_file(source->file, ignored))) {
+      return {true, true, true, true};
+    }
+    const auto kind = source->file.empty() ? Result<MediaKind>(GuessMediaKind(source->bytes))
+                                           : GuessMediaKind(source->file);
+    const bool unknown = !kind || *kind == MediaKind::kUnknown;
+    kinds.pdf |= IsPdf(*source);
+    kinds.picture |= unknown || *kind == MediaKind::kPicture;
+    kinds.sound |= unknown || *kind == MediaKind::kSound;
+    kinds.video |= unknown || *kind == MediaKind::kVideo;
+  }
+  return kinds;
+}
+
+Status CheckOptions(const InspectArgs& args) {
+  const Kinds kinds = KindsOf(args.files);
+  return CheckUseful(
+      args.given,
+      {{{"--pages"}, kinds.pdf, "is for PDFs"},
+       {{"--image-tokens"}, kinds.pdf || kinds.picture || kinds.video, "is for pictures and videos"},
+       {{"--fps", "--max-frames"}, kinds.video, "is for videos"},
+       {{"--piece-seconds"}, kinds.sound || kinds.video, "is for sounds"}});
+}
 
 class Inspection {
  public:
@@ -168,7 +203,6 @@ class Inspection {
     for (int number = 2; !written_.insert(path.string()).second; ++number) {
       path = std::filesystem::path(args_.directory) / fmt::format("{}.{}.inspect.png", stem, number);
     }
-    LINNET_TRY(MakeDirectory(args_.directory));
     LINNET_TRY(WriteWholeFile(path, {reinterpret_cast<const char*>(png.data()), png.size()}));
     Write(fmt::format("  shown in {}\n", path.string()));
     return {};
@@ -180,6 +214,8 @@ class Inspection {
 };
 
 int Run(const InspectArgs& args) {
+  if (const Status useful = CheckOptions(args); !useful) return Report(useful.error());
+  if (const Status made = MakeDirectory(args.directory); !made) return Report(made.error());
   Inspection inspection(args);
   int code = kExitDone;
   for (const std::string& file : args.files) {
@@ -195,6 +231,7 @@ int Run(const InspectArgs& args) {
 Command InspectCommand() {
   return {"inspect", "show what the model gets of a picture, a sound or a video", [](Args& args) {
             auto values = std::make_shared<InspectArgs>();
+            args.Given(values->given);
             args.Positional("FILE", values->files, "pictures, PDFs, sounds, videos");
             args.Option("-o,--output", values->directory,
                         "directory for the pictures FILE.inspect.png, made where it is not there");

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "cli/report.h"
@@ -132,6 +133,9 @@ void DeclareSampling(Args& args, SamplingArgs& values) {
 
 Result<GenerateOptions> ToGenerateOptions(const SamplingArgs& values) {
   LINNET_TRY(NotNegative("--max-tokens", values.max_tokens));
+  if (std::ranges::find(values.stop, "") != values.stop.end()) {
+    return Fail(ErrorCode::kInvalidArgument, "--stop is empty", "give a text, or leave it out");
+  }
   GenerateOptions options;
   options.sampling = values.sampling;
   options.max_tokens = values.max_tokens;

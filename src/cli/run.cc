@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +18,8 @@
 #include "cli/model_args.h"
 #include "cli/report.h"
 #include "cli/text_input.h"
+#include "media/media_loader.h"
+#include "media/pdf.h"
 #include "model/config.h"
 #include "runtime/conversation.h"
 #include "runtime/generate.h"
@@ -95,12 +98,23 @@ Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
   return prompt;
 }
 
+// Whether it is a PDF, as far as can be told: a pipe may be one, and what is not there is said later.
+bool MayBePdf(const std::string& address) {
+  const auto source = ParseMediaAddress(address);
+  std::error_code ignored;
+  const bool readable =
+      source && (source->file.empty() || std::filesystem::is_regular_file(source->file, ignored));
+  return !readable || IsPdf(*source);
+}
+
 // What says how media are read is of use where there are some; in a chat they may come later.
 Status CheckMediaOptions(const RunArgs& args, bool chat) {
-  return CheckUseful(
-      args.given,
-      {{{"--image-tokens", "--pages"}, chat || !args.media.images.empty(), "is for --image"},
-       {{"--fps", "--max-frames", "--frame-tokens"}, chat || !args.media.videos.empty(), "is for --video"}});
+  const std::vector<std::string>& images = args.media.images;
+  const bool pdf = std::ranges::any_of(images, MayBePdf), video = !args.media.videos.empty();
+  return CheckUseful(args.given,
+                     {{{"--image-tokens"}, chat || !images.empty(), "is for --image"},
+                      {{"--pages"}, chat || pdf, "is for a PDF given with --image"},
+                      {{"--fps", "--max-frames", "--frame-tokens"}, chat || video, "is for --video"}});
 }
 
 // Errors: those of the file; kInvalidArgument for an empty one, which is no list of tools.

@@ -72,8 +72,10 @@ MediaKind GuessMediaKind(std::span<const uint8_t> start) {
       return magic.kind;
     }
   }
-  // MPEG audio: eleven set bits, then a layer that exists.
-  if (start.size() >= 2 && start[0] == 0xff && (start[1] & 0xe0) == 0xe0 && (start[1] & 0x06) != 0)
+  // MPEG audio: eleven set bits, then a layer that exists. FF FE is the mark of a text in UTF-16; as sound it
+  // would be layer I without a checksum, which nobody has.
+  if (start.size() >= 2 && start[0] == 0xff && (start[1] & 0xe0) == 0xe0 && (start[1] & 0x06) != 0 &&
+      start[1] != 0xfe)
     return MediaKind::kSound;
   return MediaKind::kUnknown;
 }

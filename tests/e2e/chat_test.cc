@@ -83,10 +83,10 @@ TEST(Chat, FilesAreNamedInsideAMessage) {
 // Types keys into a chat of its own and looks for what is answered.
 void ExpectAnswer(const std::string& keys, const std::string& answer) {
   Terminal chat({"run", "-q", "--temperature", "0"});
-  ASSERT_TRUE(chat.Expect("> "));
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
   chat.Type(keys);
   EXPECT_TRUE(chat.Expect("\n" + answer + "\r\n")) << chat.screen();
-  ASSERT_TRUE(chat.Expect("> ")) << chat.screen();
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor()) << chat.screen();
   chat.Type("/quit\r");
   EXPECT_EQ(chat.Wait(), 0);
   EXPECT_EQ(chat.screen().find("tokens/s"), std::string::npos) << chat.screen();  // -q
@@ -125,11 +125,11 @@ TEST(Chat, APastedTextIsOneMessage) {
 
 TEST(Chat, TabsStay) {
   Terminal chat({"run", "-q", "--temperature", "0"});
-  ASSERT_TRUE(chat.Expect("> "));
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
   chat.Type("5 +\t10\r");
   const std::string answer = RunLinnet({"run", "-q", "--temperature", "0", "-p", "5 +\t10"}).output;
   EXPECT_TRUE(chat.Expect("\n" + answer.substr(0, answer.size() - 1) + "\r\n")) << chat.screen();
-  ASSERT_TRUE(chat.Expect("> "));
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
   chat.Type("\x1b[200~5 +\t10\x1b[201~\r");
   EXPECT_TRUE(chat.Expect("\n")) << chat.screen();
   chat.Type("/quit\r");
@@ -138,7 +138,7 @@ TEST(Chat, TabsStay) {
 
 TEST(Chat, CommandsSayWhatTheyWant) {
   Terminal chat({"run", "-q"});
-  ASSERT_TRUE(chat.Expect("> "));
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
   for (const char* name : {"image", "audio", "video"}) {
     chat.Type("/" + std::string(name) + "  \r");
     EXPECT_TRUE(chat.Expect("/" + std::string(name) + " wants a FILE")) << chat.screen();
@@ -163,8 +163,7 @@ TEST(Chat, TheTerminalIsRestored) {
     Terminal chat({"run", "-q"});
     const std::string before = chat.Modes();
     ASSERT_TRUE(chat.Expect("\x1b[?2004h"));
-    ASSERT_TRUE(chat.Expect("> "));
-    while (chat.Modes() == before) usleep(1000);  // the editor takes the keys
+    ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
     if (number == 0) {
       chat.Type("/quit\r");
     } else {

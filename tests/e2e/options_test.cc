@@ -72,6 +72,12 @@ TEST(Options, WhatAnotherOptionMakesUselessIsRefused) {
   ExpectRefused({"run", "-p", "x", "--pages", "2"}, {"--pages", "--image"});
   ExpectRefused({"run", "-p", "x", "--image-tokens", "280"}, {"--image-tokens", "--image"});
   ExpectRefused({"run", "-p", "x", "--fps", "2"}, {"--fps", "--video"});
+  const std::string picture = InSource("examples/shapes.png");
+  ExpectRefused({"run", "-p", "x", "--pages", "2", "--image", picture}, {"--pages", "PDF"});
+  ExpectRefused({"run", "-p", "x", "--stop", ""}, {"--stop"});
+  ExpectRefused({"inspect", picture, "--pages", "2"}, {"--pages", "PDF"});
+  ExpectRefused({"inspect", picture, "--fps", "2"}, {"--fps", "videos"});
+  ExpectRefused({"inspect", kWave, "--image-tokens", "280"}, {"--image-tokens"});
   ExpectRefused({"transcribe", kWave, "--again"}, {"--again", "-o"});
   ExpectRefused({"translate", "--to", "fr", text, "-f", "srt"}, {"useless.txt is a text", "--format"});
   ExpectRefused({"translate", "--to", "fr", text, "--timestamps"}, {"--timestamps"});
@@ -106,7 +112,7 @@ TEST(Options, TheModelIsNamedTheSameWayEverywhere) {
   EXPECT_TRUE(std::filesystem::exists(Scratch("named.gguf")));
   EXPECT_EQ(RunLinnet({"bench", "--model", "nofile"}).code, 1);
   for (const char* command : {"run", "info", "bench"}) {
-    ExpectRefused({command, kChick, "--model", kChick}, {kChick});
+    ExpectRefused({command, kChick, "--model", kChick}, {"--model is given more than once"});
   }
   ExpectRefused({"perplexity", text}, {"MODEL TEXT"});
   ExpectRefused({"convert", kChick}, {"OUT"});

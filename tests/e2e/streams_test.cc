@@ -77,10 +77,10 @@ TEST(Streams, AFileThatMayNotGrowIsAnErrorAndLeavesNothing) {
   EXPECT_NE(converted.errors.find("File too large"), std::string::npos) << converted.errors;
   const std::string wave = Quoted(InSource("models/chick/examples/hear-050.wav"));
   const ProgramResult heard =
-      RunShell("ulimit -f 0; $L transcribe " + wave + " -o " + Quoted(folder + "/a.txt") + " 2>&1 | cat");
+      RunShell("(ulimit -f 0; $L transcribe " + wave + " -o " + Quoted(folder + "/a.txt") + " 2>&1) | cat");
   EXPECT_NE(heard.output.find("cannot be written: File too large"), std::string::npos) << heard.output;
   const ProgramResult shown =
-      RunShell("ulimit -f 0; $L inspect " + wave + " -o " + Quoted(folder) + " 2>&1 | cat");
+      RunShell("(ulimit -f 0; $L inspect " + wave + " -o " + Quoted(folder) + " 2>&1) | cat");
   EXPECT_NE(shown.output.find("cannot be written: File too large"), std::string::npos) << shown.output;
   EXPECT_TRUE(std::filesystem::is_empty(folder));
 }

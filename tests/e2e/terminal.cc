@@ -73,6 +73,14 @@ bool Terminal::Expect(const std::string& text) {
 
 void Terminal::Signal(int number) { kill(process_, number); }
 
+bool Terminal::ExpectEditor() {
+  for (const auto end = Clock::now() + kPatience; Clock::now() < end; ReadMore(1)) {
+    termios modes{};
+    if (tcgetattr(terminal_, &modes) == 0 && (modes.c_lflag & ICANON) == 0) return true;
+  }
+  return false;
+}
+
 std::string Terminal::Modes() const {
   termios modes{};
   tcgetattr(terminal_, &modes);
