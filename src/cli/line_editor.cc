@@ -114,7 +114,7 @@ LineEditor::LineEditor(const std::string& history) : impl_(std::make_unique<Impl
     el_set(impl_->editor, EL_BIND, binding.octal, binding.command, nullptr);
   }
   // While a line is being edited Ctrl-C is a key like any other, and Enter is told from a line feed.
-  el_set(impl_->editor, EL_SETTY, "-d", "-isig", "-icrnl", nullptr);
+  el_set(impl_->editor, EL_SETTY, "-d", "-isig", "-icrnl", "-inlcr", nullptr);
   el_set(impl_->editor, EL_ADDFN, "drop-line", "Drop the line", &Impl::Drop);
   el_set(impl_->editor, EL_BIND, "^C", "drop-line", nullptr);
 }

@@ -112,8 +112,7 @@ Status CheckMediaOptions(const RunArgs& args, bool chat) {
   const std::vector<std::string>& images = args.media.images;
   const bool pdf = std::ranges::any_of(images, MayBePdf), video = !args.media.videos.empty();
   return CheckUseful(args.given,
-                     {{{"--image-tokens"}, chat || !images.empty(), "is for --image"},
-                      {{"--pages"}, chat || pdf, "is for a PDF given with --image"},
+                     {{{"--pages"}, chat || pdf, "is for a PDF given with --image"},
                       {{"--fps", "--max-frames", "--frame-tokens"}, chat || video, "is for --video"}});
 }
 

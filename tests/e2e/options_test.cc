@@ -70,7 +70,6 @@ TEST(Options, WhatAnotherOptionMakesUselessIsRefused) {
   const std::string text = Scratch("useless.txt");
   WriteFile(text, "turn off the garden lamp\n");
   ExpectRefused({"run", "-p", "x", "--pages", "2"}, {"--pages", "--image"});
-  ExpectRefused({"run", "-p", "x", "--image-tokens", "280"}, {"--image-tokens", "--image"});
   ExpectRefused({"run", "-p", "x", "--fps", "2"}, {"--fps", "--video"});
   const std::string picture = InSource("examples/shapes.png");
   ExpectRefused({"run", "-p", "x", "--pages", "2", "--image", picture}, {"--pages", "PDF"});
@@ -112,7 +111,7 @@ TEST(Options, TheModelIsNamedTheSameWayEverywhere) {
   EXPECT_TRUE(std::filesystem::exists(Scratch("named.gguf")));
   EXPECT_EQ(RunLinnet({"bench", "--model", "nofile"}).code, 1);
   for (const char* command : {"run", "info", "bench"}) {
-    ExpectRefused({command, kChick, "--model", kChick}, {"--model is given more than once"});
+    ExpectRefused({command, kChick, "--model", kChick}, {"--model"});
   }
   ExpectRefused({"perplexity", text}, {"MODEL TEXT"});
   ExpectRefused({"convert", kChick}, {"OUT"});
