@@ -19,7 +19,9 @@ class ThreadPool;
 
 class Engine {
  public:
-  // Reads, checks and repacks the weights. Errors: kNotFound, kBadFile, kUnsupported, kOutOfMemory.
+  // Reads, checks and repacks the weights. Errors: kNotFound, kBadFile, kUnsupported, kOutOfMemory;
+  // kInvalidArgument for options that contradict each other or are out of range, and for a LINNET_ISA that
+  // this processor cannot run.
   static Result<std::unique_ptr<Engine>> Load(const LoadOptions& options, const Progress& progress = {});
   ~Engine();
 

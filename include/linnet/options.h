@@ -35,14 +35,15 @@ struct FeedHooks {
   const std::atomic<bool>* cancel =
       nullptr;  // looked at before each layer of each call: a second at most on the 12B
 };
+inline constexpr int kMaxThreads = 1024;
 
 struct LoadOptions {
   std::string
       model;  // Hugging Face directory, GGUF file or directory of GGUFs; empty = Chick, which is built in
   std::string mmproj;       // multimodal GGUF; empty = found beside the model
   std::string drafter;      // empty = found beside the model
-  bool use_drafter = true;  // false: neither looked at nor loaded
-  int threads = 0;          // 0 = one per fast physical core that the process may use
+  bool use_drafter = true;  // false: neither looked at nor loaded; then `drafter` must be empty
+  int threads = 0;          // 1 to kMaxThreads; 0 = one per fast physical core that the process may use
   bool dequantise = false;  // hold every weight as float32: slow and large, for exact comparison
 };
 

@@ -1,11 +1,13 @@
 #include "assist/journal.h"
 
+#include <cerrno>
 #include <cmath>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
 
 #include "base/mapped_file.h"
+#include "base/write_file.h"
 #include "io/json.h"
 
 namespace linnet {
@@ -82,8 +84,9 @@ Result<Journal> Journal::Open(const std::filesystem::path& path, const std::stri
       std::fflush(journal.file_.get()) == 0;
   if (written) std::filesystem::rename(fresh, path, error);
   if (!written || error) {
-    return Fail(ErrorCode::kInvalidArgument, path.string() + " cannot be written",
-                "choose another place with -o");
+    const int why = error ? error.value() : errno;
+    if (journal.file_ != nullptr) std::filesystem::remove(fresh, error);
+    return CannotWrite(path, why);
   }
   return journal;
 }
@@ -91,8 +94,7 @@ Result<Journal> Journal::Open(const std::filesystem::path& path, const std::stri
 Status Journal::Append(const Utterance& utterance) {
   const std::string line = ToLine(utterance);
   if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() || std::fflush(file_.get()) != 0) {
-    return Fail(ErrorCode::kInvalidArgument, path_.string() + " cannot be written",
-                "make room on the disk, then run it again");
+    return CannotWrite(path_, errno);
   }
   return {};
 }

@@ -16,12 +16,11 @@ namespace linnet {
 class Journal {
  public:
   // `key` says what is transcribed and how: a journal with another key is started anew. A last line that is
-  // cut off, as a killed process leaves it, is dropped. Errors: kInvalidArgument when the file cannot be
-  // written.
+  // cut off, as a killed process leaves it, is dropped. Errors: those of CannotWrite.
   static Result<Journal> Open(const std::filesystem::path& path, const std::string& key);
 
   const std::vector<Utterance>& done() const { return done_; }
-  // On disk when it returns. Errors: kInvalidArgument (a full disk).
+  // On disk when it returns. Errors: those of CannotWrite; what was written before stays to go on with.
   Status Append(const Utterance& utterance);
   // The transcript is complete: the journal is not needed any more.
   void Remove();

@@ -15,6 +15,7 @@
 #endif
 
 #include "base/cpu_topology.h"
+#include "linnet/options.h"
 
 namespace linnet {
 namespace {
@@ -100,6 +101,13 @@ CpuInfo Read() {
 const CpuInfo& GetCpuInfo() {
   static const CpuInfo info = Read();
   return info;
+}
+
+Result<int> ThreadCount(int wanted) {
+  if (wanted == 0) return GetCpuInfo().cores;
+  if (wanted > 0 && wanted <= kMaxThreads) return wanted;
+  return Fail(ErrorCode::kInvalidArgument, std::to_string(wanted) + " threads cannot be had",
+              "give 1 to " + std::to_string(kMaxThreads) + ", or 0 for one a fast physical core");
 }
 
 }  // namespace linnet

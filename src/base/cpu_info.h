@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "linnet/error.h"
+
 namespace linnet {
 
 struct CpuInfo {
@@ -22,5 +24,8 @@ struct CpuInfo {
 
 // Read once; the same reference every time.
 const CpuInfo& GetCpuInfo();
+
+// The threads that somebody asks for (as LoadOptions::threads). Errors: kInvalidArgument.
+Result<int> ThreadCount(int wanted);
 
 }  // namespace linnet

@@ -1,11 +1,17 @@
 #include "base/process.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include <fstream>
+
+#include "base/terminal.h"
 
 namespace linnet {
 namespace {
@@ -24,6 +30,7 @@ void OnInterrupt(int) {
   if (!interrupted.exchange(true)) {
     interrupted_at = now.tv_sec;
   } else if (now.tv_sec - interrupted_at > kPatience) {
+    RestoreTerminal();
     _exit(130);
   }
 }
@@ -55,6 +62,43 @@ bool IsTerminal(Stream stream) { return isatty(static_cast<int>(stream)) == 1; }
 void TakeStack() {
   volatile char room[size_t{512} << 10];
   for (size_t i = 0; i < sizeof room; i += 4096) room[i] = 0;
+}
+
+void PrepareStandardStreams() {
+  // The lowest free number is given, so they are looked at in order. /dev/null for reading: what cannot be
+  // written is noticed.
+  for (int stream = 0; stream <= 2; ++stream) {
+    if (fcntl(stream, F_GETFD) != -1 || errno != EBADF) continue;
+    if (open("/dev/null", O_RDONLY) != stream) return;
+  }
+  // A handler and not SIG_IGN, which programs that are started would inherit.
+  struct sigaction action{};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGPIPE, &action, nullptr);
+  sigaction(SIGXFSZ, &action, nullptr);
+}
+
+int WriteStream(Stream stream, std::string_view text) {
+  const int descriptor = static_cast<int>(stream);
+  while (!text.empty()) {
+    const ssize_t count = write(descriptor, text.data(), text.size());
+    if (count >= 0) {
+      text.remove_prefix(static_cast<size_t>(count));
+    } else if (errno == EAGAIN) {  // somebody made the terminal or pipe non-blocking
+      pollfd wait{.fd = descriptor, .events = POLLOUT, .revents = 0};
+      poll(&wait, 1, -1);
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+bool InputWithin(int milliseconds) {
+  pollfd wait{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  return poll(&wait, 1, milliseconds) != 0;
 }
 
 InterruptGuard::InterruptGuard() {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 namespace linnet {
 
@@ -16,6 +17,18 @@ int64_t ProcessId();
 
 enum class Stream { kInput = 0, kOutput = 1, kError = 2 };
 bool IsTerminal(Stream stream);
+
+// The first thing a program does. A standard stream that was closed is opened, so that no file can land on it
+// later: nothing is read from it, and writing to it fails as before. Writing where nobody reads, or beyond
+// the limit of a file's size (`ulimit -f`), becomes an error of that call; programs that are started from
+// here have the system's own behaviour.
+void PrepareStandardStreams();
+
+// Writes all of it at once; 0 or the system's error number.
+int WriteStream(Stream stream, std::string_view text);
+
+// Waits until standard input has something to read, or has ended; false when the time is over.
+bool InputWithin(int milliseconds);
 
 // Takes this much of the main thread's stack now: where address space is limited, a stack that has to grow
 // later ends the program instead of giving an error.

@@ -104,15 +104,14 @@ void AnswerPrinter::Text(std::string_view text) {
 }
 
 void AnswerPrinter::Thought(std::string_view text) {
-  if (!in_thought_) fmt::print(stderr, "{}", IsTerminal(Stream::kError) ? "\033[2m" : "thought: ");
+  if (!in_thought_) SayText(IsTerminal(Stream::kError) ? "\033[2m" : "thought: ");
   in_thought_ = true;
-  fmt::print(stderr, "{}", Printable(text, Stream::kError));
-  std::fflush(stderr);
+  SayText(Printable(text, Stream::kError));
 }
 
 void AnswerPrinter::EndThought() {
   if (!in_thought_) return;
-  fmt::print(stderr, "{}\n", IsTerminal(Stream::kError) ? "\033[0m" : "");
+  SayText(IsTerminal(Stream::kError) ? "\033[0m\n" : "\n");
   in_thought_ = false;
 }
 
@@ -126,8 +125,7 @@ void AnswerPrinter::Finish(const Generation& answer) {
   EndThought();
   if (in_line_) Write("\n");
   in_line_ = false;
-  if (const std::string note = CutNote(answer.finish); !note.empty())
-    fmt::print(stderr, "linnet: {}\n", note);
+  if (const std::string note = CutNote(answer.finish); !note.empty()) Say("linnet: {}\n", note);
 }
 
 std::string ReadableCall(const ToolCall& call) {

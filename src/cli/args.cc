@@ -2,14 +2,18 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
-#include <exception>
 #include <numeric>
+#include <sstream>
+#include <utility>
+
+#include "cli/report.h"
+#include "kernels/dispatch.h"
 
 namespace linnet {
 
 struct Args::Impl {
   CLI::App& app;
+  std::set<std::string>* given = nullptr;
 };
 
 namespace {
@@ -33,8 +37,7 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 }
 
 int WrongUse(const std::string& what, const std::string& command) {
-  std::fprintf(stderr, "linnet: %s; see 'linnet %s%s--help'\n", what.c_str(), command.c_str(),
-               command.empty() ? "" : " ");
+  Say("linnet: {}; see 'linnet {}{}--help'\n", what, command, command.empty() ? "" : " ");
   return kExitWrongUse;
 }
 
@@ -52,13 +55,25 @@ std::vector<std::string> LongNames(const CLI::App& app) {
   return names;
 }
 
-// The arguments that no option took. CLI11 gives them in order.
+// The arguments that no option took. CLI11 gives them in order, with the `--` that ends the options.
 int CheckRemaining(const CLI::App& app, const std::string& command) {
-  const std::vector<std::string> rest = app.remaining();
-  if (rest.empty()) return kExitDone;
-  const std::string word = rest.front().substr(0, rest.front().find('='));
-  if (word.size() > 1 && word[0] == '-') return WrongUse(Unknown("option", word, LongNames(app)), command);
-  return WrongUse("nothing takes the argument '" + rest.front() + "'", command);
+  bool options = true;
+  for (const std::string& argument : app.remaining()) {
+    if (std::exchange(options, options && argument != "--") && argument == "--") continue;
+    const std::string word = argument.substr(0, argument.find('='));
+    if (options && word.size() > 1 && word[0] == '-') {
+      return WrongUse(Unknown("option", word, LongNames(app)), command);
+    }
+    return WrongUse("nothing takes the argument '" + argument + "'", command);
+  }
+  return kExitDone;
+}
+
+void RecordGiven(const CLI::App& app, std::set<std::string>& given) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() == 0 || option->get_lnames().empty()) continue;
+    given.insert("--" + option->get_lnames().front());
+  }
 }
 
 // The first word that is not an option, if it names no subcommand.
@@ -82,6 +97,7 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
   app.require_subcommand(0, 1);
   app.allow_extras();
   std::vector<std::function<int()>> actions;
+  std::vector<std::set<std::string>*> given;
   std::vector<std::string> names;
   for (const Command& command : commands) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
@@ -89,6 +105,7 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
     Args::Impl impl{*sub};
     Args args(impl);
     actions.push_back(command.declare(args));
+    given.push_back(impl.given);
     names.push_back(command.name);
   }
   if (const auto word = UnknownCommand(argc, argv, names)) {
@@ -97,14 +114,20 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& help) {
-    app.exit(help);
+    std::ostringstream text;
+    app.exit(help, text, text);
+    Write(text.str());
     return kExitDone;
   } catch (const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
-    return WrongUse(error.what(), chosen.empty() ? "" : chosen[0]->get_name());
+    std::string what = error.what();
+    if (const size_t twice = what.find(": At Most 1"); twice != std::string::npos) {
+      what = what.substr(0, twice) + " is given more than once";
+    }
+    return WrongUse(what, chosen.empty() ? "" : chosen[0]->get_name());
   }
   if (show_version) {
-    std::printf("%s\n", version().c_str());
+    Write(version() + "\n");
     return kExitDone;
   }
   if (const int code = CheckRemaining(app, ""); code != kExitDone) return code;
@@ -112,9 +135,11 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
     const CLI::App* sub = app.get_subcommand(commands[i].name);
     if (!sub->parsed()) continue;
     if (const int code = CheckRemaining(*sub, commands[i].name); code != kExitDone) return code;
+    if (const Status isa = CheckIsa(); !isa) return Report(isa.error());
+    if (given[i] != nullptr) RecordGiven(*sub, *given[i]);
     return actions[i]();
   }
-  std::fprintf(stderr, "%s", app.help().c_str());
+  SayText(app.help());
   return WrongUse("no command given", "");
 }
 
@@ -124,6 +149,16 @@ void AddOption(CLI::App& app, const std::string& names, T& value, const std::str
 }
 
 }  // namespace
+
+Status CheckUseful(const std::set<std::string>& given, const std::vector<OptionRule>& rules) {
+  for (const OptionRule& rule : rules) {
+    for (const std::string& option : rule.options) {
+      if (rule.useful || !given.contains(option)) continue;
+      return Fail(ErrorCode::kInvalidArgument, option + " " + rule.reason, "leave it out");
+    }
+  }
+  return {};
+}
 
 std::optional<std::string> Nearest(std::string_view word, const std::vector<std::string>& names) {
   const std::string* nearest = nullptr;
@@ -179,6 +214,7 @@ void Args::Positional(const std::string& name, std::vector<std::string>& value, 
                       bool required) {
   impl_.app.add_option(name, value, help)->required(required);
 }
+void Args::Given(std::set<std::string>& names) { impl_.given = &names; }
 void Args::Footer(const std::string& text) { impl_.app.footer(text); }
 
 int RunCommandLine(int argc, char** argv, const std::vector<Command>& commands,
@@ -186,7 +222,7 @@ int RunCommandLine(int argc, char** argv, const std::vector<Command>& commands,
   try {
     return ParseAndRun(argc, argv, commands, version);
   } catch (const CLI::Error& error) {  // a wrong declaration: a defect of ours
-    std::fprintf(stderr, "linnet: internal error in the command line: %s\n", error.what());
+    Say("linnet: internal error in the command line: {}\n", error.what());
     return kExitFailed;
   }
 }

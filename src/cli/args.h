@@ -6,9 +6,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "linnet/error.h"
 
 namespace linnet {
 
@@ -18,7 +21,8 @@ inline constexpr int kExitFailed = 1;
 inline constexpr int kExitWrongUse = 2;
 
 // Declares the arguments of one subcommand. `names` is as "-p,--prompt"; a positional argument has a name
-// without dashes. The values must outlive the parse; unset ones keep what they hold.
+// without dashes, "MODEL,--model" can be given either way. The values must outlive the parse; unset ones keep
+// what they hold.
 class Args {
  public:
   struct Impl;
@@ -41,6 +45,8 @@ class Args {
   void Positional(const std::string& name, std::string& value, const std::string& help, bool required = true);
   void Positional(const std::string& name, std::vector<std::string>& value, const std::string& help,
                   bool required = true);
+  // Holds the long names of the options that were given, "--fps", when the subcommand runs.
+  void Given(std::set<std::string>& names);
   // Text at the end of the help: examples.
   void Footer(const std::string& text);
 
@@ -58,6 +64,16 @@ struct Command {
 // Parses, prints help and errors, and runs the chosen subcommand. `version` is printed by --version.
 int RunCommandLine(int argc, char** argv, const std::vector<Command>& commands,
                    const std::function<std::string()>& version);
+
+// Options that are of no use in what was asked for.
+struct OptionRule {
+  std::vector<std::string> options;  // long names
+  bool useful;
+  std::string reason;  // "is for videos"
+};
+// Nothing asked for is ignored. Errors: kInvalidArgument for the first of the `given` options that is of no
+// use.
+Status CheckUseful(const std::set<std::string>& given, const std::vector<OptionRule>& rules);
 
 // The most similar of `names`, if one is near enough to be meant.
 std::optional<std::string> Nearest(std::string_view word, const std::vector<std::string>& names);

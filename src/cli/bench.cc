@@ -1,8 +1,8 @@
 // linnet bench: speed beside the limits of the machine.
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -20,9 +20,12 @@ namespace {
 struct BenchArgs {
   BenchOptions options;
   MtpBenchArgs mtp;
+  std::string what;   // the positional argument: a model, "media" or "mtp"
+  std::string model;  // --model
   std::string kv = "bf16";
-  int64_t threads = 0;
+  std::string threads = "auto";
   bool json = false;
+  std::set<std::string> given;
 };
 
 std::string AsJson(const BenchResult& r) {
@@ -101,41 +104,69 @@ std::string MediaJson(const MediaBenchResult& r) {
 }
 
 // `linnet bench media`: the 12B's shape where nothing else is named.
-int RunMedia(const BenchArgs& args) {
+Result<int> RunMedia(const BenchArgs& args) {
   MediaBenchOptions options;
+  options.load = args.options.load;
+  if (!options.load.model.empty()) options.synthetic.clear();
   if (!args.options.synthetic.empty()) options.synthetic = args.options.synthetic;
-  options.load.threads = static_cast<int>(args.threads);
-  options.repeat = std::max<int64_t>(1, args.options.repeat);
+  options.repeat = args.options.repeat;
   ProgressLine progress;
   const Result<MediaBenchResult> result = RunMediaBench(options, progress.AsCallback());
   progress.Clear();
-  if (!result) return Report(result.error());
+  if (!result) return std::unexpected(result.error());
   Write(args.json ? MediaJson(*result) : MediaText(*result));
-  return FlushOutput();
+  return kExitDone;
 }
 
-int RunMtp(const BenchArgs& args) {
+Result<int> RunMtp(const BenchArgs& args) {
   MtpBenchArgs mtp = args.mtp;
   mtp.options.synthetic = args.options.synthetic;
-  mtp.options.load.threads = static_cast<int>(args.threads);
+  mtp.options.load.model = args.options.load.model;
+  mtp.options.load.threads = args.options.load.threads;
   mtp.options.kv = KvTypeOf(args.kv);
   return RunMtpBenchCommand(mtp, args.json);
 }
 
-int Run(BenchArgs args) {
-  if (args.options.load.model == "media") return RunMedia(args);
-  if (args.options.load.model == "mtp") return RunMtp(args);
-  args.options.load.threads = static_cast<int>(args.threads);
-  args.options.kv = KvTypeOf(args.kv);
-  if (args.options.prompt < 1 || args.options.repeat < 1 || args.options.decode < 1) {
-    return Report({ErrorCode::kInvalidArgument, "--prompt, --decode and --repeat count from 1", ""});
-  }
+Result<int> RunPlain(const BenchArgs& args) {
   ProgressLine progress;
   const Result<BenchResult> result = RunBench(args.options, progress.AsCallback());
   progress.Clear();
-  if (!result) return Report(result.error());
+  if (!result) return std::unexpected(result.error());
   Write(args.json ? AsJson(*result) : AsText(*result, args.options));
-  return FlushOutput();
+  return kExitDone;
+}
+
+Status CheckBench(const BenchArgs& args, bool media, bool mtp) {
+  const BenchOptions& options = args.options;
+  const bool plain = !media && !mtp, synthetic = !options.synthetic.empty();
+  LINNET_TRY(CheckUseful(args.given,
+                         {{{"--prompt", "--decode", "--depth"}, plain, "is for neither 'media' nor 'mtp'"},
+                          {{"--repeat"}, !mtp, "is not for 'mtp'"},
+                          {{"--kv"}, !media, "is not for 'media'"},
+                          {{"--draft", "--acceptance", "--tokens"}, mtp, "is for 'linnet bench mtp'"},
+                          {{"--drafter"}, mtp && !synthetic, "is for 'linnet bench mtp' with a model"}}));
+  if (synthetic && !options.load.model.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, options.load.model + " and --synthetic are given",
+                "measure one of them");
+  }
+  if (options.prompt >= 1 && options.repeat >= 1 && options.decode >= 1 && options.depth >= 0) return {};
+  return Fail(ErrorCode::kInvalidArgument, "--prompt, --decode and --repeat count from 1, --depth from 0");
+}
+
+Result<int> Run(BenchArgs args) {
+  const bool media = args.what == "media", mtp = args.what == "mtp";
+  if (!media && !mtp && !args.what.empty()) {
+    if (!args.model.empty()) {
+      return Fail(ErrorCode::kInvalidArgument, args.what + " and --model are given", "name the model once");
+    }
+    args.model = args.what;
+  }
+  args.options.load.model = args.model;
+  LINNET_TRY(CheckBench(args, media, mtp));
+  LINNET_ASSIGN(args.options.load.threads, ThreadsOf(args.threads));
+  args.options.kv = KvTypeOf(args.kv);
+  if (media) return RunMedia(args);
+  return mtp ? RunMtp(args) : RunPlain(args);
 }
 
 }  // namespace
@@ -144,14 +175,17 @@ Command BenchCommand() {
   return {
       "bench", "measure speed as a share of what the machine can do", [](Args& args) {
         auto values = std::make_shared<BenchArgs>();
-        args.Positional("MODEL", values->options.load.model,
+        args.Given(values->given);
+        args.Positional("MODEL", values->what,
                         "a model; Chick if none is named; 'media': what pictures and sound cost beside their "
                         "prefill; 'mtp': what drafting brings",
                         false);
+        args.Option("--model", values->model,
+                    "the same as MODEL; with 'media' and 'mtp' the one way to name it");
         args.Option("--synthetic", values->options.synthetic,
                     "made-up weights of an exact shape: SHAPE[@LAYERS]:FORMAT, for instance 12b:q4_0 or "
                     "12b@6:q4_k_m");
-        args.Option("-t,--threads", values->threads, "threads; 0 = one a fast physical core");
+        DeclareThreads(args, values->threads);
         args.Option("--prompt", values->options.prompt, "tokens of the prompt");
         args.Option("--decode", values->options.decode, "tokens written in a repetition");
         args.Option("--repeat", values->options.repeat, "repetitions; the best and the median are shown");
@@ -164,7 +198,10 @@ Command BenchCommand() {
             "Limits are measured in turns with what is put beside them (docs/performance.md).\n"
             "Examples:\n  linnet bench\n  linnet bench --synthetic 12b:q4_0 --json\n  linnet bench media\n"
             "  linnet bench mtp --synthetic 12b:q4_0 --acceptance 0.75 --json\n");
-        return [values] { return Run(*values); };
+        return [values] {
+          const Result<int> code = Run(*values);
+          return code ? *code : Report(code.error());
+        };
       }};
 }
 

@@ -52,7 +52,6 @@ std::string AsText(const MtpBenchResult& r, const MtpBenchOptions& options) {
 }  // namespace
 
 void DeclareMtpBench(Args& args, MtpBenchArgs& values) {
-  args.Option("--model", values.options.load.model, "mtp: the model; Chick if none is named");
   args.Option("--drafter", values.options.load.drafter, "mtp: its assistant, if it does not lie beside it");
   args.Option("--draft", values.draft, "mtp: 'auto' or a number of drafts");
   args.Option("--acceptance", values.options.acceptance,
@@ -72,7 +71,7 @@ int RunMtpBenchCommand(MtpBenchArgs values, bool json) {
   if (!result) return Report(result.error());
   Write(json ? AsJson(*result, values.options) : AsText(*result, values.options));
   if (!result->identical) return kExitFailed;
-  return FlushOutput();
+  return kExitDone;
 }
 
 }  // namespace linnet

@@ -1,12 +1,12 @@
 #include "cli/chat.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
-#include <cstdio>
+#include <array>
+#include <cctype>
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/printable.h"
 #include "base/process.h"
@@ -27,7 +27,39 @@ constexpr const char* kHelp =
     "/system TEXT   another system message, from anew   /think        thinking on or off\n"
     "/result TEXT   the result of the tool call asked for\n"
     "/reset         forget the conversation             /quit         leave (also Ctrl-D)\n"
-    "A line that ends in \\ goes on in the next. Ctrl-C stops an answer.\n";
+    "A line that ends in \\ goes on in the next, as after Shift-Enter or Alt-Enter; a text of several lines\n"
+    "can be pasted. Ctrl-C stops an answer.\n";
+
+// A command and what it takes.
+struct ChatCommand {
+  std::string_view name;
+  std::string_view takes;  // empty = nothing
+  bool needed = false;
+};
+constexpr std::array<ChatCommand, 11> kCommands = {{{"help", ""},
+                                                    {"quit", ""},
+                                                    {"exit", ""},
+                                                    {"reset", ""},
+                                                    {"system", "TEXT"},
+                                                    {"think", "on or off"},
+                                                    {"image", "FILE", true},
+                                                    {"audio", "FILE", true},
+                                                    {"video", "FILE", true},
+                                                    {"mic", ""},
+                                                    {"result", "TEXT", true}}};
+
+// "/name rest", as a command is written; a path or a comment that was pasted begins otherwise.
+bool IsCommand(const std::string& line) {
+  const std::string name = line.substr(1, line.find_first_of(" \t\n") - 1);
+  return line.front() == '/' &&
+         std::ranges::all_of(name, [](unsigned char c) { return std::isalpha(c) != 0; });
+}
+
+// A file's name as terminals write it that was dragged there: in quotes.
+std::string Unquoted(const std::string& name) {
+  const bool quoted = name.size() >= 2 && (name[0] == '"' || name[0] == '\'') && name.back() == name[0];
+  return quoted ? name.substr(1, name.size() - 2) : name;
+}
 
 class ChatLoop {
  public:
@@ -38,13 +70,13 @@ class ChatLoop {
         next_(std::move(start_.first)) {}
 
   int Run() {
-    fmt::print(stderr, "A chat with {}. /help lists the commands.\n", start_.title);
+    Say("A chat with {}. /help lists the commands.\n", start_.title);
     LineEditor editor(DefaultHistoryFile());
     while (!done_) {
       const std::optional<std::string> line = ReadMessage(editor);
       if (!line) break;
-      if (line->empty()) continue;
-      if (line->front() == '/') {
+      if (line->find_first_not_of(" \t\n") == std::string::npos) continue;
+      if (IsCommand(*line)) {
         Command(*line);
       } else {
         if (!Take(*line)) continue;
@@ -52,7 +84,7 @@ class ChatLoop {
         Answer();
       }
     }
-    return FlushOutput();
+    return kExitDone;
   }
 
  private:
@@ -68,12 +100,30 @@ class ChatLoop {
   }
 
   void Command(const std::string& line) {
-    const size_t space = line.find(' ');
+    const size_t space = line.find_first_of(" \t\n");
     const std::string name = line.substr(1, space == std::string::npos ? space : space - 1);
-    const size_t begin = space == std::string::npos ? space : line.find_first_not_of(' ', space);
-    const std::string rest = begin == std::string::npos ? "" : line.substr(begin);
+    const size_t begin = line.find_first_not_of(" \t\n", space);
+    const std::string rest =
+        begin == std::string::npos ? "" : line.substr(begin, line.find_last_not_of(" \t\n") - begin + 1);
+    const auto command = std::ranges::find(kCommands, name, &ChatCommand::name);
+    if (command == kCommands.end()) {
+      std::vector<std::string> names;
+      for (const ChatCommand& known : kCommands) names.emplace_back(known.name);
+      const auto nearest = Nearest(name, names);
+      Say("linnet: unknown command /{}{}; /help lists them\n", name,
+          nearest ? ", did you mean /" + *nearest + "?" : "");
+    } else if (rest.empty() && command->needed) {
+      Say("linnet: /{0} wants a {1}: /{0} {1}\n", name, command->takes);
+    } else if (!rest.empty() && command->takes.empty()) {
+      Say("linnet: /{} takes nothing behind it\n", name);
+    } else {
+      Do(name, rest);
+    }
+  }
+
+  void Do(const std::string& name, const std::string& rest) {
     if (name == "help") {
-      fmt::print(stderr, "{}", kHelp);
+      SayText(kHelp);
     } else if (name == "quit" || name == "exit") {
       done_ = true;
     } else if (name == "reset") {
@@ -81,21 +131,25 @@ class ChatLoop {
       next_ = {};
     } else if (name == "system") {
       conversation_.SetSystem(rest);
+      Say("the conversation begins anew, {} a system message\n", rest.empty() ? "without" : "with");
     } else if (name == "think") {
-      conversation_.SetThinking(!conversation_.thinking());
-      fmt::print(stderr, "thinking is {}\n", conversation_.thinking() ? "on" : "off");
-    } else if (name == "image" || name == "audio" || name == "video") {
-      Attach(name, rest);
+      Think(rest);
     } else if (name == "mic") {
       Record();
     } else if (name == "result") {
       ToolResult(rest);
     } else {
-      const auto nearest = Nearest(
-          name, {"help", "quit", "reset", "system", "think", "image", "audio", "video", "mic", "result"});
-      fmt::print(stderr, "linnet: unknown command /{}{}; /help lists them\n", name,
-                 nearest ? ", did you mean /" + *nearest + "?" : "");
+      Attach(name, Unquoted(rest));
     }
+  }
+
+  void Think(const std::string& wanted) {
+    if (!wanted.empty() && wanted != "on" && wanted != "off") {
+      Say("linnet: /think takes on or off, or nothing to change it\n");
+      return;
+    }
+    conversation_.SetThinking(wanted.empty() ? !conversation_.thinking() : wanted == "on");
+    Say("thinking is {}\n", conversation_.thinking() ? "on" : "off");
   }
 
   // The text and the files of a message. False when it names a file that cannot be used: nothing is asked
@@ -136,14 +190,14 @@ class ChatLoop {
       return false;
     }
     for (const MediaUse& use : uses) {
-      fmt::print(stderr, "{}: {} tokens, goes with the next message\n", Printable(use.file), use.soft_tokens);
+      Say("{}: {} tokens, goes with the next message\n", use.file, use.soft_tokens);
     }
     return true;
   }
 
   void ToolResult(const std::string& text) {
     if (!conversation_.AwaitsToolResult()) {
-      fmt::print(stderr, "linnet: no tool call waits for a result; ask something first\n");
+      Say("linnet: no tool call waits for a result; ask something first\n");
       return;
     }
     conversation_.AddToolResult(text);
@@ -167,9 +221,11 @@ class ChatLoop {
       return;
     }
     printer.Finish(*answer);
-    fmt::print(stderr, "linnet: {}; {} of {} tokens used\n", StatsLine(answer->stats),
-               conversation_.session().length(), conversation_.session().context());
-    if (conversation_.AwaitsToolResult()) fmt::print(stderr, "(answer the call with /result TEXT)\n");
+    if (!start_.quiet) {
+      Say("linnet: {}; {} of {} tokens used\n", StatsLine(answer->stats), conversation_.session().length(),
+          conversation_.session().context());
+    }
+    if (conversation_.AwaitsToolResult()) Say("(answer the call with /result TEXT)\n");
   }
 
   Engine& engine_;

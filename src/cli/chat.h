@@ -15,6 +15,7 @@ struct ChatStart {
   UserMessage first;  // media of the first message; its text is what the person types
   MediaArgs media;    // how further media are read; without files
   GenerateOptions options;
+  bool quiet = false;  // no statistics
 };
 
 // Reads lines until /quit or the end of input; the exit code.

@@ -200,7 +200,7 @@ int Run(const InfoArgs& args) {
   const std::vector<Part> parts = PartsOf(*files);
   const std::vector<std::string> missing = MissingFrom(*files);
   args.json ? PrintJson(*files, parts, missing) : PrintText(*files, parts, missing);
-  return FlushOutput();
+  return kExitDone;
 }
 
 }  // namespace
@@ -209,9 +209,8 @@ Command InfoCommand() {
   return {
       "info", "say what a model is: architecture, parts, formats, sizes, what is missing", [](Args& args) {
         auto values = std::make_shared<InfoArgs>();
-        args.Positional(
-            "MODEL", values->model,
-            "Hugging Face directory, GGUF file, or directory of GGUFs; without it: Chick, built in", false);
+        args.Option("MODEL,--model", values->model,
+                    "Hugging Face directory, GGUF file, or directory of GGUFs; without it: Chick, built in");
         args.Option("--mmproj", values->mmproj, "multimodal GGUF, if it does not lie beside the model");
         args.Option("--drafter", values->drafter, "drafter, if it does not lie beside the model");
         args.Flag("--json", values->json, "one JSON object");

@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "base/printable.h"
+#include "base/write_file.h"
 #include "cli/commands.h"
 #include "cli/media_args.h"
 #include "cli/report.h"
@@ -38,7 +38,42 @@ struct InspectArgs {
   int64_t max_frames = 60;
   double max_seconds = SplitOptions{}.max_seconds;
   bool no_sandbox = false;
+  std::set<std::string> given;
 };
+
+// What the files are, as far as can be told: a pipe may be anything.
+struct Kinds {
+  bool pdf = false, picture = false, sound = false, video = false;
+};
+
+Kinds KindsOf(const std::vector<std::string>& addresses) {
+  Kinds kinds;
+  for (const std::string& address : addresses) {
+    const auto source = ParseMediaAddress(address);
+    std::error_code ignored;
+    if (!source || (!source->file.empty() && !std::filesystem::is_regular_file(source->file, ignored))) {
+      return {true, true, true, true};
+    }
+    const auto kind = source->file.empty() ? Result<MediaKind>(GuessMediaKind(source->bytes))
+                                           : GuessMediaKind(source->file);
+    const bool unknown = !kind || *kind == MediaKind::kUnknown;
+    kinds.pdf |= IsPdf(*source);
+    kinds.picture |= unknown || *kind == MediaKind::kPicture;
+    kinds.sound |= unknown || *kind == MediaKind::kSound;
+    kinds.video |= unknown || *kind == MediaKind::kVideo;
+  }
+  return kinds;
+}
+
+Status CheckOptions(const InspectArgs& args) {
+  const Kinds kinds = KindsOf(args.files);
+  return CheckUseful(
+      args.given,
+      {{{"--pages"}, kinds.pdf, "is for PDFs"},
+       {{"--image-tokens"}, kinds.pdf || kinds.picture || kinds.video, "is for pictures and videos"},
+       {{"--fps", "--max-frames"}, kinds.video, "is for videos"},
+       {{"--piece-seconds"}, kinds.sound || kinds.video, "is for sounds"}});
+}
 
 class Inspection {
  public:
@@ -55,7 +90,7 @@ class Inspection {
     const Status video = Video(source);
     if (video || video.error().code != ErrorCode::kUnsupported) return video;
     if (!Sound(source)) return video;
-    fmt::print(stderr, "linnet: {}; its sound alone is shown\n", Printable(video.error().what));
+    Say("linnet: {}; its sound alone is shown\n", video.error().what);
     return {};
   }
 
@@ -164,13 +199,7 @@ class Inspection {
     for (int number = 2; !written_.insert(path.string()).second; ++number) {
       path = std::filesystem::path(args_.directory) / fmt::format("{}.{}.inspect.png", stem, number);
     }
-    std::FILE* file = std::fopen(path.c_str(), "wb");
-    const bool opened = file != nullptr;
-    const bool written = opened && std::fwrite(png.data(), 1, png.size(), file) == png.size();
-    if (opened ? std::fclose(file) != 0 || !written : true) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} cannot be written", path.string()),
-                  "name a directory that is there with -o");
-    }
+    LINNET_TRY(WriteWholeFile(path, {reinterpret_cast<const char*>(png.data()), png.size()}));
     Write(fmt::format("  shown in {}\n", Printable(path.string())));
     return {};
   }
@@ -181,6 +210,8 @@ class Inspection {
 };
 
 int Run(const InspectArgs& args) {
+  if (const Status useful = CheckOptions(args); !useful) return Report(useful.error());
+  if (const Status made = MakeDirectory(args.directory); !made) return Report(made.error());
   Inspection inspection(args);
   WarnOfWeakness(inspection.loader());
   int code = kExitDone;
@@ -188,7 +219,7 @@ int Run(const InspectArgs& args) {
     if (const Status status = inspection.Inspect(file); !status)
       code = std::max(code, Report(status.error()));
   }
-  return std::max(code, FlushOutput());
+  return code;
 }
 
 }  // namespace
@@ -196,8 +227,10 @@ int Run(const InspectArgs& args) {
 Command InspectCommand() {
   return {"inspect", "show what the model gets of a picture, a sound or a video", [](Args& args) {
             auto values = std::make_shared<InspectArgs>();
+            args.Given(values->given);
             args.Positional("FILE", values->files, "pictures, PDFs, sounds, videos; - is standard input");
-            args.Option("-o,--output", values->directory, "directory for the pictures FILE.inspect.png");
+            args.Option("-o,--output", values->directory,
+                        "directory for the pictures FILE.inspect.png, made where it is not there");
             args.Choice("--image-tokens", values->image_tokens, {"auto", "70", "140", "280", "560", "1120"},
                         "tokens of a picture or a video frame (frames: 70 where it is auto)");
             args.Option("--pages", values->pages, "pages of a PDF, as 1-3 or 2,5");

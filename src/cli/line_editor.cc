@@ -5,15 +5,48 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
+
+#include "base/terminal.h"
+#include "cli/report.h"
+#include "cli/terminal_keys.h"
 
 namespace linnet {
 namespace {
 
 constexpr int kHistoryLines = 1000;
+constexpr wchar_t kEscape = 0x1b;
+
+// Keys that are no characters reach libedit as control characters that nobody types (0x80 to 0x9f), which are
+// bound to its commands, or to ours below.
+struct Binding {
+  Key key;
+  wchar_t code;
+  const char* octal;
+  const char* command;
+};
+constexpr Binding kBindings[] = {
+    {Key::kNewLine, 0x80, "\\200", "linnet-new-line"},    {Key::kPaste, 0x81, "\\201", "linnet-paste"},
+    {Key::kHome, 0x82, "\\202", "ed-move-to-beg"},        {Key::kEnd, 0x83, "\\203", "ed-move-to-end"},
+    {Key::kLeft, 0x84, "\\204", "ed-prev-char"},          {Key::kRight, 0x85, "\\205", "ed-next-char"},
+    {Key::kUp, 0x86, "\\206", "ed-prev-history"},         {Key::kDown, 0x87, "\\207", "ed-next-history"},
+    {Key::kWordLeft, 0x88, "\\210", "ed-prev-word"},      {Key::kWordRight, 0x89, "\\211", "em-next-word"},
+    {Key::kDelete, 0x8a, "\\212", "ed-delete-next-char"},
+};
+
+wchar_t CodeOf(Key key) {
+  for (const Binding& binding : kBindings) {
+    if (binding.key == key) return binding.code;
+  }
+  return 0;
+}
 
 }  // namespace
 
 struct LineEditor::Impl {
+  TerminalGuard guard;
+  TerminalKeys keys;
+  std::optional<wchar_t> waiting;  // the character of a key with Alt, after its escape
   std::string prompt;
   std::string history_file;
   History* history = nullptr;
@@ -26,9 +59,36 @@ struct LineEditor::Impl {
     return static_cast<Impl*>(self);
   }
   static char* Prompt(EditLine* editor) { return Of(editor)->prompt.data(); }
+  static int Read(EditLine* editor, wchar_t* character) {
+    Impl& self = *Of(editor);
+    if (self.waiting) {
+      *character = *std::exchange(self.waiting, std::nullopt);
+      return 1;
+    }
+    const KeyPress press = self.keys.Next();
+    if (press.key == Key::kInputEnd) return 0;
+    *character = press.key == Key::kText ? static_cast<wchar_t>(press.character) : CodeOf(press.key);
+    if (press.key == Key::kMeta) {
+      *character = kEscape;
+      self.waiting = static_cast<wchar_t>(press.character);
+    }
+    return 1;
+  }
+  static unsigned char Insert(EditLine* editor, const std::string& text) {
+    return text.empty() || el_insertstr(editor, text.c_str()) != 0 ? CC_ERROR : CC_REFRESH;
+  }
+  static unsigned char NewLine(EditLine* editor, int) { return Insert(editor, "\n"); }
+  static unsigned char Paste(EditLine* editor, int) {
+    const std::string& text = Of(editor)->keys.pasted();
+    if (!text.empty()) return Insert(editor, text);
+    Say("\nlinnet: nothing was pasted, or more than {}; give that as a file\n",
+        HumanBytes(TerminalKeys::kMostPasted));
+    return CC_REDISPLAY;
+  }
   static unsigned char Drop(EditLine* editor, int) {
     Of(editor)->dropped = true;
     std::fputs("^C\n", stdout);
+    std::fflush(stdout);
     return CC_NEWLINE;
   }
 };
@@ -45,9 +105,16 @@ LineEditor::LineEditor(const std::string& history) : impl_(std::make_unique<Impl
   el_set(impl_->editor, EL_PROMPT, &Impl::Prompt);
   el_set(impl_->editor, EL_EDITOR, "emacs");
   el_set(impl_->editor, EL_HIST, ::history, impl_->history);
+  el_wset(impl_->editor, EL_GETCFN, &Impl::Read);
   el_set(impl_->editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
-  // While a line is being edited Ctrl-C is a key like any other.
-  el_set(impl_->editor, EL_SETTY, "-d", "-isig", nullptr);
+  el_set(impl_->editor, EL_BIND, "^I", "ed-insert", nullptr);
+  el_set(impl_->editor, EL_ADDFN, "linnet-new-line", "Insert a line break", &Impl::NewLine);
+  el_set(impl_->editor, EL_ADDFN, "linnet-paste", "Insert what was pasted", &Impl::Paste);
+  for (const Binding& binding : kBindings) {
+    el_set(impl_->editor, EL_BIND, binding.octal, binding.command, nullptr);
+  }
+  // While a line is being edited Ctrl-C is a key like any other, and Enter is told from a line feed.
+  el_set(impl_->editor, EL_SETTY, "-d", "-isig", "-icrnl", "-inlcr", nullptr);
   el_set(impl_->editor, EL_ADDFN, "drop-line", "Drop the line", &Impl::Drop);
   el_set(impl_->editor, EL_BIND, "^C", "drop-line", nullptr);
 }
@@ -60,6 +127,7 @@ LineEditor::~LineEditor() {
 std::optional<std::string> LineEditor::ReadLine(const std::string& prompt) {
   impl_->prompt = prompt;
   impl_->dropped = false;
+  el_resize(impl_->editor);
   int length = 0;
   const char* text = el_gets(impl_->editor, &length);
   if (text == nullptr || length <= 0) return std::nullopt;

@@ -1,4 +1,5 @@
-// Reads lines from a person at a terminal: editing keys, history across runs (libedit).
+// Reads messages from a person at a terminal: editing keys, pastes, history across runs (libedit; which keys
+// were pressed is read by terminal_keys.h).
 #pragma once
 
 #include <memory>
@@ -15,7 +16,9 @@ class LineEditor {
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;
 
-  // Without the line end; nullopt at the end of input (Ctrl-D). Ctrl-C drops the line and gives an empty one.
+  // Without the line end at its end; there are others inside where a text of several lines was pasted, or was
+  // written with Shift-Enter or Alt-Enter. nullopt at the end of input (Ctrl-D). Ctrl-C drops the line and
+  // gives an empty one.
   std::optional<std::string> ReadLine(const std::string& prompt);
 
  private:

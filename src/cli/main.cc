@@ -2,6 +2,7 @@
 
 #include <clocale>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 #include <string>
 #include <system_error>
@@ -27,7 +28,7 @@ std::string Version() {
       "processor: {}, {} processors, {} threads by default",
       LINNET_VERSION, Kernels().name, supported, cpu.name.empty() ? "unknown" : cpu.name, cpu.processors,
       cpu.cores);
-  if (const std::string warning = IsaWarning(); !warning.empty()) text += "\nwarning: " + warning;
+  if (const Status isa = CheckIsa(); !isa) text += "\nwarning: " + isa.error().Message();
   return text;
 }
 
@@ -35,9 +36,12 @@ std::string Version() {
 }  // namespace linnet
 
 int main(int argc, char** argv) {
+  linnet::PrepareStandardStreams();
   linnet::TakeStack();
   linnet::ExitWhenMappedFilesAreCut();
-  std::setlocale(LC_CTYPE, "");  // the line editor counts characters; numbers stay as in C
+  // The line editor counts characters of UTF-8; numbers stay as in C.
+  std::setlocale(LC_CTYPE, "");
+  if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
   const std::vector<linnet::Command> commands = {
       linnet::RunCommand(),     linnet::TranscribeCommand(), linnet::TranslateCommand(),
       linnet::InspectCommand(), linnet::InfoCommand(),       linnet::BenchCommand(),

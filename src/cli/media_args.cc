@@ -6,7 +6,7 @@
 #include <span>
 #include <utility>
 
-#include "base/printable.h"
+#include "cli/report.h"
 #include "media/audio.h"
 #include "media/patches.h"
 #include "media/pdf.h"
@@ -25,7 +25,7 @@ constexpr int64_t kHearingSeconds = 30, kPartSeconds = 15;
 constexpr size_t kMostTimesShown = 12;
 
 void Note(const std::string& file, const std::string& note) {
-  if (!note.empty()) fmt::print(stderr, "linnet: {}: {}\n", Printable(file), Printable(note));
+  if (!note.empty()) Say("linnet: {}: {}\n", file, note);
 }
 
 std::unexpected<Error> NoSense(const std::string& file, const char* kind) {
@@ -192,13 +192,6 @@ class Loading {
 
 }  // namespace
 
-bool MediaArgs::TakeStandardInput() const {
-  const auto named = [](const std::vector<std::string>& files) {
-    return std::ranges::find(files, "-") != files.end();
-  };
-  return named(images) || named(audio) || named(videos);
-}
-
 void DeclareMedia(Args& args, MediaArgs& values) {
   args.Option("--image", values.images,
               "a picture (PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP, TIFF) or a PDF; can be given again");
@@ -239,7 +232,7 @@ void WarnOfWeakness(const MediaLoader& loader) {
   const std::string weakness = loader.Weakness();
   if (told || weakness.empty()) return;
   told = true;
-  fmt::print(stderr, "linnet: {}\n", weakness);
+  Say("linnet: {}\n", weakness);
 }
 
 }  // namespace linnet

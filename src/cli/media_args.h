@@ -28,8 +28,6 @@ struct MediaArgs {
   MicArgs mic;
   int64_t context = 0;  // tokens of the session, 0 = not known: what is loaded stays within it
 
-  // One of them is standard input: no prompt can come from there.
-  bool TakeStandardInput() const;
   bool Any() const { return !images.empty() || !audio.empty() || !videos.empty() || mic.on; }
 };
 

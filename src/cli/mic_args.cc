@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "cli/report.h"
 #include "media/microphone.h"
 
 namespace linnet {
@@ -31,8 +32,8 @@ Result<AudioReader> OpenMic(const MicArgs& values, bool quiet, std::function<boo
   LINNET_ASSIGN(AudioReader reader,
                 OpenMicrophone({.device = values.device, .max_seconds = values.seconds}, std::move(stopped)));
   if (!quiet) {
-    fmt::print(stderr, "linnet: recording{}; Ctrl-C ends it\n",
-               values.seconds > 0 ? fmt::format(" for at most {:.0f} s", values.seconds) : "");
+    Say("linnet: recording{}; Ctrl-C ends it\n",
+        values.seconds > 0 ? fmt::format(" for at most {:.0f} s", values.seconds) : "");
   }
   return reader;
 }

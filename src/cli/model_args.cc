@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "cli/report.h"
@@ -10,25 +11,31 @@
 namespace linnet {
 namespace {
 
-constexpr int kMaxThreads = 1024;
-
-Result<int> ThreadsOf(const std::string& text) {
-  if (text == "auto") return 0;
-  int threads = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
-  if (error != std::errc() || end != text.data() + text.size() || threads < 1 || threads > kMaxThreads) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("-t is '{}'", text),
-                fmt::format("give 'auto' or a number from 1 to {}", kMaxThreads));
-  }
-  return threads;
-}
-
 Status NotNegative(const char* name, int64_t value) {
   if (value >= 0) return {};
   return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is {}", name, value), "give 0 or more");
 }
 
 }  // namespace
+
+void DeclareThreads(Args& args, std::string& value) {
+  args.Option(
+      "-t,--threads", value,
+      fmt::format("threads: a number up to {}, or 'auto' (one a fast physical core, within the container's "
+                  "share)",
+                  kMaxThreads));
+}
+
+Result<int> ThreadsOf(const std::string& text) {
+  if (text == "auto") return 0;
+  int threads = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
+  if (error != std::errc() || end != text.data() + text.size() || threads < 0 || threads > kMaxThreads) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("-t is '{}'", text),
+                fmt::format("give 'auto' or a number from 1 to {}", kMaxThreads));
+  }
+  return threads;
+}
 
 void DeclareKv(Args& args, std::string& value) {
   args.Choice("--kv", value, {"bf16", "f32", "int8"},
@@ -43,20 +50,18 @@ KvType KvTypeOf(const std::string& name) {
 void DeclareModel(Args& args, ModelArgs& values, bool positional) {
   const std::string help =
       "Hugging Face directory, GGUF file, or directory of GGUFs; without it: Chick, built in";
-  if (positional) {
-    args.Positional("MODEL", values.model, help, false);
-  } else {
-    args.Option("--model", values.model, help);
-  }
+  args.Option(positional ? "MODEL,--model" : "--model", values.model, help);
   args.Option("--mmproj", values.mmproj, "multimodal GGUF, if it does not lie beside the model");
-  args.Option("-t,--threads", values.threads,
-              "threads: a number or 'auto' (one a fast physical core, within the container's share)");
+  DeclareThreads(args, values.threads);
   args.Option("--context", values.context, "tokens the conversation can hold; 0 = the model's, at most 8192");
   DeclareKv(args, values.kv);
-  args.Choice("--mask-rule", values.mask_rule, {"a", "b"},
-              "what picture blocks see: a = the model's own, b = what transformers executes");
   args.Flag("--dequantise", values.dequantise,
             "hold every weight as float32: slow and large, for comparisons");
+}
+
+void DeclareMaskRule(Args& args, ModelArgs& values) {
+  args.Choice("--mask-rule", values.mask_rule, {"a", "b"},
+              "what picture blocks see: a = the model's own, b = what transformers executes");
 }
 
 void DeclareDrafting(Args& args, ModelArgs& values) {
@@ -89,16 +94,14 @@ Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values) {
   options.use_drafter = drafts != 0;
   LINNET_ASSIGN(options.threads, ThreadsOf(values.threads));
   if (options.model.empty()) {
-    fmt::print(
-        stderr,
-        "linnet: no model named, so this is Chick, the small one built in; for the 12B download a GGUF of "
+    Say("linnet: no model named, so this is Chick, the small one built in; for the 12B download a GGUF of "
         "gemma-4-12b-it with its mmproj file and name it: linnet run FILE.gguf\n");
   }
   ProgressLine progress;
   Result<std::unique_ptr<Engine>> engine = Engine::Load(options, progress.AsCallback());
   progress.Clear();
   if (engine) {
-    for (const std::string& note : (*engine)->notes()) fmt::print(stderr, "linnet: {}\n", note);
+    for (const std::string& note : (*engine)->notes()) Say("linnet: {}\n", note);
   }
   return engine;
 }
@@ -130,6 +133,9 @@ void DeclareSampling(Args& args, SamplingArgs& values) {
 
 Result<GenerateOptions> ToGenerateOptions(const SamplingArgs& values) {
   LINNET_TRY(NotNegative("--max-tokens", values.max_tokens));
+  if (std::ranges::find(values.stop, "") != values.stop.end()) {
+    return Fail(ErrorCode::kInvalidArgument, "--stop is empty", "give a text, or leave it out");
+  }
   GenerateOptions options;
   options.sampling = values.sampling;
   options.max_tokens = values.max_tokens;

@@ -23,9 +23,14 @@ struct ModelArgs {
   bool dequantise = false;
 };
 
-// Declares MODEL and the options; `positional` false where the command's own arguments come first (then
-// --model).
+// Declares --model and the options; `positional`: MODEL as well, where the command takes no other file.
 void DeclareModel(Args& args, ModelArgs& values, bool positional = true);
+// Declares --mask-rule, for what sees pictures.
+void DeclareMaskRule(Args& args, ModelArgs& values);
+// Declares -t.
+void DeclareThreads(Args& args, std::string& value);
+// LoadOptions::threads of -t.
+Result<int> ThreadsOf(const std::string& text);
 // Declares --kv, and what it means.
 void DeclareKv(Args& args, std::string& value);
 KvType KvTypeOf(const std::string& name);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/model_args.h"
 #include "cli/report.h"
 #include "eval/parity.h"
 
@@ -16,7 +17,7 @@ struct ParityArgs {
   std::vector<std::string> paths;
   std::string model;
   std::string filter;
-  int64_t threads = 0;
+  std::string threads = "auto";
   bool verbose = false;
 };
 
@@ -70,11 +71,11 @@ Status RunPath(const std::filesystem::path& root, const ParityOptions& options, 
   return {};
 }
 
-int Run(const ParityArgs& args) {
+Result<int> Run(const ParityArgs& args) {
   ParityOptions options;
   options.model = args.model;
   options.filter = args.filter;
-  options.threads = static_cast<int>(args.threads);
+  LINNET_ASSIGN(options.threads, ThreadsOf(args.threads));
   Totals totals;
   const CaseSink sink = [&](const CaseResult& result) { Print(result, args.verbose, totals); };
   for (const std::string& path : args.paths) {
@@ -84,8 +85,7 @@ int Run(const ParityArgs& args) {
   if (totals.passed + totals.failed == 0) {
     return Report({ErrorCode::kNotFound, "no case was run", "check the path and --filter (docs/parity.md)"});
   }
-  const int written = FlushOutput();
-  return totals.failed > 0 ? kExitFailed : written;
+  return totals.failed > 0 ? kExitFailed : kExitDone;
 }
 
 }  // namespace
@@ -96,13 +96,16 @@ Command ParityCommand() {
             args.Positional("PATH", values->paths, "directories of reference data (docs/parity.md)");
             args.Option("--model", values->model, "use this model instead of the one a case names");
             args.Option("--filter", values->filter, "run only the cases whose name contains this");
-            args.Option("-t,--threads", values->threads, "threads; 0 = one a fast physical core");
+            DeclareThreads(args, values->threads);
             args.Flag("-v,--verbose", values->verbose, "one line for every tensor compared");
             args.Footer(
                 "One line a case: the largest deviation of its bound. Exit code 1 when a case fails.\n"
                 "Examples:\n  linnet parity tests/data/golden\n  linnet parity mine --model model.gguf -v "
                 "--filter media\n");
-            return [values] { return Run(*values); };
+            return [values] {
+              const Result<int> code = Run(*values);
+              return code ? *code : Report(code.error());
+            };
           }};
 }
 

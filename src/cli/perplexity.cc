@@ -7,10 +7,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/mapped_file.h"
 #include "cli/commands.h"
 #include "cli/model_args.h"
 #include "cli/report.h"
+#include "cli/text_input.h"
 #include "eval/perplexity.h"
 #include "model/config.h"
 #include "text/tokenizer.h"
@@ -23,6 +23,8 @@ using Json = nlohmann::ordered_json;
 // The name that --compare takes instead of a file.
 constexpr char kDequantised[] = "dequantised";
 
+constexpr size_t kMaxCorpusBytes = size_t{1} << 30;
+
 struct PerplexityArgs {
   ModelArgs model;
   std::vector<std::string> texts;
@@ -30,16 +32,11 @@ struct PerplexityArgs {
   bool json = false;
 };
 
-Result<std::string> ReadText(const std::string& path) {
-  LINNET_ASSIGN(const MappedFile file, MappedFile::Open(path));
-  return std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-}
-
 Result<std::vector<TokenText>> Tokenise(const std::vector<std::string>& paths, const Engine& engine,
                                         const Engine* reference) {
   std::vector<TokenText> texts;
   for (const std::string& path : paths) {
-    LINNET_ASSIGN(const std::string text, ReadText(path));
+    LINNET_ASSIGN(const std::string text, ReadTextFile(path, kMaxCorpusBytes));
     texts.push_back({path, engine.tokenizer().EncodeOrdinary(text)});
     if (reference != nullptr && reference->tokenizer().EncodeOrdinary(text) != texts.back().ids) {
       return Fail(ErrorCode::kInvalidArgument, "the two models cut " + path + " into different tokens",
@@ -108,7 +105,19 @@ Result<std::unique_ptr<Engine>> LoadReference(const PerplexityArgs& args) {
   return LoadModel(model);
 }
 
-Result<int> Run(const PerplexityArgs& args) {
+// Without --model the first file is the model.
+Status SortFiles(PerplexityArgs& args) {
+  if (args.model.model.empty() && !args.texts.empty()) {
+    args.model.model = args.texts.front();
+    args.texts.erase(args.texts.begin());
+  }
+  if (!args.texts.empty()) return {};
+  return Fail(ErrorCode::kInvalidArgument, "a model and a TEXT are needed",
+              "give MODEL TEXT, or --model MODEL TEXT");
+}
+
+Result<int> Run(PerplexityArgs args) {
+  LINNET_TRY(SortFiles(args));
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
   std::unique_ptr<Engine> reference;
@@ -122,7 +131,7 @@ Result<int> Run(const PerplexityArgs& args) {
   progress.Clear();
   if (!result) return std::unexpected(result.error());
   Write(args.json ? AsJson(*result, args) : AsText(*result, args));
-  return FlushOutput();
+  return kExitDone;
 }
 
 }  // namespace
@@ -132,13 +141,14 @@ Command PerplexityCommand() {
       "perplexity", "measure how well a model predicts texts, alone or beside another", [](Args& args) {
         auto values = std::make_shared<PerplexityArgs>();
         values->model.kv = "f32";
-        args.Positional("MODEL", values->model.model,
-                        "Hugging Face directory, GGUF file, or directory of GGUFs");
-        args.Positional("TEXT", values->texts, "text files");
+        args.Positional("TEXT", values->texts, "text files; without --model the first one is the model",
+                        false);
+        args.Option("--model", values->model.model,
+                    "Hugging Face directory, GGUF file, or directory of GGUFs");
         args.Option("--compare", values->compare,
                     "another file of the same model, or 'dequantised': the same weights held as float32");
         args.Option("--context", values->model.context, "tokens seen at once; 0 = the model's, at most 2048");
-        args.Option("-t,--threads", values->model.threads, "threads: a number or 'auto' (one a core)");
+        DeclareThreads(args, values->model.threads);
         DeclareKv(args, values->model.kv);
         args.Flag("--dequantise", values->model.dequantise, "hold every weight as float32: slow and large");
         args.Flag("--json", values->json, "one JSON object");

@@ -1,17 +1,19 @@
 #include "cli/report.h"
 
-#include <fmt/core.h>
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
 
-#include <cstdio>
-
-#include "base/printable.h"
 #include "base/process.h"
+#include "base/terminal.h"
 #include "cli/args.h"
 
 namespace linnet {
 
+void SayText(std::string_view text) { static_cast<void>(WriteStream(Stream::kError, text)); }
+
 int Report(const Error& error) {
-  fmt::print(stderr, "linnet: {}\n", Printable(error.Message()));
+  Say("linnet: {}\n", error.Message());
   return error.code == ErrorCode::kInvalidArgument ? kExitWrongUse : kExitFailed;
 }
 
@@ -26,14 +28,12 @@ void ProgressLine::Show(double fraction, std::string_view what) {
   last_percent_ = percent;
   last_what_ = what;
   shown_ = true;
-  fmt::print(stderr, "\r\033[K{} {:3d} %", what, percent);
-  std::fflush(stderr);
+  Say("\r\033[K{} {:3d} %", what, percent);
 }
 
 void ProgressLine::Clear() {
   if (!shown_) return;
-  fmt::print(stderr, "\r\033[K");
-  std::fflush(stderr);
+  Say("\r\033[K");
   shown_ = false;
   last_percent_ = -1;
 }
@@ -51,14 +51,15 @@ std::string HumanBytes(uint64_t bytes) {
 }
 
 void Write(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
-
-int FlushOutput() {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return kExitDone;
-  fmt::print(stderr, "linnet: standard output could not be written; is the disk full?\n");
-  return kExitFailed;
+  const int error = WriteStream(Stream::kOutput, text);
+  if (error == 0) return;
+  if (error != EPIPE) {
+    Report({ErrorCode::kBadFile,
+            fmt::format("standard output cannot be written: {}", std::generic_category().message(error)),
+            "make room, or send it somewhere else"});
+  }
+  RestoreTerminal();
+  std::_Exit(kExitFailed);  // worker threads and helpers may be running: nothing is taken down behind them
 }
 
 }  // namespace linnet

@@ -2,10 +2,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -16,16 +17,17 @@
 #include "cli/media_args.h"
 #include "cli/model_args.h"
 #include "cli/report.h"
+#include "cli/text_input.h"
+#include "media/media_loader.h"
+#include "media/pdf.h"
 #include "model/config.h"
 #include "runtime/conversation.h"
 #include "runtime/generate.h"
 #include "runtime/prompt.h"
+#include "text/plain_text.h"
 
 namespace linnet {
 namespace {
-
-// Longer prompts than this cannot be meant: the model's context ends far below.
-constexpr size_t kMaxPromptBytes = 64u << 20;
 
 struct RunArgs {
   ModelArgs model;
@@ -38,37 +40,14 @@ struct RunArgs {
   bool raw = false;
   bool json = false;
   bool quiet = false;
+  std::set<std::string> given;
 };
-
-Result<std::string> ReadAll(std::FILE* file, const std::string& name, size_t limit) {
-  std::string text;
-  char buffer[1 << 16];
-  while (const size_t count = std::fread(buffer, 1, sizeof buffer, file)) {
-    text.append(buffer, count);
-    if (text.size() > limit) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} holds more than {}", name, HumanBytes(limit)),
-                  "give less");
-    }
-  }
-  return text;
-}
-
-Result<std::string> ReadTextFile(const std::string& path) {
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) {
-    return Fail(ErrorCode::kNotFound, fmt::format("{} cannot be opened", path),
-                "check the name and the rights");
-  }
-  auto text = ReadAll(file, path, kMaxPromptBytes);
-  std::fclose(file);
-  return text;
-}
 
 // --raw leaves out the chat format, and with it everything that has a place in it only.
 Status CheckRaw(const RunArgs& args) {
   const std::pair<const char*, bool> others[] = {{"--image, --audio, --video and --mic", args.media.Any()},
                                                  {"--system", !args.system.empty()},
-                                                 {"--tools", !args.tools.empty()},
+                                                 {"--tools", args.given.contains("--tools")},
                                                  {"--think", args.thinking}};
   for (const auto& [name, given] : others) {
     if (args.raw && given) {
@@ -80,18 +59,33 @@ Status CheckRaw(const RunArgs& args) {
   return {};
 }
 
-bool IsBlank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
+// --tools and media may be standard input too; it can be only one of them.
+bool InputIsTaken(const RunArgs& args) {
+  const MediaArgs& media = args.media;
+  return IsStandardInput(args.tools) || std::ranges::any_of(media.images, IsStandardInput) ||
+         std::ranges::any_of(media.audio, IsStandardInput) ||
+         std::ranges::any_of(media.videos, IsStandardInput);
+}
 
-// The prompt of a single answer; nullopt = there is none and a person sits at the terminal, so it is a chat.
+// The prompt of a single answer: -p, and behind it what is piped in. nullopt = there is neither and a person
+// sits at the terminal, so it is a chat.
 Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
-  std::optional<std::string> prompt = args.prompt;
-  if (args.media.TakeStandardInput()) {
-    if (prompt && *prompt != "-") return prompt;
-    return Fail(ErrorCode::kInvalidArgument,
-                "standard input is a picture, sound or video here, and no prompt", "give the prompt with -p");
+  const bool dash = args.prompt == "-", taken = InputIsTaken(args);
+  if (dash && taken) {
+    return Fail(ErrorCode::kInvalidArgument, "standard input is to be the prompt and a file at once",
+                "give one of them as a file");
   }
-  if (prompt == "-" || (!prompt && !IsTerminal(Stream::kInput))) {
-    LINNET_ASSIGN(prompt, ReadAll(stdin, "standard input", kMaxPromptBytes));
+  std::optional<std::string> prompt;
+  if (args.prompt && !dash) {
+    LINNET_ASSIGN(prompt, PlainText(*args.prompt, "the prompt"));
+  }
+  if (dash || (!taken && !IsTerminal(Stream::kInput))) {
+    LINNET_ASSIGN(const std::string piped, ReadStandardInput());
+    if (!prompt) {
+      prompt = piped;
+    } else if (!IsBlank(piped)) {
+      *prompt += (args.raw ? "" : "\n\n") + piped;
+    }
   }
   if (prompt && IsBlank(*prompt) && !args.media.Any()) {
     return Fail(ErrorCode::kInvalidArgument, "the prompt is empty",
@@ -102,6 +96,32 @@ Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
                 "give one with -p or on standard input");
   }
   return prompt;
+}
+
+// Whether it is a PDF, as far as can be told: a pipe may be one, and what is not there is said later.
+bool MayBePdf(const std::string& address) {
+  const auto source = ParseMediaAddress(address);
+  std::error_code ignored;
+  const bool readable =
+      source && (source->file.empty() || std::filesystem::is_regular_file(source->file, ignored));
+  return !readable || IsPdf(*source);
+}
+
+// What says how media are read is of use where there are some; in a chat they may come later.
+Status CheckMediaOptions(const RunArgs& args, bool chat) {
+  const std::vector<std::string>& images = args.media.images;
+  const bool pdf = std::ranges::any_of(images, MayBePdf), video = !args.media.videos.empty();
+  return CheckUseful(args.given,
+                     {{{"--pages"}, chat || pdf, "is for a PDF given with --image"},
+                      {{"--fps", "--max-frames", "--frame-tokens"}, chat || video, "is for --video"}});
+}
+
+// Errors: those of the file; kInvalidArgument for an empty one, which is no list of tools.
+Result<std::string> ReadTools(const std::string& file) {
+  LINNET_ASSIGN(std::string tools, ReadTextFile(file));
+  if (!IsBlank(tools)) return tools;
+  return Fail(ErrorCode::kInvalidArgument, file + " is empty",
+              "give a JSON list of tools, or leave --tools out");
 }
 
 std::string Title(const RunArgs& args, const Engine& engine) {
@@ -126,8 +146,8 @@ int AnswerOnce(const RunArgs& args, const Engine& engine, const std::vector<Medi
   } else {
     printer.Finish(*answer);
   }
-  if (!args.quiet) fmt::print(stderr, "linnet: {}\n", StatsLine(answer->stats));
-  return FlushOutput();
+  if (!args.quiet) Say("linnet: {}\n", StatsLine(answer->stats));
+  return kExitDone;
 }
 
 MediaArgs WithoutFiles(MediaArgs media) {
@@ -152,14 +172,15 @@ Result<int> Run(const RunArgs& args) {
   LINNET_TRY(CheckRaw(args));
   LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
   LINNET_TRY(CheckMic(args.media.mic, !prompt));
+  LINNET_TRY(CheckMediaOptions(args, !prompt));
   LINNET_ASSIGN(GenerateOptions options, ToGenerateOptions(args.sampling));
   LINNET_ASSIGN(options.draft, DraftsOf(args.model));
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
   ChatSetup setup;
-  setup.system = args.system;
+  LINNET_ASSIGN(setup.system, PlainText(args.system, "--system"));
   setup.thinking = args.thinking;
-  if (!args.tools.empty()) {
-    LINNET_ASSIGN(setup.tools, ReadTextFile(args.tools));
+  if (args.given.contains("--tools")) {
+    LINNET_ASSIGN(setup.tools, ReadTools(args.tools));
   }
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
   if (args.raw) return Continue(args, *engine, *prompt, session, options);
@@ -178,7 +199,7 @@ Result<int> Run(const RunArgs& args) {
   }
   if (!prompt) {
     return Chat(*engine, conversation,
-                {Title(args, *engine), std::move(message), WithoutFiles(media), options});
+                {Title(args, *engine), std::move(message), WithoutFiles(media), options, args.quiet});
   }
   message.text = *prompt;
   conversation.AddUser(std::move(message));
@@ -193,8 +214,11 @@ Command RunCommand() {
       "run", "answer a prompt with text, pictures and sound, or chat", [](Args& args) {
         auto values = std::make_shared<RunArgs>();
         DeclareModel(args, values->model);
-        args.Option("-p,--prompt", values->prompt, "the prompt; - or none = standard input");
+        args.Given(values->given);
+        args.Option("-p,--prompt", values->prompt,
+                    "the prompt; what is piped into standard input follows it, or is it where there is none");
         DeclareMedia(args, values->media);
+        DeclareMaskRule(args, values->model);
         args.Option("-s,--system", values->system, "what the model is told before the conversation");
         args.Flag("--think", values->thinking, "let the model think first; thoughts go to standard error");
         args.Option("--tools", values->tools, "a JSON file with a list of tools the model may call");

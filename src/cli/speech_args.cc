@@ -4,15 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
-#include <set>
 
 #include "assist/journal.h"
 #include "base/mapped_file.h"
-#include "base/printable.h"
+#include "base/write_file.h"
 #include "cli/report.h"
 #include "media/audio.h"
 
@@ -132,7 +131,7 @@ class Output {
 };
 
 void Tell(const SpeechArgs& args, const std::string& name, const std::string& text) {
-  if (!args.quiet) fmt::print(stderr, "linnet: {}: {}\n", name, text);
+  if (!args.quiet) Say("linnet: {}: {}\n", name, text);
 }
 
 // Notes go to standard error and into the transcript, which is closed, and put in its place where it goes to
@@ -141,12 +140,13 @@ Status Close(const SpeechArgs& args, const std::string& name, const std::string&
              Output& output) {
   const std::string& content = output.End(heard.seconds, heard.broken ? heard.broken->what : "");
   for (const std::string& text : output.notes()) Tell(args, name, text);
-  return path.empty() ? Status() : WriteWhole(path, content);
+  return path.empty() ? Status() : WriteWholeFile(path, content);
 }
 
 }  // namespace
 
 void DeclareSpeech(Args& args, SpeechArgs& values) {
+  args.Given(values.given);
   args.Positional("FILE", values.files,
                   "recordings (WAV; FLAC, MP3, Ogg, M4A, WebM), videos; - is standard input", false);
   DeclareMic(args, values.mic);
@@ -162,8 +162,28 @@ void DeclareSpeech(Args& args, SpeechArgs& values) {
   args.Flag("-q,--quiet", values.quiet, "no notes on standard error");
 }
 
+namespace {
+
+// Two recordings of one name would become one file of the directory.
+Status CheckNames(const SpeechArgs& values) {
+  std::map<std::string, std::string> files;
+  for (const std::string& file : values.files) {
+    const auto [first, fresh] = files.emplace(fs::path(file).filename().string(), file);
+    if (fresh || values.output.empty() || first->second == file) continue;
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} and {} would become one file in {}", first->second, file, values.output),
+                "do them one after the other, with another -o");
+  }
+  return {};
+}
+
+}  // namespace
+
 Status CheckSpeech(const SpeechArgs& values) {
   LINNET_TRY(CheckMic(values.mic));
+  LINNET_TRY(CheckNames(values));
+  LINNET_TRY(
+      CheckUseful(values.given, {{{"--again"}, !values.output.empty(), "is for files that -o names"}}));
   if (values.files.empty() == values.mic.on) return {};
   return values.mic.on
              ? Fail(ErrorCode::kInvalidArgument, "--mic and files are given", "do one after the other")
@@ -180,27 +200,10 @@ SplitOptions SplitOf(const SpeechArgs& values) {
 Result<std::string> OutputOf(const SpeechArgs& args, const std::string& file, const std::string& suffix) {
   if (args.output.empty()) return std::string();
   std::error_code ignored;
-  if (fs::is_directory(args.output, ignored)) {
-    return (fs::path(args.output) / (fs::path(file).filename().string() + suffix)).string();
-  }
-  if (args.files.size() > 1) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is no directory, and there are {} files", args.output, args.files.size()),
-                "make the directory first");
-  }
-  return args.output;
-}
-
-Status WriteWhole(const std::string& path, const std::string& content) {
-  const std::string fresh = path + ".new";
-  std::FILE* file = std::fopen(fresh.c_str(), "wb");
-  bool written = file != nullptr && std::fwrite(content.data(), 1, content.size(), file) == content.size();
-  if (file != nullptr) written = std::fclose(file) == 0 && written;
-  std::error_code error;
-  if (written) fs::rename(fresh, path, error);
-  if (written && !error) return {};
-  fs::remove(fresh, error);
-  return Fail(ErrorCode::kInvalidArgument, path + " cannot be written", "choose another place with -o");
+  const bool several = args.files.size() > 1;
+  if (!several && !args.output.ends_with('/') && !fs::is_directory(args.output, ignored)) return args.output;
+  LINNET_TRY(MakeDirectory(args.output));
+  return (fs::path(args.output) / (fs::path(file).filename().string() + suffix)).string();
 }
 
 Status WriteDown(const SpeechRun& run, const MediaSource& source) {
@@ -257,7 +260,7 @@ Status WriteDownMic(const SpeechArgs& args, Transcriber& transcriber, const std:
   Output output(args, "microphone", !path.empty());
   const auto heard = transcriber.Run(reader, 0, [&](const Utterance& utterance) -> Status {
     output.Add(utterance);
-    return path.empty() ? Status() : WriteWhole(path, output.SoFar());
+    return path.empty() ? Status() : WriteWholeFile(path, output.SoFar());
   });
   if (!heard) {
     output.End(output.end());

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct SpeechArgs {
   SplitOptions split;
   bool no_sandbox = false;
   MicArgs mic;
+  std::set<std::string> given;
 };
 
 void DeclareSpeech(Args& args, SpeechArgs& values);
@@ -52,10 +54,9 @@ Status WriteDown(const SpeechRun& run, const MediaSource& source);
 // left of it. A file holds the transcript so far at all times.
 Status WriteDownMic(const SpeechArgs& args, Transcriber& transcriber, const std::atomic<bool>& stop);
 
-// The file that the transcript of `file` goes to; empty = standard output. Errors: kInvalidArgument.
+// The file that the transcript of `file` goes to; empty = standard output. Makes the directory where -o names
+// one: where there are several files, or it ends in a slash. Errors: kInvalidArgument.
 Result<std::string> OutputOf(const SpeechArgs& args, const std::string& file, const std::string& suffix);
-// Puts a complete text in its place, so that a file is there whole or not at all.
-Status WriteWhole(const std::string& path, const std::string& content);
 
 // Does `one` for every file: a file that fails is reported and the next one follows; a cancelled one ends the
 // row. Returns the exit code.

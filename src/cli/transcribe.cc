@@ -19,7 +19,7 @@ Result<int> Run(const SpeechArgs& args) {
   const InterruptGuard interrupt;
   if (args.mic.on) {
     LINNET_TRY(WriteDownMic(args, transcriber, interrupt.flag()));
-    return FlushOutput();
+    return kExitDone;
   }
   const MediaLoader loader({.sandbox = !args.no_sandbox});
   WarnOfWeakness(loader);
@@ -28,7 +28,7 @@ Result<int> Run(const SpeechArgs& args) {
     LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
     return WriteDown(run, source);
   });
-  return std::max(code, FlushOutput());
+  return code;
 }
 
 }  // namespace

@@ -2,71 +2,40 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
 #include <memory>
-#include <span>
 #include <string_view>
-#include <vector>
 
 #include "assist/prompts.h"
-#include "base/mapped_file.h"
-#include "base/printable.h"
 #include "base/process.h"
+#include "base/write_file.h"
 #include "cli/commands.h"
 #include "cli/media_args.h"
 #include "cli/report.h"
 #include "cli/speech_args.h"
+#include "cli/text_input.h"
 #include "media/media_kind.h"
 
 namespace linnet {
 namespace {
-
-constexpr size_t kMaxTextBytes = 64u << 20;
 
 struct TranslateArgs {
   SpeechArgs speech;
   std::string to;
 };
 
-bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
-
-// What a person types, up to Ctrl-D.
-Result<MediaSource> ReadTyped() {
-  std::vector<uint8_t> text;
-  uint8_t buffer[1 << 12];
-  while (const size_t count = std::fread(buffer, 1, sizeof buffer, stdin)) {
-    text.insert(text.end(), buffer, buffer + count);
-    if (text.size() > kMaxTextBytes) break;
-  }
-  return MediaSource(std::move(text), "standard input");
-}
-
-Result<std::string> ReadText(const MediaSource& source) {
-  MappedFile mapped;
-  if (!source.file.empty()) {
-    LINNET_ASSIGN(mapped, MappedFile::Open(source.file));
-  }
-  const std::span<const uint8_t> bytes = source.file.empty() ? std::span(source.bytes) : mapped.bytes();
-  if (bytes.size() > kMaxTextBytes) {
-    return Fail(ErrorCode::kInvalidArgument, source.name + " holds more than 64 MB of text",
-                "cut it into parts");
-  }
-  std::string text(bytes.begin(), bytes.end());
-  if (text.find('\0') != std::string::npos) {
-    return Fail(ErrorCode::kBadFile, source.name + " is neither a recording nor text",
-                "give a sound, a video or a text file");
-  }
-  if (IsBlank(text)) return Fail(ErrorCode::kBadFile, source.name + " holds no text", "give some");
-  return text;
-}
-
 // Line by line: a paragraph is one line in most texts, and short pieces are translated best. Empty lines
-// stay.
-Status TranslateTextFile(const SpeechRun& run, const MediaSource& source) {
+// stay. `name` is that of the output's file.
+Status TranslateLines(const SpeechRun& run, const std::string& file, const std::string& name,
+                      const std::string& text) {
   const SpeechArgs& args = run.args;
-  LINNET_ASSIGN(const std::string path, OutputOf(args, source.FileName(), ".txt"));
-  LINNET_ASSIGN(const std::string text, ReadText(source));
+  if (args.format != "txt" || args.timestamps) {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} is a text, which has no {}", file, args.timestamps ? "times" : "form " + args.format),
+        fmt::format("leave {} out for it", args.timestamps ? "--timestamps" : "--format"));
+  }
+  LINNET_ASSIGN(const std::string path, OutputOf(args, name, ".txt"));
+  if (IsBlank(text)) return Fail(ErrorCode::kBadFile, file + " holds no text", "give some");
   ProgressLine progress;
   std::string content;
   int64_t cut = 0;
@@ -74,29 +43,36 @@ Status TranslateTextFile(const SpeechRun& run, const MediaSource& source) {
     const size_t end = std::min(text.find('\n', at), text.size());
     std::string line = text.substr(at, end - at);
     at = end + 1;
+    const bool windows = line.ends_with('\r');
+    if (windows) line.pop_back();
     if (!IsBlank(line)) {
       bool stopped = false;
       LINNET_ASSIGN(line, run.transcriber.TranslateText(line, stopped, &run.cancel));
       cut += stopped;
     }
+    line += windows ? "\r\n" : "\n";
     progress.Clear();
-    path.empty() ? Write(line + "\n") : void(content += line + "\n");
+    path.empty() ? Write(line) : void(content += line);
     progress.Show(static_cast<double>(end) / static_cast<double>(text.size()), "translating");
   }
   progress.Clear();
   if (cut > 0 && !args.quiet) {
-    fmt::print(stderr, "linnet: {}: in {} line{} the model repeated itself and was stopped\n",
-               Printable(source.name), cut, cut == 1 ? "" : "s");
+    Say("linnet: {}: in {} line{} the model repeated itself and was stopped\n", file, cut,
+        cut == 1 ? "" : "s");
   }
-  return path.empty() ? Status() : WriteWhole(path, content);
+  return path.empty() ? Status() : WriteWholeFile(path, content);
 }
 
 Status Translate(const SpeechRun& run, const std::string& file) {
-  const bool typed = file == "-" && IsTerminal(Stream::kInput);
-  LINNET_ASSIGN(const MediaSource source, typed ? ReadTyped() : ParseMediaAddress(file));
+  if (IsStandardInput(file) && IsTerminal(Stream::kInput)) {
+    LINNET_ASSIGN(const std::string typed, ReadStandardInput());
+    return TranslateLines(run, "standard input", "text", typed);
+  }
+  LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
   LINNET_ASSIGN(const MediaFormat format, RecogniseMedia(source));
-  const bool recording = format.kind == MediaKind::kSound || format.kind == MediaKind::kVideo;
-  return recording ? WriteDown(run, source) : TranslateTextFile(run, source);
+  if (format.kind == MediaKind::kSound || format.kind == MediaKind::kVideo) return WriteDown(run, source);
+  LINNET_ASSIGN(const std::string text, ReadText(source));
+  return TranslateLines(run, source.name, source.FileName(), text);
 }
 
 Result<int> Run(const TranslateArgs& args) {
@@ -113,14 +89,14 @@ Result<int> Run(const TranslateArgs& args) {
   const InterruptGuard interrupt;
   if (args.speech.mic.on) {
     LINNET_TRY(WriteDownMic(args.speech, transcriber, interrupt.flag()));
-    return FlushOutput();
+    return kExitDone;
   }
   const MediaLoader loader({.sandbox = !args.speech.no_sandbox});
   WarnOfWeakness(loader);
   const SpeechRun run{args.speech, transcriber, loader, interrupt.flag()};
   const int code =
       ForEachFile(args.speech.files, [&](const std::string& file) { return Translate(run, file); });
-  return std::max(code, FlushOutput());
+  return code;
 }
 
 }  // namespace

@@ -6,9 +6,7 @@
 #include <numeric>
 #include <span>
 
-#include "base/cpu_info.h"
 #include "base/process.h"
-#include "kernels/dispatch.h"
 #include "linnet/session.h"
 #include "model/synthetic.h"
 #include "runtime/engine_impl.h"
@@ -68,6 +66,8 @@ std::vector<int32_t> Ids(int64_t count, int64_t vocabulary) {
 
 constexpr int64_t kResidentContext = 8192;
 
+// Positions beside those of the prompt that is read.
+constexpr int64_t kPromptRoom = 64;
 // Positions that a measurement at some depth takes beside those that are filled.
 constexpr int64_t kDepthRoom = 80;
 constexpr int64_t kVerified = 5;  // four drafts and the token before them
@@ -101,6 +101,11 @@ class Bench {
 
   Result<BenchResult> Run() {
     LINNET_TRY(Load());
+    if (options_.prompt > engine_->config().max_position_embeddings - kPromptRoom) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "a prompt of " + std::to_string(options_.prompt) + " tokens does not fit this model",
+                  "give at most " + std::to_string(engine_->config().max_position_embeddings - kPromptRoom));
+    }
     Engine::Impl& e = engine_->impl();
     cost_ = CostOf(e.weights);
     result_.kernels = e.context.kernels().name;
@@ -132,8 +137,7 @@ class Bench {
       return {};
     }
     LINNET_ASSIGN(SyntheticModel model, MakeSynthetic(options_.synthetic, false));
-    const int threads = options_.load.threads > 0 ? options_.load.threads : GetCpuInfo().cores;
-    auto impl = std::make_unique<Engine::Impl>(threads, Kernels());
+    LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options_.load.threads));
     impl->config = std::move(model.config);
     LINNET_ASSIGN(impl->weights,
                   LoadWeights(impl->config, *model.source, nullptr, impl->pool, {false, progress_}));
@@ -153,7 +157,8 @@ class Bench {
 
   Status Prefill() {
     const std::vector<int32_t> ids = Ids(options_.prompt, engine_->config().vocab_size);
-    LINNET_ASSIGN(const std::unique_ptr<Session> session, Open(options_.prompt + 64, options_.prompt));
+    LINNET_ASSIGN(const std::unique_ptr<Session> session,
+                  Open(options_.prompt + kPromptRoom, options_.prompt));
     std::vector<double> seconds;
     for (int64_t i = 0; i <= options_.repeat; ++i) {  // the first one warms up
       Say(0.1 + 0.5 * static_cast<double>(i) / static_cast<double>(options_.repeat + 1), "reading a prompt");

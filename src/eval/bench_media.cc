@@ -8,8 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "base/cpu_info.h"
-#include "kernels/dispatch.h"
 #include "media/audio.h"
 #include "media/patches.h"
 #include "media/resample.h"
@@ -82,8 +80,7 @@ class MediaBench {
       return {};
     }
     LINNET_ASSIGN(SyntheticModel model, MakeSynthetic(options_.synthetic, true));
-    const int threads = options_.load.threads > 0 ? options_.load.threads : GetCpuInfo().cores;
-    auto impl = std::make_unique<Engine::Impl>(threads, Kernels());
+    LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options_.load.threads));
     impl->config = std::move(model.config);
     LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *model.source, model.source.get(), impl->pool,
                                              {false, progress_}));

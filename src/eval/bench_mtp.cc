@@ -5,9 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "base/cpu_info.h"
 #include "base/rng.h"
-#include "kernels/dispatch.h"
 #include "linnet/session.h"
 #include "model/synthetic.h"
 #include "runtime/engine_impl.h"
@@ -26,8 +24,7 @@ double Median(std::vector<double> values) {
 Result<std::unique_ptr<Engine>> LoadSynthetic(const MtpBenchOptions& options, const Progress& progress) {
   LINNET_ASSIGN(SyntheticModel model, MakeSynthetic(options.synthetic, false));
   LINNET_ASSIGN(const SyntheticDrafter drafter, MakeSyntheticDrafter(options.synthetic));
-  const int threads = options.load.threads > 0 ? options.load.threads : GetCpuInfo().cores;
-  auto impl = std::make_unique<Engine::Impl>(threads, Kernels());
+  LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options.load.threads));
   impl->config = std::move(model.config);
   LINNET_ASSIGN(impl->weights,
                 LoadWeights(impl->config, *model.source, nullptr, impl->pool, {false, progress}));
@@ -166,8 +163,9 @@ class MtpBench {
 }  // namespace
 
 Result<MtpBenchResult> RunMtpBench(const MtpBenchOptions& options, const Progress& progress) {
-  if (options.piece < 2 || options.tokens < 1 || options.prompt < 1 || options.acceptance > 1 ||
-      options.draft < -1 || options.draft > kMaxDrafts) {
+  constexpr int64_t kMostTokens = 1 << 20;
+  if (options.piece < 2 || options.tokens < 1 || options.tokens > kMostTokens || options.prompt < 1 ||
+      options.acceptance > 1 || options.draft < -1 || options.draft > kMaxDrafts) {
     return Fail(ErrorCode::kInvalidArgument, "the numbers of the benchmark make no sense",
                 "tokens and prompt count from 1, --acceptance is 0 to 1, --draft at most " +
                     std::to_string(kMaxDrafts));

@@ -6,13 +6,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/cpu_info.h"
 #include "base/mapped_file.h"
 #include "eval/case_recorder.h"
 #include "eval/golden_file.h"
 #include "eval/golden_inputs.h"
 #include "io/json.h"
-#include "kernels/dispatch.h"
 #include "linnet/session.h"
 #include "model/config_files.h"
 #include "model/synthetic.h"
@@ -51,8 +49,7 @@ class RowRecorder : public Probe {
 };
 
 Result<std::unique_ptr<Engine>> MakeLargeEngine(const ModelConfig& config, const ParityOptions& options) {
-  auto impl =
-      std::make_unique<Engine::Impl>(options.threads > 0 ? options.threads : GetCpuInfo().cores, Kernels());
+  LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options.threads));
   impl->config = config;
   const std::unique_ptr<TensorSource> source = HashedWeights(impl->config);
   LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *source, source.get(), impl->pool, {}));

@@ -18,7 +18,7 @@ namespace {
 
 struct Choice {
   const KernelTable* table = nullptr;
-  std::string warning;
+  std::string names;  // of all that can run, where LINNET_ISA is none of them
 };
 
 #if defined(LINNET_X86_TABLES)
@@ -58,8 +58,7 @@ Choice Choose() {
     if (std::string_view(table->name) == wanted) return {table, ""};
     names += names.empty() ? table->name : std::string(", ") + table->name;
   }
-  return {supported.front(),
-          std::string("LINNET_ISA=") + wanted + " is not available on this processor; it can run " + names};
+  return {supported.front(), names};
 }
 
 const Choice& TheChoice() {
@@ -100,6 +99,13 @@ Ahead AheadFor(int64_t rows) {
   return {kMostAhead, 640, 4};
 }
 
-std::string IsaWarning() { return TheChoice().warning; }
+Status CheckIsa() {
+  const std::string& names = TheChoice().names;
+  if (names.empty()) return {};
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      std::string("LINNET_ISA is '") + std::getenv("LINNET_ISA") + "', which this processor cannot run",
+      "set it to one of " + names + ", or leave it out");
+}
 
 }  // namespace linnet

@@ -6,10 +6,11 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "linnet/error.h"
 
 namespace linnet {
 
-// The table in use. An unknown or unsupported LINNET_ISA is ignored (IsaWarning tells).
+// The table in use. Where LINNET_ISA names none that can run, the best one: CheckIsa refuses it before.
 const KernelTable& Kernels();
 
 // Every table that this processor can run, best first; `scalar` is always the last.
@@ -18,7 +19,7 @@ std::vector<const KernelTable*> SupportedKernels();
 // How far ahead a product of so many rows asks for its weights on this processor (measured: bench/README.md).
 Ahead AheadFor(int64_t rows);
 
-// What is wrong with LINNET_ISA, or empty.
-std::string IsaWarning();
+// Errors: kInvalidArgument where LINNET_ISA names no table that this processor can run.
+Status CheckIsa();
 
 }  // namespace linnet

@@ -254,15 +254,25 @@ bool Fits(const Gguf& multimodal, const ModelConfig& config) {
   return false;
 }
 
-Status FindGgufSiblings(const fs::path& text, bool want_multimodal, bool want_drafter, ModelFiles& files) {
+// What is to be found beside a GGUF.
+struct Wanted {
+  bool multimodal, drafter;
+};
+
+Status FindGgufSiblings(const fs::path& text, Wanted wanted, ModelFiles& files) {
   const fs::path directory = text.parent_path().empty() ? fs::path(".") : text.parent_path();
   std::vector<fs::path> neighbours = Entries(directory);
   // Of several that fit, as where two models of one shape share a directory, the one named after this model:
-  // `mmproj-NAME.gguf`.
+  // `mmproj-NAME.gguf`. Files of which all is found are not looked at, so those that are called mmproj come
+  // first.
+  std::stable_partition(neighbours.begin(), neighbours.end(), [](const fs::path& path) {
+    return path.filename().string().find("mmproj") != std::string::npos;
+  });
   std::stable_partition(neighbours.begin(), neighbours.end(), [&](const fs::path& path) {
     return path.filename().string().ends_with("-" + text.filename().string());
   });
   for (const fs::path& path : neighbours) {
+    if (!wanted.multimodal && !wanted.drafter) break;
     std::error_code error;
     if (!LooksLikeGguf(path) || IsLaterPart(path) || fs::equivalent(path, text, error)) continue;
     Result<std::unique_ptr<Gguf>> file = Gguf::Open(path);
@@ -272,20 +282,22 @@ Status FindGgufSiblings(const fs::path& text, bool want_multimodal, bool want_dr
       continue;
     }
     const GgufPart part = PartOf(**file);
-    if (part == GgufPart::kMultimodal && want_multimodal && files.multimodal == nullptr &&
-        Fits(**file, files.config)) {
+    if (part == GgufPart::kMultimodal && wanted.multimodal && Fits(**file, files.config)) {
       LINNET_TRY(UseMultimodal(std::move(*file), files));
-    } else if (part == GgufPart::kDrafter && want_drafter && files.drafter == nullptr) {
+      wanted.multimodal = false;
+    } else if (part == GgufPart::kDrafter && wanted.drafter) {
       const Result<DrafterConfig> config = DrafterFromGguf(**file);
       if (config && config->backbone_hidden_size == files.config.hidden_size) {
         LINNET_TRY(UseDrafter(std::move(*file), files));
+        wanted.drafter = false;
       }
     }
   }
   return {};
 }
 
-Result<ModelFiles> OpenGguf(const fs::path& path, const std::string& mmproj, const std::string& drafter) {
+// `find_drafter`: look for one beside the file.
+Result<ModelFiles> OpenGguf(const fs::path& path, const std::string& mmproj, bool find_drafter) {
   ModelFiles files;
   files.kind = ModelFiles::Kind::kGguf;
   files.path = path.string();
@@ -310,7 +322,7 @@ Result<ModelFiles> OpenGguf(const fs::path& path, const std::string& mmproj, con
   } else {
     LINNET_TRY(UseOwnMultimodal(files));
   }
-  LINNET_TRY(FindGgufSiblings(path, mmproj.empty(), drafter.empty(), files));
+  LINNET_TRY(FindGgufSiblings(path, {mmproj.empty(), find_drafter}, files));
   LINNET_TRY(SetEmbedScale(files));
   return files;
 }
@@ -354,10 +366,6 @@ Result<fs::path> TextModelIn(const fs::path& directory) {
 }
 
 Status OpenNamedDrafter(const std::string& drafter, ModelFiles& files) {
-  if (drafter.empty()) {
-    if (files.kind != ModelFiles::Kind::kHuggingFace) return {};
-    return FindHfDrafter(files.path, files);
-  }
   if (IsDirectory(drafter)) {
     LINNET_TRY(OpenHfDrafter(drafter, files));
   } else {
@@ -374,6 +382,22 @@ Status OpenNamedDrafter(const std::string& drafter, ModelFiles& files) {
                   std::to_string(files.drafter_config->backbone_hidden_size) + ", but this one has " +
                   std::to_string(files.config.hidden_size),
               "give the drafter made for this model");
+}
+
+// Parts that are named and would not be used.
+Status CheckParts(const std::string& model, const std::string& mmproj, const std::string& drafter,
+                  bool use_drafter) {
+  const char* part = !mmproj.empty() ? "multimodal file" : "drafter";
+  if (model.empty() && !(mmproj.empty() && drafter.empty())) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "the " + std::string(part) + " " + (mmproj.empty() ? drafter : mmproj) +
+                    " is named without a model, and the built-in Chick has no place for it",
+                "name its model with --model");
+  }
+  if (use_drafter || drafter.empty()) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              "the drafter " + drafter + " is named but nothing is to be drafted",
+              "leave it out, or draft (no --draft 0)");
 }
 
 struct Magic {
@@ -421,8 +445,9 @@ Result<ModelFiles> OpenDrafterDirectory(const std::string& path) {
   return files;
 }
 
-Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj,
-                             const std::string& drafter) {
+Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj, const std::string& drafter,
+                             bool use_drafter) {
+  LINNET_TRY(CheckParts(model, mmproj, drafter, use_drafter));
   if (model.empty()) return OpenBuiltIn();
   const fs::path path(model);
   std::error_code error;
@@ -437,19 +462,25 @@ Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj
       return Fail(ErrorCode::kInvalidArgument, model + " is a drafter",
                   "name the model it drafts for; give this one as --drafter");
     }
+    if (!mmproj.empty()) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  mmproj + " is named beside the directory " + model + ", which holds all parts of its model",
+                  "leave --mmproj out; it belongs to a text model in a GGUF file");
+    }
     LINNET_ASSIGN(files, OpenHuggingFace(path));
+    if (use_drafter && drafter.empty()) LINNET_TRY(FindHfDrafter(path, files));
   } else if (IsDirectory(path)) {
     LINNET_ASSIGN(const fs::path text, TextModelIn(path));
-    LINNET_ASSIGN(files, OpenGguf(text, mmproj, drafter));
+    LINNET_ASSIGN(files, OpenGguf(text, mmproj, use_drafter && drafter.empty()));
   } else if (DescribeFile(path) == "a GGUF file") {
-    LINNET_ASSIGN(files, OpenGguf(path, mmproj, drafter));
+    LINNET_ASSIGN(files, OpenGguf(path, mmproj, use_drafter && drafter.empty()));
   } else {
     LINNET_TRY(MappedFile::Open(path));  // what cannot be opened says so itself
     const std::string kind = DescribeFile(path);
     return Fail(ErrorCode::kBadFile, model + " is " + kind + ", not a model",
                 kind == "a safetensors file" ? "give the directory it lies in" : kWhatToGive);
   }
-  LINNET_TRY(OpenNamedDrafter(drafter, files));
+  if (!drafter.empty()) LINNET_TRY(OpenNamedDrafter(drafter, files));
   return files;
 }
 

@@ -39,9 +39,11 @@ struct ModelFiles {
   std::string prompts_json;  // the prompts the model was taught, if its directory says
 };
 
-// Errors name what was found and what to do: kNotFound, kBadFile, kUnsupported. `mmproj` and `drafter` may be
-// empty.
-Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj, const std::string& drafter);
+// `mmproj` and `drafter` may be empty: found beside the model. Without `use_drafter` none is looked for.
+// Errors name what was found and what to do: kNotFound, kBadFile, kUnsupported; kInvalidArgument for a part
+// that this model has no place for.
+Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj, const std::string& drafter,
+                             bool use_drafter = true);
 
 // A Hugging Face directory of a drafter, alone: only the drafter's fields of the result and tokenizer_json
 // are set.

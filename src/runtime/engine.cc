@@ -19,8 +19,6 @@ namespace {
 // machine.
 constexpr int64_t kDefaultContext = 8192;
 
-int ThreadCount(int wanted) { return wanted > 0 ? wanted : GetCpuInfo().cores; }
-
 bool NamesQat(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text.find("qat") != std::string::npos;
@@ -56,6 +54,12 @@ Status Engine::Impl::CheckFiles() const {
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
+Result<std::unique_ptr<Engine::Impl>> MakeEngineImpl(int threads) {
+  LINNET_ASSIGN(const int count, ThreadCount(threads));
+  LINNET_TRY(CheckIsa());
+  return std::make_unique<Engine::Impl>(count, Kernels());
+}
+
 Result<std::unique_ptr<Engine>> Engine::Load(const LoadOptions& options, const Progress& progress) {
   return LoadEngine(options, true, progress);
 }
@@ -64,8 +68,9 @@ namespace {
 
 Result<std::unique_ptr<Engine>> LoadParts(const LoadOptions& options, bool with_tokenizer,
                                           const Progress& progress) {
-  LINNET_ASSIGN(ModelFiles files, OpenModel(options.model, options.mmproj, options.drafter));
-  auto impl = std::make_unique<Engine::Impl>(ThreadCount(options.threads), Kernels());
+  LINNET_ASSIGN(ModelFiles files,
+                OpenModel(options.model, options.mmproj, options.drafter, options.use_drafter));
+  LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options.threads));
   impl->config = std::move(files.config);
   impl->prompts_json = std::move(files.prompts_json);
   if (with_tokenizer) {
@@ -75,7 +80,7 @@ Result<std::unique_ptr<Engine>> LoadParts(const LoadOptions& options, bool with_
                                            {options.dequantise, progress}));
   Engine::Impl& loaded = *impl;
   std::unique_ptr<Engine> engine = MakeEngine(std::move(impl));
-  if (files.drafter != nullptr && options.use_drafter) {
+  if (files.drafter != nullptr) {
     const Status fits = CheckPairing(loaded.config, *files.drafter_config);
     if (!fits && options.drafter.empty()) {  // one that merely lies beside the model need not belong to it
       loaded.notes.push_back(
@@ -128,6 +133,11 @@ uint64_t Engine::weight_bytes() const { return impl_->weights.bytes() + impl_->d
 
 Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& options) {
   const int64_t longest = impl_->config.max_position_embeddings;
+  if (options.context < 0) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "a context of " + std::to_string(options.context) + " tokens cannot be",
+                "give 1 to " + std::to_string(longest) + ", or 0 for the usual");
+  }
   const int64_t context = options.context > 0 ? options.context : std::min(longest, kDefaultContext);
   if (context > longest) {
     return Fail(ErrorCode::kInvalidArgument,

@@ -43,6 +43,10 @@ struct Engine::Impl {
   DraftDepth draft_depth;            // what drafting has cost and gained so far
 };
 
+// The threads (as LoadOptions::threads) and kernels of an engine. Errors: kInvalidArgument for a number of
+// threads or a LINNET_ISA that cannot be.
+Result<std::unique_ptr<Engine::Impl>> MakeEngineImpl(int threads);
+
 // Engine::Load; without a tokenizer the engine takes token ids only (tokenizer() must not be called).
 Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with_tokenizer,
                                            const Progress& progress = {});

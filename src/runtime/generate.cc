@@ -147,6 +147,10 @@ Result<Generation> GenerateOne(Engine& engine, Session& session, const GenerateI
     return Fail(ErrorCode::kInvalidArgument, "the number of drafts is " + std::to_string(options.draft),
                 "give -1 (as many as pay off) to " + std::to_string(kMaxDrafts));
   }
+  if (options.max_tokens < 0) {
+    return Fail(ErrorCode::kInvalidArgument, "the number of tokens is " + std::to_string(options.max_tokens),
+                "give 0 for as many as the model writes, or more");
+  }
   Speculator speculator(session, sampler, options.draft);
 
   GenerateStats stats;

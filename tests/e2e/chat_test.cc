@@ -1,5 +1,6 @@
 // A person chatting with Chick at a terminal.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "program.h"
@@ -7,6 +8,8 @@
 
 namespace linnet {
 namespace {
+
+using namespace std::string_literals;
 
 TEST(Chat, AnswersWithPicturesKeepsHistoryAndLeaves) {
   {
@@ -75,6 +78,101 @@ TEST(Chat, FilesAreNamedInsideAMessage) {
   ASSERT_TRUE(chat.Expect("tokens used"));
   chat.Type("/quit\n");
   EXPECT_EQ(chat.Wait(), 0);
+}
+
+// Types keys into a chat of its own and looks for what is answered.
+void ExpectAnswer(const std::string& keys, const std::string& answer) {
+  Terminal chat({"run", "-q", "--temperature", "0"});
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+  chat.Type(keys);
+  EXPECT_TRUE(chat.Expect("\n" + answer + "\r\n")) << chat.screen();
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor()) << chat.screen();
+  chat.Type("/quit\r");
+  EXPECT_EQ(chat.Wait(), 0);
+  EXPECT_EQ(chat.screen().find("tokens/s"), std::string::npos) << chat.screen();  // -q
+}
+
+TEST(Chat, SequencesOfKeysAreReadToTheirEnd) {
+  const std::vector<std::pair<std::string, std::string>> homes = {{"\x1b[1~", "\x1b[4~"},
+                                                                  {"\x1b[7~", "\x1b[8~"},
+                                                                  {"\x1b[H", "\x1b[F"},
+                                                                  {"\x1bOH", "\x1bOF"},
+                                                                  {"\x01", "\x05"}};
+  for (const auto& [home, end] : homes) ExpectAnswer("+ 1" + home + "5 " + end + "0\r", "15");
+  // Keys that mean nothing here: F1 to F12 of several terminals, pages, focus, answers, a mouse, titles.
+  ExpectAnswer(
+      "5 +\x1bOP\x1b[11~\x1b[[A\x1b[15~\x1b[24~\x1b[1;2P\x1b[5~\x1b[6;5~\x1b[2~ "
+      "1\x1b[I\x1b[O\x1b[?62;c\x1b[<0;3;4M\x1b[M !!"
+      "\x1b]11;rgb:0/0/0\x1b\\\x1b]0;title\x07\x1bP1$r0m\x1b\\\x1b[57400;5u\x1b[97;1:3u\x1b[Z0\r",
+      "15");
+  ExpectAnswer("5 + 10\x1b[1;5D\x1b[1;5D\r", "15");
+  ExpectAnswer("+ 10\x1b[1;5D\x1b[1;3D\x1bOd5 \x1b[D \x08\r", "15");  // words and characters to the left
+  ExpectAnswer("75 + 10\x1b[H\x1b[3~\r", "15");                       // Delete
+  ExpectAnswer("\x1b[3~5 + 10\r", "15");                        // Delete in an empty line does not leave
+  ExpectAnswer("\x1b[53u +\x1b[32u1\x1b[48;1u\x1b[13u", "15");  // the kitty protocol
+  ExpectAnswer("5 + 10 7\x1b[27;5;119~\r", "15");               // Ctrl-W of modifyOtherKeys
+  ExpectAnswer("5 + 10\x00\r"s, "15");
+}
+
+TEST(Chat, APastedTextIsOneMessage) {
+  ExpectAnswer("\x1b[200~Translate to French:\r\rturn off the garden lamp\x1b[201~\r",
+               "éteins la lampe dans le jardin");
+  ExpectAnswer("\x1b[200~Translate to French:\r\n\r\nturn off the garden lamp\r\n\x1b[201~\r",
+               "éteins la lampe dans le jardin");
+  ExpectAnswer("Translate to French:\x1b[13;2u\x1b\rturn off the garden lamp\r",
+               "éteins la lampe dans le jardin");
+}
+
+TEST(Chat, TabsStay) {
+  Terminal chat({"run", "-q", "--temperature", "0"});
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+  chat.Type("5 +\t10\r");
+  const std::string answer = RunLinnet({"run", "-q", "--temperature", "0", "-p", "5 +\t10"}).output;
+  EXPECT_TRUE(chat.Expect("\n" + answer.substr(0, answer.size() - 1) + "\r\n")) << chat.screen();
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+  chat.Type("\x1b[200~5 +\t10\x1b[201~\r");
+  EXPECT_TRUE(chat.Expect("\n")) << chat.screen();
+  chat.Type("/quit\r");
+  EXPECT_EQ(chat.Wait(), 0);
+}
+
+TEST(Chat, CommandsSayWhatTheyWant) {
+  Terminal chat({"run", "-q"});
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+  for (const char* name : {"image", "audio", "video"}) {
+    chat.Type("/" + std::string(name) + "  \r");
+    EXPECT_TRUE(chat.Expect("/" + std::string(name) + " wants a FILE")) << chat.screen();
+  }
+  chat.Type("/result\r");
+  EXPECT_TRUE(chat.Expect("/result wants a TEXT")) << chat.screen();
+  chat.Type("/reset now\r");
+  EXPECT_TRUE(chat.Expect("/reset takes nothing")) << chat.screen();
+  chat.Type("/think on\r/think on\r");
+  EXPECT_TRUE(chat.Expect("thinking is on") && chat.Expect("thinking is on")) << chat.screen();
+  chat.Type("/think maybe\r");
+  EXPECT_TRUE(chat.Expect("on or off")) << chat.screen();
+  chat.Type("/system\r");
+  EXPECT_TRUE(chat.Expect("without a system message")) << chat.screen();
+  chat.Type("/quit\r");
+  EXPECT_EQ(chat.Wait(), 0);
+}
+
+// The terminal is as before however the chat ends.
+TEST(Chat, TheTerminalIsRestored) {
+  for (const int number : {0, SIGTERM, SIGHUP}) {
+    Terminal chat({"run", "-q"});
+    const std::string before = chat.Modes();
+    ASSERT_TRUE(chat.Expect("\x1b[?2004h"));
+    ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+    if (number == 0) {
+      chat.Type("/quit\r");
+    } else {
+      chat.Signal(number);
+    }
+    EXPECT_EQ(chat.Wait(), number == 0 ? 0 : 128 + number);
+    EXPECT_EQ(chat.Modes(), before);
+    EXPECT_TRUE(chat.screen().ends_with("\x1b[?2004l")) << chat.screen();
+  }
 }
 
 // A microphone that speaks without end, in the pace of a person.

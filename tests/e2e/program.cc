@@ -52,30 +52,32 @@ std::string ReadFile(const std::string& path) {
 
 namespace {
 
-// `before`: shell commands.
-ProgramResult Run(const std::string& before, const std::vector<std::string>& arguments,
-                  const std::string& input) {
-  std::string command = before + Quoted(LINNET_PROGRAM);
-  for (const std::string& word : arguments) command += " " + Quoted(word);
+std::string CommandLine(const std::vector<std::string>& arguments) {
+  std::string line = "exec \"$L\"";
+  for (const std::string& word : arguments) line += " " + Quoted(word);
+  return line;
+}
+
+}  // namespace
+
+ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input) {
   WriteFile(Scratch("stdin"), input);
-  command +=
-      " <" + Quoted(Scratch("stdin")) + " >" + Quoted(Scratch("stdout")) + " 2>" + Quoted(Scratch("stderr"));
+  return RunShell(CommandLine(arguments) + " <" + Quoted(Scratch("stdin")));
+}
+
+ProgramResult RunLinnetWithin(int64_t bytes, const std::vector<std::string>& arguments) {
+  return RunShell("ulimit -v " + std::to_string(bytes / 1024) + "; " + CommandLine(arguments));
+}
+
+ProgramResult RunShell(const std::string& line) {
+  const std::string command = "L=" + Quoted(LINNET_PROGRAM) + "; (" + line + "\n) </dev/null >" +
+                              Quoted(Scratch("stdout")) + " 2>" + Quoted(Scratch("stderr"));
   const int status = std::system(command.c_str());
   ProgramResult result;
   result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   result.output = ReadFile(Scratch("stdout"));
   result.errors = ReadFile(Scratch("stderr"));
   return result;
-}
-
-}  // namespace
-
-ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input) {
-  return Run("", arguments, input);
-}
-
-ProgramResult RunLinnetWithin(int64_t bytes, const std::vector<std::string>& arguments) {
-  return Run("ulimit -v " + std::to_string(bytes / 1024) + "; ", arguments, "");
 }
 
 }  // namespace linnet

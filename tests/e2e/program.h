@@ -18,6 +18,9 @@ ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::st
 // The same with at most so many bytes of address space.
 ProgramResult RunLinnetWithin(int64_t bytes, const std::vector<std::string>& arguments);
 
+// A line of the shell, in which $L is the program; what it does not redirect itself is given back.
+ProgramResult RunShell(const std::string& line);
+
 // A path in this repository.
 std::string InSource(const std::string& path);
 // A folder of this test run that is empty when the program starts.

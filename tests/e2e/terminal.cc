@@ -4,6 +4,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -68,6 +69,23 @@ bool Terminal::Expect(const std::string& text) {
     if (!ReadMore(100)) return false;
   }
   return false;
+}
+
+void Terminal::Signal(int number) { kill(process_, number); }
+
+bool Terminal::ExpectEditor() {
+  for (const auto end = Clock::now() + kPatience; Clock::now() < end; ReadMore(1)) {
+    termios modes{};
+    if (tcgetattr(terminal_, &modes) == 0 && (modes.c_lflag & ICANON) == 0) return true;
+  }
+  return false;
+}
+
+std::string Terminal::Modes() const {
+  termios modes{};
+  tcgetattr(terminal_, &modes);
+  return std::to_string(modes.c_iflag) + " " + std::to_string(modes.c_oflag) + " " +
+         std::to_string(modes.c_lflag);
 }
 
 int Terminal::Wait() {

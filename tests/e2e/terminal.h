@@ -20,6 +20,11 @@ class Terminal {
   // Reads the screen until `text` has come since the last call; false after 20 seconds or when the program
   // ended.
   bool Expect(const std::string& text);
+  void Signal(int number);
+  // Waits until keys are read one by one, so that none is changed or shown by the terminal itself.
+  bool ExpectEditor();
+  // The terminal's own, such as whether it shows what is typed: two that are equal are the same.
+  std::string Modes() const;
   // Waits for the end: the exit code, 128 + signal, or -1 when it has not ended after 20 seconds.
   int Wait();
 
