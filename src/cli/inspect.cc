@@ -41,32 +41,27 @@ struct InspectArgs {
   std::set<std::string> given;
 };
 
-// What the files are, as far as can be told: a pipe may be anything.
+// What the files are; one that is nothing known may be anything.
 struct Kinds {
   bool pdf = false, picture = false, sound = false, video = false;
 };
 
-Kinds KindsOf(const std::vector<std::string>& addresses) {
+Kinds KindsOf(std::span<const Result<MediaSource>> sources) {
   Kinds kinds;
-  for (const std::string& address : addresses) {
-    const auto source = ParseMediaAddress(address);
-    std::error_code ignored;
-    if (!source || (!source->file.empty() && !std::filesystem::is_regular_file(source->file, ignored))) {
-      return {true, true, true, true};
-    }
-    const auto kind = source->file.empty() ? Result<MediaKind>(GuessMediaKind(source->bytes))
-                                           : GuessMediaKind(source->file);
-    const bool unknown = !kind || *kind == MediaKind::kUnknown;
-    kinds.pdf |= IsPdf(*source);
-    kinds.picture |= unknown || *kind == MediaKind::kPicture;
-    kinds.sound |= unknown || *kind == MediaKind::kSound;
-    kinds.video |= unknown || *kind == MediaKind::kVideo;
+  for (const Result<MediaSource>& source : sources) {
+    const auto format = source ? RecogniseMedia(*source) : Result<MediaFormat>(MediaFormat{});
+    const MediaKind kind = format ? format->kind : MediaKind::kUnknown;
+    const bool unknown = kind == MediaKind::kUnknown;
+    kinds.pdf |= unknown || kind == MediaKind::kPdf;
+    kinds.picture |= unknown || kind == MediaKind::kPicture;
+    kinds.sound |= unknown || kind == MediaKind::kSound;
+    kinds.video |= unknown || kind == MediaKind::kVideo;
   }
   return kinds;
 }
 
-Status CheckOptions(const InspectArgs& args) {
-  const Kinds kinds = KindsOf(args.files);
+Status CheckOptions(const InspectArgs& args, std::span<const Result<MediaSource>> sources) {
+  const Kinds kinds = KindsOf(sources);
   return CheckUseful(
       args.given,
       {{{"--pages"}, kinds.pdf, "is for PDFs"},
@@ -79,8 +74,7 @@ class Inspection {
  public:
   explicit Inspection(const InspectArgs& args) : args_(args), loader_({.sandbox = !args.no_sandbox}) {}
 
-  Status Inspect(const std::string& address) {
-    LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(address));
+  Status Inspect(const MediaSource& source) {
     LINNET_ASSIGN(const MediaFormat format, RecogniseMedia(source));
     if (format.kind == MediaKind::kPdf) return Pages(source);
     if (format.kind == MediaKind::kSound) return Sound(source);
@@ -210,14 +204,17 @@ class Inspection {
 };
 
 int Run(const InspectArgs& args) {
-  if (const Status useful = CheckOptions(args); !useful) return Report(useful.error());
+  // Once for each file: a pipe can be read only once.
+  std::vector<Result<MediaSource>> sources;
+  for (const std::string& file : args.files) sources.push_back(ParseMediaAddress(file));
+  if (const Status useful = CheckOptions(args, sources); !useful) return Report(useful.error());
   if (const Status made = MakeDirectory(args.directory); !made) return Report(made.error());
   Inspection inspection(args);
   WarnOfWeakness(inspection.loader());
   int code = kExitDone;
-  for (const std::string& file : args.files) {
-    if (const Status status = inspection.Inspect(file); !status)
-      code = std::max(code, Report(status.error()));
+  for (const Result<MediaSource>& source : sources) {
+    const Status status = source ? inspection.Inspect(*source) : Status(std::unexpected(source.error()));
+    if (!status) code = std::max(code, Report(status.error()));
   }
   return code;
 }

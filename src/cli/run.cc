@@ -75,6 +75,10 @@ Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
     return Fail(ErrorCode::kInvalidArgument, "standard input is to be the prompt and a file at once",
                 "give one of them as a file");
   }
+  if (taken && !args.prompt) {
+    return Fail(ErrorCode::kInvalidArgument, "standard input is a file here, and no prompt",
+                "give the prompt with -p");
+  }
   std::optional<std::string> prompt;
   if (args.prompt && !dash) {
     LINNET_ASSIGN(prompt, PlainText(*args.prompt, "the prompt"));

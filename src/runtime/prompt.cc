@@ -198,7 +198,8 @@ Status CheckPlaceholders(const ModelConfig& config, const Prompt& prompt) {
     for (const Kind& kind : kKinds) {
       if (prompt.ids[t] != config.tokens.*kind.placeholder) continue;
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("the text has the place of a {} that none fills", kind.singular),
+                  fmt::format("the text has the place of a {} ({}) that none fills", kind.singular,
+                              PlaceSpelling(kind.place)),
                   "leave its marker out; a text that only speaks of it must be given without --raw");
     }
   }

@@ -153,10 +153,10 @@ TEST(Streams, WhatIsNoTextIsNamed) {
     EXPECT_EQ(result.output, "");
     EXPECT_NE(result.errors.find(what), std::string::npos) << result.errors;
   };
-  expect(RunLinnet({"perplexity", chick, picture}), "shapes.png is a picture, no text");
-  expect(RunLinnet({"translate", "--to", "fr", picture}), "shapes.png is a picture, no text");
-  expect(RunLinnet({"run", "-p", "x"}, ReadFile(picture)), "standard input is a picture, no text");
-  expect(RunLinnet({"run", "-p", "x", "--tools", picture}), "shapes.png is a picture, no text");
+  expect(RunLinnet({"perplexity", chick, picture}), "shapes.png is a PNG picture, no text");
+  expect(RunLinnet({"translate", "--to", "fr", picture}), "shapes.png is a PNG picture, no text");
+  expect(RunLinnet({"run", "-p", "x"}, ReadFile(picture)), "standard input is a PNG picture, no text");
+  expect(RunLinnet({"run", "-p", "x", "--tools", picture}), "shapes.png is a PNG picture, no text");
   expect(RunLinnet({"run", "-p", "x"}, "caf\xe9"), "standard input is not UTF-8: byte 0xE9 in line 1");
   expect(RunLinnet({"run", "-p", "caf\xe9"}), "the prompt is not UTF-8");
   expect(RunLinnet({"run"}, std::string("a\0b", 3)), "byte 2 is zero");
