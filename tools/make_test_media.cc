@@ -1,8 +1,8 @@
 // Makes the sound and video files of tests/data/media with FFmpeg's libraries. They are in the repository;
 // this says where they come from. Build and run:
-//   g++ -std=c++20 tools/make_test_media.cc -o /tmp/make $(pkg-config --cflags --libs libavformat libavcodec
-//   libavutil)
-//   /tmp/make tests/data/media examples
+//   g++ -std=c++20 tools/make_test_media.cc -o ./make_test_media $(pkg-config --cflags --libs libavformat
+//   libavcodec libavutil)
+//   ./make_test_media tests/data/media examples
 //
 // Sound: a tone of 500 Hz, amplitude 0.5 left and 0.25 right, during the odd seconds; silence in the even
 // ones. Video: 6 s of 64 x 48 at 10 frames a second; in second s the left half has grey level 40 s + 20, the

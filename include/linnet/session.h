@@ -2,8 +2,7 @@
 //
 // Invariants:
 //  1. The logits of a row depend only on the tokens before it: not on how they were chunked, on other
-//  sequences, or on
-//     the number of threads; the bits are the same.
+//     sequences, or on the number of threads; the bits are the same.
 //  2. Feeding a single token allocates nothing.
 //  3. Results belong to their session: what other sessions of the engine do does not change them.
 //

@@ -16,6 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/printable.h"
+#include "base/terminal.h"
+
 namespace linnet {
 namespace {
 
@@ -60,6 +63,7 @@ void OnFault(int signal, siginfo_t* info, void*) {
     Say("linnet: ");
     Say(range.path);
     Say(": was cut, or cannot be read any more, while it was in use; start again with a whole file\n");
+    RestoreTerminal();
     ::_exit(1);
   }
   ::signal(signal, SIG_DFL);  // not ours: the instruction runs again and ends the program as ever
@@ -127,9 +131,13 @@ Result<MappedFile> MappedFile::FromDescriptor(int descriptor, const std::filesys
   }
   file.data_ = static_cast<const uint8_t*>(address);
   file.descriptor_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+  if (file.descriptor_ < 0) {
+    return Fail(ErrorCode::kBadFile, path.string() + ": cannot be kept open: " + std::strerror(errno),
+                "allow more open files (ulimit -n)");
+  }
   file.changed_[0] = info.st_mtim.tv_sec;
   file.changed_[1] = info.st_mtim.tv_nsec;
-  Remember(address, file.size_, path.string());
+  Remember(address, file.size_, Printable(path.string()));
   return file;
 }
 

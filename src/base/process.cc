@@ -22,7 +22,7 @@ static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may use 
 struct sigaction earlier_action;
 
 std::atomic<int64_t> interrupted_at{0};  // seconds
-constexpr int64_t kPatience = 2;
+constexpr int64_t kPatience = 2;         // full seconds of a clock
 
 void OnInterrupt(int) {
   timespec now{};

@@ -34,8 +34,8 @@ bool InputWithin(int milliseconds);
 // later ends the program instead of giving an error.
 void TakeStack();
 
-// While one of these exists, Ctrl-C sets a flag instead of ending the program. What looks at the flag has two
-// seconds; a Ctrl-C after that, the flag still being set, ends the program. Only one at a time.
+// While one of these exists, Ctrl-C sets a flag instead of ending the program. What looks at the flag has
+// three seconds at most; a Ctrl-C after that, the flag still being set, ends the program. Only one at a time.
 class InterruptGuard {
  public:
   InterruptGuard();

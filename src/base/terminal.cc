@@ -29,7 +29,7 @@ void Send(std::string_view sequence) {
 
 void OnEnding(int number) {
   RestoreTerminal();
-  raise(number);  // the action is the earlier one again, and it is not blocked
+  raise(number);  // the action is the default again, and it is not blocked
 }
 
 }  // namespace

@@ -3,14 +3,11 @@
 // Thread safety: one thread at a time may call Run(); the work itself runs on all of them.
 // Invariants:
 //  1. Run() hands out parts by index only; what a part computes may not depend on which thread takes it or on
-//  how
-//     many there are. Results are therefore the same for every thread count.
+//     how many there are. Results are therefore the same for every thread count.
 //  2. Run() allocates nothing. What a body throws on any thread (no memory, nothing else) comes out of Run()
-//  once all
-//     have finished.
+//     once all have finished.
 //  3. Between calls workers spin for a short while and then sleep, so that a decode step (a few hundred
-//  calls) does
-//     not pay for wake-ups and an idle program costs nothing.
+//     calls) does not pay for wake-ups and an idle program costs nothing.
 #pragma once
 
 #include <atomic>

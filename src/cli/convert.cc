@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/cpu_info.h"
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/model_args.h"
 #include "cli/report.h"
@@ -50,9 +51,9 @@ Result<int> Run(ConvertArgs args) {
   const Result<ConvertReport> report = ConvertModel(args.options, pool, progress.AsCallback());
   progress.Clear();
   if (!report) return Report(report.error());
-  for (const std::string& note : report->notes) Write("note: " + note + "\n");
+  for (const std::string& note : report->notes) Write("note: " + Printable(note) + "\n");
   for (const ConvertedFile& file : report->files)
-    Write(fmt::format("wrote {} ({})\n", file.path, HumanBytes(file.bytes)));
+    Write(fmt::format("wrote {} ({})\n", Printable(file.path), HumanBytes(file.bytes)));
   return kExitDone;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "model/model_files.h"
@@ -132,7 +133,7 @@ void PrintText(const ModelFiles& files, const std::vector<Part>& parts,
                const std::vector<std::string>& missing) {
   const ModelConfig& config = files.config;
   const auto line = [](const std::string& name, const std::string& text) {
-    Write(fmt::format("{:<13}{}\n", name, text));
+    Write(fmt::format("{:<13}{}\n", name, Printable(text)));
   };
   const std::string name = files.kind == ModelFiles::Kind::kBuiltIn ? "Chick" : config.name;
   line("model",

@@ -143,6 +143,7 @@ class Loading {
 
   // A sound longer than the model hears at once becomes several, cut at its pauses.
   Status AddParts(const std::string& name, const char* kind, std::span<const float> samples) {
+    if (samples.empty()) return Fail(ErrorCode::kBadFile, name + " holds no sound", "leave it out");
     std::vector<std::span<const float>> parts = {samples};
     if (static_cast<int64_t>(samples.size()) > kHearingSeconds * kSampleRate) {
       LINNET_ASSIGN(parts, CutAtPauses(samples, kPartSeconds * kSampleRate));

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/process.h"
+#include "base/spooled_file.h"
 #include "cli/answer.h"
 #include "cli/chat.h"
 #include "cli/commands.h"
@@ -104,17 +105,16 @@ Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
 
 // Whether it is a PDF, as far as can be told: a pipe may be one, and what is not there is said later.
 bool MayBePdf(const std::string& address) {
+  if (IsStandardInput(address) || SpooledFile::IsStream(address)) return true;
   const auto source = ParseMediaAddress(address);
-  std::error_code ignored;
-  const bool readable =
-      source && (source->file.empty() || std::filesystem::is_regular_file(source->file, ignored));
-  return !readable || IsPdf(*source);
+  return !source || IsPdf(*source);
 }
 
 // What says how media are read is of use where there are some; in a chat they may come later.
 Status CheckMediaOptions(const RunArgs& args, bool chat) {
   const std::vector<std::string>& images = args.media.images;
-  const bool pdf = std::ranges::any_of(images, MayBePdf), video = !args.media.videos.empty();
+  const bool pdf = args.given.contains("--pages") && std::ranges::any_of(images, MayBePdf);
+  const bool video = !args.media.videos.empty();
   return CheckUseful(args.given,
                      {{{"--pages"}, chat || pdf, "is for a PDF given with --image"},
                       {{"--fps", "--max-frames", "--frame-tokens"}, chat || video, "is for --video"}});

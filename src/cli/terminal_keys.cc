@@ -10,6 +10,8 @@ namespace {
 
 // The bytes of one sequence come together, over slow lines in two pieces.
 constexpr int kGap = 200;
+// Inside a sequence nothing else can be meant, however slow the line is.
+constexpr int kSequenceGap = 2000;
 // A paste whose end never comes is over after this.
 constexpr int kPasteGap = 5000;
 constexpr size_t kMostParameters = 64;
@@ -183,7 +185,7 @@ KeyPress TerminalKeys::Escape() {
 KeyPress TerminalKeys::ControlSequence() {
   std::string parameters;
   while (true) {
-    const int byte = input_.Next(kGap);
+    const int byte = input_.Next(kSequenceGap);
     if (byte < ' ' || byte > '~') {  // broken off
       input_.Unread(byte);
       return {};
@@ -194,7 +196,7 @@ KeyPress TerminalKeys::ControlSequence() {
     }
     if (parameters.empty() &&
         (byte == '[' || byte == 'M')) {  // a function key of the Linux console, an old mouse
-      for (int more = byte == '[' ? 1 : 3; more > 0; --more) input_.Next(kGap);
+      for (int more = byte == '[' ? 1 : 3; more > 0; --more) input_.Next(kSequenceGap);
       return {};
     }
     const KeyPress press = OfSequence(parameters, static_cast<char>(byte));
@@ -204,8 +206,8 @@ KeyPress TerminalKeys::ControlSequence() {
 
 KeyPress TerminalKeys::SingleShift() {
   std::string modifiers;
-  int byte = input_.Next(kGap);
-  for (; (byte >= '0' && byte <= '9') || byte == ';'; byte = input_.Next(kGap))
+  int byte = input_.Next(kSequenceGap);
+  for (; (byte >= '0' && byte <= '9') || byte == ';'; byte = input_.Next(kSequenceGap))
     modifiers += static_cast<char>(byte);
   if (byte < ' ' || byte > '~') {
     input_.Unread(byte);
@@ -220,10 +222,10 @@ KeyPress TerminalKeys::SingleShift() {
 // To BEL or ESC \, as answers of terminals and titles end.
 void TerminalKeys::SkipString() {
   for (size_t count = 0; count < kMostString; ++count) {
-    const int byte = input_.Next(kGap);
+    const int byte = input_.Next(kSequenceGap);
     if (byte < 0 || byte == '\a') return;
     if (byte != kEscape) continue;
-    const int next = input_.Next(kGap);
+    const int next = input_.Next(kSequenceGap);
     if (next != '\\') input_.Unread(next);
     return;
   }
@@ -236,7 +238,7 @@ KeyPress TerminalKeys::Paste() {
     const int byte = input_.Next(kPasteGap);
     if (byte < 0) break;
     // Of too much only the end is kept, to find where it stops.
-    if (raw.size() > 2 * kMostPasted) raw.erase(0, kMostPasted - 1);
+    if (raw.size() > 2 * kMostPasted) raw.erase(0, kMostPasted - 1 - kPasteEnd.size());
     raw += static_cast<char>(byte);
   }
   input_.SetGreedy(false);

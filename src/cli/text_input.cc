@@ -45,6 +45,9 @@ Result<std::string> ReadAll(std::FILE* file, const std::string& name, size_t lim
 Result<std::string> AsText(std::string bytes, const std::string& name) {
   const MediaFormat format =
       RecogniseMedia(std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
+  if (format.name.starts_with("a Git LFS pointer")) {
+    return Fail(ErrorCode::kBadFile, fmt::format("{} is {}", name, format.name), "run git lfs pull");
+  }
   auto text = PlainText(std::move(bytes), name);
   if (text || format.kind == MediaKind::kUnknown) return text;
   return Fail(ErrorCode::kBadFile, fmt::format("{} is {}, no text", name, format.name), "give a text");

@@ -3,11 +3,10 @@
 //
 // Invariants:
 //  1. Every instruction set gives the same bits: all arithmetic is IEEE float32 (with explicit fused
-//  multiply-adds) or
-//     exact int32, on sixteen lanes, in one written order. The scalar table is the definition.
+//     multiply-adds) or exact int32, on sixteen lanes, in one written order. The scalar table is the
+//     definition.
 //  2. The result for one row does not depend on how many rows share a call: each output has one accumulator
-//  that runs
-//     along K in ascending order.
+//     that runs along K in ascending order.
 //
 // A matrix (N, K) is stored as panels of 16 outputs. Inside a panel the data runs along K, so a product reads
 // forward only. Plain formats hold [k][16]; block formats hold [block][fields of 16 outputs], see

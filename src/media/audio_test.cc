@@ -277,8 +277,9 @@ TEST(Wav, AiffIsReadFinishedOrNot) {
 }
 
 TEST(Wav, ChannelsThatCancelEachOtherAreHeard) {
-  auto reader =
-      WavReader::Open(MakeWav({.channels = 2, .data_size = 8}, {0, 0x40, 0, 0xc0, 0, 0xe0, 0, 0x20}));
+  const std::vector<uint8_t> bytes =
+      MakeWav({.channels = 2, .data_size = 8}, {0, 0x40, 0, 0xc0, 0, 0xe0, 0, 0x20});
+  auto reader = WavReader::Open(bytes);
   ASSERT_TRUE(reader.has_value());
   std::vector<float> samples(2);
   EXPECT_EQ(reader->Read(samples), 2u);

@@ -43,7 +43,9 @@ float LoudnessMeter::Gain() const {
 }
 
 std::string LoudnessMeter::Note(float gain) const {
-  if (loudest_ < kNothing || IsLoud()) return {};  // shorter than a frame
+  if (IsLoud()) return {};
+  if (loudest_ < kNothing)
+    return count_ == 0 ? "it holds no sound" : "it is too short to hear anything in it";
   if (IsSilent()) return "it is silent from beginning to end";
   return fmt::format("it is very quiet ({:.0f} dB at its loudest){}", loudest_,
                      gain > 1.0f ? ": it was made louder" : ", and nothing stands out from its noise");

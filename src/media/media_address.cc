@@ -11,7 +11,8 @@ namespace {
 
 constexpr const char* kStandardInput = "standard input";
 constexpr size_t kMaxDataBytes = size_t{256} << 20;
-constexpr size_t kShown = 80;  // of an address in a message
+constexpr size_t kShown = 80;      // of an address in a message
+constexpr size_t kLongest = 1000;  // of what may be a path
 
 std::unexpected<Error> BadAddress(std::string what) {
   return Fail(ErrorCode::kInvalidArgument, std::move(what),
@@ -157,7 +158,8 @@ std::string MediaLabel(std::string_view text) {
     if (comma != std::string_view::npos) return DataLabel(text.substr(0, comma), text.size() - comma - 1);
   }
   const bool address = StartsWith(text, "file:") || StartsWith(text, "data:") || !SchemeOf(text).empty();
-  return address && text.size() > kShown ? std::string(text.substr(0, kShown)) + "…" : std::string(text);
+  return text.size() > (address ? kShown : kLongest) ? std::string(text.substr(0, kShown)) + "…"
+                                                     : std::string(text);
 }
 
 std::string MediaSource::FileName() const {

@@ -4,10 +4,9 @@
 //  1. The format is told by the content, never by the name.
 //  2. Alpha is dropped, not blended; transparent colour keys, gAMA and colour profiles are ignored.
 //  3. 16-bit samples keep their high byte, grey ones too. (The reference clips grey at 255: nearly all
-//  white.)
+//     white.)
 //  4. Sizes are checked against the limit, and where a format bounds its compression also against the length
-//  of the
-//     file, before memory is taken.
+//     of the file, before memory is taken.
 #pragma once
 
 #include <cstdint>

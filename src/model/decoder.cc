@@ -92,9 +92,10 @@ void Decoder::FeedForward(const LayerWeights& w, Rows a) {
 
 void Decoder::Head(const Batch& batch, Rows x, DecoderOutput& output) {
   const int64_t rows = static_cast<int64_t>(batch.logit_rows.size());
-  LINNET_CHECK(rows <= output.rows_);
-  const Rows hidden = MakeRows(output.memory_.data(), rows, config_.hidden_size);    // (rows, D)
-  const Rows logits = MakeRows(hidden.row(output.rows_), rows, config_.vocab_size);  // (rows, V)
+  LINNET_CHECK(rows * (config_.hidden_size + config_.vocab_size) <=
+               static_cast<int64_t>(output.memory_.size()));
+  const Rows hidden = MakeRows(output.memory_.data(), rows, config_.hidden_size);  // (rows, D)
+  const Rows logits = MakeRows(hidden.row(rows), rows, config_.vocab_size);        // (rows, V)
   for (int64_t r = 0; r < rows; ++r) {
     const float* source = x.row(batch.logit_rows[static_cast<size_t>(r)]);
     std::copy(source, source + x.width, hidden.row(r));

@@ -46,13 +46,13 @@ struct DecoderOutput {
   Rows hidden;  // (logit rows, D) after the final norm: what the head and the drafter see
   Rows logits;  // (logit rows, V) after the soft-cap, before suppression
 
-  // Room for the results of so many rows; what was there is lost if it must grow. Throws std::bad_alloc.
-  void Reserve(const ModelConfig& config, int64_t rows);
+  // Room for the results of so many rows. True where it had to grow: what was there is lost. Throws
+  // std::bad_alloc.
+  bool Reserve(const ModelConfig& config, int64_t rows);
   uint64_t bytes() const { return memory_.bytes(); }
 
  private:
   AlignedBuffer<float> memory_;
-  int64_t rows_ = 0;
   friend class Decoder;
 };
 

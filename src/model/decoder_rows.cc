@@ -47,12 +47,13 @@ Decoder::Decoder(const ModelConfig& config, const Weights& weights, OpContext& c
   }
 }
 
-void DecoderOutput::Reserve(const ModelConfig& config, int64_t rows) {
-  if (rows <= rows_) return;
+bool DecoderOutput::Reserve(const ModelConfig& config, int64_t rows) {
+  const size_t floats = static_cast<size_t>(rows * (config.hidden_size + config.vocab_size));
+  if (floats <= memory_.size()) return false;
   hidden = logits = {};
-  rows_ = 0;
-  memory_ = AlignedBuffer<float>(static_cast<size_t>(rows * (config.hidden_size + config.vocab_size)));
-  rows_ = rows;
+  memory_ = {};
+  memory_ = AlignedBuffer<float>(floats);
+  return true;
 }
 
 void Decoder::Reserve(int64_t rows) {

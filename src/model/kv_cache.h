@@ -4,13 +4,11 @@
 //
 // Invariants:
 //  1. The rings hold the last `window` positions plus rows_at_once() plus kRollBack: a call writes so many of
-//  its rows,
-//     reads for them, and goes on, and up to kRollBack tokens can be taken back.
+//     its rows, reads for them, and goes on, and up to kRollBack tokens can be taken back.
 //  2. Full layers reserve address space for the whole context at once; pages become resident as tokens
-//  arrive.
+//     arrive.
 //  3. Every ring holds the positions from oldest() to length(); what a call has begun to overwrite counts as
-//  lost, also
-//     when the call was stopped half way.
+//     lost, also when the call was stopped half way.
 #pragma once
 
 #include <cstdint>

@@ -452,7 +452,13 @@ Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj
   const fs::path path(model);
   std::error_code error;
   if (!fs::exists(path, error)) {
-    return Fail(ErrorCode::kNotFound, "there is no file or directory " + model,
+    constexpr size_t kShown = 80;
+    const std::string shown = model.size() > kShown ? model.substr(0, kShown) + "…" : model;
+    if (model.starts_with("data:") || model.starts_with("file:") || model.find("://") != std::string::npos) {
+      return Fail(ErrorCode::kInvalidArgument, shown + " is an address, and models are read from files",
+                  "download it and give the path");
+    }
+    return Fail(ErrorCode::kNotFound, "there is no file or directory " + shown,
                 "check the spelling, or " + std::string(kWhatToGive));
   }
   ModelFiles files;

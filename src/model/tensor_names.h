@@ -4,10 +4,9 @@
 //
 // Shapes and orders that differ between the two worlds are described here too:
 //  * GGUF keeps the patch vector planar, index (channel, row, column); Hugging Face (and Linnet) interleaved,
-//  index
-//    (row, column, channel). It concerns the columns of patch_dense.weight and patch_ln1's weight and bias.
-//    Files made by converters from before June 2026 lack the permutation and carry no mark of it, so they
-//    cannot be told apart; pictures are then misread, and the file must be converted again.
+//    index (row, column, channel). It concerns the columns of patch_dense.weight and patch_ln1's weight and
+//    bias. Files made by converters from before June 2026 lack the permutation and carry no mark of it, so
+//    they cannot be told apart; pictures are then misread, and the file must be converted again.
 //  * GGUF stores the position table as [2, rows, width], Hugging Face as [rows, 2, width].
 #pragma once
 

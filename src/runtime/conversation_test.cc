@@ -134,6 +134,23 @@ TEST_F(ConversationTest, APromptThatWasStoppedLeavesTheConversationAsItWas) {
   }
 }
 
+// The flag may come up while the last layers of the prompt are computed.
+TEST_F(ConversationTest, CancelledBeforeTheFirstTokenTakesNoAnswer) {
+  Conversation conversation = Begin();
+  std::atomic<bool> cancel{false};
+  GenerateHooks hooks;
+  hooks.cancel = &cancel;
+  hooks.on_prompt = [&](double fraction, std::string_view) { cancel = fraction >= 1.0; };
+  conversation.AddUser({"6 + 1", {}, {}});
+  const auto answer = conversation.Answer({}, hooks);
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, ErrorCode::kCancelled);
+  const auto again = conversation.Answer({});  // the message still waits
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->text, "7");
+  EXPECT_LT(again->stats.prompt_tokens, 3) << "the prompt was read already";
+}
+
 // Two chats of one engine, turn by turn, each as if it were alone.
 TEST_F(ConversationTest, ChatsInTurnsAnswerAsALoneOne) {
   const std::vector<std::string> questions = {"5 + 10", "6 + 1", "16 + 18", "turn on the kitchen light"};

@@ -73,6 +73,7 @@ Result<std::unique_ptr<Engine>> LoadParts(const LoadOptions& options, bool with_
   LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options.threads));
   impl->config = std::move(files.config);
   impl->prompts_json = std::move(files.prompts_json);
+  impl->notes = files.not_fetched;
   if (with_tokenizer) {
     LINNET_ASSIGN(impl->tokenizer, LoadTokenizer(files));
   }

@@ -75,6 +75,7 @@ struct Session::Impl {
   Status Forward(const CallRows& call, const std::atomic<bool>* cancel = nullptr);
   // Room for calls of the cache's rows. Throws std::bad_alloc.
   void Reserve();
+  void ReserveResults(int64_t rows);  // of one call; logits are no longer known where memory must grow
   // Session::Feed once the prompt is known to fit.
   Status FeedPrompt(const Prompt& prompt, const FeedHooks& hooks);
   Status FeedIds(std::span<const int32_t> ids, const FeedHooks& hooks);

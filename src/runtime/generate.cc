@@ -165,6 +165,7 @@ Result<Generation> GenerateOne(Engine& engine, Session& session, const GenerateI
   Clock::time_point first_token = prompt_end;
   while (!reason) {
     if (hooks.cancel != nullptr && *hooks.cancel) {
+      if (stats.decode_steps == 0) return Fail(ErrorCode::kCancelled, "stopped");
       reason = FinishReason::kCancelled;
       break;
     }

@@ -7,7 +7,7 @@
 // Invariants:
 //  1. Nothing is allocated after construction.
 //  2. The n-th choice of a seed depends on the logits, the seed and n only: not on threads, time or
-//  addresses.
+//     addresses.
 //  3. A NaN is never chosen.
 #pragma once
 

@@ -181,9 +181,9 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
 Status Session::Impl::Forward(const CallRows& call, const std::atomic<bool>* cancel) {
-  const int64_t rows = static_cast<int64_t>(call.ids.size());
-  LINNET_TRY(engine.CheckFiles());  // before the step, so that one that was cut meanwhile is not touched
+  const int64_t rows = static_cast<int64_t>(call.ids.size()), start = cache.length();
   logits = {};
+  LINNET_TRY(engine.CheckFiles());  // before the step, so that one that was cut meanwhile is not touched
   logit_rows.clear();
   for (int64_t r = all_logits ? 0 : rows - 1; r < rows; ++r) logit_rows.push_back(r);
   const Sequence sequence{&cache, rows, call.blocks};
@@ -192,7 +192,8 @@ Status Session::Impl::Forward(const CallRows& call, const std::atomic<bool>* can
       engine.decoder->Forward({call.ids, call.soft, {&sequence, 1}, logit_rows, mask_rule, cancel}, output);
   if (done) done = engine.CheckFiles();  // after the step: nothing comes from bytes that changed during it
   if (!done) {
-    if (cache.length() < cache.shortest()) LINNET_TRY(cache.Truncate(0));
+    const bool whole = start >= cache.shortest() && cache.Truncate(start);
+    if (!whole) LINNET_TRY(cache.Truncate(0));
     return done;
   }
   const size_t width = static_cast<size_t>(output.logits.width);
@@ -206,7 +207,11 @@ void Session::Impl::Reserve() {
   const int64_t rows = cache.rows_per_call();
   logit_rows.reserve(static_cast<size_t>(rows));
   engine.decoder->Reserve(rows);
-  output.Reserve(engine.config, all_logits ? rows : 1);
+  ReserveResults(all_logits ? rows : 1);
+}
+
+void Session::Impl::ReserveResults(int64_t rows) {
+  if (output.Reserve(engine.config, rows)) logits = {};
 }
 
 Status Session::Impl::FeedPrompt(const Prompt& prompt, const FeedHooks& hooks) {

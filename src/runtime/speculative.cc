@@ -38,7 +38,7 @@ Speculator::Speculator(Session& session, Sampler& sampler, int32_t draft)
       lookup_(draft == 0 ? 0 : session_.cache.context() + 1) {
   LINNET_CHECK(draft >= -1 && draft <= kMaxDrafts);
   ids_.reserve(kMaxDrafts + 1);
-  if (draft != 0) session_.output.Reserve(session_.engine.config, kMaxDrafts + 1);
+  if (draft != 0) session_.ReserveResults(kMaxDrafts + 1);
 }
 
 void Speculator::Begin(std::span<const int32_t> earlier, std::span<const int32_t> prompt) {

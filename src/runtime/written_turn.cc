@@ -8,21 +8,27 @@
 namespace linnet {
 
 WrittenTurnRecorder::WrittenTurnRecorder(const Tokenizer& tokenizer, bool inside_thought)
-    : tokenizer_(tokenizer), thoughts_(inside_thought ? 1 : 0) {
+    : tokenizer_(tokenizer),
+      thoughts_(inside_thought ? 1 : 0),
+      call_open_marker_(tokenizer.TokenId("<|tool_call>").value_or(-1)),
+      call_close_(tokenizer.TokenId("<tool_call|>").value_or(-1)),
+      quote_(tokenizer.TokenId(kToolQuote).value_or(-1)) {
   if (inside_thought)
     turn_.thought = tokenizer.EncodeOrdinary("thought\n");  // the prompt's, as chat_format writes it
 }
 
 void WrittenTurnRecorder::Take(int32_t id, OutputSection before, OutputSection after) {
+  if (before != OutputSection::kThought && after == OutputSection::kThought) ++thoughts_;
   if (before == OutputSection::kCall || after == OutputSection::kCall) {
     turn_.calls.push_back(id);
     call_open_ = after == OutputSection::kCall;
+    // What else can stand in a call or end it would be read as something else in history.
+    const bool closes = before == OutputSection::kCall && after != OutputSection::kCall;
+    const bool expected = id == quote_ || (closes ? id == call_close_ : id == call_open_marker_);
+    if (tokenizer_.IsSpecial(id) && !expected) strange_ = true;
     return;
   }
-  if (tokenizer_.IsSpecial(id)) {
-    thoughts_ += after == OutputSection::kThought ? 1 : 0;
-    return;
-  }
+  if (tokenizer_.IsSpecial(id)) return;
   (after == OutputSection::kThought ? turn_.thought : turn_.text).push_back(id);
 }
 
@@ -39,7 +45,8 @@ WrittenTurn WrittenTurnRecorder::Finish(const ParsedOutput& answer) const {
   if (tokenizer_.Decode(turn.text) != answer.text) turn.text = WithoutOuterSpace(std::move(turn.text));
   if (tokenizer_.Decode(turn.text) != answer.text) turn.text.clear();
   if (thoughts_ > 1 || answer.thought.empty()) turn.thought.clear();
-  if (call_open_ || answer.calls.empty() || !std::ranges::all_of(answer.calls, &ToolCall::complete)) {
+  if (call_open_ || strange_ || answer.calls.empty() ||
+      !std::ranges::all_of(answer.calls, &ToolCall::complete)) {
     turn.calls.clear();
   }
   return turn;

@@ -30,7 +30,9 @@ class WrittenTurnRecorder {
   const Tokenizer& tokenizer_;
   WrittenTurn turn_;
   int thoughts_ = 0;
+  int32_t call_open_marker_, call_close_, quote_;
   bool call_open_ = false;
+  bool strange_ = false;  // a special token where a call has none
 };
 
 }  // namespace linnet

@@ -186,6 +186,11 @@ TEST(Pipes, AreReadLikeFiles) {
             std::string::npos);
   EXPECT_EQ(Said("echo 'turn off the garden lamp' | " + linnet + " translate -q - --to fr"),
             "éteins la lampe dans le jardin\n");
+  const std::string shapes = InSource("examples/shapes.png"),
+                    ask = " run -q -p 'what is in the picture' --image ";
+  const std::string seen = Said(linnet + ask + shapes);
+  EXPECT_EQ(Said("cat " + shapes + " | " + linnet + ask + "-"), seen);
+  EXPECT_EQ(Said("cat " + shapes + " | " + linnet + ask + "/dev/stdin"), seen);
   // The transcript of a pipe goes into a file, and the journal away.
   EXPECT_EQ(Said("cat " + wav + " | " + linnet + " transcribe -q - -o " + Scratch("piped.txt")), "");
   EXPECT_EQ(ReadFile(Scratch("piped.txt")), kCommand);
