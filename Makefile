@@ -13,7 +13,9 @@ targets = $(foreach name,$(1),linnet_$(name)_test)
 regex = ^($(subst $(empty) ,|,$(strip $(1)))|fuzz_.*)$$
 # Tests that repeat what others do over many seeds or shapes: minutes with plain C kernels and a sanitizer.
 MANY := All/Heads.*:*.TwoHundredPromptsAreWrittenTheSame
-LONG := $(MANY):Attention.ARowDoesNotKnow*:*OfNarrowTypes*:Attention.NarrowTypes*
+LONG := $(MANY):*LinearTime:*UnderASecond:TokenizerDamage.Random*:Attention.ARowDoesNotKnow*:*OfNarrowTypes*:Attention.NarrowTypes*
+# What sessions, conversations and drafting are made of, on tiny models.
+TURNS := Session*:AllocationCounter*:*KvTypes*:*RandomSessions*/1:ConversationTest*:StopFilter*:Prompt*:Speculator.StopsAnywhere*:Speculator.FillsTheContext*
 # Readers and converters work on one thread, and so does a sandbox, whose limits the thread sanitizer's memory breaks.
 ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
 
@@ -22,7 +24,7 @@ ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
 help:
 	@echo "make demo    install the system packages, build, and show Chick at work"
 	@echo "make test    the same set-up, then every test but the long ones: below 15 minutes on two cores"
-	@echo "make test-long   the long ones: everything under the address sanitizer, and every fuzzer for a minute"
+	@echo "make test-long   the long ones: everything under the address sanitizer, and every fuzzer for 20 seconds"
 	@echo "make test-real   the tests on the real weights of Gemma 3 270M, which it fetches (250 MB)"
 	@echo "make build   only build/release/linnet and the tests"
 	@echo "make asan    readers, runtime and operations under the address and undefined-behaviour sanitizers"
@@ -54,13 +56,15 @@ build-asan: setup
 	@ninja -C build/asan -j$(JOBS) $(call targets,$(ASAN)) linnet_fuzz_seeds
 
 asan: build-asan
-	@GTEST_FILTER='-$(LONG)' ctest --test-dir build/asan -R '$(call regex,$(ASAN))' -j$(JOBS)
+	@GTEST_FILTER='-$(LONG)' ctest --test-dir build/asan -R '$(call regex,$(filter-out runtime,$(ASAN)))' -j$(JOBS)
+	@GTEST_FILTER='$(TURNS):Damage*' ctest --test-dir build/asan -R '^runtime$$'
 
 tsan: setup
 	@echo "build: the tests of $(TSAN) for the thread sanitizer, $(JOBS) jobs"
 	@$(CONFIGURE) tsan > /dev/null
 	@ninja -C build/tsan -j$(JOBS) $(call targets,$(TSAN))
-	@GTEST_FILTER='-$(LONG):$(ONE_THREAD)' ctest --test-dir build/tsan -R '$(call regex,$(TSAN))'
+	@GTEST_FILTER='-$(LONG):$(ONE_THREAD)' ctest --test-dir build/tsan -R '$(call regex,$(filter-out runtime,$(TSAN)))' -j$(JOBS)
+	@GTEST_FILTER='$(TURNS)' ctest --test-dir build/tsan -R '^runtime$$'
 
 fuzz:
 	@tools/setup.sh fuzz
@@ -79,7 +83,7 @@ test: setup-tests build asan tsan
 test-long: setup-tests build build-asan fuzz
 	@ctest --test-dir build/release -L long -j$(JOBS) --no-tests=ignore
 	@GTEST_FILTER='-$(MANY)' ctest --test-dir build/asan -R '^(ops|runtime)$$' -j$(JOBS)
-	@for target in $$(ls tests/fuzz/seeds); do tests/fuzz/run.sh $$target 60 build/fuzz/corpus || exit 1; done
+	@for target in $$(ls tests/fuzz/seeds); do tests/fuzz/run.sh $$target 20 build/fuzz/corpus || exit 1; done
 	@tests/checks/skips.sh build/release build/asan
 
 test-real: setup build/release/build.ninja

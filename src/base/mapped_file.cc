@@ -57,9 +57,11 @@ void Say(const char* text) {
 }
 
 void OnFault(int signal, siginfo_t* info, void*) {
+  static std::atomic_flag said;
   const uintptr_t at = reinterpret_cast<uintptr_t>(info->si_addr);
   for (const MappedRange& range : mapped_ranges) {
     if (range.begin <= 1 || at < range.begin || at >= range.end) continue;
+    while (said.test_and_set()) ::pause();  // another thread says it and ends the program
     Say("linnet: ");
     Say(range.path);
     Say(": was cut, or cannot be read any more, while it was in use; start again with a whole file\n");
@@ -135,8 +137,10 @@ Result<MappedFile> MappedFile::FromDescriptor(int descriptor, const std::filesys
     return Fail(ErrorCode::kBadFile, path.string() + ": cannot be kept open: " + std::strerror(errno),
                 "allow more open files (ulimit -n)");
   }
-  file.changed_[0] = info.st_mtim.tv_sec;
-  file.changed_[1] = info.st_mtim.tv_nsec;
+  file.stamp_ = {{info.st_mtim.tv_sec, info.st_mtim.tv_nsec},
+                 {info.st_ctim.tv_sec, info.st_ctim.tv_nsec},
+                 info.st_nlink,
+                 info.st_mode};
   Remember(address, file.size_, Printable(path.string()));
   return file;
 }
@@ -144,10 +148,12 @@ Result<MappedFile> MappedFile::FromDescriptor(int descriptor, const std::filesys
 Status MappedFile::CheckUnchanged() const {
   struct stat info{};
   if (descriptor_ < 0) return {};
-  if (::fstat(descriptor_, &info) == 0 && static_cast<size_t>(info.st_size) == size_ &&
-      info.st_mtim.tv_sec == changed_[0] && info.st_mtim.tv_nsec == changed_[1]) {
-    return {};
-  }
+  const bool known = ::fstat(descriptor_, &info) == 0 && static_cast<size_t>(info.st_size) == size_;
+  const bool written = info.st_mtim.tv_sec != stamp_.written[0] || info.st_mtim.tv_nsec != stamp_.written[1];
+  // A time of writing can be put back, that of any change cannot; but names and rights may change.
+  const bool touched = info.st_ctim.tv_sec != stamp_.touched[0] || info.st_ctim.tv_nsec != stamp_.touched[1];
+  const bool renamed = info.st_nlink != stamp_.links || info.st_mode != stamp_.mode;
+  if (known && !written && (!touched || renamed)) return {};
   return Fail(ErrorCode::kBadFile, path_.string() + ": has changed while it was in use",
               "start again; replace files that are in use by moving another to their name");
 }
@@ -168,7 +174,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(in_memory_, other.in_memory_);
   std::swap(descriptor_, other.descriptor_);
-  std::swap(changed_, other.changed_);
+  std::swap(stamp_, other.stamp_);
   return *this;
 }
 

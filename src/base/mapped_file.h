@@ -29,7 +29,7 @@ class MappedFile {
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
-  // Whether the file's size and time of change are still those it was opened with: a file that is written
+  // Whether the file's size and times of change are still those it was opened with: a file that is written
   // over while it is mapped gives other bytes, one that is cut none at all. Another file moved to its name
   // changes nothing. Error: kBadFile.
   Status CheckUnchanged() const;
@@ -45,8 +45,12 @@ class MappedFile {
 
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
-  int descriptor_ = -1;       // of a file
-  int64_t changed_[2] = {0};  // seconds and nanoseconds
+  int descriptor_ = -1;  // of a file
+  struct Stamp {
+    int64_t written[2] = {0, 0}, touched[2] = {0, 0};  // seconds and nanoseconds of mtime and ctime
+    uint64_t links = 0, mode = 0;
+  };
+  Stamp stamp_;
   std::filesystem::path path_;
   bool in_memory_ = false;  // no file lies behind the pages
 };

@@ -35,6 +35,25 @@ TEST_F(MappedFileTest, TellsWhetherItHasChanged) {
   EXPECT_NE(changed.error().what.find("linnet_mapped_file"), std::string::npos);
 }
 
+TEST_F(MappedFileTest, ATimeOfWritingThatWasPutBackDeceivesNobody) {
+  const auto file = MappedFile::Open(path_);
+  ASSERT_TRUE(file);
+  const auto written = fs::last_write_time(path_);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  std::fstream(path_, std::ios::in | std::ios::out | std::ios::binary) << "b";
+  fs::last_write_time(path_, written);
+  EXPECT_FALSE(file->CheckUnchanged());
+}
+
+TEST_F(MappedFileTest, AnotherFileMovedToItsNameChangesNothing) {
+  const auto file = MappedFile::Open(path_);
+  ASSERT_TRUE(file);
+  std::ofstream(path_.string() + ".new") << "another";
+  fs::rename(path_.string() + ".new", path_);
+  EXPECT_TRUE(file->CheckUnchanged());
+  EXPECT_EQ(file->bytes()[0], 'a');
+}
+
 TEST_F(MappedFileTest, AFaultInACutFileEndsTheProgramWithItsName) {
   EXPECT_EXIT(
       {

@@ -39,6 +39,13 @@ TerminalGuard::TerminalGuard() {
   const char* kind = std::getenv("TERM");
   marks_pastes = isatty(STDOUT_FILENO) == 1 && kind != nullptr && std::string_view(kind) != "dumb";
   active = true;
+  // Between lines the editor leaves the terminal as it found it. Line by line it would drop what is pasted
+  // beyond 4096 bytes before the next line is read.
+  termios modes = earlier_modes;
+  modes.c_lflag &= ~static_cast<tcflag_t>(ICANON);
+  modes.c_cc[VMIN] = 1;
+  modes.c_cc[VTIME] = 0;
+  tcsetattr(STDIN_FILENO, TCSANOW, &modes);
   if (marks_pastes) Send(kMarkPastes);
   for (size_t i = 0; i < kEnding.size(); ++i) {
     struct sigaction action{};

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <numeric>
 #include <sstream>
 #include <utility>
@@ -76,6 +77,18 @@ void RecordGiven(const CLI::App& app, std::set<std::string>& given) {
   }
 }
 
+// `--name=`, whose value is missing: the library would take the next argument for it.
+std::optional<std::string> EmptyValue(int argc, char** argv) {
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    const std::string_view word = argv[i];
+    if (word.size() > 3 && word.starts_with("--") && word.ends_with('=') &&
+        word.find('=') + 1 == word.size()) {
+      return std::string(word);
+    }
+  }
+  return std::nullopt;
+}
+
 // The first word that is not an option, if it names no subcommand.
 std::optional<std::string> UnknownCommand(int argc, char** argv, const std::vector<std::string>& names) {
   for (int i = 1; i < argc; ++i) {
@@ -89,6 +102,7 @@ std::optional<std::string> UnknownCommand(int argc, char** argv, const std::vect
 
 int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
                 const std::function<std::string()>& version) {
+  if (const auto empty = EmptyValue(argc, argv)) return WrongUse(*empty + " has no value", "");
   CLI::App app("Linnet runs Gemma 4 12B Unified on this computer: text, pictures and sound in, text out.",
                "linnet");
   bool show_version = false;
@@ -143,9 +157,35 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
   return WrongUse("no command given", "");
 }
 
+// What stands in the way of reading an option's value as this type; empty = nothing. The library's own
+// conversion takes the nearest number for one that is too large, and an empty text for none.
 template <typename T>
-void AddOption(CLI::App& app, const std::string& names, T& value, const std::string& help) {
-  app.add_option(names, value, help);
+std::string Problem(const std::string& text) {
+  if (text.empty()) return "is empty";
+  if constexpr (std::is_integral_v<T>) {
+    T value{};
+    const char* const end = text.data() + text.size();
+    const auto read = std::from_chars(text.data() + (text[0] == '+' ? 1 : 0), end, value);
+    if (read.ec == std::errc::result_out_of_range) return "'" + text + "' is beyond what this takes";
+    if (read.ec != std::errc() || read.ptr != end) return "'" + text + "' is no whole number this takes";
+  }
+  return {};
+}
+
+template <typename T>
+struct ValueOf {
+  using Type = T;
+};
+template <typename T>
+struct ValueOf<std::optional<T>> {
+  using Type = T;
+};
+
+template <typename T>
+CLI::Option* AddOption(CLI::App& app, const std::string& names, T& value, const std::string& help) {
+  return app.add_option(names, value, help)->check([](const std::string& text) {
+    return Problem<typename ValueOf<T>::Type>(text);
+  });
 }
 
 }  // namespace
@@ -201,18 +241,18 @@ void Args::Option(const std::string& names, std::optional<int32_t>& value, const
   AddOption(impl_.app, names, value, help);
 }
 void Args::Option(const std::string& names, std::vector<std::string>& value, const std::string& help) {
-  impl_.app.add_option(names, value, help)->allow_extra_args(false)->type_name("TEXT ...");
+  AddOption(impl_.app, names, value, help)->allow_extra_args(false)->type_name("TEXT ...");
 }
 void Args::Choice(const std::string& names, std::string& value, const std::vector<std::string>& allowed,
                   const std::string& help) {
   impl_.app.add_option(names, value, help)->check(CLI::IsMember(allowed));
 }
 void Args::Positional(const std::string& name, std::string& value, const std::string& help, bool required) {
-  impl_.app.add_option(name, value, help)->required(required);
+  AddOption(impl_.app, name, value, help)->required(required);
 }
 void Args::Positional(const std::string& name, std::vector<std::string>& value, const std::string& help,
                       bool required) {
-  impl_.app.add_option(name, value, help)->required(required);
+  AddOption(impl_.app, name, value, help)->required(required);
 }
 void Args::Given(std::set<std::string>& names) { impl_.given = &names; }
 void Args::Footer(const std::string& text) { impl_.app.footer(text); }

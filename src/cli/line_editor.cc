@@ -130,9 +130,9 @@ std::optional<std::string> LineEditor::ReadLine(const std::string& prompt) {
   el_resize(impl_->editor);
   int length = 0;
   const char* text = el_gets(impl_->editor, &length);
+  if (impl_->dropped) return std::string();  // also an empty line: Ctrl-C ends no conversation
   if (text == nullptr || length <= 0) return std::nullopt;
   std::string line(text, static_cast<size_t>(length));
-  if (impl_->dropped) return std::string();
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
   if (!line.empty()) {
     HistEvent event;

@@ -165,7 +165,7 @@ class MtpBench {
 Result<MtpBenchResult> RunMtpBench(const MtpBenchOptions& options, const Progress& progress) {
   constexpr int64_t kMostTokens = 1 << 20;
   if (options.piece < 2 || options.tokens < 1 || options.tokens > kMostTokens || options.prompt < 1 ||
-      options.acceptance > 1 || options.draft < -1 || options.draft > kMaxDrafts) {
+      !(options.acceptance <= 1) || options.draft < -1 || options.draft > kMaxDrafts) {
     return Fail(ErrorCode::kInvalidArgument, "the numbers of the benchmark make no sense",
                 "tokens and prompt count from 1, --acceptance is 0 to 1, --draft at most " +
                     std::to_string(kMaxDrafts));

@@ -6,6 +6,7 @@
 //   linnet-media sound
 //   linnet-media pages PROGRAM ARGUMENTS... : becomes a page converter, after the greeting; its output
 //   follows linnet-media video FPS MAX_FRAMES BUDGET CELL SOUND MAX_SOUND_SECONDS
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -102,6 +103,7 @@ int BecomeConverter(char** program) {
 }
 
 int Run(int count, char** arguments) {
+  std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for the program that started this one
   const std::string_view kind = count > 1 ? arguments[1] : "";
   if (kind == "pages" && count > 2) return BecomeConverter(arguments + 2);
   if (kind == "greet" && count == 2) {

@@ -74,6 +74,14 @@ TEST(Options, WhatAnotherOptionMakesUselessIsRefused) {
   const std::string picture = InSource("examples/shapes.png");
   ExpectRefused({"run", "-p", "x", "--pages", "2", "--image", picture}, {"--pages", "PDF"});
   ExpectRefused({"run", "-p", "x", "--stop", ""}, {"--stop"});
+  for (const char* option : {"--model", "--mmproj", "-n", "--context", "--seed", "--image"}) {
+    ExpectRefused({"run", "-p", "x", option, ""}, {"empty"});
+  }
+  for (const char* option : {"-n", "--context", "--seed"}) {
+    ExpectRefused({"run", "-p", "x", option, "99999999999999999999"}, {"99999999999999999999"});
+  }
+  ExpectRefused({"run", "-p", "x", "--seed", "-1"}, {"-1"});
+  ExpectRefused({"run", "--prompt=", "-q"}, {"--prompt="});
   ExpectRefused({"inspect", picture, "--pages", "2"}, {"--pages", "PDF"});
   ExpectRefused({"inspect", picture, "--fps", "2"}, {"--fps", "videos"});
   ExpectRefused({"inspect", kWave, "--image-tokens", "280"}, {"--image-tokens"});
@@ -96,7 +104,7 @@ TEST(Options, ToolsAreAFileWithTools) {
   EXPECT_NE(folder.errors.find("Is a directory"), std::string::npos) << folder.errors;
   WriteFile(Scratch("none.json"), " \n");
   ExpectRefused({"run", "-p", "x", "--tools", Scratch("none.json")}, {"none.json is empty"});
-  EXPECT_EQ(RunLinnet({"run", "-p", "x", "--tools", ""}).code, 1);
+  ExpectRefused({"run", "-p", "x", "--tools", ""}, {"--tools", "empty"});
 }
 
 TEST(Options, TheModelIsNamedTheSameWayEverywhere) {
