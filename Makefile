@@ -15,7 +15,9 @@ regex = ^($(subst $(empty) ,|,$(strip $(1)))|fuzz_.*)$$
 MANY := All/Heads.*:*.TwoHundredPromptsAreWrittenTheSame
 LONG := $(MANY):*LinearTime:*UnderASecond:TokenizerDamage.Random*:Attention.ARowDoesNotKnow*:*OfNarrowTypes*:Attention.NarrowTypes*
 # What sessions, conversations and drafting are made of, on tiny models.
-TURNS := Session*:AllocationCounter*:*KvTypes*:*RandomSessions*/1:ConversationTest*:StopFilter*:Prompt*:Speculator.StopsAnywhere*:Speculator.FillsTheContext*
+TURNS := Session*:All/KvTypes*/0:StopFilter*:Prompt*:Speculator.Stops*:ConversationTest.Cancelled*
+# The same at length.
+TALKS := Session*:*KvTypes*:*RandomSessions*/1:ConversationTest*:Packed*:Speculator.S*:Speculator.F*
 # Readers and converters work on one thread, and so does a sandbox, whose limits the thread sanitizer's memory breaks.
 ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
 
@@ -82,7 +84,8 @@ test: setup-tests build asan tsan
 
 test-long: setup-tests build build-asan fuzz
 	@ctest --test-dir build/release -L long -j$(JOBS) --no-tests=ignore
-	@GTEST_FILTER='-$(MANY)' ctest --test-dir build/asan -R '^(ops|runtime)$$' -j$(JOBS)
+	@GTEST_FILTER='-$(MANY)' ctest --test-dir build/asan -R '^ops$$' --timeout 3000
+	@GTEST_FILTER='$(TALKS)' ctest --test-dir build/asan -R '^runtime$$' --timeout 3000
 	@for target in $$(ls tests/fuzz/seeds); do tests/fuzz/run.sh $$target 20 build/fuzz/corpus || exit 1; done
 	@tests/checks/skips.sh build/release build/asan
 
