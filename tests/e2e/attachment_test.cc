@@ -13,17 +13,6 @@ namespace {
 
 std::string Field(const std::string& name) { return InSource("tests/data/field/" + name); }
 
-std::string Folder(const std::string& name) {
-  const std::string folder = Scratch(name);
-  std::filesystem::create_directories(folder);
-  return folder;
-}
-
-// Builds without FFmpeg say so; everything else must work.
-bool HasVideo(const ProgramResult& result) {
-  return result.errors.find("this build of Linnet reads no") == std::string::npos;
-}
-
 TEST(Attachments, InspectKnowsEveryKind) {
   const std::string folder = Folder("kinds");
   const ProgramResult pictures =

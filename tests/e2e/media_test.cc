@@ -10,17 +10,6 @@
 namespace linnet {
 namespace {
 
-std::string Folder(const std::string& name) {
-  const std::string folder = Scratch(name);
-  std::filesystem::create_directories(folder);
-  return folder;
-}
-
-// Builds without FFmpeg say so; everything else must work.
-bool HasVideo(const ProgramResult& result) {
-  return result.errors.find("this build of Linnet reads no") == std::string::npos;
-}
-
 TEST(Inspect, ShowsPicturesSoundsAndVideos) {
   const std::string folder = Folder("inspect");
   const ProgramResult shown =

@@ -40,6 +40,16 @@ std::string InSource(const std::string& path) { return std::string(LINNET_SOURCE
 
 std::string Scratch(const std::string& name) { return (ScratchFolder() / name).string(); }
 
+std::string Folder(const std::string& name) {
+  const std::string folder = Scratch(name);
+  std::filesystem::create_directories(folder);
+  return folder;
+}
+
+bool HasVideo(const ProgramResult& result) {
+  return result.errors.find("this build of Linnet reads no") == std::string::npos;
+}
+
 void WriteFile(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }

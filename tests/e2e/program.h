@@ -25,7 +25,12 @@ ProgramResult RunShell(const std::string& line);
 std::string InSource(const std::string& path);
 // A folder of this test run that is empty when the program starts.
 std::string Scratch(const std::string& name);
+// The same, made.
+std::string Folder(const std::string& name);
 void WriteFile(const std::string& path, const std::string& bytes);
 std::string ReadFile(const std::string& path);
+
+// Builds without FFmpeg say so; everything else must work.
+bool HasVideo(const ProgramResult& result);
 
 }  // namespace linnet

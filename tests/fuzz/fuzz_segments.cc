@@ -2,7 +2,6 @@
 // writes, and nothing that the texts say is lost.
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,39 +9,21 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "byte_tokenizer.h"
 #include "text/chat_format.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
-#include "text/vocabulary.h"
 
 namespace {
 
 using Json = nlohmann::ordered_json;
 
 const linnet::Tokenizer& TestTokenizer() {
-  static const auto tokenizer = [] {
-    linnet::Vocabulary vocabulary;
-    const auto add = [&](std::string token, linnet::VocabularyType type) {
-      vocabulary.tokens.push_back(std::move(token));
-      vocabulary.types.push_back(static_cast<int32_t>(type));
-      vocabulary.scores.push_back(-static_cast<float>(vocabulary.tokens.size()));
-    };
-    for (int byte = 0; byte < 256; ++byte) {
-      char token[8];
-      std::snprintf(token, sizeof token, "<0x%02X>", byte);
-      add(token, linnet::VocabularyType::kByte);
-    }
-    for (const char* token : {"<bos>", "<eos>", "<|turn>", "<turn|>", "<|tool>", "<tool|>", "<|tool_call>",
-                              "<tool_call|>", "<|tool_response>", "<tool_response|>", "<|\"|>", "<|think|>",
-                              "<|channel>", "<channel|>", "<|image|>", "<|audio|>", "<|video|>"}) {
-      add(token, linnet::VocabularyType::kControl);
-    }
-    for (const char* token : {"  ", "\n\n"}) add(token, linnet::VocabularyType::kUserDefined);
-    for (const char* token : {"▁", "a", "<", ">", "|", "\n", "<|", "|>", "turn", "<|turn", "user", "model"}) {
-      add(token, linnet::VocabularyType::kNormal);
-    }
-    return linnet::TokenizerFromVocabulary(vocabulary).value();
-  }();
+  static const auto tokenizer = linnet::ByteTokenizer(
+      {"<bos>", "<eos>", "<|turn>", "<turn|>", "<|tool>", "<tool|>", "<|tool_call>", "<tool_call|>",
+       "<|tool_response>", "<tool_response|>", "<|\"|>", "<|think|>", "<|channel>", "<channel|>", "<|image|>",
+       "<|audio|>", "<|video|>"},
+      {"  ", "\n\n"}, {"▁", "a", "<", ">", "|", "\n", "<|", "|>", "turn", "<|turn", "user", "model"});
   return *tokenizer;
 }
 

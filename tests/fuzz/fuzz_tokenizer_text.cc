@@ -1,38 +1,20 @@
 // Any text through a tokenizer with all byte tokens: decoding gives it back, as a whole and as a stream.
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <string>
 #include <string_view>
 
 #include "base/check.h"
+#include "byte_tokenizer.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
-#include "text/vocabulary.h"
 
 namespace {
 
 const linnet::Tokenizer& TestTokenizer() {
-  static const auto tokenizer = [] {
-    linnet::Vocabulary vocabulary;
-    const auto add = [&](std::string token, linnet::VocabularyType type) {
-      vocabulary.tokens.push_back(std::move(token));
-      vocabulary.types.push_back(static_cast<int32_t>(type));
-      vocabulary.scores.push_back(-static_cast<float>(vocabulary.tokens.size()));
-    };
-    for (int byte = 0; byte < 256; ++byte) {
-      char token[8];
-      std::snprintf(token, sizeof token, "<0x%02X>", byte);
-      add(token, linnet::VocabularyType::kByte);
-    }
-    for (const char* token : {"<bos>", "<|turn>", "<turn|>"}) add(token, linnet::VocabularyType::kControl);
-    add("  ", linnet::VocabularyType::kUserDefined);
-    for (const char* token :
-         {"▁", "a", "b", "<", ">", "\n", "é", "aa", "ab", "▁a", "▁▁", "aab", "\n\n", "éa", "<a"}) {
-      add(token, linnet::VocabularyType::kNormal);
-    }
-    return linnet::TokenizerFromVocabulary(vocabulary).value();
-  }();
+  static const auto tokenizer = linnet::ByteTokenizer(
+      {"<bos>", "<|turn>", "<turn|>"}, {"  "},
+      {"▁", "a", "b", "<", ">", "\n", "é", "aa", "ab", "▁a", "▁▁", "aab", "\n\n", "éa", "<a"});
   return *tokenizer;
 }
 
