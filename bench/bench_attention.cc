@@ -50,7 +50,8 @@ void Measure(ThreadPool& pool, const LimitMeter& meter, const Shape& shape, KvTy
   for (int i = 0; i < kRepeat; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     for (const KvStore& store : stores) {
-      Attention(context, {MakeRows(q.data(), 1, kHeads * shape.dim), {&visible, 1}, 1.0f}, store,
+      const StoreRows rows{&store, 0, 1};
+      Attention(context, {MakeRows(q.data(), 1, kHeads * shape.dim), {&visible, 1}, 1.0f}, {&rows, 1},
                 MakeRows(out.data(), 1, kHeads * shape.dim));
     }
     best = std::min(

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <numeric>
 #include <span>
 
 #include "base/process.h"
@@ -87,12 +86,19 @@ std::vector<double> Ratios(const std::vector<double>& a, const std::vector<doubl
 }
 
 // Eight sequences of one row each.
-struct StreamBatch {
+struct Streams {
   std::vector<KvCache> caches;
-  std::vector<Sequence> sequences;
-  std::vector<int64_t> rows = std::vector<int64_t>(kStreams);
   std::vector<int32_t> ids;
-  DecoderOutput output;
+  Step step;
+
+  Status Run(Decoder& decoder) {
+    step.Clear();
+    for (size_t i = 0; i < caches.size(); ++i) {
+      if (caches[i].length() == caches[i].context()) LINNET_TRY(caches[i].Truncate(0));
+      step.Add({.cache = &caches[i], .ids = std::span(ids).subspan(i, 1)});
+    }
+    return decoder.Forward(step);
+  }
 };
 
 class Bench {
@@ -190,25 +196,16 @@ class Bench {
                    {}};
   }
 
-  Result<Stepper> Streams() {
+  Result<Stepper> OpenStreams() {
     Engine::Impl& e = engine_->impl();
-    const auto batch = std::make_shared<StreamBatch>();
+    const auto streams = std::make_shared<Streams>();
     for (int64_t i = 0; i < kStreams; ++i) {
       LINNET_ASSIGN(KvCache cache, KvCache::Create(e.config, e.weights, {options_.kv, 64, 8}));
-      batch->caches.push_back(std::move(cache));
+      streams->caches.push_back(std::move(cache));
     }
-    for (KvCache& cache : batch->caches) batch->sequences.push_back({&cache, 1, {}});
-    std::iota(batch->rows.begin(), batch->rows.end(), 0);
-    batch->ids = Ids(kStreams, e.config.vocab_size);
-    batch->output.Reserve(e.config, kStreams);
-    return Stepper{[batch, &e](int64_t) -> Status {
-                     for (KvCache& cache : batch->caches) {
-                       if (cache.length() == cache.context()) LINNET_TRY(cache.Truncate(0));
-                     }
-                     return e.decoder->Forward({batch->ids, {}, batch->sequences, batch->rows},
-                                               batch->output);
-                   },
-                   {}};
+    streams->ids = Ids(kStreams, e.config.vocab_size);
+    streams->step.Reserve(e.config, kStreams, kStreams);
+    return Stepper{[streams, &e](int64_t) { return streams->Run(*e.decoder); }, {}};
   }
 
   // One repetition: what is measured takes turns step by step, and memory is read before and after each step
@@ -237,7 +234,7 @@ class Bench {
     result_.depth = std::min(options_.depth, engine_->config().max_position_embeddings - kDepthRoom);
     LINNET_ASSIGN(Stepper one, Writing(0, 1));
     LINNET_ASSIGN(Stepper verify, Writing(0, kVerified));
-    LINNET_ASSIGN(Stepper streams, Streams());
+    LINNET_ASSIGN(Stepper streams, OpenStreams());
     Stepper deep;
     std::vector<Stepper*> steppers = {&one, &verify, &streams};
     if (result_.depth > 0) {

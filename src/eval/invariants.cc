@@ -38,28 +38,24 @@ int64_t DifferingBits(const std::vector<float>& a, std::span<const float> b) {
 Result<std::vector<std::vector<float>>> Batched(Engine& engine, std::span<const std::vector<int32_t>> texts) {
   Engine::Impl& e = engine.impl();
   std::vector<std::unique_ptr<Session>> sessions;
-  std::vector<Sequence> sequences;
-  std::vector<int32_t> next;
-  std::vector<int64_t> rows;
+  const int64_t count = static_cast<int64_t>(texts.size());
+  Step step;
+  step.Reserve(e.config, count, count);
+  e.decoder->Reserve(count);
+  e.decoder->set_probe(nullptr);
   for (const std::vector<int32_t>& ids : texts) {
     LINNET_ASSIGN(std::unique_ptr<Session> session, Open(engine, ids, 64));
     if (ids.size() > 1) {
       LINNET_TRY(session->Feed(std::span(ids).first(ids.size() - 1)));
     }
     sessions.push_back(std::move(session));
-    sequences.push_back({&sessions.back()->impl().cache, 1, {}});
-    next.push_back(ids.back());
-    rows.push_back(static_cast<int64_t>(rows.size()));
+    step.Add({.cache = &sessions.back()->impl().cache, .ids = std::span(ids).last(1)});
   }
-  const int64_t count = static_cast<int64_t>(texts.size());
-  DecoderOutput output;
-  output.Reserve(e.config, count);
-  e.decoder->Reserve(count);
-  e.decoder->set_probe(nullptr);
-  LINNET_TRY(e.decoder->Forward({next, {}, sequences, rows}, output));
+  LINNET_TRY(e.decoder->Forward(step));
   std::vector<std::vector<float>> result;
-  for (int64_t r = 0; r < count; ++r) {
-    result.emplace_back(output.logits.row(r), output.logits.row(r) + output.logits.width);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const Rows logits = step.logits(i);
+    result.emplace_back(logits.row(0), logits.row(0) + logits.width);
     for (const int32_t id : e.config.tokens.suppressed) result.back()[static_cast<size_t>(id)] = -INFINITY;
   }
   return result;

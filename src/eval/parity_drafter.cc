@@ -64,7 +64,7 @@ class DrafterCase {
         std::min<int64_t>(engine_.config.max_position_embeddings, static_cast<int64_t>(prompt_.size()) + 64);
     LINNET_ASSIGN(const std::unique_ptr<Session> session, public_engine_.NewSession(options));
     LINNET_TRY(session->Feed(prompt_));
-    const Rows hidden = session->impl().output.hidden;
+    const Rows hidden = session->impl().step.hidden(0);
     LINNET_ASSIGN(const GoldenTensor* h, Floats("in.h", hidden.width));
     probes_.push_back(
         Compare("in.h", {hidden.row(hidden.rows - 1), static_cast<size_t>(hidden.width)}, *h, tolerance_));

@@ -15,32 +15,32 @@
 
 namespace linnet {
 
-Status Decoder::Forward(const Batch& batch, DecoderOutput& output) {
-  batch_rows_ = static_cast<int64_t>(batch.ids.size());
+Status Decoder::Forward(Step& step, const std::atomic<bool>* cancel) {
+  batch_rows_ = step.rows();
   LINNET_CHECK(batch_rows_ <= rows_);
-  PlanRows(batch);
+  PlanRows(step);
   const Rows x = Take(x_, config_.hidden_size);  // (T, D), the residual stream
-  EmbedRows(batch, x);
+  EmbedRows(step, x);
   See("embeds", -1, x);
   for (int64_t l = 0; l < static_cast<int64_t>(config_.layers.size()); ++l) {
-    if (batch.cancel != nullptr && *batch.cancel) return Fail(ErrorCode::kCancelled, "stopped");
-    Layer(l, batch, x);
+    if (cancel != nullptr && *cancel) return Fail(ErrorCode::kCancelled, "stopped");
+    Layer(l, step, x);
   }
-  for (const Sequence& sequence : batch.sequences) sequence.cache->Advance(sequence.rows);
+  for (const Step::Sequence& s : step.sequences_) s.rows.cache->Advance(s.count());
   RmsNorm(context_, x, weights_.norm, config_.rms_norm_eps, x);
   See("final_norm", -1, x);
-  Head(batch, x, output);
+  Head(step, x);
   return {};
 }
 
-void Decoder::Layer(int64_t l, const Batch& batch, Rows x) {
+void Decoder::Layer(int64_t l, const Step& step, Rows x) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const float eps = config_.rms_norm_eps;
   const Rows a = Take(a_, config_.hidden_size);  // (T, D)
 
   RmsNorm(context_, x, w.input_norm, eps, a);
   See("input_norm", l, a);
-  Attend(l, batch, a);
+  Attend(l, step, a);
   RmsNorm(context_, a, w.post_attention_norm, eps, a);
   AddScaled(context_, x, a, 1.0f);
 
@@ -52,7 +52,7 @@ void Decoder::Layer(int64_t l, const Batch& batch, Rows x) {
   See("out", l, x);
 }
 
-void Decoder::Attend(int64_t l, const Batch& batch, Rows a) {
+void Decoder::Attend(int64_t l, const Step& step, Rows a) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const LayerPlan& plan = config_.layers[static_cast<size_t>(l)];
   const float eps = config_.rms_norm_eps;
@@ -77,7 +77,7 @@ void Decoder::Attend(int64_t l, const Batch& batch, Rows a) {
   See("v", l, v);
 
   const Rows out = TakeAfter(v, q.width);  // (T, H, E)
-  AppendAndAttend(l, batch, {q, k, v, out});
+  AppendAndAttend(l, step, {q, k, v, out});
   See("attn", l, out);
   MatMul(context_, w.o_proj, out, a);
 }
@@ -90,33 +90,35 @@ void Decoder::FeedForward(const LayerWeights& w, Rows a) {
   MatMul(context_, w.down_proj, gate, a);
 }
 
-void Decoder::Head(const Batch& batch, Rows x, DecoderOutput& output) {
-  const int64_t rows = static_cast<int64_t>(batch.logit_rows.size());
+void Decoder::Head(Step& step, Rows x) {
+  const int64_t rows = step.wanted_;
   LINNET_CHECK(rows * (config_.hidden_size + config_.vocab_size) <=
-               static_cast<int64_t>(output.memory_.size()));
-  const Rows hidden = MakeRows(output.memory_.data(), rows, config_.hidden_size);  // (rows, D)
-  const Rows logits = MakeRows(hidden.row(rows), rows, config_.vocab_size);        // (rows, V)
-  for (int64_t r = 0; r < rows; ++r) {
-    const float* source = x.row(batch.logit_rows[static_cast<size_t>(r)]);
-    std::copy(source, source + x.width, hidden.row(r));
+               static_cast<int64_t>(step.results_.size()));
+  const Rows hidden = MakeRows(step.results_.data(), rows, config_.hidden_size);  // (wanted, D)
+  const Rows logits = MakeRows(hidden.row(rows), rows, config_.vocab_size);       // (wanted, V)
+  for (const Step::Sequence& s : step.sequences_) {
+    CopyRows(context_, x.Slice(s.first + s.count() - s.rows.wanted, s.rows.wanted),
+             hidden.Slice(s.first_wanted, s.rows.wanted));
   }
   MatMul(context_, weights_.embed_tokens, hidden, logits);
   See("logits_raw", -1, logits);
   if (config_.final_logit_softcapping > 0) Softcap(context_, logits, config_.final_logit_softcapping);
   See("logits", -1, logits);
-  output.hidden = hidden;
-  output.logits = logits;
+  step.hidden_ = hidden;
+  step.logits_ = logits;
 }
 
-void Decoder::EmbedRows(const Batch& batch, Rows x) {
-  int64_t soft = 0;
-  for (int64_t t = 0; t < x.rows; ++t) {
-    if (batch.ids[static_cast<size_t>(t)] >= 0) continue;
-    const float* row = batch.soft.row(soft++);  // soft tokens replace the row as they are: no embedding scale
-    std::copy(row, row + x.width, x.row(t));
+void Decoder::EmbedRows(const Step& step, Rows x) {
+  for (const Step::Sequence& s : step.sequences_) {
+    int64_t soft = 0;
+    for (int64_t r = 0; r < s.count(); ++r) {
+      if (s.rows.ids[static_cast<size_t>(r)] >= 0) continue;
+      const float* row = s.rows.soft.row(soft++);  // replaces the row as it is: no embedding scale
+      std::copy(row, row + x.width, x.row(s.first + r));
+    }
   }
   ForRows(context_, x, [&](int64_t t) {
-    const int32_t id = batch.ids[static_cast<size_t>(t)];
+    const int32_t id = step.ids_[static_cast<size_t>(t)];
     if (id >= 0) Embed(id, {x.row(t), static_cast<size_t>(x.width)});
   });
 }

@@ -7,69 +7,31 @@
 #include <vector>
 
 #include "base/aligned.h"
-#include "linnet/options.h"
+#include "linnet/error.h"
 #include "model/config.h"
-#include "model/kv_cache.h"
 #include "model/probe.h"
+#include "model/step.h"
 #include "model/weights.h"
 #include "ops/attention.h"
 #include "ops/context.h"
 
 namespace linnet {
 
-// Consecutive rows of one sequence in a batch. They are appended to its cache.
-struct Sequence {
-  KvCache* cache = nullptr;
-  int64_t rows = 0;
-  // Of every row: the absolute positions of the image block it belongs to; first > last where it belongs to
-  // none. Empty when no row belongs to one. Blocks are whole: all their rows are in this call.
-  std::span<const KeyRange> blocks;
-};
-
-// Where a piece of at most `rows` rows that begins at row `begin` ends, so that no block is split: in front
-// of a block that does not fit, or behind it where it alone is longer. `blocks` as in a Sequence, one a row;
-// row 0 is at position `start`.
-int64_t WholeBlocksEnd(std::span<const KeyRange> blocks, int64_t start, int64_t begin, int64_t rows);
-
-// What one call computes. Rows of all sequences lie one after another.
-struct Batch {
-  std::span<const int32_t> ids;         // (T); a negative id takes the next row of `soft`
-  Rows soft;                            // soft tokens, in order; may be empty
-  std::span<const Sequence> sequences;  // their rows add up to T
-  std::span<const int64_t> logit_rows;  // rows whose logits are wanted
-  MaskRule mask_rule = MaskRule::kA;
-  const std::atomic<bool>* cancel = nullptr;  // looked at before each layer; may be null
-};
-
-// What a call computed, in memory of its owner: no other call touches it.
-struct DecoderOutput {
-  Rows hidden;  // (logit rows, D) after the final norm: what the head and the drafter see
-  Rows logits;  // (logit rows, V) after the soft-cap, before suppression
-
-  // Room for the results of so many rows. True where it had to grow: what was there is lost. Throws
-  // std::bad_alloc.
-  bool Reserve(const ModelConfig& config, int64_t rows);
-  uint64_t bytes() const { return memory_.bytes(); }
-
- private:
-  AlignedBuffer<float> memory_;
-  friend class Decoder;
-};
-
 class Decoder {
  public:
   Decoder(const ModelConfig& config, const Weights& weights, OpContext& context);
 
-  // Room for calls of up to `rows` rows, logits of any of which may be wanted. Allocates; Forward() does not.
-  // Throws std::bad_alloc; the next call makes good for it.
+  // Room for calls of up to `rows` rows. Allocates; Forward() does not. Throws std::bad_alloc; the next call
+  // makes good for it.
   void Reserve(int64_t rows);
   int64_t rows() const { return rows_; }
   uint64_t bytes() const;
 
-  // Appends the rows to their caches. Error, only where the batch can be cancelled: kCancelled, the caches
-  // have their length but may have lost what lay in the new rows' places (KvCache::shortest). REQUIRES: both
-  // Reserve()s covered the batch; ids are in the vocabulary; every cache has room for its rows.
-  Status Forward(const Batch& batch, DecoderOutput& output);
+  // Appends the rows to their caches and leaves their results in the step. `cancel`, which may be null, is
+  // looked at before each layer. Error, only then: kCancelled, the caches have their length but may have lost
+  // what lay in the new rows' places (KvCache::shortest). REQUIRES: both Reserve()s covered the step; ids are
+  // in the vocabulary; every cache has room for its rows.
+  Status Forward(Step& step, const std::atomic<bool>* cancel = nullptr);
 
   void set_probe(Probe* probe) { probe_ = probe; }
 
@@ -89,17 +51,25 @@ class Decoder {
     Rows q, k, v, out;
   };
 
+  // What the rows of a call see in the layers of one kind: those with the same window.
+  struct Visibility {
+    int64_t window = 0;
+    std::vector<KeyRange> keys;  // (T)
+  };
+
   // The page to read: decoder.cc.
-  void Layer(int64_t l, const Batch& batch, Rows x);
-  void Attend(int64_t l, const Batch& batch, Rows a);
+  void Layer(int64_t l, const Step& step, Rows x);
+  void Attend(int64_t l, const Step& step, Rows a);
   void FeedForward(const LayerWeights& w, Rows a);
-  void Head(const Batch& batch, Rows x, DecoderOutput& output);
-  void EmbedRows(const Batch& batch, Rows x);
+  void Head(Step& step, Rows x);
+  void EmbedRows(const Step& step, Rows x);
 
   // Positions, masks and caches: decoder_rows.cc.
-  void PlanRows(const Batch& batch);
-  void AppendAndAttend(int64_t l, const Batch& batch, const AttentionRows& rows);
-  void VisibleKeys(const LayerPlan& plan, const Batch& batch);
+  void PlanRows(const Step& step);
+  void FindVisible(const Step& step, Visibility& visible) const;
+  void AppendAndAttend(int64_t l, const Step& step, const AttentionRows& rows);
+  bool NextPieces(const Step& step, int64_t window);
+  void WritePieces(int64_t l, const Step& step, const AttentionRows& rows);
   Rows Cos(const RopeTable& table) const;
   Rows Sin(const RopeTable& table) const;
 
@@ -120,13 +90,13 @@ class Decoder {
   Probe* probe_ = nullptr;
   float embed_scale_;
   std::vector<RopeTable> tables_;
-  std::vector<size_t> layer_table_;  // layer -> table
+  std::vector<Visibility> visible_;
+  std::vector<size_t> layer_table_, layer_visible_;  // layer -> its entry of the two
 
   int64_t rows_ = 0, batch_rows_ = 0;
   AlignedBuffer<float> x_, a_;
-  AlignedBuffer<float> branch_;     // what attention, and after it the feed-forward branch, works on
-  std::vector<int64_t> positions_;  // (T)
-  std::vector<KeyRange> visible_;   // (T): of the layer at hand
+  AlignedBuffer<float> branch_;    // what attention, and after it the feed-forward branch, works on
+  std::vector<StoreRows> pieces_;  // of every sequence, those that are written and attended at once
 };
 
 }  // namespace linnet

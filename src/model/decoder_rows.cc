@@ -16,16 +16,6 @@ bool SamePlan(const RopePlan& a, const RopePlan& b) {
 
 }  // namespace
 
-int64_t WholeBlocksEnd(std::span<const KeyRange> blocks, int64_t start, int64_t begin, int64_t rows) {
-  const int64_t n = static_cast<int64_t>(blocks.size());
-  const int64_t end = std::min(n, begin + rows);
-  if (end == n) return end;
-  const KeyRange& last = blocks[static_cast<size_t>(end - 1)];
-  if (last.first > last.last || last.last == start + end - 1) return end;
-  const int64_t block_begin = last.first - start;
-  return block_begin > begin ? block_begin : last.last - start + 1;
-}
-
 Decoder::Decoder(const ModelConfig& config, const Weights& weights, OpContext& context)
     : config_(config), weights_(weights), context_(context) {
   embed_scale_ = static_cast<float>(std::sqrt(static_cast<double>(config.hidden_size)));
@@ -44,16 +34,10 @@ Decoder::Decoder(const ModelConfig& config, const Weights& weights, OpContext& c
       tables_.push_back(std::move(table));
     }
     layer_table_.push_back(t);
+    const auto same = std::ranges::find(visible_, plan.window, &Visibility::window);
+    layer_visible_.push_back(static_cast<size_t>(same - visible_.begin()));
+    if (same == visible_.end()) visible_.push_back({plan.window, {}});
   }
-}
-
-bool DecoderOutput::Reserve(const ModelConfig& config, int64_t rows) {
-  const size_t floats = static_cast<size_t>(rows * (config.hidden_size + config.vocab_size));
-  if (floats <= memory_.size()) return false;
-  hidden = logits = {};
-  memory_ = {};
-  memory_ = AlignedBuffer<float>(floats);
-  return true;
 }
 
 void Decoder::Reserve(int64_t rows) {
@@ -75,8 +59,8 @@ void Decoder::Reserve(int64_t rows) {
     table.cos = take(table.plan.rotated_pairs);
     table.sin = take(table.plan.rotated_pairs);
   }
-  positions_.resize(static_cast<size_t>(rows));
-  visible_.resize(static_cast<size_t>(rows));
+  for (Visibility& visible : visible_) visible.keys.resize(static_cast<size_t>(rows));
+  pieces_.reserve(static_cast<size_t>(rows));
   rows_ = rows;
 }
 
@@ -87,16 +71,12 @@ uint64_t Decoder::bytes() const {
   return total;
 }
 
-void Decoder::PlanRows(const Batch& batch) {
-  size_t t = 0;
-  for (const Sequence& sequence : batch.sequences) {
-    for (int64_t r = 0; r < sequence.rows; ++r) positions_[t++] = sequence.cache->length() + r;
-    sequence.cache->BeginRows(sequence.rows);
-  }
-  LINNET_CHECK(static_cast<int64_t>(t) == batch_rows_);
+void Decoder::PlanRows(const Step& step) {
+  for (const Step::Sequence& s : step.sequences_) s.rows.cache->BeginRows(s.count());
   for (const RopeTable& table : tables_) {
-    FillRopeTable(table.inverse_frequencies, {positions_.data(), t}, Cos(table), Sin(table));
+    FillRopeTable(table.inverse_frequencies, step.positions_, Cos(table), Sin(table));
   }
+  for (Visibility& visible : visible_) FindVisible(step, visible);
 }
 
 Rows Decoder::Cos(const RopeTable& table) const {
@@ -111,44 +91,62 @@ Rows Decoder::Sin(const RopeTable& table) const {
 //            full layers        sliding layers
 //   rule A   causal             window and (causal or same block)
 //   rule B   causal or block    (causal and window) or same block
-void Decoder::VisibleKeys(const LayerPlan& plan, const Batch& batch) {
-  size_t t = 0;
-  for (const Sequence& sequence : batch.sequences) {
-    for (int64_t r = 0; r < sequence.rows; ++r, ++t) {
-      const int64_t position = positions_[t];
-      KeyRange keys{plan.window > 0 ? std::max<int64_t>(0, position - plan.window + 1) : 0, position};
-      const bool in_block = !sequence.blocks.empty() &&
-                            sequence.blocks[static_cast<size_t>(r)].first <= position &&
-                            position <= sequence.blocks[static_cast<size_t>(r)].last;
-      if (in_block && (plan.window > 0 || batch.mask_rule == MaskRule::kB)) {
-        const KeyRange& block = sequence.blocks[static_cast<size_t>(r)];
+void Decoder::FindVisible(const Step& step, Visibility& visible) const {
+  const int64_t window = visible.window;
+  for (const Step::Sequence& s : step.sequences_) {
+    for (int64_t r = 0; r < s.count(); ++r) {
+      const int64_t position = s.start + r;
+      KeyRange keys{window > 0 ? std::max<int64_t>(0, position - window + 1) : 0, position};
+      const KeyRange block = s.rows.blocks.empty() ? KeyRange{0, -1} : s.rows.blocks[static_cast<size_t>(r)];
+      const bool in_block = block.first <= position && position <= block.last;
+      if (in_block && (window > 0 || s.rows.mask_rule == MaskRule::kB)) {
         keys.last = block.last;
-        if (batch.mask_rule == MaskRule::kB) keys.first = std::min(keys.first, block.first);
+        if (s.rows.mask_rule == MaskRule::kB) keys.first = std::min(keys.first, block.first);
       }
-      visible_[t] = keys;
+      visible.keys[static_cast<size_t>(s.first + r)] = keys;
     }
   }
 }
 
-// A sequence's rows are appended some at a time, each of which attend before the next, so that the rings of
-// sliding layers need no room for a whole call.
-void Decoder::AppendAndAttend(int64_t l, const Batch& batch, const AttentionRows& rows) {
-  VisibleKeys(config_.layers[static_cast<size_t>(l)], batch);
-  int64_t first = 0;
-  for (const Sequence& sequence : batch.sequences) {
-    KvStore& store = sequence.cache->layer(l);
-    const int64_t start = positions_[static_cast<size_t>(first)], most = sequence.cache->rows_at_once();
-    for (int64_t begin = 0, end = 0; begin < sequence.rows; begin = end) {
-      end = sequence.blocks.empty() ? std::min(begin + most, sequence.rows)
-                                    : WholeBlocksEnd(sequence.blocks, start, begin, most);
-      const int64_t at = first + begin, count = end - begin;
-      store.Write(context_, start + begin, rows.k.Slice(at, count), rows.v.Slice(at, count));
-      const auto visible = std::span(visible_).subspan(static_cast<size_t>(at), static_cast<size_t>(count));
-      Attention(context_, {rows.q.Slice(at, count), visible, config_.attention_scale}, store,
-                rows.out.Slice(at, count));
-    }
-    first += sequence.rows;
+// The rows of a long sequence are appended some at a time, each of which attend before the next, so that the
+// rings of sliding layers need no room for a whole call. Short sequences take part in the first round only.
+void Decoder::AppendAndAttend(int64_t l, const Step& step, const AttentionRows& rows) {
+  const Visibility& visible = visible_[layer_visible_[static_cast<size_t>(l)]];
+  pieces_.clear();
+  for (const Step::Sequence& s : step.sequences_) pieces_.push_back({&s.rows.cache->layer(l), s.first, 0});
+  while (NextPieces(step, visible.window)) {
+    WritePieces(l, step, rows);
+    Attention(context_, {rows.q, visible.keys, config_.attention_scale}, pieces_, rows.out);
   }
+}
+
+// Moves every sequence's piece on; false when all have come to their end.
+bool Decoder::NextPieces(const Step& step, int64_t window) {
+  bool any = false;
+  for (size_t i = 0; i < pieces_.size(); ++i) {
+    const Step::Sequence& s = step.sequences_[i];
+    const int64_t begin = pieces_[i].first + pieces_[i].rows - s.first;
+    const int64_t most = window > 0 ? s.rows.cache->rows_at_once() : s.count();
+    const int64_t end = s.rows.blocks.empty() ? std::min(begin + most, s.count())
+                                              : WholeBlocksEnd(s.rows.blocks, s.start, begin, most);
+    pieces_[i].first = s.first + begin;
+    pieces_[i].rows = end - begin;
+    any = any || end > begin;
+  }
+  return any;
+}
+
+void Decoder::WritePieces(int64_t l, const Step& step, const AttentionRows& rows) {
+  const auto range = [&](int64_t begin, int64_t end, int) {
+    for (size_t i = 0; i < pieces_.size(); ++i) {
+      const Step::Sequence& s = step.sequences_[i];
+      const int64_t last = std::min(end, pieces_[i].first + pieces_[i].rows);
+      for (int64_t t = std::max(begin, pieces_[i].first); t < last; ++t) {
+        s.rows.cache->layer(l).Write(s.start + t - s.first, rows.k.row(t), rows.v.row(t));
+      }
+    }
+  };
+  context_.pool().For(rows.k.rows, range, 8 * rows.k.rows * rows.k.width);
 }
 
 }  // namespace linnet

@@ -51,9 +51,9 @@ void Drafter::Attend(size_t l, const SharedKeys& keys, Rows a) {
   Rope(context_, q, plan.head_dim, cos, sin);
 
   const Rows out = Row(attn_, q.width);  // (H, E)
-  const KvStore& store = plan.sliding ? *keys.sliding : *keys.full;
+  const StoreRows rows{plan.sliding ? keys.sliding : keys.full, 0, 1};
   const KeyRange& visible = plan.sliding ? keys.sliding_keys : keys.full_keys;
-  Attention(context_, {q, {&visible, 1}, config_.text.attention_scale}, store, out);
+  Attention(context_, {q, {&visible, 1}, config_.text.attention_scale}, {&rows, 1}, out);
   MatMul(context_, w.o_proj, out, a);
 }
 

@@ -1,6 +1,8 @@
 #include "ops/attention.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -14,13 +16,16 @@ namespace {
 // Rows of a tile (tokens times the heads of a group): enough to use every key often, few enough for the
 // cache.
 constexpr int64_t kTileRows = 32;
-// A call this small is shared out over threads by segments of keys as well.
-constexpr int64_t kSplitRows = 8;
+// No unit of work may be more than so small a part of a thread's share, or the others wait for it.
+constexpr int64_t kUnitsPerThread = 4;
 constexpr int64_t kMaxSplitSegments = 256;  // 262,144 positions
+// More sequences are taken in several rounds.
+constexpr size_t kMostShares = 64;
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// One tile: the rows of `tokens` consecutive tokens for the query heads of one KV head.
+// One tile: the rows of `tokens` consecutive tokens of a sequence for the query heads of one KV head.
 struct Tile {
+  const KvStore& store;
   int64_t head;   // KV head
   int64_t token;  // first
   int64_t tokens;
@@ -29,7 +34,6 @@ struct Tile {
 struct Call {
   OpContext& context;
   Rows q;
-  const KvStore& store;
   std::span<const KeyRange> visible;
   float scale;
   Rows out;
@@ -40,6 +44,9 @@ struct Call {
   const KeyRange& range(const Tile& tile, int64_t row) const {
     return visible[static_cast<size_t>(tile.token + row / group)];
   }
+  int64_t tokens_per_tile() const { return std::max<int64_t>(1, kTileRows / group); }
+  // Floats of what a tile leaves of one segment: R rows of E sums, R maxima, R totals.
+  int64_t record() const { return tokens_per_tile() * group * (dim + 2); }
 };
 
 // Of one row: E sums of values, the largest score, and the sum of the weights.
@@ -78,7 +85,7 @@ Scratch Carve(float* data, int64_t rows, int64_t dim) {
 
 // The tile's queries, scaled. `row` is working memory for one: (E).
 AttentionTile LoadQueries(const Call& call, const Tile& tile, float* memory, float* row) {
-  const KvStore& store = call.store;
+  const KvStore& store = tile.store;
   AttentionTile queries(call.context.kernels(), store, call.rows(tile), memory);
   for (int64_t r = 0; r < call.rows(tile); ++r) {
     const float* q =
@@ -170,7 +177,7 @@ void StoreRow(const Call& call, const Tile& tile, int64_t row, const float* sum,
   float* out =
       call.out.row(tile.token + row / call.group) + (tile.head * call.group + row % call.group) * call.dim;
   const float inverse = 1.0f / total;
-  for (int64_t i = 0; i < call.dim; ++i) out[call.store.order()[static_cast<size_t>(i)]] = sum[i] * inverse;
+  for (int64_t i = 0; i < call.dim; ++i) out[tile.store.order()[static_cast<size_t>(i)]] = sum[i] * inverse;
 }
 
 void WholeTile(const Call& call, const Tile& tile, float* memory) {
@@ -188,52 +195,123 @@ void WholeTile(const Call& call, const Tile& tile, float* memory) {
   for (int64_t r = 0; r < rows; ++r) StoreRow(call, tile, r, s.sum + r * call.dim, s.total[r]);
 }
 
-int64_t TokensPerTile(int64_t group) { return std::max<int64_t>(1, kTileRows / group); }
+// A sequence's part of a call: tiles of tokens for each KV head, each whole or, where that would be too much
+// for one thread, segment by segment.
+struct Share {
+  StoreRows rows{};
+  KeyRange keys;  // that any of its rows sees
+  int64_t first_segment = 0, segments = 0;
+  int64_t tiles = 0;
+  bool split = false;
+  float* records = nullptr;  // of a split one: (tiles, segments, record)
 
-int64_t TileCount(const Call& call) {
-  const int64_t per_tile = TokensPerTile(call.group);
-  return (call.q.rows + per_tile - 1) / per_tile * call.store.kv_heads();
+  int64_t units() const { return split ? tiles * segments : tiles; }
+};
+
+Share MakeShare(const Call& call, const StoreRows& rows) {
+  Share share{.rows = rows, .keys = call.visible[static_cast<size_t>(rows.first)]};
+  for (const KeyRange& range :
+       call.visible.subspan(static_cast<size_t>(rows.first), static_cast<size_t>(rows.rows))) {
+    share.keys.first = std::min(share.keys.first, range.first);
+    share.keys.last = std::max(share.keys.last, range.last);
+  }
+  const int64_t per_tile = call.tokens_per_tile();
+  share.tiles = (rows.rows + per_tile - 1) / per_tile * rows.store->kv_heads();
+  share.first_segment = share.keys.first / kKeySegment;
+  share.segments = share.keys.last / kKeySegment - share.first_segment + 1;
+  return share;
 }
 
-Tile TileAt(const Call& call, int64_t index) {
-  const int64_t per_tile = TokensPerTile(call.group);
-  const int64_t token = index / call.store.kv_heads() * per_tile;
-  return {index % call.store.kv_heads(), token, std::min(per_tile, call.q.rows - token)};
+// Decides which sequences are split, as far as the memory for their records goes, and puts the others, whose
+// units are larger, in front.
+void PlanShares(const Call& call, std::span<Share> shares) {
+  int64_t total = 0, records = call.context.partial_floats() / call.record();
+  for (const Share& share : shares) total += share.tiles * share.segments;
+  const int64_t threads = call.context.pool().threads(), most = total / (kUnitsPerThread * threads);
+  float* memory = call.context.partials();
+  for (Share& share : shares) {
+    const int64_t needed = share.tiles * share.segments;
+    share.split = threads > 1 && share.segments > std::max<int64_t>(1, most) && needed <= records;
+    if (!share.split) continue;
+    share.records = memory;
+    memory += needed * call.record();
+    records -= needed;
+  }
+  std::sort(shares.begin(), shares.end(), [](const Share& a, const Share& b) {
+    return a.split != b.split ? b.split : a.rows.first < b.rows.first;
+  });
 }
 
-// Few rows: every (tile, segment) pair is one unit of work; its sums go to a shared buffer and are merged
-// afterwards. A unit's record is R rows of E sums followed by R maxima and R totals.
-void SplitBySegments(const Call& call, int64_t tiles, int64_t first_segment, int64_t segments) {
-  const int64_t record = TokensPerTile(call.group) * call.group * (call.dim + 2);
-  float* partials = call.context.partials();
-  call.context.pool().For(tiles * segments, [&](int64_t begin, int64_t end, int thread) {
-    for (int64_t unit = begin; unit < end; ++unit) {
-      const Tile tile = TileAt(call, unit / segments);
-      const int64_t rows = call.rows(tile);
-      Scratch s = Carve(call.context.thread_scratch(thread), rows, call.dim);
-      s.segment = partials + unit * record;
-      s.segment_max = s.segment + rows * call.dim;
-      s.segment_total = s.segment_max + rows;
-      const AttentionTile queries = LoadQueries(call, tile, s.tile, s.sum);
-      SumSegment(call, tile, queries, first_segment + unit % segments, s);
+Tile TileAt(const Call& call, const Share& share, int64_t index) {
+  const int64_t per_tile = call.tokens_per_tile(), heads = share.rows.store->kv_heads();
+  const int64_t token = index / heads * per_tile;
+  return {*share.rows.store, index % heads, share.rows.first + token,
+          std::min(per_tile, share.rows.rows - token)};
+}
+
+// One segment of one tile of a split sequence.
+void SumUnit(const Call& call, const Share& share, int64_t unit, float* memory) {
+  const Tile tile = TileAt(call, share, unit / share.segments);
+  const int64_t rows = call.rows(tile);
+  Scratch s = Carve(memory, rows, call.dim);
+  s.segment = share.records + unit * call.record();
+  s.segment_max = s.segment + rows * call.dim;
+  s.segment_total = s.segment_max + rows;
+  const AttentionTile queries = LoadQueries(call, tile, s.tile, s.sum);
+  SumSegment(call, tile, queries, share.first_segment + unit % share.segments, s);
+}
+
+// Merges what SumUnit() left of all segments of a tile.
+void MergeTile(const Call& call, const Share& share, int64_t index, float* memory) {
+  const Tile tile = TileAt(call, share, index);
+  const int64_t rows = call.rows(tile);
+  const Scratch s = Carve(memory, rows, call.dim);
+  for (int64_t r = 0; r < rows; ++r) {
+    s.total[r] = 0.0f;
+    for (int64_t segment = 0; segment < share.segments; ++segment) {
+      float* sums = share.records + (index * share.segments + segment) * call.record();
+      float* max = sums + rows * call.dim;
+      Merge(call, {sums + r * call.dim, max + r, max + rows + r}, {s.sum, s.max + r, s.total + r});
+    }
+    StoreRow(call, tile, r, s.sum, s.total[r]);
+  }
+}
+
+// Hands out the units of all shares one by one: body(share, index, thread).
+template <typename Count, typename Body>
+void ForUnits(const Call& call, std::span<const Share> shares, int64_t work, const Count& count,
+              const Body& body) {
+  std::atomic<int64_t> next{0};
+  call.context.pool().RunIfLarge(work, [&](int thread) {
+    int64_t begin = 0;  // units of the shares before
+    for (auto share = shares.begin();;) {
+      const int64_t unit = next.fetch_add(1, std::memory_order_relaxed);
+      while (share != shares.end() && unit >= begin + count(*share)) begin += count(*share++);
+      if (share == shares.end()) return;
+      body(*share, unit - begin, thread);
     }
   });
-  call.context.pool().For(tiles, [&](int64_t begin, int64_t end, int thread) {
-    for (int64_t t = begin; t < end; ++t) {
-      const Tile tile = TileAt(call, t);
-      const int64_t rows = call.rows(tile);
-      const Scratch s = Carve(call.context.thread_scratch(thread), rows, call.dim);
-      for (int64_t r = 0; r < rows; ++r) {
-        s.total[r] = 0.0f;
-        for (int64_t segment = 0; segment < segments; ++segment) {
-          float* sums = partials + (t * segments + segment) * record;
-          float* max = sums + rows * call.dim;
-          Merge(call, {sums + r * call.dim, max + r, max + rows + r}, {s.sum, s.max + r, s.total + r});
-        }
-        StoreRow(call, tile, r, s.sum, s.total[r]);
-      }
-    }
-  });
+}
+
+void AttendShares(const Call& call, std::span<Share> shares) {
+  PlanShares(call, shares);
+  int64_t work = 0, split_tiles = 0;
+  for (const Share& share : shares) {
+    work += 2 * share.rows.rows * call.q.width * (share.keys.last - share.keys.first + 1);
+    split_tiles += share.split ? share.tiles : 0;
+  }
+  ForUnits(
+      call, shares, work, [](const Share& share) { return share.units(); },
+      [&](const Share& share, int64_t unit, int thread) {
+        float* memory = call.context.thread_scratch(thread);
+        share.split ? SumUnit(call, share, unit, memory) : WholeTile(call, TileAt(call, share, unit), memory);
+      });
+  if (split_tiles == 0) return;
+  ForUnits(
+      call, shares, work, [](const Share& share) { return share.split ? share.tiles : 0; },
+      [&](const Share& share, int64_t tile, int thread) {
+        MergeTile(call, share, tile, call.context.thread_scratch(thread));
+      });
 }
 
 }  // namespace
@@ -247,27 +325,24 @@ int64_t AttentionPartialFloats(int64_t heads, int64_t head_dim) {
   return std::max(kTileRows, heads) * (head_dim + 2) * kMaxSplitSegments;
 }
 
-void Attention(OpContext& context, const Queries& queries, const KvStore& store, Rows out) {
+void Attention(OpContext& context, const Queries& queries, std::span<const StoreRows> sequences, Rows out) {
   const auto& [q, visible, scale] = queries;
+  if (sequences.empty()) return;
+  const KvStore& store = *sequences[0].store;
   LINNET_CHECK(q.width % store.head_dim() == 0 && q.rows == out.rows);
   const int64_t heads = q.width / store.head_dim();
-  const Call call{context, q, store, visible, scale, out, heads / store.kv_heads(), store.head_dim()};
-  const int64_t tiles = TileCount(call);
-  int64_t first = visible[0].first / kKeySegment, last = visible[0].last / kKeySegment;
-  for (const KeyRange& range : visible.first(static_cast<size_t>(q.rows))) {
-    first = std::min(first, range.first / kKeySegment);
-    last = std::max(last, range.last / kKeySegment);
+  const Call call{context, q, visible, scale, out, heads / store.kv_heads(), store.head_dim()};
+  std::array<Share, kMostShares> shares;
+  while (!sequences.empty()) {
+    const size_t count = std::min(sequences.size(), kMostShares);
+    size_t used = 0;
+    for (const StoreRows& rows : sequences.first(count)) {
+      LINNET_CHECK(rows.store->head_dim() == call.dim && rows.store->kv_heads() == store.kv_heads());
+      if (rows.rows > 0) shares[used++] = MakeShare(call, rows);
+    }
+    AttendShares(call, std::span(shares).first(used));
+    sequences = sequences.subspan(count);
   }
-  const int64_t segments = last - first + 1;
-  const int64_t record = TokensPerTile(call.group) * call.group * (call.dim + 2);
-  if (q.rows <= kSplitRows && segments > 1 && tiles * segments * record <= context.partial_floats()) {
-    return SplitBySegments(call, tiles, first, segments);
-  }
-  const int64_t work = 2 * q.rows * q.width * segments * std::min(kKeySegment, visible.back().last + 1);
-  const auto tile_range = [&](int64_t begin, int64_t end, int thread) {
-    for (int64_t t = begin; t < end; ++t) WholeTile(call, TileAt(call, t), context.thread_scratch(thread));
-  };
-  context.pool().For(tiles, tile_range, work);
 }
 
 }  // namespace linnet

@@ -28,8 +28,17 @@ struct Queries {
   float scale;                        // score = scale * q · k
 };
 
-// out (T, H * E). REQUIRES: visible[t] lies in what the store holds; Reserve() covered H and E.
-void Attention(OpContext& context, const Queries& queries, const KvStore& store, Rows out);
+// Consecutive rows of a call that look into the same store: those of one sequence; possibly none.
+struct StoreRows {
+  const KvStore* store;
+  int64_t first, rows;
+};
+
+// out (T, H * E), of the rows of all sequences at once: the work is shared out over sequences, KV heads and,
+// where these are too few for the threads, segments of keys. Rows that no sequence names are left as they
+// are. REQUIRES: visible[t] lies in what the row's store holds; all stores have the same K and E; Reserve()
+// covered H and E.
+void Attention(OpContext& context, const Queries& queries, std::span<const StoreRows> sequences, Rows out);
 
 int64_t AttentionScratchFloats(int64_t heads, int64_t head_dim);
 int64_t AttentionPartialFloats(int64_t heads, int64_t head_dim);

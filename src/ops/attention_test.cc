@@ -67,7 +67,8 @@ std::vector<float> Attend(const Case& c, const KvStore& store, int64_t first, in
   const int64_t width = c.shape.heads * c.shape.dim;
   std::vector<float> q(c.q.begin() + first * width, c.q.begin() + (first + count) * width), out(q.size());
   const auto visible = std::span(c.visible).subspan(static_cast<size_t>(first), static_cast<size_t>(count));
-  Attention(context, {MakeRows(q.data(), count, width), visible, 0.3f}, store,
+  const StoreRows rows{&store, 0, count};
+  Attention(context, {MakeRows(q.data(), count, width), visible, 0.3f}, {&rows, 1},
             MakeRows(out.data(), count, width));
   return out;
 }

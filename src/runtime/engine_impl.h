@@ -65,17 +65,14 @@ void SuppressTokens(const ModelConfig& config, std::span<float> logits);
 struct Session::Impl {
   Impl(Engine::Impl& engine_impl, KvCache kv_cache) : engine(engine_impl), cache(std::move(kv_cache)) {}
 
-  // Rows of one call of the decoder: ids (-1 takes the next soft row), the rows' blocks or none.
-  struct CallRows {
-    std::span<const int32_t> ids;
-    Rows soft;
-    std::span<const KeyRange> blocks;
-  };
-  // Appends them. Errors: kCancelled; then the cache holds as much as is still whole, perhaps nothing.
-  Status Forward(const CallRows& call, const std::atomic<bool>* cancel = nullptr);
+  // Appends rows of its own cache. Errors: kCancelled; then the cache holds as much as is still whole,
+  // perhaps nothing.
+  Status Forward(const SequenceRows& rows, const std::atomic<bool>* cancel = nullptr);
+  // Tokens that come next; `last`: the logits of the last one are wanted.
+  SequenceRows RowsOf(std::span<const int32_t> ids, bool last);
   // Room for calls of the cache's rows. Throws std::bad_alloc.
   void Reserve();
-  void ReserveResults(int64_t rows);  // of one call; logits are no longer known where memory must grow
+  void ReserveResults(int64_t wanted);  // of one call; logits are no longer known where memory must grow
   // Session::Feed once the prompt is known to fit.
   Status FeedPrompt(const Prompt& prompt, const FeedHooks& hooks);
   Status FeedIds(std::span<const int32_t> ids, const FeedHooks& hooks);
@@ -85,9 +82,8 @@ struct Session::Impl {
   MaskRule mask_rule = MaskRule::kA;
   bool all_logits = false;  // compute the logits of every row, for a probe
   Probe* probe = nullptr;   // sees the decoder's and the embedders' intermediates
-  DecoderOutput output;
+  Step step;
   std::span<const float> logits;  // of the last token; empty where they are not known
-  std::vector<int64_t> logit_rows;
 };
 
 }  // namespace linnet

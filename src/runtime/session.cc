@@ -180,38 +180,40 @@ void SuppressTokens(const ModelConfig& config, std::span<float> logits) {
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
-Status Session::Impl::Forward(const CallRows& call, const std::atomic<bool>* cancel) {
-  const int64_t rows = static_cast<int64_t>(call.ids.size()), start = cache.length();
+Status Session::Impl::Forward(const SequenceRows& rows, const std::atomic<bool>* cancel) {
+  const int64_t start = cache.length();
   logits = {};
   LINNET_TRY(engine.CheckFiles());  // before the step, so that one that was cut meanwhile is not touched
-  logit_rows.clear();
-  for (int64_t r = all_logits ? 0 : rows - 1; r < rows; ++r) logit_rows.push_back(r);
-  const Sequence sequence{&cache, rows, call.blocks};
+  step.Clear();
+  step.Add(rows);
   engine.decoder->set_probe(probe);
-  Status done =
-      engine.decoder->Forward({call.ids, call.soft, {&sequence, 1}, logit_rows, mask_rule, cancel}, output);
+  Status done = engine.decoder->Forward(step, cancel);
   if (done) done = engine.CheckFiles();  // after the step: nothing comes from bytes that changed during it
   if (!done) {
     const bool whole = start >= cache.shortest() && cache.Truncate(start);
     if (!whole) LINNET_TRY(cache.Truncate(0));
     return done;
   }
-  const size_t width = static_cast<size_t>(output.logits.width);
-  for (int64_t r = 0; r < output.logits.rows; ++r)
-    SuppressTokens(engine.config, {output.logits.row(r), width});
-  logits = {output.logits.row(output.logits.rows - 1), width};
+  const Rows results = step.logits(0);
+  const size_t width = static_cast<size_t>(results.width);
+  for (int64_t r = 0; r < results.rows; ++r) SuppressTokens(engine.config, {results.row(r), width});
+  if (results.rows > 0) logits = {results.row(results.rows - 1), width};
   return {};
 }
 
-void Session::Impl::Reserve() {
-  const int64_t rows = cache.rows_per_call();
-  logit_rows.reserve(static_cast<size_t>(rows));
-  engine.decoder->Reserve(rows);
-  ReserveResults(all_logits ? rows : 1);
+SequenceRows Session::Impl::RowsOf(std::span<const int32_t> ids, bool last) {
+  const int64_t count = static_cast<int64_t>(ids.size());
+  return {.cache = &cache, .ids = ids, .mask_rule = mask_rule, .wanted = all_logits ? count : last ? 1 : 0};
 }
 
-void Session::Impl::ReserveResults(int64_t rows) {
-  if (output.Reserve(engine.config, rows)) logits = {};
+void Session::Impl::Reserve() {
+  engine.decoder->Reserve(cache.rows_per_call());
+  ReserveResults(all_logits ? cache.rows_per_call() : 1);
+}
+
+void Session::Impl::ReserveResults(int64_t wanted) {
+  step.Reserve(engine.config, cache.rows_per_call(), wanted);
+  if (step.sequences() == 0) logits = {};
 }
 
 Status Session::Impl::FeedPrompt(const Prompt& prompt, const FeedHooks& hooks) {
@@ -237,9 +239,10 @@ Status Session::Impl::FeedPrompt(const Prompt& prompt, const FeedHooks& hooks) {
       soft.insert(soft.end(), row, row + width);
     }
     const Rows soft_rows = MakeRows(soft.data(), static_cast<int64_t>(soft.size()) / width, width);
-    const auto blocks =
-        std::span(block_of).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-    LINNET_TRY(Forward({ids, soft_rows, blocks}, hooks.cancel));
+    SequenceRows rows = RowsOf(ids, end == n);
+    rows.soft = soft_rows;
+    rows.blocks = std::span(block_of).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    LINNET_TRY(Forward(rows, hooks.cancel));
     begin = end;
     if (hooks.progress) hooks.progress(static_cast<double>(end) / static_cast<double>(n), kReading);
   }
@@ -251,7 +254,7 @@ Status Session::Impl::FeedIds(std::span<const int32_t> ids, const FeedHooks& hoo
   Reserve();
   for (size_t begin = 0; begin < ids.size();) {
     const size_t end = std::min(begin + rows, ids.size());
-    LINNET_TRY(Forward({ids.subspan(begin, end - begin), {}, {}}, hooks.cancel));
+    LINNET_TRY(Forward(RowsOf(ids.subspan(begin, end - begin), end == ids.size()), hooks.cancel));
     begin = end;
     if (!hooks.progress) continue;
     hooks.progress(static_cast<double>(end) / static_cast<double>(ids.size()), kReading);

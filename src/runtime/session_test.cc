@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(All, KvTypes, ::testing::Values(KvType::kF32, KvType::k
 // decode step, drafts, a prompt piece, a picture behind text, another piece.
 class MixedCall {
  public:
-  MixedCall(Engine& engine, KvType kv) : engine_(engine), kv_(kv), parts_(5), blocks_(5) {
+  MixedCall(Engine& engine, KvType kv) : engine_(engine), kv_(kv), parts_(5), blocks_(5), ids_(5) {
     const ModelConfig& config = engine.config();
     AddIds(parts_[0], RandomIds(1, 21));
     AddIds(parts_[1], RandomIds(5, 22));
@@ -115,54 +115,54 @@ class MixedCall {
     return RandomIds(5 + 31 * part, static_cast<uint32_t>(part));
   }
 
-  // The logits of every row of every sequence, one after another.
-  DecoderOutput Run() {
+  // The logits of every row of every sequence.
+  const Step& Run() {
     Engine::Impl& e = engine_.impl();
+    e.decoder->Reserve(200);
+    step_.Reserve(e.config, 200, 200);
     for (size_t i = 0; i < parts_.size(); ++i) {
       sessions_.push_back(Open(engine_, 200, kv_));
       EXPECT_TRUE(sessions_[i]->Feed(Held(i)));
-      AddRows(parts_[i], static_cast<int64_t>(Held(i).size()), blocks_[i]);
-      sequences_.push_back(
-          {&sessions_[i]->impl().cache, static_cast<int64_t>(parts_[i].ids.size()), blocks_[i]});
+      AddRows(parts_[i], static_cast<int64_t>(Held(i).size()), i);
     }
-    const int64_t width = e.config.hidden_size;
-    DecoderOutput output;
-    output.Reserve(e.config, static_cast<int64_t>(ids_.size()));
-    e.decoder->Reserve(static_cast<int64_t>(ids_.size()));
-    const Rows soft = MakeRows(soft_.data(), static_cast<int64_t>(soft_.size()) / width, width);
-    EXPECT_TRUE(e.decoder->Forward({ids_, soft, sequences_, logit_rows_}, output));
-    return output;
+    EXPECT_TRUE(e.decoder->Forward(step_));
+    return step_;
   }
 
  private:
-  void AddRows(const Prompt& prompt, int64_t held, std::vector<KeyRange>& blocks) {
+  void AddRows(const Prompt& prompt, int64_t held, size_t part) {
+    Engine::Impl& e = engine_.impl();
     const auto first = std::ranges::find(prompt.types, TokenType::kImage) - prompt.types.begin();
     const auto cells = std::ranges::count(prompt.types, TokenType::kImage);
+    std::vector<int32_t> ids = prompt.ids;
     for (size_t t = 0; t < prompt.ids.size(); ++t) {
       const bool picture = prompt.types[t] == TokenType::kImage;
-      blocks.push_back(picture ? KeyRange{held + first, held + first + cells - 1} : KeyRange{0, -1});
-      logit_rows_.push_back(static_cast<int64_t>(ids_.size()));
-      ids_.push_back(picture ? -1 : prompt.ids[t]);
+      blocks_[part].push_back(picture ? KeyRange{held + first, held + first + cells - 1} : KeyRange{0, -1});
+      if (picture) ids[t] = -1;
     }
+    SequenceRows rows{.cache = &sessions_[part]->impl().cache, .ids = ids, .blocks = blocks_[part]};
+    rows.wanted = static_cast<int64_t>(ids.size());
     for (const ImageInput& image : prompt.images) {
-      Engine::Impl& e = engine_.impl();
       std::vector<float> patches = image.patches;
       soft_.resize(static_cast<size_t>(image.rows * e.config.hidden_size));
+      rows.soft = MakeRows(soft_.data(), image.rows, e.config.hidden_size);
       EmbedImage(e.context, {e.config.vision, e.weights.vision},
                  {MakeRows(patches.data(), image.rows, e.config.vision.patch_values()), image.positions},
-                 MakeRows(soft_.data(), image.rows, e.config.hidden_size));
+                 rows.soft);
     }
+    ids_[part] = std::move(ids);
+    rows.ids = ids_[part];
+    step_.Add(rows);
   }
 
   Engine& engine_;
   KvType kv_;
   std::vector<Prompt> parts_;
   std::vector<std::vector<KeyRange>> blocks_;
+  std::vector<std::vector<int32_t>> ids_;
   std::vector<std::unique_ptr<Session>> sessions_;
-  std::vector<Sequence> sequences_;
-  std::vector<int32_t> ids_;
-  std::vector<int64_t> logit_rows_;
   std::vector<float> soft_;
+  Step step_;
 };
 
 // By itself each sequence is fed by another engine with one thread, token by token where no picture holds
@@ -170,25 +170,25 @@ class MixedCall {
 TEST_P(KvTypes, SequencesOfOneCallGetTheBitsOfSingles) {
   const std::unique_ptr<Engine> engine = Load(2), other = Load(1);
   MixedCall call(*engine, GetParam());
-  const DecoderOutput output = call.Run();
-  int64_t row = 0;
+  const Step& step = call.Run();
   for (size_t i = 0; i < call.parts().size(); ++i) {
     const Prompt& prompt = call.parts()[i];
+    const Rows logits = step.logits(i);
+    ASSERT_EQ(logits.rows, static_cast<int64_t>(prompt.ids.size()));
     const std::unique_ptr<Session> alone = Open(*other, 200, GetParam());
     ASSERT_TRUE(alone->Feed(MixedCall::Held(i)));
     const bool whole = !prompt.images.empty();
-    if (whole) row += static_cast<int64_t>(prompt.ids.size()) - 1;
-    for (size_t t = 0; t < (whole ? 1 : prompt.ids.size()); ++t, ++row) {
+    for (size_t t = whole ? prompt.ids.size() - 1 : 0; t < prompt.ids.size(); ++t) {
       ASSERT_TRUE(whole ? alone->Feed(prompt) : alone->Feed(std::span(prompt.ids).subspan(t, 1)));
       const std::vector<float> expected = Logits(*alone);
-      std::vector<float> found(output.logits.row(row), output.logits.row(row) + output.logits.width);
+      const float* row = logits.row(static_cast<int64_t>(t));
+      std::vector<float> found(row, row + logits.width);
       SuppressTokens(engine->config(), found);
       ASSERT_EQ(std::ranges::count_if(expected, [](float v) { return std::isfinite(v); }),
                 static_cast<int64_t>(expected.size() - engine->config().tokens.suppressed.size()));
       ASSERT_EQ(found, expected) << "sequence " << i << ", row " << t;
     }
   }
-  EXPECT_EQ(row, output.logits.rows);
 }
 
 TEST(Session, ResultsBelongToTheirSession) {

@@ -48,11 +48,11 @@ void Speculator::Begin(std::span<const int32_t> earlier, std::span<const int32_t
   }
   base_ = session_.cache.length() - 1;
   row_ = 0;
-  output_row_ = session_.output.hidden.rows - 1;
+  output_row_ = session_.step.hidden(0).rows - 1;
 }
 
 std::span<const float> Speculator::logits() const {
-  const Rows logits = session_.output.logits;
+  const Rows logits = session_.step.logits(0);
   return {logits.row(ids_.empty() ? logits.rows - 1 : output_row_), static_cast<size_t>(logits.width)};
 }
 
@@ -136,8 +136,8 @@ void Speculator::ProposeFromDrafter(int32_t id, int64_t count) {
   Engine::Impl& engine = session_.engine;
   Drafter& drafter = *engine.drafter;
   const SharedKeys keys = drafter.KeysOf(session_.cache);
-  const float* hidden = session_.output.hidden.row(output_row_);
-  std::copy(hidden, hidden + session_.output.hidden.width, drafter.hidden().begin());
+  const Rows hidden = session_.step.hidden(0);
+  std::copy_n(hidden.row(output_row_), hidden.width, drafter.hidden().begin());
   for (int64_t k = 0; k < count && id >= 0; ++k) {
     engine.decoder->Embed(id, drafter.embedding());
     const std::span<float> logits = drafter.Step(keys);
@@ -152,11 +152,9 @@ Status Speculator::RunTarget() {
   const auto begin = Clock::now();
   base_ = session_.cache.length();
   row_ = output_row_ = 0;
-  const bool all_logits = session_.all_logits;
-  session_.all_logits = true;
-  const Status done = session_.Forward({ids_, {}, {}});
-  session_.all_logits = all_logits;
-  LINNET_TRY(done);
+  SequenceRows rows = session_.RowsOf(ids_, true);
+  rows.wanted = static_cast<int64_t>(ids_.size());
+  LINNET_TRY(session_.Forward(rows));
   const double seconds = SecondsSince(begin);
   round_seconds_ += seconds;
   stats_.verify_seconds += seconds;

@@ -1,0 +1,56 @@
+#include "model/step.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace linnet {
+
+int64_t WholeBlocksEnd(std::span<const KeyRange> blocks, int64_t start, int64_t begin, int64_t rows) {
+  const int64_t n = static_cast<int64_t>(blocks.size());
+  const int64_t end = std::min(n, begin + rows);
+  if (end == n) return end;
+  const KeyRange& last = blocks[static_cast<size_t>(end - 1)];
+  if (last.first > last.last || last.last == start + end - 1) return end;
+  const int64_t block_begin = last.first - start;
+  return block_begin > begin ? block_begin : last.last - start + 1;
+}
+
+void Step::Reserve(const ModelConfig& config, int64_t rows, int64_t wanted) {
+  const size_t floats = static_cast<size_t>(wanted * (config.hidden_size + config.vocab_size));
+  ids_.reserve(static_cast<size_t>(rows));
+  positions_.reserve(static_cast<size_t>(rows));
+  sequences_.reserve(static_cast<size_t>(rows));
+  if (floats <= results_.size()) return;
+  Clear();
+  results_ = {};
+  results_ = AlignedBuffer<float>(floats);
+}
+
+void Step::Clear() {
+  sequences_.clear();
+  ids_.clear();
+  positions_.clear();
+  wanted_ = 0;
+  hidden_ = logits_ = {};
+}
+
+size_t Step::Add(const SequenceRows& rows) {
+  const int64_t count = static_cast<int64_t>(rows.ids.size());
+  LINNET_CHECK(count > 0 && rows.wanted >= 0 && rows.wanted <= count);
+  LINNET_CHECK(ids_.size() + rows.ids.size() <= ids_.capacity());
+  const int64_t start = rows.cache->length();
+  sequences_.push_back({rows, this->rows(), wanted_, start});
+  ids_.insert(ids_.end(), rows.ids.begin(), rows.ids.end());
+  for (int64_t r = 0; r < count; ++r) positions_.push_back(start + r);
+  wanted_ += rows.wanted;
+  return sequences_.size() - 1;
+}
+
+Rows Step::Results(Rows all, size_t sequence) const {
+  if (all.rows == 0) return {};
+  const Sequence& s = sequences_[sequence];
+  return all.Slice(s.first_wanted, s.rows.wanted);
+}
+
+}  // namespace linnet
