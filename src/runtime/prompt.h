@@ -38,6 +38,9 @@ using MediaInput = std::variant<ImageInput, AudioInput, VideoInput>;
 
 enum class TokenType : uint8_t { kText = 0, kImage = 1, kVideo = 2, kAudio = 3 };
 
+// Pictures and video frames: their rows see each other.
+constexpr bool IsPicture(TokenType type) { return type == TokenType::kImage || type == TokenType::kVideo; }
+
 struct Prompt {
   std::vector<int32_t> ids;        // placeholders expanded, markers included
   std::vector<TokenType> types;    // same length

@@ -6,74 +6,14 @@
 #include <string_view>
 
 #include "base/memory_guard.h"
-#include "model/embedders.h"
 #include "runtime/engine_impl.h"
+#include "runtime/soft_rows.h"
 
 namespace linnet {
 namespace {
 
 constexpr std::string_view kReading = "reading the prompt", kPrompt = "reading this prompt",
                            kLess = "shorten it, give smaller pictures, or close other programs";
-
-bool IsPicture(TokenType type) { return type == TokenType::kImage || type == TokenType::kVideo; }
-
-// Hands out the soft-token rows of a prompt's media in order, computing a medium when its first row is
-// wanted.
-class SoftRows {
- public:
-  SoftRows(Session::Impl& session, const Prompt& prompt) : session_(session), prompt_(prompt) {}
-
-  // The next row for a placeholder of this type: (D). Valid until the next call.
-  const float* Next(TokenType type) {
-    return IsPicture(type) ? NextRow(images_, true) : NextRow(clips_, false);
-  }
-
- private:
-  struct Stream {
-    size_t medium = 0;  // the next one to compute
-    int64_t row = 0;    // the next row of the current one
-    int64_t rows = 0;
-    AlignedBuffer<float> soft;
-  };
-
-  const float* NextRow(Stream& stream, bool pictures) {
-    while (stream.row == stream.rows) {
-      stream.row = 0;
-      stream.rows = pictures ? ComputeImage(stream) : ComputeClip(stream);
-    }
-    return stream.soft.data() + stream.row++ * session_.engine.config.hidden_size;
-  }
-
-  int64_t ComputeImage(Stream& stream) {
-    Engine::Impl& engine = session_.engine;
-    const ImageInput& image = prompt_.images[stream.medium++];
-    const int64_t width = engine.config.vision.patch_values();
-    stream.soft = AlignedBuffer<float>(static_cast<size_t>(image.rows * engine.config.hidden_size));
-    EmbedImage(engine.context, {engine.config.vision, engine.weights.vision},
-               {MakeRows(const_cast<float*>(image.patches.data()), image.rows, width), image.positions},
-               MakeRows(stream.soft.data(), image.rows, engine.config.hidden_size), session_.probe);
-    return image.rows;
-  }
-
-  int64_t ComputeClip(Stream& stream) {
-    Engine::Impl& engine = session_.engine;
-    const AudioInput& clip = prompt_.clips[stream.medium++];
-    const int64_t width = engine.config.audio.frame_samples;
-    const int64_t rows = (static_cast<int64_t>(clip.samples.size()) + width - 1) / width;
-    if (rows == 0) return 0;
-    AlignedBuffer<float> frames(static_cast<size_t>(rows * width));
-    FrameSamples(clip.samples, MakeRows(frames.data(), rows, width));
-    stream.soft = AlignedBuffer<float>(static_cast<size_t>(rows * engine.config.hidden_size));
-    EmbedAudio(engine.context, {engine.config.audio, engine.weights.audio},
-               MakeRows(frames.data(), rows, width),
-               MakeRows(stream.soft.data(), rows, engine.config.hidden_size), session_.probe);
-    return rows;
-  }
-
-  Session::Impl& session_;
-  const Prompt& prompt_;
-  Stream images_, clips_;
-};
 
 Status CheckIds(const ModelConfig& config, std::span<const int32_t> ids) {
   if (ids.empty()) return Fail(ErrorCode::kInvalidArgument, "the prompt is empty", "give at least one token");
@@ -94,60 +34,6 @@ Status CheckRoom(const KvCache& cache, size_t tokens) {
               "the prompt needs " + std::to_string(needed) + " tokens of context, but the session holds " +
                   std::to_string(cache.context()),
               "shorten it or ask for a larger --context");
-}
-
-Status CheckPictures(const ModelConfig& config, const Prompt& prompt) {
-  const int64_t width = config.vision.patch_values();
-  for (const ImageInput& image : prompt.images) {
-    if (static_cast<int64_t>(image.patches.size()) != image.rows * width ||
-        static_cast<int64_t>(image.positions.size()) != 2 * image.rows) {
-      return Fail(ErrorCode::kInvalidArgument, "a picture has " + std::to_string(image.patches.size()) +
-                                                   " pixel values for " + std::to_string(image.rows) +
-                                                   " cells of " + std::to_string(width));
-    }
-    for (const int32_t p : image.positions) {
-      if (p < 0 || p >= config.vision.mm_posemb_size) {
-        return Fail(ErrorCode::kInvalidArgument, "a picture cell at position " + std::to_string(p) +
-                                                     " is beyond the model's table of " +
-                                                     std::to_string(config.vision.mm_posemb_size));
-      }
-    }
-  }
-  return {};
-}
-
-// The media must fill the placeholders exactly, and the model must have the part that embeds them.
-Status CheckMedia(const Session::Impl& session, const Prompt& prompt) {
-  const ModelConfig& config = session.engine.config;
-  if (prompt.types.size() != prompt.ids.size()) {
-    return Fail(ErrorCode::kInternal, "a prompt with as many token types as ids was expected");
-  }
-  int64_t pictures = 0, sounds = 0;
-  for (const TokenType type : prompt.types) {
-    pictures += IsPicture(type);
-    sounds += type == TokenType::kAudio;
-  }
-  if (pictures > 0 && session.engine.weights.vision.empty()) {
-    return Fail(ErrorCode::kUnsupported, "this model cannot see: it has no vision embedder",
-                "use a model with one, or put its mmproj file beside it");
-  }
-  if (sounds > 0 && session.engine.weights.audio.empty()) {
-    return Fail(ErrorCode::kUnsupported, "this model cannot hear: it has no audio embedder",
-                "use a model with one, or put its mmproj file beside it");
-  }
-  int64_t picture_rows = 0, sound_rows = 0;
-  for (const ImageInput& image : prompt.images) picture_rows += image.rows;
-  for (const AudioInput& clip : prompt.clips) {
-    sound_rows += (static_cast<int64_t>(clip.samples.size()) + config.audio.frame_samples - 1) /
-                  config.audio.frame_samples;
-  }
-  if (picture_rows != pictures || sound_rows != sounds) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "the prompt has " + std::to_string(pictures) + " picture and " + std::to_string(sounds) +
-                    " sound placeholders, but its media fill " + std::to_string(picture_rows) + " and " +
-                    std::to_string(sound_rows));
-  }
-  return CheckPictures(config, prompt);
 }
 
 // The image block of every token as absolute positions: a maximal run of picture placeholders.
@@ -222,7 +108,7 @@ Status Session::Impl::FeedPrompt(const Prompt& prompt, const FeedHooks& hooks) {
   LINNET_TRY(cache.ReserveBlock(LargestBlock(block_of)));
   Reserve();
 
-  SoftRows media(*this, prompt);
+  SoftRows media(engine, prompt, probe);
   const int64_t n = static_cast<int64_t>(prompt.ids.size());
   const int64_t width = engine.config.hidden_size;
   std::vector<int32_t> ids;
@@ -265,7 +151,7 @@ Status Session::Impl::FeedIds(std::span<const int32_t> ids, const FeedHooks& hoo
 Status Session::Feed(const Prompt& prompt, const FeedHooks& hooks) {
   LINNET_TRY(CheckIds(impl_->engine.config, prompt.ids));
   LINNET_TRY(CheckRoom(impl_->cache, prompt.ids.size()));
-  LINNET_TRY(CheckMedia(*impl_, prompt));
+  LINNET_TRY(CheckMedia(impl_->engine, prompt));
   return WithinMemory(kPrompt, kLess, [&] { return impl_->FeedPrompt(prompt, hooks); });
 }
 
