@@ -33,7 +33,7 @@ class Session {
   // The same for plain token ids.
   Status Feed(std::span<const int32_t> ids, const FeedHooks& hooks = {});
 
-  // (V) after the soft-cap, with the model's suppressed rows at -infinity: of the last token. Valid until the
+  // (V) after the soft-cap, of the last token. Valid until the
   // next call of this session's Feed() or Truncate(); empty before the first and after Truncate().
   std::span<const float> logits() const;
 

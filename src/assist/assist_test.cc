@@ -155,6 +155,24 @@ TEST(Transcriber, HearsARecordingOfChicksExamples) {
   }
   EXPECT_GE(right * 10, answers.size() * 8);
 
+  // Several pieces at once are heard the same.
+  for (const int64_t together : {2, 5}) {
+    auto several = Transcriber::Create(**engine, {}, {.split = {}, .language = {}, .together = together});
+    ASSERT_TRUE(several.has_value()) << several.error().Message();
+    auto whole = AudioReader::FromSource(std::make_unique<Memory>(recording));
+    std::vector<Utterance> same;
+    ASSERT_TRUE(several->Run(*whole, 0, [&](const Utterance& utterance) -> Status {
+      same.push_back(utterance);
+      return {};
+    }));
+    ASSERT_EQ(same.size(), heard.size());
+    for (size_t i = 0; i < heard.size(); ++i) {
+      EXPECT_EQ(same[i].text, heard[i].text);
+      EXPECT_EQ(same[i].begin, heard[i].begin);
+      EXPECT_EQ(same[i].end, heard[i].end);
+    }
+  }
+
   // Going on in the middle hears the rest and nothing twice.
   auto again = AudioReader::FromSource(std::make_unique<Memory>(recording));
   size_t rest = 0;

@@ -49,67 +49,134 @@ Result<Transcriber> Transcriber::Create(Engine& engine, const SessionOptions& se
   }
   LINNET_TRY(VoiceSplitter::Create(options.split));
   LINNET_ASSIGN(SpeechPrompts prompts, ReadPrompts(engine.prompts_json()));
-  LINNET_ASSIGN(Conversation conversation, Conversation::Create(engine, session, {}));
-  return Transcriber(std::move(conversation), std::move(prompts), options);
+  LINNET_ASSIGN(Scheduler scheduler, Scheduler::Create(engine, {.turns = options.together}));
+  Transcriber transcriber(std::move(scheduler), std::move(prompts), options);
+  for (int64_t i = 0; i < options.together; ++i) {
+    LINNET_ASSIGN(Conversation conversation, Conversation::Create(engine, session, {}));
+    transcriber.seats_.push_back(std::make_unique<Seat>(std::move(conversation)));
+  }
+  return transcriber;
 }
 
-Result<Generation> Transcriber::Ask(UserMessage message, int64_t max_tokens,
-                                    const std::atomic<bool>* cancel) {
+Transcriber::Seat* Transcriber::FreeSeat() {
+  const auto seat = std::ranges::find(seats_, nullptr, [](const auto& s) { return s->turn; });
+  return seat == seats_.end() ? nullptr : seat->get();
+}
+
+Status Transcriber::Ask(Seat& seat, UserMessage message, int64_t max_tokens,
+                        const std::atomic<bool>* cancel) {
   GenerateOptions generate;
   generate.sampling.temperature = 0.0f;
   generate.max_tokens = max_tokens;
-  GenerateHooks hooks;
-  hooks.cancel = cancel;
-  conversation_.Reset();
-  conversation_.AddUser(std::move(message));
-  auto answer = conversation_.Answer(generate, hooks);
-  if (!answer) {
-    conversation_.Reset();
-    return std::unexpected(answer.error());
-  }
-  if (answer->finish == FinishReason::kCancelled) return Fail(ErrorCode::kCancelled, "stopped");
-  return std::move(*answer);
+  seat.conversation.Reset();
+  seat.conversation.AddUser(std::move(message));
+  LINNET_ASSIGN(seat.turn, seat.conversation.Begin(generate, cancel));
+  return scheduler_.Add(*seat.turn);
 }
 
-Result<Utterance> Transcriber::Hear(VoicePiece piece, const std::atomic<bool>* cancel) {
+// Of a turn that is done, and leaves its seat.
+Result<Generation> Transcriber::Answer(Seat& seat) {
+  seat.turn = nullptr;
+  auto answer = seat.conversation.End();
+  if (answer && answer->finish == FinishReason::kCancelled) return Fail(ErrorCode::kCancelled, "stopped");
+  return answer;
+}
+
+Status Transcriber::Hear(VoicePiece piece, Hearing& hearing) {
   Utterance utterance{piece.begin_seconds(), piece.end_seconds(), {}, {}, false};
-  const bool together = !options_.language.empty() && !prompts_.translate_speech.empty();
-  const double share = together ? 2 : 1;
+  const double share = TranslatesTogether() ? 2 : 1;
   const auto most =
       static_cast<int64_t>(share * kTokensPerSecond * (utterance.end - utterance.begin)) + kSpareTokens;
   UserMessage message;
-  message.text =
-      together ? FillPrompt(prompts_.translate_speech, options_.language, "") : prompts_.transcribe;
+  message.text = TranslatesTogether() ? FillPrompt(prompts_.translate_speech, options_.language, "")
+                                      : prompts_.transcribe;
   message.sounds.push_back(AudioInput{std::move(piece.samples)});
-  LINNET_ASSIGN(const Generation answer, Ask(std::move(message), most, cancel));
-  utterance.cut = WasCut(answer);
-  if (together) {
-    SplitTranslation(answer.text, options_.language, utterance);
-    return utterance;
-  }
-  utterance.text = Trimmed(answer.text);
-  if (!options_.language.empty() && !utterance.text.empty()) {
-    LINNET_ASSIGN(utterance.translation, TranslateText(utterance.text, utterance.cut, cancel));
-  }
-  return utterance;
+  Seat* const seat = FreeSeat();
+  hearing.jobs.push_back({std::move(utterance), seat});
+  return Ask(*seat, std::move(message), most, hearing.cancel);
 }
 
-Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cut,
-                                               const std::atomic<bool>* cancel) {
+Status Transcriber::Translate(const std::string& text, Seat& seat, const std::atomic<bool>* cancel) {
   UserMessage message;
   message.text = FillPrompt(prompts_.translate_text, options_.language, text);
   // A translation may be longer than its text, in tokens of a script the vocabulary knows less well.
   const auto most = static_cast<int64_t>(text.size()) * 2 + kSpareTokens;
-  LINNET_ASSIGN(const Generation answer, Ask(std::move(message), most, cancel));
-  cut = cut || WasCut(answer);
-  return Trimmed(answer.text);
+  return Ask(seat, std::move(message), most, cancel);
+}
+
+// The answer to what was asked for a piece; where it is to be translated by itself, that is asked next.
+Status Transcriber::Take(Job& job, const std::atomic<bool>* cancel) {
+  LINNET_ASSIGN(const Generation answer, Answer(*job.seat));
+  Utterance& utterance = job.utterance;
+  utterance.cut = utterance.cut || WasCut(answer);
+  job.done = true;
+  if (job.translating) {
+    utterance.translation = Trimmed(answer.text);
+    return {};
+  }
+  if (TranslatesTogether()) {
+    SplitTranslation(answer.text, options_.language, utterance);
+    return {};
+  }
+  utterance.text = Trimmed(answer.text);
+  if (options_.language.empty() || utterance.text.empty()) return {};
+  job.translating = true;
+  job.done = false;
+  return Translate(utterance.text, *job.seat, cancel);
+}
+
+// One step; hands out what is done from the front.
+Status Transcriber::RunStep(Hearing& hearing) {
+  for (Turn* turn : scheduler_.RunStep()) {
+    const auto of_turn = [&](const Job& job) { return !job.done && job.seat->turn == turn; };
+    LINNET_TRY(Take(*std::ranges::find_if(hearing.jobs, of_turn), hearing.cancel));
+  }
+  for (; !hearing.jobs.empty() && hearing.jobs.front().done; hearing.jobs.pop_front()) {
+    const Utterance& utterance = hearing.jobs.front().utterance;
+    LINNET_TRY(hearing.sink(utterance));
+    if (hearing.position) hearing.position(utterance.end);
+  }
+  return {};
+}
+
+// Leaves every seat as it was before a run.
+void Transcriber::GiveUp() {
+  for (const auto& seat : seats_) {
+    if (seat->turn != nullptr) {
+      scheduler_.Remove(*seat->turn);
+      (void)Answer(*seat);
+    }
+    seat->conversation.Reset();
+  }
+}
+
+Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cut,
+                                               const std::atomic<bool>* cancel) {
+  Seat& seat = *seats_.front();
+  const Status asked = Translate(text, seat, cancel);
+  while (asked && !scheduler_.empty()) scheduler_.RunStep();
+  auto answer = asked ? Answer(seat) : std::unexpected(asked.error());
+  if (!answer) {
+    GiveUp();
+    return std::unexpected(answer.error());
+  }
+  cut = cut || WasCut(*answer);
+  return Trimmed(answer->text);
 }
 
 Result<Heard> Transcriber::Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
                                const PositionSink& position, const std::atomic<bool>* cancel) {
+  Hearing hearing{sink, position, cancel, {}};
+  auto heard = HearAll(reader, from_seconds, hearing);
+  if (!heard) GiveUp();
+  return heard;
+}
+
+Result<Heard> Transcriber::HearAll(AudioReader& reader, double from_seconds, Hearing& hearing) {
   LINNET_ASSIGN(VoiceSplitter splitter, VoiceSplitter::Create(options_.split));
   std::vector<float> samples(kRead);
   Heard heard;
+  const auto stopped = [&] { return hearing.cancel != nullptr && hearing.cancel->load(); };
   bool more = true;
   while (more) {
     const auto count = reader.Read(samples);
@@ -118,14 +185,14 @@ Result<Heard> Transcriber::Run(AudioReader& reader, double from_seconds, const U
     more = count && *count == samples.size();
     if (!more) splitter.Finish();
     while (auto piece = splitter.Next()) {
-      if (cancel != nullptr && cancel->load()) return Fail(ErrorCode::kCancelled, "stopped");
+      if (stopped()) return Fail(ErrorCode::kCancelled, "stopped");
       if (piece->begin_seconds() < from_seconds) continue;
-      LINNET_ASSIGN(const Utterance utterance, Hear(std::move(*piece), cancel));
-      LINNET_TRY(sink(utterance));
-      if (position) position(utterance.end);
+      LINNET_TRY(Hear(std::move(*piece), hearing));
+      while (FreeSeat() == nullptr) LINNET_TRY(RunStep(hearing));
     }
-    if (cancel != nullptr && cancel->load()) return Fail(ErrorCode::kCancelled, "stopped");
+    if (stopped()) return Fail(ErrorCode::kCancelled, "stopped");
   }
+  while (!hearing.jobs.empty()) LINNET_TRY(RunStep(hearing));
   heard.seconds = static_cast<double>(splitter.samples()) / static_cast<double>(kSampleRate);
   return heard;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,12 +17,14 @@
 #include "media/audio.h"
 #include "media/voice.h"
 #include "runtime/conversation.h"
+#include "runtime/scheduler.h"
 
 namespace linnet {
 
 struct TranscribeOptions {
   SplitOptions split;
   std::string language;  // full name of the language to translate into; empty = write down only
+  int64_t together = 1;  // pieces that are heard at once; each takes the memory of a session
 };
 
 // Called for each piece that was heard. An error stops the work.
@@ -36,14 +39,16 @@ struct Heard {
 
 class Transcriber {
  public:
-  // The engine must outlive it. Errors: kUnsupported for a model that does not hear; those of NewSession.
+  // The engine must outlive it. Errors: kUnsupported for a model that does not hear; kInvalidArgument; those
+  // of NewSession.
   static Result<Transcriber> Create(Engine& engine, const SessionOptions& session,
                                     const TranscribeOptions& options);
 
   const std::string& language() const { return options_.language; }
 
-  // Hears the recording to its end. Pieces that begin before `from_seconds` are left out: they were heard
-  // before. Errors: those of the model and the sink; kCancelled when `cancel` was set.
+  // Hears the recording to its end, as many pieces at once as the options say, and reads ahead for them;
+  // texts and times are those of pieces heard one by one. Pieces that begin before `from_seconds` are left
+  // out: they were heard before. Errors: those of the model and the sink; kCancelled when `cancel` was set.
   Result<Heard> Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
                     const PositionSink& position = {}, const std::atomic<bool>* cancel = nullptr);
 
@@ -53,13 +58,41 @@ class Transcriber {
                                     const std::atomic<bool>* cancel = nullptr);
 
  private:
-  Transcriber(Conversation conversation, SpeechPrompts prompts, TranscribeOptions options)
-      : conversation_(std::move(conversation)), prompts_(std::move(prompts)), options_(std::move(options)) {}
+  // A conversation that pieces are heard in, one after another.
+  struct Seat {
+    Conversation conversation;
+    Turn* turn = nullptr;  // of the piece at hand; null: the seat is free
+  };
+  // A piece that is being heard or, where the model does not do both at once, whose text is being translated.
+  struct Job {
+    Utterance utterance;
+    Seat* seat = nullptr;
+    bool translating = false, done = false;
+  };
+  // What a run is given, and its pieces from the first that has not been handed out.
+  struct Hearing {
+    const UtteranceSink& sink;
+    const PositionSink& position;
+    const std::atomic<bool>* cancel;
+    std::deque<Job> jobs;
+  };
 
-  Result<Utterance> Hear(VoicePiece piece, const std::atomic<bool>* cancel);
-  Result<Generation> Ask(UserMessage message, int64_t max_tokens, const std::atomic<bool>* cancel);
+  Transcriber(Scheduler scheduler, SpeechPrompts prompts, TranscribeOptions options)
+      : scheduler_(std::move(scheduler)), prompts_(std::move(prompts)), options_(std::move(options)) {}
 
-  Conversation conversation_;
+  bool TranslatesTogether() const { return !options_.language.empty() && !prompts_.translate_speech.empty(); }
+  Seat* FreeSeat();
+  Status Ask(Seat& seat, UserMessage message, int64_t max_tokens, const std::atomic<bool>* cancel);
+  Result<Generation> Answer(Seat& seat);
+  Status Hear(VoicePiece piece, Hearing& hearing);
+  Status Translate(const std::string& text, Seat& seat, const std::atomic<bool>* cancel);
+  Status Take(Job& job, const std::atomic<bool>* cancel);
+  Status RunStep(Hearing& hearing);
+  Result<Heard> HearAll(AudioReader& reader, double from_seconds, Hearing& hearing);
+  void GiveUp();
+
+  Scheduler scheduler_;
+  std::vector<std::unique_ptr<Seat>> seats_;
   SpeechPrompts prompts_;
   TranscribeOptions options_;
 };

@@ -8,8 +8,8 @@
 #include "base/rng.h"
 #include "linnet/session.h"
 #include "model/synthetic.h"
+#include "runtime/continuation.h"
 #include "runtime/engine_impl.h"
-#include "runtime/speculative.h"
 
 namespace linnet {
 namespace {
@@ -73,33 +73,39 @@ class MtpBench {
   // Writes the next piece and returns its seconds a token. Its first token is fed outside the measured time:
   // the other session has used the workspace since, and drafting begins from the last hidden state.
   Result<double> Piece(Session& session, int32_t draft, std::vector<int32_t>& ids) {
-    Speculator speculator(session, sampler_, draft);
+    Prompt next;
     if (ids.empty()) {
       prompt_.assign(static_cast<size_t>(options_.prompt), 0);
       for (size_t i = 0; i < prompt_.size(); ++i) {
         prompt_[i] = static_cast<int32_t>((i * 7919 + 13) % static_cast<size_t>(engine_.config().vocab_size));
       }
-      LINNET_TRY(session.Feed(prompt_));
+      next.ids = prompt_;
     } else {
-      LINNET_TRY(session.Feed(std::span<const int32_t>(&ids.back(), 1)));
+      next.ids.assign(1, ids.back());
     }
-    speculator.Begin(prompt_, ids);
+    next.types.assign(next.ids.size(), TokenType::kText);
+    std::vector<int32_t> earlier;
+    if (!ids.empty()) {
+      earlier = prompt_;
+      earlier.insert(earlier.end(), ids.begin(), ids.end() - 1);
+    }
+    AllowedTokens allowed({}, engine_.config().vocab_size, nullptr);
+    Continuation continuation(session.impl(), {sampler_, allowed}, draft);
+    LINNET_TRY(continuation.Begin(next, earlier));
     if (options_.acceptance >= 0) {
-      speculator.set_lookup(false);  // its drafts cost nothing
-      speculator.set_edit([this](std::span<int32_t> drafts, int64_t position) { Impose(drafts, position); });
+      continuation.speculator().set_lookup(false);  // its drafts cost nothing
+      continuation.speculator().set_edit(
+          [this](std::span<int32_t> drafts, int64_t position) { Impose(drafts, position); });
     }
     const size_t end = ids.size() + static_cast<size_t>(options_.piece);
-    const auto begin = Clock::now();
-    while (true) {
-      const int32_t id = sampler_.Sample(speculator.logits());
-      if (id < 0) return Fail(ErrorCode::kBadFile, "the model computes no usable number for any token");
+    Clock::time_point begin = Clock::now();
+    LINNET_TRY(RunAlone(session, continuation, [&](int32_t id, std::span<const float>) {
+      if (ids.size() + static_cast<size_t>(options_.piece) == end) begin = Clock::now();
       ids.push_back(id);
-      if (ids.size() == end) break;
-      LINNET_TRY(speculator.Feed(id));
-    }
+      return ids.size() < end;
+    }));
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    LINNET_TRY(speculator.Finish());
-    if (draft != 0) Add(speculator.stats());
+    if (draft != 0) Add(continuation.speculator().stats());
     return seconds / static_cast<double>(options_.piece - 1);
   }
 

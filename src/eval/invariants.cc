@@ -56,7 +56,6 @@ Result<std::vector<std::vector<float>>> Batched(Engine& engine, std::span<const 
   for (size_t i = 0; i < texts.size(); ++i) {
     const Rows logits = step.logits(i);
     result.emplace_back(logits.row(0), logits.row(0) + logits.width);
-    for (const int32_t id : e.config.tokens.suppressed) result.back()[static_cast<size_t>(id)] = -INFINITY;
   }
   return result;
 }

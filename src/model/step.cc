@@ -47,6 +47,14 @@ size_t Step::Add(const SequenceRows& rows) {
   return sequences_.size() - 1;
 }
 
+void Step::TakeBack() {
+  for (const Sequence& s : sequences_) {
+    KvCache& cache = *s.rows.cache;
+    const bool whole = s.start >= cache.shortest() && cache.Truncate(s.start).has_value();
+    if (!whole) (void)cache.Truncate(0);
+  }
+}
+
 Rows Step::Results(Rows all, size_t sequence) const {
   if (all.rows == 0) return {};
   const Sequence& s = sequences_[sequence];

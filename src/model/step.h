@@ -53,6 +53,10 @@ class Step {
   // over. REQUIRES: Reserve() covered its rows; the cache has room and takes part once.
   size_t Add(const SequenceRows& rows);
 
+  // After a call that failed: every cache goes back to where it began, or to nothing where its window has
+  // been overwritten.
+  void TakeBack();
+
   int64_t rows() const { return static_cast<int64_t>(ids_.size()); }
   size_t sequences() const { return sequences_.size(); }
 

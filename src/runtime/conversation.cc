@@ -18,6 +18,9 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
+constexpr std::string_view kAnswer = "an answer",
+                           kShorten = "shorten the conversation, or close other programs";
+
 // How much of a prompt lies before a place between two media blocks.
 struct Cut {
   int64_t tokens = 0;
@@ -68,6 +71,8 @@ struct Conversation::Impl {
   std::vector<int32_t> held;         // the tokens that the session holds
   bool thinking = false;
   std::string system;
+  Prompt prompt;               // of the turn: what the session did not hold
+  std::unique_ptr<Turn> turn;  // the answer in the making
 
   // Takes no message where there is no memory for all of it.
   void Add(Json message, std::vector<MediaInput> more = {}, WrittenTurn turn = {}) {
@@ -101,7 +106,8 @@ struct Conversation::Impl {
   Status ReuseHeld(Prompt& prompt);
   void ForgetMediaFrom(size_t medium);
   void HoldAfterFailure(const Prompt& prompt);
-  Result<Generation> Answer(const GenerateOptions& options, const GenerateHooks& hooks);
+  Status Begin(const GenerateOptions& options, const std::atomic<bool>* cancel);
+  Result<Generation> End();
   void AddAnswer(const Generation& answer);
 };
 
@@ -237,12 +243,23 @@ void Conversation::AddToolResult(const std::string& result) {
               {"content", result}});
 }
 
-Result<Generation> Conversation::Impl::Answer(const GenerateOptions& options, const GenerateHooks& hooks) {
+Status Conversation::Impl::Begin(const GenerateOptions& options, const std::atomic<bool>* cancel) {
   bool inside_thought = false;
-  LINNET_ASSIGN(Prompt prompt, Render(inside_thought));
+  LINNET_ASSIGN(prompt, Render(inside_thought));
   LINNET_TRY(ReuseHeld(prompt));
   held.reserve(held.size() + prompt.ids.size());
-  auto answer = Generate(engine, *session, {prompt, held, inside_thought}, options, hooks);
+  const TurnInput input{
+      .prompt = prompt, .earlier = held, .inside_thought = inside_thought, .cancel = cancel};
+  auto begun = Turn::Begin(engine, *session, input, options);
+  if (!begun) HoldAfterFailure(prompt);
+  if (begun) turn = std::move(*begun);
+  return begun ? Status() : std::unexpected(begun.error());
+}
+
+Result<Generation> Conversation::Impl::End() {
+  turn->Cancel();  // if it is not done
+  auto answer = turn->Finish();
+  turn.reset();
   if (!answer) {
     HoldAfterFailure(prompt);
     return answer;
@@ -253,9 +270,21 @@ Result<Generation> Conversation::Impl::Answer(const GenerateOptions& options, co
   return answer;
 }
 
+Result<Turn*> Conversation::Begin(const GenerateOptions& options, const std::atomic<bool>* cancel) {
+  LINNET_CHECK(impl_->turn == nullptr);
+  LINNET_TRY(WithinMemory(kAnswer, kShorten, [&] { return impl_->Begin(options, cancel); }));
+  return impl_->turn.get();
+}
+
+Result<Generation> Conversation::End() {
+  LINNET_CHECK(impl_->turn != nullptr);
+  return WithinMemory(kAnswer, kShorten, [&] { return impl_->End(); });
+}
+
 Result<Generation> Conversation::Answer(const GenerateOptions& options, const GenerateHooks& hooks) {
-  return WithinMemory("an answer", "shorten the conversation, or close other programs",
-                      [&] { return impl_->Answer(options, hooks); });
+  LINNET_ASSIGN(Turn * turn, Begin(options, hooks.cancel));
+  Run(*impl_->session, *turn, hooks);
+  return End();
 }
 
 void Conversation::DropUnanswered() {

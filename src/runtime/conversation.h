@@ -11,6 +11,7 @@
 #include "linnet/session.h"
 #include "runtime/generate.h"
 #include "runtime/prompt.h"
+#include "runtime/turn.h"
 
 namespace linnet {
 
@@ -45,6 +46,12 @@ class Conversation {
   // Answers the messages so far and adds the answer to them. When it fails, or is cancelled before its first
   // token (kCancelled), the messages are as before; the next answer goes on from what the session has read.
   Result<Generation> Answer(const GenerateOptions& options, const GenerateHooks& hooks = {});
+
+  // The same for callers that run the steps themselves (scheduler.h): the turn that answers, which belongs to
+  // the conversation; and, when it is done or is to be cancelled, its answer. Nothing else may be done with
+  // the conversation in between. `cancel` as in TurnInput.
+  Result<Turn*> Begin(const GenerateOptions& options, const std::atomic<bool>* cancel = nullptr);
+  Result<Generation> End();
 
   // Takes back the last message that was added and not answered.
   void DropUnanswered();

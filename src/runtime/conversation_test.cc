@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "model/config.h"
+#include "runtime/engine_impl.h"
 #include "runtime/media_input.h"
 #include "text/tokenizer.h"
 
@@ -138,11 +139,16 @@ TEST_F(ConversationTest, APromptThatWasStoppedLeavesTheConversationAsItWas) {
 TEST_F(ConversationTest, CancelledBeforeTheFirstTokenTakesNoAnswer) {
   Conversation conversation = Begin();
   std::atomic<bool> cancel{false};
-  GenerateHooks hooks;
-  hooks.cancel = &cancel;
-  hooks.on_prompt = [&](double fraction, std::string_view) { cancel = fraction >= 1.0; };
   conversation.AddUser({"6 + 1", {}, {}});
-  const auto answer = conversation.Answer({}, hooks);
+  const auto turn = conversation.Begin({}, &cancel);
+  ASSERT_TRUE(turn.has_value());
+  Step step;
+  step.Reserve(engine_->config(), 512, 1);
+  step.Add((*turn)->Want({}));
+  ASSERT_TRUE(engine_->impl().RunStep(step, nullptr, nullptr));
+  cancel = true;
+  (*turn)->Take({step.hidden(0), step.logits(0)});
+  const auto answer = conversation.End();
   ASSERT_FALSE(answer.has_value());
   EXPECT_EQ(answer.error().code, ErrorCode::kCancelled);
   const auto again = conversation.Answer({});  // the message still waits

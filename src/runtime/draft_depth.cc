@@ -50,12 +50,13 @@ double DraftDepth::ExpectedTokens(DraftSource source, int64_t drafts) const {
 
 double DraftDepth::PassSeconds(int64_t rows) const {
   const auto measured = [&](int64_t r) { return pass_[static_cast<size_t>(r)]; };
+  rows = std::min(rows, kMostRows);
   if (measured(rows) > 0) return measured(rows);
   int64_t low = rows, high = rows;
   while (low > 0 && measured(low) == 0) --low;
-  while (high <= kMaxDrafts + 1 && measured(high) == 0) ++high;
-  if (low == 0) return high <= kMaxDrafts + 1 ? measured(high) : 0;
-  if (high <= kMaxDrafts + 1) {
+  while (high <= kMostRows && measured(high) == 0) ++high;
+  if (low == 0) return high <= kMostRows ? measured(high) : 0;
+  if (high <= kMostRows) {
     const double share = static_cast<double>(rows - low) / static_cast<double>(high - low);
     return measured(low) + share * (measured(high) - measured(low));
   }
@@ -66,15 +67,16 @@ double DraftDepth::PassSeconds(int64_t rows) const {
   return measured(low) + slope * static_cast<double>(rows - low);
 }
 
-DraftDepth::Choice DraftDepth::Choose(DraftSource source, int64_t available) {
-  const double plain = plain_seconds();
+DraftDepth::Choice DraftDepth::Choose(DraftSource source, int64_t available, int64_t beside) {
+  const double plain = beside == 0 ? plain_seconds() : PassSeconds(beside + 1);
   if (plain == 0) return {};  // nothing to compare with yet
   Source& s = Of(source);
   Choice best;
   for (int64_t k = 1; k <= std::min(available, kMaxDrafts); ++k) {
-    const double time = PassSeconds(k + 1) + static_cast<double>(k) * s.seconds;
-    if (time / plain - 1 > balance_) continue;
-    const double gain = ExpectedTokens(source, k) * plain / time;
+    const double time = PassSeconds(beside + k + 1) + static_cast<double>(k) * s.seconds;
+    if (beside == 0 && time / plain - 1 > balance_) continue;
+    const double others = static_cast<double>(beside);
+    const double gain = (others + ExpectedTokens(source, k)) / (others + 1) * plain / time;
     if (gain > best.gain) best = {k, gain};
     if (k == 1 && gain < kWorthwhile && s.idle >= s.patience) {  // perhaps the text has changed
       s.idle = 0;
@@ -98,7 +100,7 @@ void DraftDepth::RecordDrafts(DraftSource source, int64_t drafted, int64_t accep
 }
 
 void DraftDepth::RecordPass(int64_t rows, double seconds) {
-  if (rows >= 1 && rows <= kMaxDrafts + 1) Smooth(pass_[static_cast<size_t>(rows)], seconds);
+  if (rows >= 1 && rows <= kMostRows) Smooth(pass_[static_cast<size_t>(rows)], seconds);
 }
 
 void DraftDepth::RecordDraftCost(DraftSource source, double seconds) { Smooth(Of(source).seconds, seconds); }

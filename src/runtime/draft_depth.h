@@ -34,8 +34,9 @@ class DraftDepth {
     int64_t drafts = 0;
     double gain = 1.0;  // expected speed over plain decoding
   };
-  // The best number of at most `available` drafts from a source.
-  Choice Choose(DraftSource source, int64_t available);
+  // The best number of at most `available` drafts from a source, in a call that also computes `beside` rows
+  // of others. Beside others the ledger does not count: what a call takes is not one's own.
+  Choice Choose(DraftSource source, int64_t available, int64_t beside = 0);
 
   // The outcome of a round with drafts. `decided` false: the answer ended before draft `accepted` was looked
   // at.
@@ -62,8 +63,9 @@ class DraftDepth {
   Source& Of(DraftSource source) { return sources_[static_cast<size_t>(source)]; }
 
   std::array<Source, kDraftSources> sources_;
-  std::array<double, kMaxDrafts + 2> pass_{};  // by rows, 0 = not measured
-  double balance_ = 1.0;                       // of the ledger, in plain steps
+  static constexpr int64_t kMostRows = 64;
+  std::array<double, kMostRows + 1> pass_{};  // by rows, 0 = not measured
+  double balance_ = 1.0;                      // of the ledger, in plain steps
 };
 
 }  // namespace linnet

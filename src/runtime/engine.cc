@@ -51,6 +51,16 @@ Status Engine::Impl::CheckFiles() const {
   return {};
 }
 
+Status Engine::Impl::RunStep(Step& step, const std::atomic<bool>* cancel, Probe* probe) {
+  Status done = CheckFiles();  // before the call, so that one that was cut meanwhile is not touched
+  if (!done) return done;
+  decoder->set_probe(probe);
+  done = decoder->Forward(step, cancel);
+  if (done) done = CheckFiles();  // after it: nothing comes from bytes that changed during it
+  if (!done) step.TakeBack();
+  return done;
+}
+
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 

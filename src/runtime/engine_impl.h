@@ -25,7 +25,9 @@ namespace linnet {
 struct Engine::Impl {
   Impl(int threads, const KernelTable& kernels) : pool(threads), context(pool, kernels) {}
 
-  // Whether the files whose matrices are used in place are still as they were. Error: kBadFile.
+  // One call of the decoder. Errors: kCancelled; kBadFile where a file whose matrices are used in place is no
+  // longer what it was. The caches are then as Step::TakeBack() leaves them. `probe` may be null.
+  Status RunStep(Step& step, const std::atomic<bool>* cancel, Probe* probe);
   Status CheckFiles() const;
 
   ThreadPool pool;
@@ -59,17 +61,11 @@ std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl);
 Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const TensorSource& source,
                   const WeightLoading& loading);
 
-// Sets the logits of tokens that must not be chosen to -infinity.
-void SuppressTokens(const ModelConfig& config, std::span<float> logits);
-
 struct Session::Impl {
   Impl(Engine::Impl& engine_impl, KvCache kv_cache) : engine(engine_impl), cache(std::move(kv_cache)) {}
 
-  // Appends rows of its own cache. Errors: kCancelled; then the cache holds as much as is still whole,
-  // perhaps nothing.
-  Status Forward(const SequenceRows& rows, const std::atomic<bool>* cancel = nullptr);
-  // Tokens that come next; `last`: the logits of the last one are wanted.
-  SequenceRows RowsOf(std::span<const int32_t> ids, bool last);
+  // Appends rows of its own cache, under its own mask rule. Errors: those of RunStep().
+  Status Forward(SequenceRows rows, const std::atomic<bool>* cancel = nullptr);
   // Room for calls of the cache's rows. Throws std::bad_alloc.
   void Reserve();
   void ReserveResults(int64_t wanted);  // of one call; logits are no longer known where memory must grow

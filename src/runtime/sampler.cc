@@ -45,11 +45,11 @@ Result<SamplingPlan> ResolveSampling(const SamplingOptions& options, const Gener
   return plan;
 }
 
-int32_t ArgMax(std::span<const float> logits) {
+int32_t ArgMax(std::span<const float> logits, AllowedWords allowed) {
   float best = kNone;
   int32_t id = -1;
   for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > best) {
+    if (logits[i] > best && IsAllowed(allowed, i)) {
       best = logits[i];
       id = static_cast<int32_t>(i);
     }
@@ -93,11 +93,11 @@ std::span<const float> Sampler::Penalise(std::span<const float> logits) {
 
 // A heap of the k best so far with the worst on top. Ids come in ascending order, so a logit equal to the
 // worst one never displaces it: the lowest ids of equal logits stay.
-void Sampler::SelectTopK(std::span<const float> logits, size_t k) {
+void Sampler::SelectTopK(std::span<const float> logits, size_t k, AllowedWords allowed) {
   candidates_.clear();
   float worst = kNone;
   for (size_t i = 0; i < logits.size(); ++i) {
-    if (!(logits[i] > worst)) continue;
+    if (!(logits[i] > worst) || !IsAllowed(allowed, i)) continue;
     const Candidate candidate{static_cast<int32_t>(i), logits[i]};
     if (candidates_.size() == k) {
       std::pop_heap(candidates_.begin(), candidates_.end(), Better);
@@ -111,10 +111,11 @@ void Sampler::SelectTopK(std::span<const float> logits, size_t k) {
   std::sort_heap(candidates_.begin(), candidates_.end(), Better);
 }
 
-void Sampler::SelectAll(std::span<const float> logits) {
+void Sampler::SelectAll(std::span<const float> logits, AllowedWords allowed) {
   candidates_.clear();
   for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > kNone) candidates_.push_back({static_cast<int32_t>(i), logits[i]});
+    if (logits[i] > kNone && IsAllowed(allowed, i))
+      candidates_.push_back({static_cast<int32_t>(i), logits[i]});
   }
 }
 
@@ -163,19 +164,19 @@ void Sampler::CutMinP() {
   std::erase_if(candidates_, [&](const Candidate& c) { return c.probability < plan_.min_p * largest; });
 }
 
-std::span<const Candidate> Sampler::Distribution(std::span<const float> logits) {
+std::span<const Candidate> Sampler::Distribution(std::span<const float> logits, AllowedWords allowed) {
   LINNET_CHECK(static_cast<int64_t>(logits.size()) == vocab_size_);
   const std::span<const float> scores = Penalise(logits);
   if (plan_.temperature == 0.0f) {
     candidates_.clear();
-    if (const int32_t best = ArgMax(scores); best >= 0) candidates_.push_back({best, 1.0f});
+    if (const int32_t best = ArgMax(scores, allowed); best >= 0) candidates_.push_back({best, 1.0f});
     return candidates_;
   }
   const bool top_k = plan_.top_k > 0 && plan_.top_k < vocab_size_;
   if (top_k) {
-    SelectTopK(scores, static_cast<size_t>(plan_.top_k));
+    SelectTopK(scores, static_cast<size_t>(plan_.top_k), allowed);
   } else {
-    SelectAll(scores);
+    SelectAll(scores, allowed);
   }
   if (candidates_.empty()) return candidates_;
   Softmax();
@@ -185,14 +186,14 @@ std::span<const Candidate> Sampler::Distribution(std::span<const float> logits) 
   return candidates_;
 }
 
-int32_t Sampler::Sample(std::span<const float> logits) {
-  const int32_t id = Choose(logits, draws_);
+int32_t Sampler::Sample(std::span<const float> logits, AllowedWords allowed) {
+  const int32_t id = Choose(logits, draws_, allowed);
   if (id >= 0 && plan_.temperature != 0.0f) ++draws_;
   return id;
 }
 
-int32_t Sampler::Choose(std::span<const float> logits, uint64_t draw) {
-  const std::span<const Candidate> candidates = Distribution(logits);
+int32_t Sampler::Choose(std::span<const float> logits, uint64_t draw, AllowedWords allowed) {
+  const std::span<const Candidate> candidates = Distribution(logits, allowed);
   if (candidates.empty()) return -1;
   if (candidates.size() == 1 && plan_.temperature == 0.0f) return candidates[0].id;
   const double target = RandomUniform(plan_.seed, draw);

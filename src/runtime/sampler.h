@@ -1,7 +1,7 @@
 // Chooses the next token from a row of logits.
 //
-// Order of the steps: repetition penalty, temperature, top-k, softmax (float32), top-p, min-p. Suppressed
-// tokens are -infinity in the logits already. Of equal logits the lowest id goes first everywhere: in greedy
+// Order of the steps: tokens that are not allowed are passed over, repetition penalty, temperature, top-k,
+// softmax (float32), top-p, min-p. Of equal logits the lowest id goes first everywhere: in greedy
 // choice, at the edge of top-k and at the edge of top-p.
 //
 // Invariants:
@@ -18,6 +18,7 @@
 #include "linnet/error.h"
 #include "linnet/options.h"
 #include "model/config.h"
+#include "runtime/token_mask.h"
 
 namespace linnet {
 
@@ -54,25 +55,27 @@ class Sampler {
   void Reset();
 
   // The distribution from which Sample chooses: probabilities sum to 1. In descending order when top-k or
-  // top-p is on, by id otherwise; one candidate when greedy. Empty when no logit is a number above -infinity.
-  // Valid until the next call. REQUIRES: logits.size() == vocab_size.
-  std::span<const Candidate> Distribution(std::span<const float> logits);
+  // top-p is on, by id otherwise; one candidate when greedy. Empty when no allowed logit is a number above
+  // -infinity. Valid until the next call. REQUIRES: logits.size() == vocab_size.
+  std::span<const Candidate> Distribution(std::span<const float> logits, AllowedWords allowed = {});
 
-  // A choice from Distribution(logits), or -1 where that is empty. Uses one random number (none when greedy).
-  int32_t Sample(std::span<const float> logits);
+  // A choice from Distribution(), or -1 where that is empty. Uses one random number (none when greedy).
+  int32_t Sample(std::span<const float> logits, AllowedWords allowed = {});
 
   // What Sample would return for these logits after `ahead` further choices. Counts nothing: for guessing
   // ahead.
-  int32_t Guess(std::span<const float> logits, uint64_t ahead) { return Choose(logits, draws_ + ahead); }
+  int32_t Guess(std::span<const float> logits, uint64_t ahead, AllowedWords allowed = {}) {
+    return Choose(logits, draws_ + ahead, allowed);
+  }
 
   const SamplingPlan& plan() const { return plan_; }
 
  private:
   // A choice with the random number `draw`.
-  int32_t Choose(std::span<const float> logits, uint64_t draw);
+  int32_t Choose(std::span<const float> logits, uint64_t draw, AllowedWords allowed);
   std::span<const float> Penalise(std::span<const float> logits);
-  void SelectTopK(std::span<const float> logits, size_t k);
-  void SelectAll(std::span<const float> logits);
+  void SelectTopK(std::span<const float> logits, size_t k, AllowedWords allowed);
+  void SelectAll(std::span<const float> logits, AllowedWords allowed);
   void Softmax();
   void CutTopP(bool sorted);
   void CutMinP();
@@ -87,7 +90,8 @@ class Sampler {
   std::vector<int32_t> seen_ids_;      // the same as a list, each once
 };
 
-// The id of the largest logit, the lowest of equal ones, NaN never; -1 if there is none above -infinity.
-int32_t ArgMax(std::span<const float> logits);
+// The allowed id of the largest logit, the lowest of equal ones, NaN never; -1 if there is none above
+// -infinity.
+int32_t ArgMax(std::span<const float> logits, AllowedWords allowed = {});
 
 }  // namespace linnet

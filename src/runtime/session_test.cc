@@ -182,10 +182,8 @@ TEST_P(KvTypes, SequencesOfOneCallGetTheBitsOfSingles) {
       ASSERT_TRUE(whole ? alone->Feed(prompt) : alone->Feed(std::span(prompt.ids).subspan(t, 1)));
       const std::vector<float> expected = Logits(*alone);
       const float* row = logits.row(static_cast<int64_t>(t));
-      std::vector<float> found(row, row + logits.width);
-      SuppressTokens(engine->config(), found);
-      ASSERT_EQ(std::ranges::count_if(expected, [](float v) { return std::isfinite(v); }),
-                static_cast<int64_t>(expected.size() - engine->config().tokens.suppressed.size()));
+      const std::vector<float> found(row, row + logits.width);
+      ASSERT_TRUE(std::ranges::all_of(expected, [](float v) { return std::isfinite(v); }));
       ASSERT_EQ(found, expected) << "sequence " << i << ", row " << t;
     }
   }

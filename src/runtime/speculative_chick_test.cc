@@ -98,15 +98,15 @@ TEST_P(ChickDrafts, RepetitionsSavePasses) {
       for (int32_t id = 300; id < 330; ++id) prompt.push_back(id);
     }
     Sampler sampler({}, e.config.vocab_size);
-    Speculator speculator(**session, sampler, draft);
-    EXPECT_TRUE((*session)->Feed(prompt));
-    speculator.Begin({}, prompt);
-    for (int i = 0; i < 120; ++i) {
-      ids.push_back(sampler.Sample(speculator.logits()));
-      EXPECT_TRUE(speculator.Feed(ids.back()));
-    }
-    EXPECT_TRUE(speculator.Finish());
-    return speculator.stats();
+    AllowedTokens allowed(e.config.tokens.suppressed, e.config.vocab_size, nullptr);
+    Continuation continuation((*session)->impl(), {sampler, allowed}, draft);
+    const Prompt text{prompt, std::vector<TokenType>(prompt.size(), TokenType::kText), {}, {}};
+    EXPECT_TRUE(continuation.Begin(text, {}));
+    EXPECT_TRUE(RunAlone(**session, continuation, [&](int32_t id, std::span<const float>) {
+      ids.push_back(id);
+      return ids.size() < 120;
+    }));
+    return continuation.speculator().stats();
   };
   std::vector<int32_t> plain, drafted;
   write(0, plain);

@@ -1,6 +1,6 @@
 // What is written with drafts is what is written without, bit for bit: for good and bad drafts, for every
 // sampler, on contexts longer than the window, on one thread and two.
-#include "runtime/speculative.h"
+#include "runtime/continuation.h"
 
 #include <gtest/gtest.h>
 
@@ -76,25 +76,44 @@ struct Drafting {
   Speculator::Edit edit = {};
 };
 
+Prompt TextPrompt(const std::vector<int32_t>& ids) {
+  return {ids, std::vector<TokenType>(ids.size(), TokenType::kText), {}, {}};
+}
+
+// A continuation of a session by itself.
+struct Alone {
+  Alone(Engine& engine, Session& the_session, const SamplingPlan& plan, int32_t draft)
+      : session(the_session),
+        sampler(plan, engine.config().vocab_size),
+        allowed(engine.config().tokens.suppressed, engine.config().vocab_size, nullptr),
+        continuation(session.impl(), {sampler, allowed}, draft) {}
+
+  void Write(const std::vector<int32_t>& prompt, const Continuation::Choose& choose) {
+    const Prompt text = TextPrompt(prompt);
+    ASSERT_TRUE(continuation.Begin(text, {}));
+    ASSERT_TRUE(RunAlone(session, continuation, choose));
+  }
+
+  Session& session;
+  Sampler sampler;
+  AllowedTokens allowed;
+  Continuation continuation;
+};
+
+// `count` tokens, the last of which is fed as well.
 Written Write(Engine& engine, const std::vector<int32_t>& prompt, const SamplingPlan& plan, int64_t count,
               Drafting drafting) {
   const std::unique_ptr<Session> session = Open(engine);
-  Sampler sampler(plan, engine.config().vocab_size);
-  sampler.Accept(prompt);
-  Speculator speculator(*session, sampler, drafting.draft);
-  speculator.set_edit(std::move(drafting.edit));
-  EXPECT_TRUE(session->Feed(prompt));
-  speculator.Begin({}, prompt);
+  Alone alone(engine, *session, plan, drafting.draft);
+  alone.continuation.speculator().set_edit(std::move(drafting.edit));
   Written written;
-  for (int64_t i = 0; i < count; ++i) {
-    const int32_t id = sampler.Sample(speculator.logits());
+  alone.Write(prompt, [&](int32_t id, std::span<const float> logits) {
+    if (static_cast<int64_t>(written.ids.size()) == count) return false;
     written.ids.push_back(id);
-    written.bits.push_back(Hash(speculator.logits()));
-    sampler.Accept(id);
-    EXPECT_TRUE(speculator.Feed(id));
-  }
-  EXPECT_TRUE(speculator.Finish());
-  written.stats = speculator.stats();
+    written.bits.push_back(Hash(logits));
+    return true;
+  });
+  written.stats = alone.continuation.speculator().stats();
   written.length = session->length();
   return written;
 }
@@ -235,10 +254,12 @@ TEST(Speculator, ChoicesFollowTheTargetsDistribution) {
   plan.temperature = 2.0f;
   plan.top_k = 12;
   Sampler reference(plan, engine->config().vocab_size);
+  AllowedTokens suppressed(engine->config().tokens.suppressed, engine->config().vocab_size, nullptr);
   std::vector<int32_t> fed = prompt;
   fed.push_back(bonus);
+  session->impl().ReserveResults(2);
   ASSERT_TRUE(session->Feed(fed));
-  const auto span = reference.Distribution(session->logits());
+  const auto span = reference.Distribution(session->logits(), suppressed.Words());
   const std::vector<Candidate> expected(span.begin(), span.end());
   ASSERT_EQ(expected.size(), 12u);
 
@@ -248,16 +269,19 @@ TEST(Speculator, ChoicesFollowTheTargetsDistribution) {
     int64_t accepted = 0;
     for (int i = 0; i < kDraws; ++i) {
       plan.seed = static_cast<uint64_t>(i) * 2 + drafted;
-      Sampler sampler(plan, engine->config().vocab_size);
       ASSERT_TRUE(session->Truncate(static_cast<int64_t>(prompt.size())));
-      Speculator speculator(*session, sampler, 1);
+      Sampler sampler(plan, engine->config().vocab_size);
+      Speculator speculator(engine->impl(), session->impl().cache, {sampler, suppressed}, 1);
       speculator.set_edit([&](std::span<int32_t> drafts, int64_t) { drafts[0] = expected[drafted].id; });
-      speculator.Begin({}, prompt);
-      ASSERT_TRUE(speculator.Feed(bonus));
-      const int32_t chosen = sampler.Sample(speculator.logits());
+      speculator.Add(fed);
+      const std::span<const int32_t> round = speculator.Propose(bonus, {});
+      ASSERT_EQ(round.size(), 2u);
+      ASSERT_TRUE(session->impl().Forward({.cache = &session->impl().cache, .ids = round, .wanted = 2}));
+      const Rows logits = session->impl().step.logits(0);
+      const int32_t chosen =
+          sampler.Sample({logits.row(0), static_cast<size_t>(logits.width)}, suppressed.Words());
       ++seen[chosen];
-      ASSERT_TRUE(speculator.Feed(chosen));
-      accepted += speculator.stats().passes == 1;
+      accepted += chosen == round[1];
     }
     double chi_square = 0;
     for (const Candidate& c : expected) {
@@ -287,15 +311,13 @@ TEST(Speculator, StopsAnywhereInsideADraft) {
 TEST(Speculator, FillsTheContextToItsLastToken) {
   const std::unique_ptr<Engine> engine = Load("assistant", 1);
   const std::unique_ptr<Session> session = Open(*engine, 40, 8);
-  const std::vector<int32_t> prompt(30, 5);
-  Sampler sampler({}, engine->config().vocab_size);
-  Speculator speculator(*session, sampler, 15);
-  ASSERT_TRUE(session->Feed(prompt));
-  speculator.Begin({}, prompt);
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(speculator.Feed(sampler.Sample(speculator.logits())));
-  EXPECT_EQ(speculator.length(), 40);
-  EXPECT_FALSE(speculator.Feed(5));
-  EXPECT_TRUE(speculator.Finish());
+  Alone alone(*engine, *session, {}, 15);
+  int chosen = 0;
+  alone.Write(std::vector<int32_t>(30, 5), [&](int32_t, std::span<const float>) {
+    ++chosen;
+    return !alone.continuation.full();
+  });
+  EXPECT_EQ(chosen, 11);  // the last one finds no place any more
   EXPECT_EQ(session->length(), 40);
 }
 
@@ -303,16 +325,59 @@ TEST(Speculator, AllocatesNothingWhileItDecodes) {
   for (const std::string drafter : {"assistant", "assistant-centroid"}) {
     const std::unique_ptr<Engine> engine = Load(drafter, 2);
     const std::unique_ptr<Session> session = Open(*engine);
-    const std::vector<int32_t> prompt = RandomIds(4);
-    Sampler sampler(Warm(1), engine->config().vocab_size);
-    Speculator speculator(*session, sampler, 4);
-    ASSERT_TRUE(session->Feed(prompt));
-    speculator.Begin({}, prompt);
-    for (int i = 0; i < 2; ++i) ASSERT_TRUE(speculator.Feed(sampler.Sample(speculator.logits())));
-    const int64_t before = AllocationCount();
-    for (int i = 0; i < 60; ++i) ASSERT_TRUE(speculator.Feed(sampler.Sample(speculator.logits())));
-    EXPECT_EQ(AllocationCount(), before);
+    Alone alone(*engine, *session, Warm(1), 4);
+    int chosen = 0;
+    int64_t before = 0, after = 0;
+    alone.Write(RandomIds(4), [&](int32_t, std::span<const float>) {
+      if (chosen == 2) before = AllocationCount();
+      after = AllocationCount();
+      return ++chosen < 64;
+    });
+    EXPECT_EQ(after, before);
   }
+}
+
+// Allows every third token, the third of which it is depending on the number of tokens so far.
+class EveryThird : public TokenMask {
+ public:
+  explicit EveryThird(int64_t vocab_size) : words_((static_cast<size_t>(vocab_size) + 31) / 32) {}
+  AllowedWords Allowed() override {
+    std::ranges::fill(words_, 0);
+    for (size_t id = tokens_ % 3; id < 32 * words_.size(); id += 3)
+      words_[id / 32] |= uint32_t{1} << (id % 32);
+    return words_;
+  }
+  void Advance(int32_t) override { ++tokens_; }
+  void RollBack(int64_t tokens) override { tokens_ -= static_cast<size_t>(tokens); }
+
+ private:
+  std::vector<uint32_t> words_;
+  size_t tokens_ = 0;
+};
+
+TEST(Speculator, ObeysAMaskThatDependsOnTheTokens) {
+  const std::unique_ptr<Engine> engine = Load("assistant", 2);
+  const int64_t vocabulary = engine->config().vocab_size;
+  std::vector<std::vector<int32_t>> written;
+  int64_t accepted = 0;
+  for (const int32_t draft : {0, 1, 4, 15}) {
+    const std::unique_ptr<Session> session = Open(*engine);
+    Sampler sampler(Warm(2), vocabulary);
+    EveryThird mask(vocabulary);
+    AllowedTokens allowed(engine->config().tokens.suppressed, vocabulary, &mask);
+    Continuation continuation(session->impl(), {sampler, allowed}, draft);
+    const Prompt prompt = TextPrompt(RandomIds(9));
+    ASSERT_TRUE(continuation.Begin(prompt, {}));
+    std::vector<int32_t>& ids = written.emplace_back();
+    ASSERT_TRUE(RunAlone(*session, continuation, [&](int32_t id, std::span<const float>) {
+      EXPECT_EQ(static_cast<size_t>(id) % 3, ids.size() % 3);
+      ids.push_back(id);
+      return ids.size() < 60;
+    }));
+    EXPECT_EQ(ids, written[0]) << draft;
+    for (const int64_t n : continuation.speculator().stats().accepted) accepted += n;
+  }
+  EXPECT_GT(accepted, 10);
 }
 
 TEST(PromptLookup, FindsTheLongestAndLatestMatch) {

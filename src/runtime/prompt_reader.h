@@ -1,0 +1,50 @@
+// A prompt on its way into a session, piece by piece.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "linnet/error.h"
+#include "model/step.h"
+#include "runtime/prompt.h"
+#include "runtime/soft_rows.h"
+
+namespace linnet {
+
+// The ids are in the vocabulary and fit the context; the media fill their places. Errors: see Session::Feed.
+Status CheckPrompt(const Engine::Impl& engine, const KvCache& cache, const Prompt& prompt);
+Status CheckIds(const Engine::Impl& engine, const KvCache& cache, std::span<const int32_t> ids);
+
+class PromptReader {
+ public:
+  // What follows the tokens that the cache holds. REQUIRES: CheckPrompt(). Cache, prompt and probe must
+  // outlive it.
+  PromptReader(Engine::Impl& engine, KvCache& cache, const Prompt& prompt, Probe* probe);
+
+  // The longest run of picture cells, which are read at once.
+  int64_t largest_block() const { return largest_block_; }
+
+  // The next piece: at most `most` rows, but whole blocks; media are embedded here. The logits of its last
+  // row are wanted where it is the last piece. The spans hold until the next call. Throws std::bad_alloc.
+  SequenceRows Next(int64_t most);
+  // The piece is in the cache.
+  void Read() { begin_ = end_; }
+
+  bool done() const { return begin_ == size(); }
+  double fraction() const { return static_cast<double>(begin_) / static_cast<double>(size()); }
+
+ private:
+  int64_t size() const { return static_cast<int64_t>(prompt_.ids.size()); }
+
+  KvCache& cache_;
+  const Prompt& prompt_;
+  SoftRows media_;
+  int64_t start_, width_, largest_block_ = 1;
+  int64_t begin_ = 0, end_ = 0;   // of the piece
+  std::vector<KeyRange> blocks_;  // of every row of the prompt
+  std::vector<int32_t> ids_;      // of the piece
+  std::vector<float> soft_;
+};
+
+}  // namespace linnet

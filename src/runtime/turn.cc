@@ -1,0 +1,252 @@
+#include "runtime/turn.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+#include "base/memory_guard.h"
+#include "base/process.h"
+#include "runtime/sampler.h"
+#include "runtime/stop_filter.h"
+#include "runtime/written_turn.h"
+#include "text/output_parser.h"
+#include "text/tokenizer.h"
+
+namespace linnet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+bool Contains(std::span<const int32_t> ids, int32_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+// The text side of a turn: everything that tokens become.
+class Writer {
+ public:
+  Writer(Engine& engine, const TurnInput& input, const GenerateOptions& options)
+      : engine_(engine),
+        options_(options),
+        plain_(input.plain),
+        decoder_(engine.tokenizer(), true),
+        parser_(engine.tokenizer(), input.inside_thought),
+        recorder_(engine.tokenizer(), input.inside_thought),
+        filter_(options.stop) {}
+
+  // Takes a chosen token; the reason to end the answer, if it is one.
+  std::optional<FinishReason> Take(int32_t id) {
+    if (Contains(engine_.config().tokens.eos, id) || Contains(options_.stop_tokens, id))
+      return StopReason(id);
+    answer_.ids.push_back(id);
+    if (plain_) {
+      EmitText(filter_.Push(decoder_.Push(id)));
+    } else {
+      const OutputSection before = parser_.section();
+      for (const OutputEvent& event : parser_.Push(id)) Take(event);
+      recorder_.Take(id, before, parser_.section());
+    }
+    if (filter_.matched() || parser_.finished()) return StopReason(id);
+    const int64_t count = static_cast<int64_t>(answer_.ids.size());
+    if (options_.max_tokens > 0 && count >= options_.max_tokens) return FinishReason::kLength;
+    return std::nullopt;
+  }
+
+  void End(FinishReason reason) {
+    EmitText(filter_.Push(decoder_.Finish()));
+    const bool ended = reason == FinishReason::kStop || reason == FinishReason::kToolCall;
+    for (const OutputEvent& event : parser_.Finish(!ended)) Take(event);
+    EmitText(filter_.Finish());
+    if (!plain_) {
+      answer_.written = recorder_.Finish({answer_.thought, answer_.text, answer_.tool_calls});
+    }
+    if (reason == FinishReason::kStop && !answer_.tool_calls.empty()) reason = FinishReason::kToolCall;
+    answer_.finish = reason;
+  }
+
+  Generation& answer() { return answer_; }
+  std::vector<TurnEvent> TakeEvents() { return std::exchange(events_, {}); }
+
+ private:
+  void Take(const OutputEvent& event) {
+    switch (event.kind) {
+      case OutputEvent::Kind::kThought:
+        answer_.thought += event.text;
+        events_.push_back({TurnEvent::Kind::kThought, event.text, {}});
+        break;
+      case OutputEvent::Kind::kText:
+        EmitText(filter_.Push(event.text));
+        break;
+      case OutputEvent::Kind::kToolCall:
+        if (filter_.matched()) break;
+        answer_.tool_calls.push_back(event.call);
+        events_.push_back({TurnEvent::Kind::kToolCall, {}, event.call});
+        break;
+    }
+  }
+
+  void EmitText(const std::string& text) {
+    if (text.empty()) return;
+    answer_.text += text;
+    events_.push_back({TurnEvent::Kind::kText, text, {}});
+  }
+
+  // `<|tool_response>` says that the model waits for results, even of a call that could not be read.
+  FinishReason StopReason(int32_t last) const {
+    const auto response = engine_.tokenizer().TokenId("<|tool_response>");
+    return !plain_ && response && last == *response ? FinishReason::kToolCall : FinishReason::kStop;
+  }
+
+  Engine& engine_;
+  GenerateOptions options_;
+  bool plain_;
+  StreamDecoder decoder_;  // of plain output
+  OutputParser parser_;    // of any other
+  WrittenTurnRecorder recorder_;
+  StopFilter filter_;
+  Generation answer_;
+  std::vector<TurnEvent> events_;
+};
+
+Status CheckOptions(const GenerateOptions& options) {
+  if (options.draft < -1 || options.draft > kMaxDrafts) {
+    return linnet::Fail(ErrorCode::kInvalidArgument,
+                        "the number of drafts is " + std::to_string(options.draft),
+                        "give -1 (as many as pay off) to " + std::to_string(kMaxDrafts));
+  }
+  if (options.max_tokens < 0) {
+    return linnet::Fail(ErrorCode::kInvalidArgument,
+                        "the number of tokens is " + std::to_string(options.max_tokens),
+                        "give 0 for as many as the model writes, or more");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view FinishReasonName(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kContext:
+      return "context";
+    case FinishReason::kCancelled:
+      return "cancelled";
+    case FinishReason::kToolCall:
+      return "tool_call";
+  }
+  return "unknown";
+}
+
+struct Turn::Impl {
+  Impl(Engine& engine, Session& session, const TurnInput& input, const GenerateOptions& options,
+       const SamplingPlan& plan)
+      : sampler(plan, engine.config().vocab_size),
+        allowed(engine.config().tokens.suppressed, engine.config().vocab_size, input.mask),
+        continuation(session.impl(), {sampler, allowed}, options.draft),
+        writer(engine, input, options),
+        cancel(input.cancel),
+        prompt_tokens(static_cast<int64_t>(input.prompt.ids.size())) {}
+
+  void End(FinishReason reason);
+  bool Choose(int32_t id);
+
+  Sampler sampler;
+  AllowedTokens allowed;
+  Continuation continuation;
+  Writer writer;
+  const std::atomic<bool>* cancel;
+  int64_t prompt_tokens;
+  bool done = false, chosen = false;
+  std::optional<Error> error;
+  Clock::time_point start = Clock::now(), first_token;
+  double prompt_seconds = 0, first_token_seconds = 0;
+};
+
+void Turn::Impl::End(FinishReason reason) {
+  writer.End(reason);
+  done = true;
+  GenerateStats& stats = writer.answer().stats;
+  stats.prompt_tokens = prompt_tokens;
+  stats.prompt_seconds = prompt_seconds;
+  stats.first_token_seconds = first_token_seconds;
+  stats.generated_tokens = static_cast<int64_t>(writer.answer().ids.size());
+  stats.decode_steps = continuation.fed();
+  stats.decode_seconds = stats.decode_steps > 0 ? SecondsSince(first_token) : 0;
+  stats.peak_memory = PeakResidentBytes();
+}
+
+// Takes a choice; whether the answer goes on.
+bool Turn::Impl::Choose(int32_t id) {
+  if (!chosen) {
+    chosen = true;
+    first_token = Clock::now();
+    first_token_seconds = SecondsSince(start);
+  }
+  std::optional<FinishReason> reason = writer.Take(id);
+  if (!reason && continuation.full()) reason = FinishReason::kContext;
+  if (reason) End(*reason);
+  return !reason;
+}
+
+Turn::Turn(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Turn::~Turn() = default;
+
+Result<std::unique_ptr<Turn>> Turn::Begin(Engine& engine, Session& session, const TurnInput& input,
+                                          const GenerateOptions& options) {
+  LINNET_TRY(CheckOptions(options));
+  LINNET_ASSIGN(const SamplingPlan plan, ResolveSampling(options.sampling, engine.config().generation));
+  return WithinMemory("an answer", "shorten the prompt, or close other programs",
+                      [&]() -> Result<std::unique_ptr<Turn>> {
+                        auto impl = std::make_unique<Impl>(engine, session, input, options, plan);
+                        LINNET_TRY(impl->continuation.Begin(input.prompt, input.earlier));
+                        return std::unique_ptr<Turn>(new Turn(std::move(impl)));
+                      });
+}
+
+SequenceRows Turn::Want(const RowLimits& limits) {
+  LINNET_CHECK(!done());
+  return impl_->continuation.Want(limits);
+}
+
+void Turn::Take(const Computed& computed) {
+  if (reading() && cancelled()) return Cancel();  // while the last layers were computed
+  if (reading()) impl_->prompt_seconds = SecondsSince(impl_->start);
+  const Status taken = impl_->continuation.Take(
+      computed, [&](int32_t id, std::span<const float>) { return impl_->Choose(id); });
+  if (!taken) Fail(taken.error());
+  if (done()) impl_->writer.answer().stats.draft = impl_->continuation.speculator().stats();
+}
+
+void Turn::Cancel() {
+  if (done()) return;
+  if (!impl_->chosen) return Fail({ErrorCode::kCancelled, "stopped", {}});
+  impl_->End(FinishReason::kCancelled);
+  impl_->writer.answer().stats.draft = impl_->continuation.speculator().stats();
+}
+
+void Turn::Fail(Error error) {
+  impl_->done = true;
+  impl_->error = std::move(error);
+}
+
+bool Turn::done() const { return impl_->done; }
+const std::atomic<bool>* Turn::cancel_flag() const { return impl_->cancel; }
+bool Turn::reading() const { return impl_->continuation.reading(); }
+double Turn::fraction_read() const { return impl_->continuation.fraction_read(); }
+int64_t Turn::largest_block() const { return impl_->continuation.largest_block(); }
+std::vector<TurnEvent> Turn::TakeEvents() { return impl_->writer.TakeEvents(); }
+
+Result<Generation> Turn::Finish() {
+  LINNET_CHECK(done());
+  if (impl_->error) return std::unexpected(*impl_->error);
+  return std::move(impl_->writer.answer());
+}
+
+}  // namespace linnet
