@@ -164,7 +164,7 @@ class Loading {
           "write it down with 'linnet transcribe', give less of it, or ask for a larger --context");
     }
     if (parts.size() > 1) TellParts(name, parts, seconds, tokens);
-    for (const auto& part : parts) message_.sounds.push_back(AudioInput{{part.begin(), part.end()}});
+    for (const auto& part : parts) message_.sounds.push_back(AudioInput{std::vector<float>(part.begin(), part.end())});
     return {};
   }
 

@@ -117,19 +117,19 @@ class MediaBench {
     for (int64_t i = 0; i < options_.repeat; ++i) {
       Result<PatchRows> rows;
       cost.prepare_seconds =
-          std::min(cost.prepare_seconds, Seconds([&] {
-                     rows = PreparePicture(picture, budget, PixelScale::kProduct, e.config.vision.cell());
-                   }));
+          std::min(cost.prepare_seconds,
+                   Seconds([&] { rows = PreparePicture(picture, budget, e.config.vision.cell()); }));
       LINNET_TRY(rows);
       cost.tokens = rows->rows;
       std::vector<float> out(static_cast<size_t>(rows->rows * hidden));
-      const int64_t values = e.config.vision.patch_values();
-      const Rows in{rows->patches.data(), rows->rows, values, values};
-      cost.embed_seconds =
-          std::min(cost.embed_seconds, Seconds([&] {
-                     EmbedImage(e.context, {e.config.vision, e.weights.vision}, {in, rows->positions},
-                                {out.data(), rows->rows, hidden, hidden});
-                   }));
+      std::vector<float> values(rows->pixels.size());
+      cost.embed_seconds = std::min(
+          cost.embed_seconds, Seconds([&] {
+            ScalePixels(rows->pixels, PixelScale::kProduct, values);
+            EmbedImage(e.context, {e.config.vision, e.weights.vision},
+                       {MakeRows(values.data(), rows->rows, e.config.vision.patch_values()), rows->positions},
+                       {out.data(), rows->rows, hidden, hidden});
+          }));
     }
     result_.costs.push_back(std::move(cost));
     return {};

@@ -128,11 +128,17 @@ class PixelRows {
   std::unique_ptr<Safetensors> file_;
 };
 
+std::vector<float> ValuesOf(const PatchRows& rows, PixelScale scale) {
+  std::vector<float> values(rows.pixels.size());
+  ScalePixels(rows.pixels, scale, values);
+  return values;
+}
+
 Status CompareRows(const json& row, const PatchRows& rows, const std::string& at, PixelRows& stored,
                    CaseRecorder& recorder) {
+  const std::vector<float> patches = ValuesOf(rows, PixelScale::kProduct);
   if (row.contains("pixel_values_sha256")) {
-    CompareHash(recorder, at + "pixel_values", Sha256Hex(std::span(rows.patches)),
-                row.at("pixel_values_sha256"));
+    CompareHash(recorder, at + "pixel_values", Sha256Hex(std::span(patches)), row.at("pixel_values_sha256"));
   }
   const std::vector<int64_t> positions(rows.positions.begin(), rows.positions.end());
   if (row.contains("image_position_ids_sha256")) {
@@ -145,11 +151,11 @@ Status CompareRows(const json& row, const PatchRows& rows, const std::string& at
       wanted.insert(wanted.end(), {pair.at(0), pair.at(1)});
     recorder.Exact(at + "position list", CountDiffering(positions, wanted));
   }
-  const int64_t width = rows.rows == 0 ? 0 : static_cast<int64_t>(rows.patches.size()) / rows.rows;
+  const int64_t width = rows.rows == 0 ? 0 : static_cast<int64_t>(patches.size()) / rows.rows;
   for (const auto& probe : row.value("pixel_probe", json::array())) {
     const int64_t r = probe.at(0), c = probe.at(1);
     const bool inside = r >= 0 && c >= 0 && r < rows.rows && c < width;
-    const bool equal = inside && rows.patches[static_cast<size_t>(r * width + c)] == probe.at(2).get<float>();
+    const bool equal = inside && patches[static_cast<size_t>(r * width + c)] == probe.at(2).get<float>();
     recorder.Exact(fmt::format("{}pixel {},{}", at, r, c), equal ? 0 : 1);
   }
   const json named_rows = row.value("pixel_rows", json::object());
@@ -159,8 +165,7 @@ Status CompareRows(const json& row, const PatchRows& rows, const std::string& at
       recorder.Exact(at + "row " + number, 1, "there is no such row");
       continue;
     }
-    const std::span<const float> ours(&rows.patches[static_cast<size_t>(r * width)],
-                                      static_cast<size_t>(width));
+    const std::span<const float> ours(&patches[static_cast<size_t>(r * width)], static_cast<size_t>(width));
     LINNET_ASSIGN(const int64_t differing, stored.Differing(tensor, ours));
     recorder.Exact(at + "row " + number, differing);
   }
@@ -182,7 +187,7 @@ Status CompareImage(const Place& place, const json& row, PixelRows& stored, Case
     recorder.Exact(at + "resized", CountDiffering(resized.rgb, wanted.rgb));
   }
   CompareHash(recorder, at + "resized sha256", Sha256Hex(std::span(resized.rgb)), row.at("resized_sha256"));
-  return CompareRows(row, CutPatches(resized, PixelScale::kProduct), at, stored, recorder);
+  return CompareRows(row, CutPatches(resized), at, stored, recorder);
 }
 
 // One case for each input picture; its budgets are probes.
@@ -345,8 +350,8 @@ Status CompareVideo(const Place& place, const json& row, CaseRecorder& recorder)
     LINNET_ASSIGN(const Picture frame, CutFrame(stacked, index, height, width));
     const Picture small = Resize(frame, target.height, target.width);
     resized.insert(resized.end(), small.rgb.begin(), small.rgb.end());
-    const PatchRows rows = CutPatches(small, PixelScale::kDivision);
-    values.insert(values.end(), rows.patches.begin(), rows.patches.end());
+    const std::vector<float> patches = ValuesOf(CutPatches(small), PixelScale::kDivision);
+    values.insert(values.end(), patches.begin(), patches.end());
   }
   CompareHash(recorder, "resized", Sha256Hex(std::span(std::as_const(resized))), row.at("resized_sha256"));
   CompareHash(recorder, "pixel_values", Sha256Hex(std::span(std::as_const(values))),

@@ -83,17 +83,16 @@ Prompt MixedPrompt(const GoldenFile& golden, const ModelConfig& config, std::vec
   ImageInput image;
   image.positions = golden.at("in.mixed.positions").integers;
   image.rows = static_cast<int64_t>(image.positions.size()) / 2;
-  image.patches.resize(static_cast<size_t>(image.rows * config.vision.patch_values()));
-  HashedValues("in.patches", 0, 0.5f, 0.5f, image.patches);
-  AudioInput clip;
-  clip.samples.resize(1280);
-  HashedValues("in.samples", 0, 0.0f, 0.25f, clip.samples);
+  std::vector<float> patches(static_cast<size_t>(image.rows * config.vision.patch_values())), samples(1280);
+  HashedValues("in.patches", 0, 0.5f, 0.5f, patches);
+  HashedValues("in.samples", 0, 0.0f, 0.25f, samples);
   probes.push_back(
-      Compare("in.patches.head", std::span(image.patches).first(kHead), golden.at("in.patches.head"), {}));
+      Compare("in.patches.head", std::span(patches).first(kHead), golden.at("in.patches.head"), {}));
   probes.push_back(
-      Compare("in.samples.head", std::span(clip.samples).first(kHead), golden.at("in.samples.head"), {}));
+      Compare("in.samples.head", std::span(samples).first(kHead), golden.at("in.samples.head"), {}));
+  image.patches = std::move(patches);
   prompt.images.push_back(std::move(image));
-  prompt.clips.push_back(std::move(clip));
+  prompt.clips.push_back({std::move(samples)});
   return prompt;
 }
 

@@ -17,6 +17,7 @@
 #include "model/embedders.h"
 #include "ops/rope.h"
 #include "runtime/engine_impl.h"
+#include "runtime/media_input.h"
 
 namespace linnet {
 namespace {
@@ -68,7 +69,10 @@ struct Case {
 };
 
 ImageInput ImageOf(const GoldenTensor& patches, const GoldenTensor& positions) {
-  return {patches.shape.empty() ? 0 : patches.shape[0], patches.values, positions.integers};
+  return {.rows = patches.shape.empty() ? 0 : patches.shape[0],
+          .pixels = {},
+          .positions = positions.integers,
+          .patches = patches.values};
 }
 
 // The images or frames `in.KIND0`, `in.KIND1`, … of a case.
@@ -248,11 +252,10 @@ Result<std::vector<ProbeResult>> RunSoft(const Case& c) {
   std::vector<float> soft, video;
   const auto embed = [&](const ImageInput& image, Probe* probe) {
     soft.assign(static_cast<size_t>(image.rows * width), 0.0f);
-    EmbedImage(
-        engine.context, {engine.config.vision, engine.weights.vision},
-        {MakeRows(const_cast<float*>(image.patches.data()), image.rows, engine.config.vision.patch_values()),
-         image.positions},
-        MakeRows(soft.data(), image.rows, width), probe);
+    AlignedBuffer<float> values = PatchValues(image);
+    EmbedImage(engine.context, {engine.config.vision, engine.weights.vision},
+               {MakeRows(values.data(), image.rows, engine.config.vision.patch_values()), image.positions},
+               MakeRows(soft.data(), image.rows, width), probe);
   };
   const std::vector<ImageInput> images = Pictures(c, "image");
   for (size_t i = 0; i < images.size(); ++i) {

@@ -42,25 +42,31 @@ Result<ImageTarget> TargetSize(int64_t height, int64_t width, int64_t budget, in
   return result;
 }
 
-PatchRows CutPatches(const Picture& picture, PixelScale scale, int64_t cell) {
-  LINNET_CHECK(cell > 0 && picture.height % cell == 0 && picture.width % cell == 0);
-  std::array<float, 256> value;
-  for (int i = 0; i < 256; ++i) {
-    const float byte = static_cast<float>(i);
-    value[static_cast<size_t>(i)] =
-        scale == PixelScale::kProduct ? byte * static_cast<float>(1.0 / 255.0) : byte / 255.0f;
+void ScalePixels(std::span<const uint8_t> pixels, PixelScale scale, std::span<float> out) {
+  LINNET_CHECK(pixels.size() == out.size());
+  if (scale == PixelScale::kProduct) {
+    std::ranges::transform(pixels, out.begin(), [](uint8_t byte) {
+      return static_cast<float>(byte) * static_cast<float>(1.0 / 255.0);
+    });
+  } else {
+    std::ranges::transform(pixels, out.begin(),
+                           [](uint8_t byte) { return static_cast<float>(byte) / 255.0f; });
   }
+}
+
+PatchRows CutPatches(const Picture& picture, int64_t cell) {
+  LINNET_CHECK(cell > 0 && picture.height % cell == 0 && picture.width % cell == 0);
   const int64_t rows = picture.height / cell, columns = picture.width / cell;
   PatchRows result;
   result.rows = rows * columns;
-  result.patches.resize(static_cast<size_t>(3 * picture.height * picture.width));
+  result.pixels.resize(static_cast<size_t>(3 * picture.height * picture.width));
   result.positions.reserve(static_cast<size_t>(2 * result.rows));
-  float* out = result.patches.data();
+  uint8_t* out = result.pixels.data();
   for (int64_t gy = 0; gy < rows; ++gy) {
     for (int64_t gx = 0; gx < columns; ++gx) {
       for (int64_t y = gy * cell; y < (gy + 1) * cell; ++y) {
-        const uint8_t* in = &picture.rgb[static_cast<size_t>(3 * (y * picture.width + gx * cell))];
-        for (int64_t i = 0; i < 3 * cell; ++i) *out++ = value[in[i]];
+        out = std::copy_n(&picture.rgb[static_cast<size_t>(3 * (y * picture.width + gx * cell))], 3 * cell,
+                          out);
       }
       result.positions.push_back(static_cast<int32_t>(gx));
       result.positions.push_back(static_cast<int32_t>(gy));
@@ -69,11 +75,10 @@ PatchRows CutPatches(const Picture& picture, PixelScale scale, int64_t cell) {
   return result;
 }
 
-Result<PatchRows> PreparePicture(const Picture& picture, int64_t budget, PixelScale scale, int64_t cell) {
+Result<PatchRows> PreparePicture(const Picture& picture, int64_t budget, int64_t cell) {
   LINNET_ASSIGN(const ImageTarget target, TargetSize(picture.height, picture.width, budget, cell));
-  if (target.height == picture.height && target.width == picture.width)
-    return CutPatches(picture, scale, cell);
-  return CutPatches(Resize(picture, target.height, target.width), scale, cell);
+  if (target.height == picture.height && target.width == picture.width) return CutPatches(picture, cell);
+  return CutPatches(Resize(picture, target.height, target.width), cell);
 }
 
 }  // namespace linnet

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "linnet/error.h"
@@ -29,17 +30,19 @@ Result<ImageTarget> TargetSize(int64_t height, int64_t width, int64_t budget, in
 // values.
 enum class PixelScale { kProduct, kDivision };
 
+// Writes the values in 0..1 of as many pixels. REQUIRES: `out` has their size.
+void ScalePixels(std::span<const uint8_t> pixels, PixelScale scale, std::span<float> out);
+
 struct PatchRows {
   int64_t rows = 0;                // n soft tokens
-  std::vector<float> patches;      // (n, cell * cell * 3), values in 0..1; row, column, channel inside a cell
+  std::vector<uint8_t> pixels;     // (n, cell * cell * 3); row, column, channel inside a cell
   std::vector<int32_t> positions;  // (n, 2): x, y in the grid, row by row
 };
 
 // REQUIRES: both sides are multiples of the cell.
-PatchRows CutPatches(const Picture& picture, PixelScale scale, int64_t cell = kCell);
+PatchRows CutPatches(const Picture& picture, int64_t cell = kCell);
 
 // Resize and cut in one.
-Result<PatchRows> PreparePicture(const Picture& picture, int64_t budget, PixelScale scale,
-                                 int64_t cell = kCell);
+Result<PatchRows> PreparePicture(const Picture& picture, int64_t budget, int64_t cell = kCell);
 
 }  // namespace linnet

@@ -1,5 +1,7 @@
 #include "media/patches.h"
 
+#include <numeric>
+
 #include "media/golden_test_util.h"
 #include "media/resize.h"
 
@@ -82,37 +84,37 @@ TEST(Resize, RowsAndColumnsAreTreatedAlike) {
 
 TEST(CutPatches, OrderIsRowColumnChannelAndCellsGoRowByRow) {
   const Picture picture = Pattern(96, 144);
-  const PatchRows rows = CutPatches(picture, PixelScale::kProduct);
+  const PatchRows rows = CutPatches(picture);
   ASSERT_EQ(rows.rows, 6);
   EXPECT_EQ(rows.positions, (std::vector<int32_t>{0, 0, 1, 0, 2, 0, 0, 1, 1, 1, 2, 1}));
   for (int64_t cell = 0; cell < 6; ++cell) {
     for (int64_t i = 0; i < 6912; ++i) {
       const int64_t y = cell / 3 * 48 + i / 144, x = cell % 3 * 48 + i % 144 / 3;
-      ASSERT_EQ(rows.patches[cell * 6912 + i],
-                static_cast<float>(picture.rgb[3 * (y * 144 + x) + i % 3]) * static_cast<float>(1.0 / 255.0));
+      ASSERT_EQ(rows.pixels[cell * 6912 + i], picture.rgb[3 * (y * 144 + x) + i % 3]);
     }
   }
 }
 
-TEST(CutPatches, FramesDivideInsteadOfMultiplying) {
-  Picture picture;
-  picture.height = picture.width = 48;
-  for (int i = 0; i < 6912; ++i) picture.rgb.push_back(static_cast<uint8_t>(i));
-  const PatchRows product = CutPatches(picture, PixelScale::kProduct),
-                  division = CutPatches(picture, PixelScale::kDivision);
+TEST(ScalePixels, FramesDivideInsteadOfMultiplying) {
+  std::vector<uint8_t> pixels(256);
+  std::iota(pixels.begin(), pixels.end(), 0);
+  std::vector<float> product(256), division(256);
+  ScalePixels(pixels, PixelScale::kProduct, product);
+  ScalePixels(pixels, PixelScale::kDivision, division);
   int different = 0;
   for (size_t i = 0; i < 256; ++i) {
-    EXPECT_EQ(division.patches[i], static_cast<float>(i) / 255.0f);
-    different += product.patches[i] != division.patches[i];
+    EXPECT_EQ(product[i], static_cast<float>(i) * static_cast<float>(1.0 / 255.0));
+    EXPECT_EQ(division[i], static_cast<float>(i) / 255.0f);
+    different += product[i] != division[i];
   }
   EXPECT_EQ(different, 126);
 }
 
 TEST(PreparePicture, OtherCellSizesOfSmallModels) {
-  const auto rows = PreparePicture(Pattern(20, 30), 70, PixelScale::kProduct, 6);
+  const auto rows = PreparePicture(Pattern(20, 30), 70, 6);
   ASSERT_TRUE(rows.has_value());
   EXPECT_LE(rows->rows, 70);
-  EXPECT_EQ(rows->patches.size(), static_cast<size_t>(rows->rows * 108));
+  EXPECT_EQ(rows->pixels.size(), static_cast<size_t>(rows->rows * 108));
 }
 
 }  // namespace

@@ -32,14 +32,12 @@ void EmbedImage(OpContext& context, VisionModel model, const PatchCells& cells, 
     if (probe != nullptr) probe->See(name, -1, rows);
   };
   context.Reserve(patches.rows, std::max(patches.width, config.mm_embed_dim), 1, 1);
-  AlignedBuffer<float> normed_buffer(static_cast<size_t>(patches.rows * patches.width));
   AlignedBuffer<float> h_buffer(static_cast<size_t>(patches.rows * config.mm_embed_dim));
-  const Rows normed = MakeRows(normed_buffer.data(), patches.rows, patches.width);  // (n, P)
-  const Rows h = MakeRows(h_buffer.data(), patches.rows, config.mm_embed_dim);      // (n, M)
+  const Rows h = MakeRows(h_buffer.data(), patches.rows, config.mm_embed_dim);  // (n, M)
 
-  LayerNorm(context, patches, {w.patch_ln1_weight, w.patch_ln1_bias}, kLayerNormEps, normed);
-  see("patch_ln1", normed);
-  MatMul(context, w.patch_dense, normed, h);
+  LayerNorm(context, patches, {w.patch_ln1_weight, w.patch_ln1_bias}, kLayerNormEps, patches);
+  see("patch_ln1", patches);
+  MatMul(context, w.patch_dense, patches, h);
   AddBias(context, h, w.patch_dense_bias);
   see("patch_dense", h);
   LayerNorm(context, h, {w.patch_ln2_weight, w.patch_ln2_bias}, kLayerNormEps, h);

@@ -20,7 +20,7 @@ struct AudioModel {
   const AudioWeights& weights;
 };
 struct PatchCells {
-  Rows patches;                        // (n, 6912) in 0..1
+  Rows patches;                        // (n, 6912) in 0..1; they are overwritten
   std::span<const int32_t> positions;  // (n, 2), x then y, each below mm_posemb_size
 };
 

@@ -21,8 +21,9 @@ Prompt MixedPrompt() {
   prompt.types = {kText, kText, kImage, kImage, kImage, kText, kAudio, kAudio, kText, kText};
   prompt.ids.resize(prompt.types.size());
   std::iota(prompt.ids.begin(), prompt.ids.end(), 0);
-  prompt.images.push_back({.rows = 3, .patches = {}, .positions = {}});
-  prompt.clips.push_back({.samples = {1.0f}});
+  prompt.images.resize(1);
+  prompt.images[0].rows = 3;
+  prompt.clips.push_back({std::vector<float>{1.0f}});
   return prompt;
 }
 
@@ -46,7 +47,9 @@ TEST(DropPrefix, TellsNeighbouringFramesApart) {
   Prompt prompt;
   prompt.types.assign(5, TokenType::kVideo);
   prompt.ids.assign(5, 7);
-  prompt.images = {{.rows = 2, .patches = {}, .positions = {}}, {.rows = 3, .patches = {}, .positions = {}}};
+  prompt.images.resize(2);
+  prompt.images[0].rows = 2;
+  prompt.images[1].rows = 3;
   EXPECT_EQ(DropPrefix(prompt, 4), 2);
   ASSERT_EQ(prompt.images.size(), 1u);
   EXPECT_EQ(prompt.images[0].rows, 3);

@@ -1,5 +1,6 @@
 #include "runtime/media_input.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -13,10 +14,14 @@ namespace {
 constexpr std::string_view kPicture = "the picture", kVideo = "the video",
                            kSmaller = "give fewer --image-tokens or --frames";
 
+ImageInput Share(PatchRows rows, PixelScale scale) {
+  return {rows.rows, std::move(rows.pixels), scale, std::move(rows.positions), {}};
+}
+
 Result<ImageInput> Prepare(const Picture& picture, int64_t budget, PixelScale scale,
                            const ModelConfig& config) {
-  LINNET_ASSIGN(PatchRows rows, PreparePicture(picture, budget, scale, config.vision.cell()));
-  return ImageInput{rows.rows, std::move(rows.patches), std::move(rows.positions)};
+  LINNET_ASSIGN(PatchRows rows, PreparePicture(picture, budget, config.vision.cell()));
+  return Share(std::move(rows), scale);
 }
 
 }  // namespace
@@ -24,6 +29,16 @@ Result<ImageInput> Prepare(const Picture& picture, int64_t budget, PixelScale sc
 Result<ImageInput> MakeImageInput(const Picture& picture, int64_t budget, const ModelConfig& config) {
   return WithinMemory(kPicture, kSmaller,
                       [&] { return Prepare(picture, budget, PixelScale::kProduct, config); });
+}
+
+AlignedBuffer<float> PatchValues(const ImageInput& image) {
+  AlignedBuffer<float> values(image.pixels.size() + image.patches.size());
+  if (image.patches.empty()) {
+    ScalePixels(image.pixels, image.scale, {values.data(), values.size()});
+  } else {
+    std::ranges::copy(image.patches, values.data());
+  }
+  return values;
 }
 
 Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double fps, bool sampled,
@@ -43,8 +58,7 @@ Result<VideoInput> MakeVideoInput(const VideoClip& clip, const ModelConfig& conf
   return WithinMemory(kVideo, kSmaller, [&]() -> Result<VideoInput> {
     VideoInput video;
     for (const ClipFrame& frame : clip.frames) {
-      PatchRows rows = CutPatches(frame.picture, PixelScale::kDivision, config.vision.cell());
-      video.frames.push_back({rows.rows, std::move(rows.patches), std::move(rows.positions)});
+      video.frames.push_back(Share(CutPatches(frame.picture, config.vision.cell()), PixelScale::kDivision));
       video.timestamps.push_back(ClipTimestamp(frame.seconds));
     }
     return video;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/aligned.h"
 #include "linnet/error.h"
 #include "media/picture.h"
 #include "media/video_clip.h"
@@ -15,6 +16,9 @@ namespace linnet {
 // `budget`: soft tokens at most, one of kImageBudgets (media/patches.h). Errors: kInvalidArgument; all:
 // kOutOfMemory.
 Result<ImageInput> MakeImageInput(const Picture& picture, int64_t budget, const ModelConfig& config);
+
+// The values that the embedder takes, (n, 6912). Throws std::bad_alloc.
+AlignedBuffer<float> PatchValues(const ImageInput& image);
 
 // A frame of a video: its index in the source, and the source's frames a second (0 = unknown).
 struct VideoFrame {

@@ -71,38 +71,16 @@ Result<std::vector<size_t>> Assign(const ModelConfig& config, const MarkedText& 
   return assigned;
 }
 
-Status CheckImage(const ImageInput& image, const ModelConfig& config, std::string_view what) {
-  const VisionConfig& vision = config.vision;
-  const auto fail = [&](std::string_view detail) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", what, detail));
-  };
-  if (image.rows < 1 || image.positions.size() != 2 * static_cast<uint64_t>(image.rows)) {
-    return fail(fmt::format("{} rows with {} coordinates", image.rows, image.positions.size()));
-  }
-  if (image.patches.size() / static_cast<uint64_t>(image.rows) !=
-          static_cast<uint64_t>(vision.patch_values()) ||
-      image.patches.size() % static_cast<uint64_t>(image.rows) != 0) {
-    return fail(fmt::format("{} values in {} rows, the model takes {} a row", image.patches.size(),
-                            image.rows, vision.patch_values()));
-  }
-  for (const int32_t position : image.positions) {
-    if (position < 0 || position >= vision.mm_posemb_size) {
-      return fail(fmt::format("a grid coordinate of {}, the model knows 0 to {}", position,
-                              vision.mm_posemb_size - 1));
-    }
-  }
-  return {};
-}
-
 Status CheckMedium(const MediaInput& medium, const ModelConfig& config) {
-  if (const auto* image = std::get_if<ImageInput>(&medium)) return CheckImage(*image, config, "picture");
+  if (const auto* image = std::get_if<ImageInput>(&medium))
+    return CheckImage(*image, config.vision, "picture");
   const auto* video = std::get_if<VideoInput>(&medium);
   if (video == nullptr) return {};
   if (video->frames.empty() || video->timestamps.size() != video->frames.size()) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("a video of {} frames with {} times",
                                                          video->frames.size(), video->timestamps.size()));
   }
-  for (const ImageInput& frame : video->frames) LINNET_TRY(CheckImage(frame, config, "video frame"));
+  for (const ImageInput& frame : video->frames) LINNET_TRY(CheckImage(frame, config.vision, "video frame"));
   return {};
 }
 
@@ -208,6 +186,28 @@ Status CheckPlaceholders(const ModelConfig& config, const Prompt& prompt) {
 
 }  // namespace
 
+Status CheckImage(const ImageInput& image, const VisionConfig& vision, std::string_view what) {
+  const auto fail = [&](std::string_view detail) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", what, detail));
+  };
+  if (image.rows < 1 || image.positions.size() != 2 * static_cast<uint64_t>(image.rows)) {
+    return fail(fmt::format("{} rows with {} coordinates", image.rows, image.positions.size()));
+  }
+  const uint64_t values = image.pixels.size() + image.patches.size(),
+                 rows = static_cast<uint64_t>(image.rows);
+  if (values / rows != static_cast<uint64_t>(vision.patch_values()) || values % rows != 0) {
+    return fail(
+        fmt::format("{} values in {} rows, the model takes {} a row", values, rows, vision.patch_values()));
+  }
+  for (const int32_t position : image.positions) {
+    if (position < 0 || position >= vision.mm_posemb_size) {
+      return fail(fmt::format("a grid coordinate of {}, the model knows 0 to {}", position,
+                              vision.mm_posemb_size - 1));
+    }
+  }
+  return {};
+}
+
 MarkedText ReadMarkedText(const Tokenizer& tokenizer, const ModelConfig& config, std::string_view text) {
   MarkedText marked;
   while (true) {
@@ -226,22 +226,22 @@ MarkedText ReadMarkedText(const Tokenizer& tokenizer, const ModelConfig& config,
 }
 
 Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config, const MarkedText& text,
-                           std::vector<MediaInput> media) {
+                           const std::vector<MediaInput>& media) {
   TokenSink sink(tokenizer, config.tokens);
   LINNET_ASSIGN(const std::vector<size_t> assigned, Write(config, text, media, sink));
   sink.Flush();
-  LINNET_TRY(CheckPlaceholders(config, sink.prompt));
+  Prompt& prompt = sink.prompt;
+  LINNET_TRY(CheckPlaceholders(config, prompt));
   for (const size_t i : assigned) {
-    MediaInput& medium = media[i];
-    if (auto* image = std::get_if<ImageInput>(&medium)) sink.prompt.images.push_back(std::move(*image));
-    if (auto* clip = std::get_if<AudioInput>(&medium); clip != nullptr && !clip->samples.empty()) {
-      sink.prompt.clips.push_back(std::move(*clip));
+    if (const auto* image = std::get_if<ImageInput>(&media[i])) prompt.images.push_back(*image);
+    if (const auto* clip = std::get_if<AudioInput>(&media[i]); clip != nullptr && !clip->samples.empty()) {
+      prompt.clips.push_back(*clip);
     }
-    if (auto* video = std::get_if<VideoInput>(&medium)) {
-      std::move(video->frames.begin(), video->frames.end(), std::back_inserter(sink.prompt.images));
+    if (const auto* video = std::get_if<VideoInput>(&media[i])) {
+      prompt.images.insert(prompt.images.end(), video->frames.begin(), video->frames.end());
     }
   }
-  return std::move(sink.prompt);
+  return std::move(prompt);
 }
 
 Result<Prompt> BuildPlainPrompt(const Tokenizer& tokenizer, const ModelConfig& config,

@@ -8,7 +8,9 @@
 #include <variant>
 #include <vector>
 
+#include "base/shared_array.h"
 #include "linnet/error.h"
+#include "media/patches.h"
 #include "model/config.h"
 #include "text/marked_text.h"
 
@@ -16,16 +18,22 @@ namespace linnet {
 
 class Tokenizer;
 
-// One picture or one video frame: raw cells and their places in the grid.
+// Media are shared: a copy of one holds the same pixels or samples.
+
+// One picture or one video frame: raw cells and their places in the grid. Kept as pixels, a quarter of the
+// values that the embedder makes of them.
 struct ImageInput {
-  int64_t rows = 0;                // n soft tokens
-  std::vector<float> patches;      // (n, 6912), values in 0..1
-  std::vector<int32_t> positions;  // (n, 2): x, y
+  int64_t rows = 0;                         // n soft tokens
+  SharedArray<uint8_t> pixels;              // (n, 6912)
+  PixelScale scale = PixelScale::kProduct;  // from a pixel to its value
+  SharedArray<int32_t> positions;           // (n, 2): x, y
+  SharedArray<float> patches;               // (n, 6912) in 0..1, instead of pixels: reference data
 };
 
-// One clip: 16 kHz mono samples; frames of 640, the last one padded with zeros.
+// One clip: 16 kHz mono samples; frames of 640, the last one padded with zeros. They are floats as they come
+// from mixing, resampling and amplification: fewer bits would be others.
 struct AudioInput {
-  std::vector<float> samples;
+  SharedArray<float> samples;
 };
 
 // Frames of one video in order, with the text that stands before each ("00:01").
@@ -48,12 +56,15 @@ struct Prompt {
   std::vector<AudioInput> clips;   // in the order of their placeholder runs; one without samples has no run
 };
 
+// Errors: kInvalidArgument when it does not have the model's shape; `what` names it.
+Status CheckImage(const ImageInput& image, const VisionConfig& vision, std::string_view what);
+
 // The tokens of a marked text, each place of a medium replaced by markers and placeholders. The i-th place of
 // a kind takes the i-th medium of that kind. Placeholder ids come from media alone: text cannot smuggle one
 // in. Errors, all kInvalidArgument: places and media differ in number, a medium does not have the model's
 // shape, the model has no such sense.
 Result<Prompt> BuildPrompt(const Tokenizer& tokenizer, const ModelConfig& config, const MarkedText& text,
-                           std::vector<MediaInput> media);
+                           const std::vector<MediaInput>& media);
 
 // A trusted text that spells its markers, and `<|image|>`, `<|audio|>`, `<|video|>` where media belong:
 // reference data.

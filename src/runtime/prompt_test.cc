@@ -186,9 +186,9 @@ TEST(BuildPrompt, MediaOfAnotherShapeAreRefused) {
   const ModelConfig config = SmallConfig();
   const ImageInput good = MakeImageInput(Grey(60, 90), 70, config).value();
   std::vector<ImageInput> bad(4, good);
-  bad[0].patches.pop_back();
-  bad[1].positions.pop_back();
-  bad[2].positions[3] = 1120;
+  bad[0].pixels = good.pixels.Slice(1, good.pixels.size() - 1);
+  bad[1].positions = good.positions.Slice(1, good.positions.size() - 1);
+  bad[2].positions = std::vector<int32_t>(good.positions.size(), 1120);
   bad[3].rows = 0;
   for (const ImageInput& image : bad) {
     std::vector<MediaInput> media;

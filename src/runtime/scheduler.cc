@@ -126,7 +126,8 @@ Status Scheduler::Add(Turn& turn) {
   LINNET_CHECK(!full());
   return WithinMemory("another conversation", "have fewer at once", [&]() -> Status {
     const int64_t wanted = WantedRows(options_.turns);
-    const int64_t rows = std::max(options_.prompt_rows, options_.prompt_rows_beside + turn.largest_block());
+    // A picture is whole, even where one row is left for it.
+    const int64_t rows = std::max(options_.prompt_rows, options_.prompt_rows_beside) + turn.largest_block();
     step_->Reserve(engine_.impl().config, rows + wanted, wanted);
     engine_.impl().decoder->Reserve(rows + wanted);
     turns_.push_back(&turn);

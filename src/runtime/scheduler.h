@@ -60,8 +60,8 @@ struct StepTurns {
   std::span<Turn*> in_step;  // working memory: as many
 };
 
-// One step of the turns that are not done. Cancels those whose flag is set. `step` and the decoder have room
-// for prompt_rows or the turns' largest block, and for WantedRows().
+// One step of the turns that are not done. Cancels those whose flag is set. REQUIRES: `step` and the decoder
+// have room for the prompts' rows with the largest block behind them, and for WantedRows().
 void RunTurns(Engine::Impl& engine, Step& step, const StepTurns& turns, const SchedulerOptions& options);
 
 }  // namespace linnet

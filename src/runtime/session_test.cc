@@ -12,6 +12,7 @@
 #include "base/allocation_counter.h"
 #include "model/embedders.h"
 #include "runtime/engine_impl.h"
+#include "runtime/media_input.h"
 #include "runtime/session_testing.h"
 
 namespace linnet {
@@ -31,12 +32,12 @@ Prompt MixedPrompt(const ModelConfig& config, size_t text = 9, int32_t columns =
   AddIds(prompt, RandomIds(text));
   AddPicture(prompt, config, columns, lines, 4);
   std::mt19937 rng(5);
-  AudioInput clip;
-  for (int i = 0; i < 130; ++i) clip.samples.push_back(static_cast<float>(rng() % 1000) / 500.0f - 1.0f);
+  std::vector<float> samples;
+  for (int i = 0; i < 130; ++i) samples.push_back(static_cast<float>(rng() % 1000) / 500.0f - 1.0f);
   AddIds(prompt, {{config.tokens.begin_audio}});
   AddIds(prompt, std::vector<int32_t>(7, config.tokens.audio), TokenType::kAudio);
   AddIds(prompt, {{config.tokens.end_audio}});
-  prompt.clips.push_back(std::move(clip));
+  prompt.clips.push_back({std::move(samples)});
   AddIds(prompt, RandomIds(40, 2));
   return prompt;
 }
@@ -143,7 +144,7 @@ class MixedCall {
     SequenceRows rows{.cache = &sessions_[part]->impl().cache, .ids = ids, .blocks = blocks_[part]};
     rows.wanted = static_cast<int64_t>(ids.size());
     for (const ImageInput& image : prompt.images) {
-      std::vector<float> patches = image.patches;
+      AlignedBuffer<float> patches = PatchValues(image);
       soft_.resize(static_cast<size_t>(image.rows * e.config.hidden_size));
       rows.soft = MakeRows(soft_.data(), image.rows, e.config.hidden_size);
       EmbedImage(e.context, {e.config.vision, e.weights.vision},
@@ -259,7 +260,7 @@ TEST(Session, ErrorsLeaveItAsItWas) {
   prompt.images.clear();
   EXPECT_FALSE(session->Feed(prompt));
   prompt = MixedPrompt(engine->config());
-  prompt.images[0].positions[3] = 1000;
+  prompt.images[0].positions = std::vector<int32_t>(prompt.images[0].positions.size(), 1000);
   EXPECT_FALSE(session->Feed(prompt));
   EXPECT_EQ(session->length(), 20);
   EXPECT_EQ(Logits(*session), before);

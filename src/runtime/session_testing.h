@@ -51,14 +51,14 @@ inline void AddPicture(Prompt& prompt, const ModelConfig& config, int32_t column
                        uint32_t seed) {
   std::mt19937 rng(seed);
   const int32_t cells = columns * lines;
-  ImageInput image{cells, std::vector<float>(static_cast<size_t>(cells * config.vision.patch_values())), {}};
-  for (float& value : image.patches) value = static_cast<float>(rng() % 256) / 255.0f;
-  for (int32_t i = 0; i < cells; ++i)
-    image.positions.insert(image.positions.end(), {i % columns, i / columns});
+  std::vector<uint8_t> pixels(static_cast<size_t>(cells * config.vision.patch_values()));
+  for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(rng() % 256);
+  std::vector<int32_t> positions;
+  for (int32_t i = 0; i < cells; ++i) positions.insert(positions.end(), {i % columns, i / columns});
   AddIds(prompt, {{config.tokens.begin_image}});
   AddIds(prompt, std::vector<int32_t>(static_cast<size_t>(cells), config.tokens.image), TokenType::kImage);
   AddIds(prompt, {{config.tokens.end_image}});
-  prompt.images.push_back(std::move(image));
+  prompt.images.push_back({cells, std::move(pixels), PixelScale::kDivision, std::move(positions), {}});
 }
 
 inline std::vector<float> Logits(const Session& session) {

@@ -3,31 +3,9 @@
 #include <string>
 
 #include "model/embedders.h"
+#include "runtime/media_input.h"
 
 namespace linnet {
-namespace {
-
-Status CheckPictures(const ModelConfig& config, const Prompt& prompt) {
-  const int64_t width = config.vision.patch_values();
-  for (const ImageInput& image : prompt.images) {
-    if (static_cast<int64_t>(image.patches.size()) != image.rows * width ||
-        static_cast<int64_t>(image.positions.size()) != 2 * image.rows) {
-      return Fail(ErrorCode::kInvalidArgument, "a picture has " + std::to_string(image.patches.size()) +
-                                                   " pixel values for " + std::to_string(image.rows) +
-                                                   " cells of " + std::to_string(width));
-    }
-    for (const int32_t p : image.positions) {
-      if (p < 0 || p >= config.vision.mm_posemb_size) {
-        return Fail(ErrorCode::kInvalidArgument, "a picture cell at position " + std::to_string(p) +
-                                                     " is beyond the model's table of " +
-                                                     std::to_string(config.vision.mm_posemb_size));
-      }
-    }
-  }
-  return {};
-}
-
-}  // namespace
 
 Status CheckMedia(const Engine::Impl& engine, const Prompt& prompt) {
   const ModelConfig& config = engine.config;
@@ -59,7 +37,8 @@ Status CheckMedia(const Engine::Impl& engine, const Prompt& prompt) {
                     " sound placeholders, but its media fill " + std::to_string(picture_rows) + " and " +
                     std::to_string(sound_rows));
   }
-  return CheckPictures(config, prompt);
+  for (const ImageInput& image : prompt.images) LINNET_TRY(CheckImage(image, config.vision, "picture"));
+  return {};
 }
 
 const float* SoftRows::Next(TokenType type) {
@@ -74,10 +53,10 @@ const float* SoftRows::Next(TokenType type) {
 
 int64_t SoftRows::ComputeImage(Stream& stream) {
   const ImageInput& image = prompt_.images[stream.medium++];
-  const int64_t width = engine_.config.vision.patch_values();
+  AlignedBuffer<float> values = PatchValues(image);
   stream.soft = AlignedBuffer<float>(static_cast<size_t>(image.rows * engine_.config.hidden_size));
   EmbedImage(engine_.context, {engine_.config.vision, engine_.weights.vision},
-             {MakeRows(const_cast<float*>(image.patches.data()), image.rows, width), image.positions},
+             {MakeRows(values.data(), image.rows, engine_.config.vision.patch_values()), image.positions},
              MakeRows(stream.soft.data(), image.rows, engine_.config.hidden_size), probe_);
   return image.rows;
 }

@@ -359,6 +359,7 @@ TEST(Speculator, ObeysAMaskThatDependsOnTheTokens) {
   const std::unique_ptr<Engine> engine = Load("assistant", 2);
   const int64_t vocabulary = engine->config().vocab_size;
   std::vector<std::vector<int32_t>> written;
+  written.reserve(4);
   int64_t accepted = 0;
   for (const int32_t draft : {0, 1, 4, 15}) {
     const std::unique_ptr<Session> session = Open(*engine);
@@ -368,6 +369,9 @@ TEST(Speculator, ObeysAMaskThatDependsOnTheTokens) {
     Continuation continuation(session->impl(), {sampler, allowed}, draft);
     const Prompt prompt = TextPrompt(RandomIds(9));
     ASSERT_TRUE(continuation.Begin(prompt, {}));
+    if (!written.empty()) {
+      continuation.speculator().set_edit(Imposed(written[0], static_cast<int64_t>(prompt.ids.size()), 0.7));
+    }
     std::vector<int32_t>& ids = written.emplace_back();
     ASSERT_TRUE(RunAlone(*session, continuation, [&](int32_t id, std::span<const float>) {
       EXPECT_EQ(static_cast<size_t>(id) % 3, ids.size() % 3);
