@@ -21,7 +21,7 @@ endif()
 set(LINNET_STANDARD_HEADERS <algorithm> <array> <atomic> <bit> <chrono> <cmath> <cstdint> <cstdio> <cstdlib> <cstring>
   <expected> <filesystem> <fstream> <functional> <limits> <map> <memory> <mutex> <optional> <random> <span> <sstream>
   <string> <string_view> <thread> <utility> <vector>)
-file(TOUCH ${PROJECT_BINARY_DIR}/precompiled.cc)
+file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cc CONTENT "")
 add_library(linnet_precompiled OBJECT ${PROJECT_BINARY_DIR}/precompiled.cc)
 target_link_libraries(linnet_precompiled PRIVATE linnet_flags)
 target_precompile_headers(linnet_precompiled PRIVATE ${LINNET_STANDARD_HEADERS})
