@@ -6,7 +6,6 @@ LAUNCHER := $(if $(shell command -v ccache 2>/dev/null),-DCMAKE_CXX_COMPILER_LAU
 # `cmake --preset release` makes one that compiles file by file; what is configured already stays as it is.
 configure = cmake $(LAUNCHER) --preset $(1) $(if $(wildcard build/$(1)/CMakeCache.txt),,-DCMAKE_UNITY_BUILD=ON)
 export CTEST_OUTPUT_ON_FAILURE = 1
-export CCACHE_SLOPPINESS = pch_defines,time_macros  # without which ccache leaves alone what has precompiled headers
 
 # What also runs under the sanitizers: everything that threads share, and what reads the files and texts of strangers,
 # from the fuzzers' seeds here and with its own tests in test-long.

@@ -12,8 +12,12 @@ target_compile_options(linnet_flags INTERFACE -ffp-contract=off)
 target_include_directories(linnet_flags INTERFACE
   ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/generated)
 
+# Without these ccache leaves alone what has precompiled headers.
+if(CMAKE_CXX_COMPILER_LAUNCHER MATCHES "^([^;]*/)?ccache$")
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros ${CMAKE_CXX_COMPILER_LAUNCHER})
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(linnet_flags INTERFACE -fpch-preprocess)  # ccache needs it to see precompiled headers
+  target_compile_options(linnet_flags INTERFACE -fpch-preprocess)
 endif()
 
 # What most files include is parsed once for the libraries and once for the tests: a third of the time to build.
