@@ -2,22 +2,29 @@
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CLANG_FORMAT ?= clang-format-19
 LAUNCHER := $(if $(shell command -v ccache 2>/dev/null),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-CONFIGURE = cmake $(LAUNCHER) --preset
+# A new build directory compiles the files of a folder eight at a time, in half the time. For who edits them
+# `cmake --preset release` makes one that compiles file by file; what is configured already stays as it is.
+configure = cmake $(LAUNCHER) --preset $(1) $(if $(wildcard build/$(1)/CMakeCache.txt),,-DCMAKE_UNITY_BUILD=ON)
 export CTEST_OUTPUT_ON_FAILURE = 1
 
-# What also runs under the sanitizers: the readers of files and texts of strangers, and everything that threads share.
-ASAN := base tensor io ops text media model runtime
+# What also runs under the sanitizers: everything that threads share, and what reads the files and texts of strangers,
+# from the fuzzers' seeds here and with its own tests in test-long.
+ASAN := base tensor io ops model runtime
+READERS := text media
 TSAN := base ops model runtime
 empty :=
 targets = $(foreach name,$(1),linnet_$(name)_test)
 regex = ^($(subst $(empty) ,|,$(strip $(1))))$$
 # Tests that repeat what others do over many seeds or shapes: minutes with plain C kernels and a sanitizer.
 MANY := All/Heads.*:*.TwoHundredPromptsAreWrittenTheSame
-LONG := $(MANY):*LinearTime:*UnderASecond:TokenizerDamage.Random*:Attention.ARowDoesNotKnow*:*OfNarrowTypes*:Attention.NarrowTypes*
+TIMED := *LinearTime:*UnderASecond
+LONG := $(MANY):$(TIMED):Attention.ARowDoesNotKnow*:*OfNarrowTypes*:Attention.NarrowTypes*
 # What sessions, conversations and drafting are made of, on tiny models.
 TURNS := Session*:All/KvTypes*/0:StopFilter*:Prompt*:Speculator.Stops*:ConversationTest.Cancelled*
+# Files that are cut or have flipped bits, one kind of each.
+DAMAGE := Damage.*Cut*:Damage.Converting*:Damage.Ggufs*
 # The same at length.
-TALKS := Session*:*KvTypes*:*RandomSessions*/1:ConversationTest*:Packed*:Speculator.S*:Speculator.F*
+TALKS := Damage.*:Session*:*KvTypes*:*RandomSessions*/1:ConversationTest*:Packed*:Speculator.S*:Speculator.F*
 # Readers and converters work on one thread, and so does a sandbox, whose limits the thread sanitizer's memory breaks.
 ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
 
@@ -26,10 +33,10 @@ ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
 help:
 	@echo "make demo    install the system packages, build, and show Chick at work"
 	@echo "make test    the same set-up, then every test but the long ones: below 15 minutes on two cores"
-	@echo "make test-long   the long ones: everything under the address sanitizer, and every fuzzer for 20 seconds"
+	@echo "make test-long   the long ones: more under the address sanitizer, ARM in an emulator, every fuzzer for 20 seconds"
 	@echo "make test-real   the tests on the real weights of Gemma 3 270M, which it fetches (250 MB)"
 	@echo "make build   only build/release/linnet and the tests"
-	@echo "make asan    readers, runtime and operations under the address and undefined-behaviour sanitizers"
+	@echo "make asan    runtime, operations and the fuzzers' seeds under the address and undefined-behaviour sanitizers"
 	@echo "make tsan    runtime and operations under the thread sanitizer"
 	@echo "make fuzz    the fuzzers; tests/fuzz/README.md says how they are run"
 	@echo "make format  clang-format over src, include and tests"
@@ -40,7 +47,7 @@ setup:
 
 build/release/build.ninja: CMakeLists.txt CMakePresets.json cmake/linnet.cmake | setup
 	@echo "configure: build/release"
-	@$(CONFIGURE) release -DLINNET_WERROR=ON > build-release.log 2>&1 || { cat build-release.log; rm -f build-release.log; exit 1; }
+	@$(call configure,release) -DLINNET_WERROR=ON > build-release.log 2>&1 || { cat build-release.log; rm -f build-release.log; exit 1; }
 	@rm -f build-release.log
 
 build: setup build/release/build.ninja
@@ -54,23 +61,23 @@ demo: setup build/release/build.ninja
 
 build-asan: setup
 	@echo "build: the tests of $(ASAN) for the address sanitizer, $(JOBS) jobs"
-	@$(CONFIGURE) asan > /dev/null
+	@$(call configure,asan) > /dev/null
 	@ninja -C build/asan -j$(JOBS) $(call targets,$(ASAN)) linnet_fuzz_seeds
 
 asan: build-asan
 	@GTEST_FILTER='-$(LONG)' ctest --test-dir build/asan -R '$(call regex,$(filter-out runtime,$(ASAN)) fuzz_.*)' -j$(JOBS)
-	@GTEST_FILTER='$(TURNS):Damage*' ctest --test-dir build/asan -R '^runtime$$'
+	@GTEST_FILTER='$(TURNS):$(DAMAGE)' ctest --test-dir build/asan -R '^runtime$$'
 
 tsan: setup
 	@echo "build: the tests of $(TSAN) for the thread sanitizer, $(JOBS) jobs"
-	@$(CONFIGURE) tsan > /dev/null
+	@$(call configure,tsan) > /dev/null
 	@ninja -C build/tsan -j$(JOBS) $(call targets,$(TSAN))
 	@GTEST_FILTER='-$(LONG):$(ONE_THREAD)' ctest --test-dir build/tsan -R '$(call regex,$(filter-out runtime,$(TSAN)))' -j$(JOBS)
 	@GTEST_FILTER='$(TURNS)' ctest --test-dir build/tsan -R '^runtime$$'
 
 fuzz:
 	@tools/setup.sh fuzz
-	@$(CONFIGURE) fuzz > /dev/null
+	@$(call configure,fuzz) > /dev/null
 	@ninja -C build/fuzz -j$(JOBS) linnet_fuzzers
 
 setup-tests: setup
@@ -83,10 +90,11 @@ test: setup-tests build asan tsan
 	tests/checks/skips.sh build/release build/asan build/tsan && exit $$failed
 
 test-long: setup-tests build build-asan fuzz
+	@ninja -C build/asan -j$(JOBS) $(call targets,$(READERS))
 	@ctest --test-dir build/release -L long -j$(JOBS) --no-tests=ignore
-	@GTEST_FILTER='-$(MANY)' ctest --test-dir build/asan -R '^ops$$' --timeout 3000
+	@GTEST_FILTER='-$(MANY):$(TIMED)' ctest --test-dir build/asan -R '$(call regex,ops $(READERS))' -j$(JOBS) --timeout 3000
 	@GTEST_FILTER='$(TALKS)' ctest --test-dir build/asan -R '^runtime$$' --timeout 3000
-	@for target in $$(ls tests/fuzz/seeds); do tests/fuzz/run.sh $$target 20 build/fuzz/corpus || exit 1; done
+	@ls tests/fuzz/seeds | xargs -P $(JOBS) -I TARGET tests/fuzz/run.sh TARGET 20 build/fuzz/corpus
 	@tests/checks/skips.sh build/release build/asan
 
 test-real: setup build/release/build.ninja

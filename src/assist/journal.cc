@@ -13,19 +13,19 @@
 namespace linnet {
 namespace {
 
-using Json = nlohmann::json;
-
 std::string ToLine(const Utterance& utterance) {
-  const Json json = {{"begin", utterance.begin},
-                     {"end", utterance.end},
-                     {"text", utterance.text},
-                     {"translation", utterance.translation},
-                     {"cut", utterance.cut}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const nlohmann::json json = {{"begin", utterance.begin},
+                               {"end", utterance.end},
+                               {"text", utterance.text},
+                               {"translation", utterance.translation},
+                               {"cut", utterance.cut}};
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 std::string HeadLine(const std::string& key) {
-  return Json({{"linnet_transcript", key}}).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return nlohmann::json({{"linnet_transcript", key}})
+             .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+         "\n";
 }
 
 bool FromLine(std::string_view line, Utterance& utterance) {

@@ -23,7 +23,7 @@ Json ArgumentsOf(const ToolCall& call) {
 std::string Dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 // A model may write anything; on a terminal control characters would move the cursor or worse.
-std::string Printable(std::string_view text, Stream stream) {
+std::string Shown(std::string_view text, Stream stream) {
   std::string out(text);
   if (!IsTerminal(stream)) return out;
   for (char& c : out) {
@@ -99,14 +99,14 @@ GenerateHooks AnswerPrinter::Hooks() {
 
 void AnswerPrinter::Text(std::string_view text) {
   EndThought();
-  Write(Printable(text, Stream::kOutput));
+  Write(Shown(text, Stream::kOutput));
   in_line_ = !text.ends_with('\n');
 }
 
 void AnswerPrinter::Thought(std::string_view text) {
   if (!in_thought_) SayText(IsTerminal(Stream::kError) ? "\033[2m" : "thought: ");
   in_thought_ = true;
-  SayText(Printable(text, Stream::kError));
+  SayText(Shown(text, Stream::kError));
 }
 
 void AnswerPrinter::EndThought() {
@@ -117,7 +117,7 @@ void AnswerPrinter::EndThought() {
 
 void AnswerPrinter::Call(const ToolCall& call) {
   EndThought();
-  Write(fmt::format("{}{}\n", in_line_ ? "\n" : "", Printable(ReadableCall(call), Stream::kOutput)));
+  Write(fmt::format("{}{}\n", in_line_ ? "\n" : "", Shown(ReadableCall(call), Stream::kOutput)));
   in_line_ = false;
 }
 

@@ -15,7 +15,7 @@ namespace linnet {
 namespace {
 
 constexpr int kHistoryLines = 1000;
-constexpr wchar_t kEscape = 0x1b;
+constexpr wchar_t kEscapeKey = 0x1b;
 
 // Keys that are no characters reach libedit as control characters that nobody types (0x80 to 0x9f), which are
 // bound to its commands, or to ours below.
@@ -69,7 +69,7 @@ struct LineEditor::Impl {
     if (press.key == Key::kInputEnd) return 0;
     *character = press.key == Key::kText ? static_cast<wchar_t>(press.character) : CodeOf(press.key);
     if (press.key == Key::kMeta) {
-      *character = kEscape;
+      *character = kEscapeKey;
       self.waiting = static_cast<wchar_t>(press.character);
     }
     return 1;

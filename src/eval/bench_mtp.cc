@@ -16,7 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double Median(std::vector<double> values) {
+double MiddleOf(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
 }
@@ -141,9 +141,9 @@ class MtpBench {
     r.threads = e.pool.threads();
     r.drafter_gb = static_cast<double>(e.drafter_weights.bytes()) / 1e9;
     if (e.drafter != nullptr) r.drafter_work_mb = static_cast<double>(e.drafter->bytes()) / 1e6;
-    r.plain_tok_s = 1 / Median(plain);
-    r.draft_tok_s = 1 / Median(draft);
-    r.speedup = Median(ratios);
+    r.plain_tok_s = 1 / MiddleOf(plain);
+    r.draft_tok_s = 1 / MiddleOf(draft);
+    r.speedup = MiddleOf(ratios);
     r.slowest_piece = *std::min_element(ratios.begin(), ratios.end());
     r.fastest_piece = *std::max_element(ratios.begin(), ratios.end());
     int64_t accepted = 0;

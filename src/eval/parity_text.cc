@@ -25,9 +25,9 @@
 namespace linnet {
 namespace {
 
-using Json = nlohmann::ordered_json;  // keys of tools and arguments keep their order
+using OrderedJson = nlohmann::ordered_json;  // keys of tools and arguments keep their order
 using Path = std::filesystem::path;
-using Ids = std::vector<int32_t>;
+using TokenIds = std::vector<int32_t>;
 
 constexpr size_t kMaxFile = size_t{1} << 30;
 constexpr int64_t kMaxLine = 1 << 26;  // characters of a line made by rule
@@ -81,8 +81,8 @@ Status ForEachOrderedRow(const Path& path, const Row& row) {
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
     if (line.empty()) continue;
     try {
-      row(Json::parse(line), number);
-    } catch (const Json::exception& error) {
+      row(OrderedJson::parse(line), number);
+    } catch (const OrderedJson::exception& error) {
       return Fail(ErrorCode::kBadFile, fmt::format("{} line {}: {}", path.string(), number, error.what()),
                   "see docs/parity.md for the fields");
     }
@@ -91,11 +91,11 @@ Status ForEachOrderedRow(const Path& path, const Row& row) {
 }
 
 std::string Shown(const std::string& text) {
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return OrderedJson(text).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 // Where two sequences part, for a person.
-std::string FirstDifference(const Ids& found, const Ids& expected) {
+std::string FirstDifference(const TokenIds& found, const TokenIds& expected) {
   const auto [f, e] = std::ranges::mismatch(found, expected);
   return fmt::format("{} ids instead of {}, first different at {}: {} instead of {}", found.size(),
                      expected.size(), f - found.begin(), f == found.end() ? "nothing" : fmt::format("{}", *f),
@@ -138,7 +138,7 @@ class Items {
   int64_t count_ = 0, differing_ = 0;
 };
 
-void CompareDecoding(const Tokenizer& tokenizer, const Ids& ids, const std::string& item,
+void CompareDecoding(const Tokenizer& tokenizer, const TokenIds& ids, const std::string& item,
                      const std::pair<std::string, std::string>& expected, Items& items) {
   for (const bool skip : {false, true}) {
     const std::string what = item + (skip ? " decoded without special tokens" : " decoded");
@@ -153,10 +153,10 @@ void CompareDecoding(const Tokenizer& tokenizer, const Ids& ids, const std::stri
 }
 
 Status RunStrings(const Path& path, const Tokenizer& tokenizer, Items& items) {
-  return ForEachOrderedRow(path, [&](const Json& row, int number) {
+  return ForEachOrderedRow(path, [&](const OrderedJson& row, int number) {
     const std::string item = fmt::format("line {}", number);
     const auto text = row.at("text").get<std::string>();
-    const auto ids = row.at("ids").get<Ids>();
+    const auto ids = row.at("ids").get<TokenIds>();
     items.Compare(item, tokenizer.Encode(text), ids);
     const std::string decoded = row.value("decoded", text);
     CompareDecoding(tokenizer, ids, item, {decoded, row.value("decoded_skip_special", decoded)}, items);
@@ -164,9 +164,9 @@ Status RunStrings(const Path& path, const Tokenizer& tokenizer, Items& items) {
 }
 
 Status RunSequences(const Path& path, const Tokenizer& tokenizer, Items& items) {
-  return ForEachOrderedRow(path, [&](const Json& row, int number) {
+  return ForEachOrderedRow(path, [&](const OrderedJson& row, int number) {
     const auto decoded = row.at("decoded").get<std::string>();
-    CompareDecoding(tokenizer, row.at("ids").get<Ids>(), fmt::format("line {}", number),
+    CompareDecoding(tokenizer, row.at("ids").get<TokenIds>(), fmt::format("line {}", number),
                     {decoded, row.value("decoded_skip_special", decoded)}, items);
   });
 }
@@ -214,7 +214,7 @@ std::string MakeLine(std::string_view rule) {
   if (const size_t words = rule.find(kWords); words != rule.npos) {
     const size_t begin = words + kWords.size();
     const std::string_view list = rule.substr(begin, rule.rfind(kCount) - begin);
-    return RandomWords(Json::parse(list).get<std::vector<std::string>>(), NumberAfter(rule, kCount));
+    return RandomWords(OrderedJson::parse(list).get<std::vector<std::string>>(), NumberAfter(rule, kCount));
   }
   const size_t repeated = rule.rfind(kTimes);
   if (repeated == rule.npos) return {};
@@ -222,10 +222,10 @@ std::string MakeLine(std::string_view rule) {
   const int64_t times = NumberAfter(rule.substr(repeated), kTimes);
   if (what == "space") return Repeated(" ", times);
   if (what == "newline") return Repeated("\n", times);
-  return Repeated(Json::parse(what).get<std::string>(), times);
+  return Repeated(OrderedJson::parse(what).get<std::string>(), times);
 }
 
-void RunLongLine(const Json& row, const Tokenizer& tokenizer, Items& items) {
+void RunLongLine(const OrderedJson& row, const Tokenizer& tokenizer, Items& items) {
   const auto name = row.at("name").get<std::string>();
   const std::string text = MakeLine(row.at("rule").get<std::string>());
   items.Count();
@@ -233,12 +233,12 @@ void RunLongLine(const Json& row, const Tokenizer& tokenizer, Items& items) {
   if (text.empty() || Sha256Hex(bytes) != row.at("utf8_sha256").get<std::string>()) {
     return items.Differ(name, "the line that the rule describes could not be made");
   }
-  const Ids ids = tokenizer.Encode(text);
+  const TokenIds ids = tokenizer.Encode(text);
   const auto ends = [&](const char* key, bool first) {
-    const auto expected = row.at(key).get<Ids>();
+    const auto expected = row.at(key).get<TokenIds>();
     const size_t count = std::min(expected.size(), ids.size());
     const auto begin = first ? ids.begin() : ids.end() - static_cast<ptrdiff_t>(count);
-    items.Compare(fmt::format("{} {}", name, key), Ids(begin, begin + static_cast<ptrdiff_t>(count)),
+    items.Compare(fmt::format("{} {}", name, key), TokenIds(begin, begin + static_cast<ptrdiff_t>(count)),
                   expected);
   };
   ends("first_ids", true);
@@ -253,18 +253,20 @@ void RunLongLine(const Json& row, const Tokenizer& tokenizer, Items& items) {
 Status RunLongLines(const Path& path, const Tokenizer& tokenizer, Items& items) {
   LINNET_ASSIGN(const std::string bytes, ReadFile(path));
   try {
-    for (const Json& row : Json::parse(bytes)) RunLongLine(row, tokenizer, items);
-  } catch (const Json::exception& error) {
+    for (const OrderedJson& row : OrderedJson::parse(bytes)) RunLongLine(row, tokenizer, items);
+  } catch (const OrderedJson::exception& error) {
     return Fail(ErrorCode::kBadFile, path.string() + ": " + error.what(),
                 "see docs/parity.md for the fields");
   }
   return {};
 }
 
-std::string OptionText(const Json& options, const char* name) { return options.value(name, std::string()); }
+std::string OptionText(const OrderedJson& options, const char* name) {
+  return options.value(name, std::string());
+}
 
-ChatOptions OptionsOf(const Json& row) {
-  const Json options = row.value("options", Json::object());
+ChatOptions OptionsOf(const OrderedJson& row) {
+  const OrderedJson options = row.value("options", OrderedJson::object());
   const std::string style = OptionText(options, "style");
   ChatOptions read{.generation = options.value("add_generation_prompt", false)
                                      ? ChatOptions::Generation::kReference
@@ -278,11 +280,11 @@ ChatOptions OptionsOf(const Json& row) {
 
 // The lenient reference text copies arguments given as JSON text into the call; Linnet writes the object they
 // spell. This is the reference text with such calls in Linnet's form.
-std::string WithParsedArguments(const Json& row) {
+std::string WithParsedArguments(const OrderedJson& row) {
   std::string text = row.at("rendered_lenient").get<std::string>();
-  for (const Json& message : row.at("messages")) {
-    for (const Json& call : message.value("tool_calls", Json::array())) {
-      const Json& function = call.at("function");
+  for (const OrderedJson& message : row.at("messages")) {
+    for (const OrderedJson& call : message.value("tool_calls", OrderedJson::array())) {
+      const OrderedJson& function = call.at("function");
       if (!function.at("arguments").is_string()) continue;
       const std::string raw = function["arguments"].get<std::string>(),
                         name = function.at("name").get<std::string>();
@@ -290,7 +292,7 @@ std::string WithParsedArguments(const Json& row) {
       if (inner.starts_with('{') && inner.ends_with('}')) inner = inner.substr(1, inner.size() - 2);
       const std::string copied = fmt::format("call:{}{{{}}}", name, inner);
       if (const size_t at = text.find(copied); at != text.npos) {
-        text.replace(at, copied.size(), RenderToolCall(name, Json::parse(raw)).Spelled());
+        text.replace(at, copied.size(), RenderToolCall(name, OrderedJson::parse(raw)).Spelled());
       }
     }
   }
@@ -303,7 +305,7 @@ class ChatCase {
 
   Status Run(const Path& path) {
     Status loaded;
-    LINNET_TRY(ForEachOrderedRow(path, [&](const Json& row, int number) {
+    LINNET_TRY(ForEachOrderedRow(path, [&](const OrderedJson& row, int number) {
       const Status status = Row(row, row.value("case", fmt::format("line {}", number)));
       if (!status && loaded) loaded = status;
     }));
@@ -320,9 +322,9 @@ class ChatCase {
   }
 
  private:
-  Status Row(const Json& row, const std::string& item) {
+  Status Row(const OrderedJson& row, const std::string& item) {
     const Result<RenderedChat> chat =
-        RenderChat(row.at("messages"), row.value("tools", Json()), OptionsOf(row));
+        RenderChat(row.at("messages"), row.value("tools", OrderedJson()), OptionsOf(row));
     if (!row.contains("rendered")) {
       items_.Count();
       if (!chat) return {};  // the reference refuses it too
@@ -343,7 +345,7 @@ class ChatCase {
     for (const auto& [key, ids] : row.items()) {
       if (!key.starts_with("ids_")) continue;
       LINNET_ASSIGN(const Tokenizer* tokenizer, Named(key.substr(4)));
-      items_.Compare(item + " " + key, tokenizer->Encode(text), ids.get<Ids>());
+      items_.Compare(item + " " + key, tokenizer->Encode(text), ids.get<TokenIds>());
       // What Linnet feeds: the same, unless a message spells a marker.
       const bool marked = std::ranges::any_of(chat->text.segments(), [&](const Segment& segment) {
         return segment.kind == Segment::Kind::kText &&
@@ -351,7 +353,7 @@ class ChatCase {
       });
       if (marked) continue;
       items_.Compare(item + " " + key + " by segments", tokenizer->EncodeSegments(chat->text.segments()),
-                     ids.get<Ids>());
+                     ids.get<TokenIds>());
     }
     return {};
   }

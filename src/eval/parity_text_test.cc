@@ -14,9 +14,9 @@ namespace fs = std::filesystem;
 
 using Runner = Status (*)(const fs::path&, const ParityOptions&, const CaseSink&);
 
-const fs::path kGolden = LINNET_SOURCE_DIR "/tests/data/golden";
+const fs::path kGoldenData = LINNET_SOURCE_DIR "/tests/data/golden";
 
-std::map<std::string, CaseResult> RunAll(Runner run, const fs::path& root) {
+std::map<std::string, CaseResult> RunTextCases(Runner run, const fs::path& root) {
   std::map<std::string, CaseResult> results;
   const Status status = run(root, {}, [&](const CaseResult& result) { results[result.name] = result; });
   EXPECT_TRUE(status.has_value()) << status.error().Message();
@@ -24,8 +24,8 @@ std::map<std::string, CaseResult> RunAll(Runner run, const fs::path& root) {
 }
 
 TEST(TextParity, EveryCasePasses) {
-  auto results = RunAll(RunTokenizerCases, kGolden);
-  results.merge(RunAll(RunChatCases, kGolden));
+  auto results = RunTextCases(RunTokenizerCases, kGoldenData);
+  results.merge(RunTextCases(RunChatCases, kGoldenData));
   for (const char* name : {"tokenizer/small/strings", "tokenizer/small/id_sequences", "tokenizer/big/strings",
                            "tokenizer/big/id_sequences", "tokenizer/big/long_lines", "chat/conversations"}) {
     ASSERT_TRUE(results.contains(name)) << name;
@@ -42,8 +42,8 @@ class AlteredText : public ::testing::Test {
     root_ = fs::path(::testing::TempDir()) / "text_parity";
     fs::remove_all(root_);
     fs::create_directories(root_ / "tokenizer");
-    fs::copy(kGolden / "tokenizer" / "small", root_ / "tokenizer" / "small");
-    fs::copy(kGolden / "chat", root_ / "chat");
+    fs::copy(kGoldenData / "tokenizer" / "small", root_ / "tokenizer" / "small");
+    fs::copy(kGoldenData / "chat", root_ / "chat");
   }
   void TearDown() override { fs::remove_all(root_); }
 
@@ -63,14 +63,14 @@ class AlteredText : public ::testing::Test {
 
 TEST_F(AlteredText, AWrongIdFails) {
   Replace("tokenizer/small/strings.jsonl", "[2316, 1155,", "[2316, 1156,");
-  const auto result = RunAll(RunTokenizerCases, root_).at("tokenizer/small/strings");
+  const auto result = RunTextCases(RunTokenizerCases, root_).at("tokenizer/small/strings");
   EXPECT_EQ(result.state, CaseState::kFail);
   EXPECT_NE(result.note.find("1155 instead of 1156"), std::string::npos) << result.note;
 }
 
 TEST_F(AlteredText, AWrongTextFails) {
   Replace("chat/conversations.jsonl", "You are brief.<turn|>", "You are brief. <turn|>");
-  const auto result = RunAll(RunChatCases, root_).at("chat/conversations");
+  const auto result = RunTextCases(RunChatCases, root_).at("chat/conversations");
   EXPECT_EQ(result.state, CaseState::kFail);
   EXPECT_NE(result.note.find("system and user"), std::string::npos) << result.note;
 }

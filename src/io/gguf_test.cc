@@ -17,8 +17,6 @@ std::string ErrorOf(const std::vector<uint8_t>& data) {
   return file ? "" : file.error().Message();
 }
 
-bool Contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
-
 GgufBytes Small(uint32_t version = 3) {
   GgufBytes b;
   b.Header(2, 7, version);
@@ -53,7 +51,7 @@ TEST(GgufTest, ReadsMetadataAndTensors) {
     EXPECT_TRUE(**m.GetBool("flag"));
     EXPECT_EQ(*m.GetInt("absent"), std::nullopt);
     EXPECT_TRUE(m.GetStrings("absent")->empty());
-    EXPECT_TRUE(Contains(m.GetInt("eps").error().what, "\"eps\""));
+    EXPECT_TRUE(m.GetInt("eps").error().what.contains("\"eps\""));
 
     const TensorInfo* matrix = (*file)->Find("m");
     ASSERT_NE(matrix, nullptr);
@@ -68,12 +66,12 @@ TEST(GgufTest, ReadsMetadataAndTensors) {
 }
 
 TEST(GgufTest, RefusesWhatIsNotAReadableGguf) {
-  EXPECT_TRUE(Contains(ErrorOf({}), "empty"));
-  EXPECT_TRUE(Contains(ErrorOf(std::vector<uint8_t>(100, 'x')), "not a GGUF file"));
-  EXPECT_TRUE(Contains(ErrorOf(Small(1).data), "version 1"));
+  EXPECT_TRUE(ErrorOf({}).contains("empty"));
+  EXPECT_TRUE(ErrorOf(std::vector<uint8_t>(100, 'x')).contains("not a GGUF file"));
+  EXPECT_TRUE(ErrorOf(Small(1).data).contains("version 1"));
   GgufBytes big;
   big.Header(0, 0, 0x03000000);
-  EXPECT_TRUE(Contains(ErrorOf(big.data), "big-endian"));
+  EXPECT_TRUE(ErrorOf(big.data).contains("big-endian"));
 }
 
 TEST(GgufTest, NamesTheNumberFormatsItDoesNotRead) {
@@ -100,8 +98,8 @@ TEST(GgufTest, NamesTheNumberFormatsItDoesNotRead) {
     b.Tensor("blk.0.attn_q.weight", {256}, type, 0);
     b.Pad();
     b.Zeros(1024);
-    EXPECT_TRUE(Contains(ErrorOf(b.data), name)) << ErrorOf(b.data);
-    EXPECT_TRUE(Contains(ErrorOf(b.data), "blk.0.attn_q.weight"));
+    EXPECT_TRUE(ErrorOf(b.data).contains(name)) << ErrorOf(b.data);
+    EXPECT_TRUE(ErrorOf(b.data).contains("blk.0.attn_q.weight"));
   }
 }
 
@@ -110,20 +108,20 @@ TEST(GgufTest, EveryTruncationIsAnErrorThatNamesTheFile) {
   for (size_t length = 0; length < whole.size(); ++length) {
     const std::vector<uint8_t> cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(length));
     const std::string error = ErrorOf(cut);
-    ASSERT_TRUE(Contains(error, "test.gguf")) << length;
+    ASSERT_TRUE(error.contains("test.gguf")) << length;
   }
 }
 
 TEST(GgufTest, ClaimsBeyondTheFileCostNothing) {
   GgufBytes counts;
   counts.Header(uint64_t{1} << 60, 0);
-  EXPECT_TRUE(Contains(ErrorOf(counts.data), "claimed"));
+  EXPECT_TRUE(ErrorOf(counts.data).contains("claimed"));
   for (const GgufType type : {GgufType::kString, GgufType::kArray, GgufType::kF64, GgufType::kU8}) {
     GgufBytes array;
     array.Header(0, 1);
     array.Array("huge", type, ~uint64_t{0} / 4);
     array.Zeros(64);
-    EXPECT_TRUE(Contains(ErrorOf(array.data), "\"huge\"")) << static_cast<int>(type);
+    EXPECT_TRUE(ErrorOf(array.data).contains("\"huge\"")) << static_cast<int>(type);
   }
   GgufBytes string;
   string.Header(0, 1);
@@ -133,7 +131,7 @@ TEST(GgufTest, ClaimsBeyondTheFileCostNothing) {
   nested.Header(0, 1);
   nested.Key("deep", GgufType::kArray);
   for (int i = 0; i < 1000; ++i) nested.Number(9, 4), nested.Number(1, 8);
-  EXPECT_TRUE(Contains(ErrorOf(nested.data), "deep"));
+  EXPECT_TRUE(ErrorOf(nested.data).contains("deep"));
 }
 
 std::string TensorError(std::vector<uint64_t> ne, uint32_t type, uint64_t offset, size_t data = 64) {
@@ -147,15 +145,15 @@ std::string TensorError(std::vector<uint64_t> ne, uint32_t type, uint64_t offset
 
 TEST(GgufTest, RefusesImpossibleTensors) {
   EXPECT_EQ(TensorError({16}, 0, 0), "");
-  EXPECT_TRUE(Contains(TensorError({17}, 0, 0), "beyond"));
-  EXPECT_TRUE(Contains(TensorError({1}, 0, 7), "multiple of 32"));
-  EXPECT_TRUE(Contains(TensorError({1}, 0, ~uint64_t{31}), "multiple of"));  // offset + start wraps
-  EXPECT_TRUE(Contains(TensorError({1}, 0, uint64_t{1} << 62), "beyond"));
-  EXPECT_TRUE(Contains(TensorError({33}, 2, 0), "blocks of 32"));
-  EXPECT_TRUE(Contains(TensorError({16}, 16, 0), "number format 16"));
-  EXPECT_TRUE(Contains(TensorError({uint64_t{1} << 63}, 0, 0), "dimension"));
-  EXPECT_TRUE(Contains(TensorError({1 << 20, 1 << 20, 1 << 20, 1 << 20}, 0, 0), "impossible shape"));
-  EXPECT_TRUE(Contains(TensorError({1, 1, 1, 1, 1, 1, 1, 1, 1}, 0, 0), "9 dimensions"));
+  EXPECT_TRUE(TensorError({17}, 0, 0).contains("beyond"));
+  EXPECT_TRUE(TensorError({1}, 0, 7).contains("multiple of 32"));
+  EXPECT_TRUE(TensorError({1}, 0, ~uint64_t{31}).contains("multiple of"));  // offset + start wraps
+  EXPECT_TRUE(TensorError({1}, 0, uint64_t{1} << 62).contains("beyond"));
+  EXPECT_TRUE(TensorError({33}, 2, 0).contains("blocks of 32"));
+  EXPECT_TRUE(TensorError({16}, 16, 0).contains("number format 16"));
+  EXPECT_TRUE(TensorError({uint64_t{1} << 63}, 0, 0).contains("dimension"));
+  EXPECT_TRUE(TensorError({1 << 20, 1 << 20, 1 << 20, 1 << 20}, 0, 0).contains("impossible shape"));
+  EXPECT_TRUE(TensorError({1, 1, 1, 1, 1, 1, 1, 1, 1}, 0, 0).contains("9 dimensions"));
   EXPECT_EQ(TensorError({0, uint64_t{1} << 40}, 0, 0), "");  // empty, and no overflow on the way
 }
 
@@ -163,21 +161,21 @@ TEST(GgufTest, RefusesDuplicatesAndOverlaps) {
   GgufBytes keys;
   keys.Header(0, 2);
   keys.U32("a", 1), keys.U32("a", 2);
-  EXPECT_TRUE(Contains(ErrorOf(keys.data), "twice"));
+  EXPECT_TRUE(ErrorOf(keys.data).contains("twice"));
   GgufBytes names;
   names.Header(2, 0);
   names.Tensor("t", {1}, 0, 0), names.Tensor("t", {1}, 0, 32);
   names.Pad(), names.Zeros(64);
-  EXPECT_TRUE(Contains(ErrorOf(names.data), "twice"));
+  EXPECT_TRUE(ErrorOf(names.data).contains("twice"));
   GgufBytes overlap;
   overlap.Header(2, 0);
   overlap.Tensor("t", {16}, 0, 0), overlap.Tensor("u", {1}, 0, 32);
   overlap.Pad(), overlap.Zeros(64);
-  EXPECT_TRUE(Contains(ErrorOf(overlap.data), "overlap"));
+  EXPECT_TRUE(ErrorOf(overlap.data).contains("overlap"));
   GgufBytes alignment;
   alignment.Header(0, 1);
   alignment.U32("general.alignment", 0);
-  EXPECT_TRUE(Contains(ErrorOf(alignment.data), "general.alignment"));
+  EXPECT_TRUE(ErrorOf(alignment.data).contains("general.alignment"));
 }
 
 class GgufSplitTest : public Test {
@@ -224,15 +222,15 @@ TEST_F(GgufSplitTest, OpensAllPartsFromAnyOfThem) {
 TEST_F(GgufSplitTest, MissingOrForeignPartsAreErrors) {
   const auto first = Write(0, 2, "a", 2);
   const std::string missing = Gguf::Open(first).error().Message();
-  EXPECT_TRUE(Contains(missing, "m-00002-of-00002.gguf") && Contains(missing, "part 2 of 2 is missing"))
+  EXPECT_TRUE(missing.contains("m-00002-of-00002.gguf") && missing.contains("part 2 of 2 is missing"))
       << missing;
   Write(1, 2, "a", 2);
-  EXPECT_TRUE(Contains(Gguf::Open(first).error().Message(), "twice"));
+  EXPECT_TRUE(Gguf::Open(first).error().Message().contains("twice"));
   Write(1, 2, "b", 2), Write(0, 2, "a", 3);
-  EXPECT_TRUE(Contains(Gguf::Open(first).error().Message(), "split.tensors.count"));
+  EXPECT_TRUE(Gguf::Open(first).error().Message().contains("split.tensors.count"));
   const auto renamed = directory_ / "renamed.gguf";
   std::filesystem::copy(first, renamed);
-  EXPECT_TRUE(Contains(Gguf::Open(renamed).error().Message(), "does not end in"));
+  EXPECT_TRUE(Gguf::Open(renamed).error().Message().contains("does not end in"));
 }
 
 TEST(GgufTest, MissingFileIsNotFound) {

@@ -11,11 +11,6 @@
 namespace linnet {
 namespace {
 
-// Made by tools/make_test_media.cc, which says what they hold.
-std::filesystem::path MediaPath(const std::string& name) {
-  return LINNET_SOURCE_DIR "/tests/data/media/" + name;
-}
-
 double Loudness(const std::vector<float>& samples, double from, double to) {
   double sum = 0;
   const auto begin = static_cast<size_t>(from * 16000), end = static_cast<size_t>(to * 16000);

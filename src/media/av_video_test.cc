@@ -14,18 +14,6 @@
 namespace linnet {
 namespace {
 
-std::filesystem::path FieldPath(const std::string& name) {
-  return LINNET_SOURCE_DIR "/tests/data/field/" + name;
-}
-
-// The mean of the differences of all samples.
-double Difference(const Picture& a, const Picture& b) {
-  if (a.width != b.width || a.height != b.height) return 255;
-  double sum = 0;
-  for (size_t i = 0; i < a.rgb.size(); ++i) sum += std::abs(a.rgb[i] - b.rgb[i]);
-  return sum / static_cast<double>(a.rgb.size());
-}
-
 Picture FirstFrame(const std::vector<uint8_t>& bytes) {
   const auto clip = DecodeVideo(bytes, "x", {.max_frames = 1, .sound = false});
   EXPECT_TRUE(clip.has_value()) << clip.error().Message();

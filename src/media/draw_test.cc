@@ -15,7 +15,7 @@ Picture Grey(int64_t width, int64_t height, uint8_t value) {
   return picture;
 }
 
-const uint8_t* At(const Picture& picture, int64_t x, int64_t y) {
+const uint8_t* PixelAt(const Picture& picture, int64_t x, int64_t y) {
   return &picture.rgb[3 * (y * picture.width + x)];
 }
 
@@ -37,7 +37,7 @@ TEST(DrawGrid, LinesLieBetweenCellsAndStandOut) {
     for (int64_t y = 0; y < 96; ++y) {
       for (int64_t x = 0; x < 144; ++x) {
         const bool line = (x % 48 == 0 && x > 0) || (y % 48 == 0 && y > 0);
-        const uint8_t* at = At(picture, x, y);
+        const uint8_t* at = PixelAt(picture, x, y);
         const bool different = at[0] != ground || at[1] != ground || at[2] != ground;
         ASSERT_EQ(different, line) << x << "," << y;
         changed += different;
@@ -52,10 +52,10 @@ TEST(ContactSheet, FramesKeepTheirPixels) {
   const Picture sheet = ContactSheet(frames, 2);
   EXPECT_EQ(sheet.width, 28);
   EXPECT_EQ(sheet.height, 20);
-  EXPECT_EQ(*At(sheet, 9, 5), 1);
-  EXPECT_EQ(*At(sheet, 18, 0), 2);
-  EXPECT_EQ(*At(sheet, 0, 14), 3);
-  EXPECT_EQ(*At(sheet, 12, 3), 255);
+  EXPECT_EQ(*PixelAt(sheet, 9, 5), 1);
+  EXPECT_EQ(*PixelAt(sheet, 18, 0), 2);
+  EXPECT_EQ(*PixelAt(sheet, 0, 14), 3);
+  EXPECT_EQ(*PixelAt(sheet, 12, 3), 255);
 }
 
 TEST(WaveformDrawer, ShowsPiecesWhereTheyAre) {
@@ -68,9 +68,9 @@ TEST(WaveformDrawer, ShowsPiecesWhereTheyAre) {
   EXPECT_EQ(picture.width, 60 + 1200);
   EXPECT_EQ(picture.height, 3 * 88);
   // The second row begins at one minute; 2 s into it lies the middle of the piece.
-  EXPECT_NE(*At(picture, 60 + 40, 88 + 2), 255);
-  EXPECT_EQ(*At(picture, 60 + 40, 2), 255);
-  EXPECT_EQ(*At(picture, 60 + 40, 40), 0x20);  // the wave crosses the middle
+  EXPECT_NE(*PixelAt(picture, 60 + 40, 88 + 2), 255);
+  EXPECT_EQ(*PixelAt(picture, 60 + 40, 2), 255);
+  EXPECT_EQ(*PixelAt(picture, 60 + 40, 40), 0x20);  // the wave crosses the middle
 }
 
 TEST(WaveformDrawer, TenHoursAreOnePictureOfUsualSize) {

@@ -11,10 +11,6 @@
 namespace linnet {
 namespace {
 
-std::filesystem::path MediaPath(const std::string& name) {
-  return LINNET_SOURCE_DIR "/tests/data/media/" + name;
-}
-
 const LoaderOptions kOptions = {.helper = LINNET_MEDIA_HELPER};
 
 TEST(MediaLoader, PicturesAreTheSameAsWithoutTheHelper) {

@@ -12,20 +12,9 @@
 namespace linnet {
 namespace {
 
-std::filesystem::path FieldPath(const std::string& name) {
-  return LINNET_SOURCE_DIR "/tests/data/field/" + name;
-}
-
 std::vector<int> At(const Picture& picture, int64_t x, int64_t y) {
   const uint8_t* rgb = &picture.rgb[static_cast<size_t>(3 * (y * picture.width + x))];
   return {rgb[0], rgb[1], rgb[2]};
-}
-
-double Difference(const Picture& a, const Picture& b) {
-  if (a.rgb.size() != b.rgb.size()) return 255;
-  double sum = 0;
-  for (size_t i = 0; i < a.rgb.size(); ++i) sum += std::abs(a.rgb[i] - b.rgb[i]);
-  return sum / static_cast<double>(a.rgb.size());
 }
 
 std::string ErrorOf(std::span<const uint8_t> bytes) {

@@ -9,7 +9,7 @@
 namespace linnet {
 namespace {
 
-constexpr size_t kPiece = 1 << 14;  // samples handed to soxr at once
+constexpr size_t kSoxrPiece = 1 << 14;  // samples handed to soxr at once
 
 }  // namespace
 
@@ -55,7 +55,7 @@ Result<Resampler> Resampler::Create(int64_t from_rate, int64_t to_rate) {
       return Fail(ErrorCode::kInternal,
                   std::string("no resampler: ") + (error == nullptr ? "unknown" : error));
     }
-    impl->piece.resize(kPiece);
+    impl->piece.resize(kSoxrPiece);
   }
   return Resampler(std::move(impl));
 }
@@ -67,7 +67,7 @@ Status Resampler::Push(std::span<const float> in, std::vector<float>& out) {
     return {};
   }
   while (!in.empty()) {
-    LINNET_ASSIGN(const size_t used, impl_->Step(in.first(std::min(in.size(), kPiece)), out));
+    LINNET_ASSIGN(const size_t used, impl_->Step(in.first(std::min(in.size(), kSoxrPiece)), out));
     in = in.subspan(used);
   }
   return {};

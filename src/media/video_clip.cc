@@ -17,7 +17,7 @@ namespace linnet {
 namespace {
 
 constexpr int64_t kMostFrames = 10'000;
-constexpr size_t kPiece = 1 << 14;
+constexpr size_t kSoundPiece = 1 << 14;
 
 // Seconds between the frames to take of a video whose picture appears at `start`; says when the limit
 // stretches it.
@@ -68,7 +68,7 @@ Status TakeSound(std::span<const uint8_t> bytes, const VideoOptions& options, Vi
   };
   LINNET_ASSIGN(AudioReader reader, AudioReader::LoudEnough(open, options.max_sound_seconds));
   const auto limit = static_cast<size_t>(options.max_sound_seconds * static_cast<double>(kSampleRate));
-  std::vector<float> piece(kPiece);
+  std::vector<float> piece(kSoundPiece);
   while (true) {
     const auto count = reader.Read(piece);
     if (!count) {

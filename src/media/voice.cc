@@ -8,7 +8,7 @@
 namespace linnet {
 namespace {
 
-constexpr int64_t kFrame = 320;  // 20 ms
+constexpr int64_t kVoiceFrame = 320;  // 20 ms
 constexpr double kFramesPerSecond = 50.0;
 // What is not needed any more is forgotten in steps of this: erasing moves the rest.
 constexpr int64_t kForgetFrames = 150;
@@ -18,7 +18,7 @@ constexpr float kSilence = -65.0f, kNeverSilent = -35.0f;
 constexpr float kQuietest = -85.0f;
 // How the two tracked levels drift back: a pause shows the floor again, the next word the loudness.
 constexpr float kFloorRise = 1.0f / kFramesPerSecond, kLoudFall = 0.5f / kFramesPerSecond;
-constexpr float kLeastRange = 12.0f;
+constexpr float kSpeechRange = 12.0f;
 // A pause lies below this share of the range between floor and loudness.
 constexpr float kShare = 0.3f;
 constexpr int64_t kClickFrames = 2;
@@ -71,14 +71,14 @@ void VoiceSplitter::Finish() {
 void VoiceSplitter::Measure() {
   while (true) {
     const int64_t frame = first_ + static_cast<int64_t>(levels_.size());
-    const int64_t at = frame * kFrame - base_;
-    const int64_t there = std::min(kFrame, static_cast<int64_t>(held_.size()) - at);
-    if (there <= 0 || (there < kFrame && !finished_)) return;
+    const int64_t at = frame * kVoiceFrame - base_;
+    const int64_t there = std::min(kVoiceFrame, static_cast<int64_t>(held_.size()) - at);
+    if (there <= 0 || (there < kVoiceFrame && !finished_)) return;
     const float energy =
         Energy(std::span(held_).subspan(static_cast<size_t>(at), static_cast<size_t>(there)));
     const bool start = frame == 0;
     floor_ = start ? energy : std::min(energy, floor_ + kFloorRise);
-    loud_ = start ? energy + kLeastRange : std::max({energy, loud_ - kLoudFall, floor_ + kLeastRange});
+    loud_ = start ? energy + kSpeechRange : std::max({energy, loud_ - kLoudFall, floor_ + kSpeechRange});
     levels_.push_back({energy, std::clamp(floor_ + kShare * (loud_ - floor_), kSilence, kNeverSilent)});
   }
 }
@@ -102,8 +102,8 @@ int64_t VoiceSplitter::QuietestFrame(int64_t from, int64_t to) const {
 
 VoicePiece VoiceSplitter::Take(int64_t first_frame, int64_t end_frame) {
   VoicePiece piece;
-  piece.begin = std::max(first_frame, given_) * kFrame;
-  const int64_t end = std::min(end_frame * kFrame, samples());
+  piece.begin = std::max(first_frame, given_) * kVoiceFrame;
+  const int64_t end = std::min(end_frame * kVoiceFrame, samples());
   piece.samples.assign(held_.begin() + static_cast<ptrdiff_t>(piece.begin - base_),
                        held_.begin() + static_cast<ptrdiff_t>(end - base_));
   given_ = end_frame;
@@ -113,9 +113,9 @@ VoicePiece VoiceSplitter::Take(int64_t first_frame, int64_t end_frame) {
 void VoiceSplitter::Forget(int64_t frame) {
   if (frame <= first_ + kForgetFrames) return;
   levels_.erase(levels_.begin(), levels_.begin() + static_cast<ptrdiff_t>(frame - first_));
-  held_.erase(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(frame * kFrame - base_));
+  held_.erase(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(frame * kVoiceFrame - base_));
   first_ = frame;
-  base_ = frame * kFrame;
+  base_ = frame * kVoiceFrame;
 }
 
 std::optional<VoicePiece> VoiceSplitter::Next() {

@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMaxLayerCount = 1024;
+constexpr int64_t kMostLayers = 1024;
 constexpr int32_t kToolResponseId = 50;  // <|tool_response> in Gemma 4's vocabulary ends a turn too
 constexpr int64_t kGemmaVocabulary = 262144;
 
@@ -228,7 +228,7 @@ RopePlan LayerRope(const Fields& text, const Family& family, bool sliding, int64
 
 void ReadLayers(const Fields& text, const Family& family, ModelConfig& config, bool shared_kv_allowed) {
   const int64_t count = text.Int("num_hidden_layers", family.layers);
-  if (count < 1 || count > kMaxLayerCount) {
+  if (count < 1 || count > kMostLayers) {
     text.Complain("num_hidden_layers", fmt::format("is {}", count));
     return;
   }

@@ -29,8 +29,6 @@ std::string ErrorOf(const std::string& config) {
   return result ? "" : result.error().Message();
 }
 
-bool Contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
-
 TEST(ConfigJsonTest, ReadsTheGoldenTarget) {
   const std::string config = ReadText(kModels / "target/config.json");
   const std::string generation = ReadText(kModels / "target/generation_config.json");
@@ -157,12 +155,12 @@ TEST(ConfigJsonTest, NamesWhatAModelWasQuantisedWith) {
   for (const auto& [entry, name] : configs) {
     for (const char* type : {"gemma4_unified", "gemma3_text"}) {
       const std::string error = ErrorOf(std::string(R"({"model_type": ")") + type + "\", " + entry + "}");
-      EXPECT_TRUE(Contains(error, name)) << error;
-      EXPECT_TRUE(Contains(error, "GGUF")) << error;
+      EXPECT_TRUE(error.contains(name)) << error;
+      EXPECT_TRUE(error.contains("GGUF")) << error;
     }
     const auto drafter = DrafterFromJson(
         {std::string(R"({"model_type": "gemma4_unified_assistant", )") + entry + "}", "", ""});
-    EXPECT_TRUE(!drafter && Contains(drafter.error().Message(), name));
+    EXPECT_TRUE(!drafter && drafter.error().Message().contains(name));
   }
 }
 
@@ -211,41 +209,41 @@ TEST(ConfigJsonTest, RefusesWhatItCannotRunByName) {
     return R"({"model_type":"gemma4_unified","text_config":{)" + std::string(text) + "}}";
   };
   EXPECT_EQ(ErrorOf(with("")), "");
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("enable_moe_block":true)")), "enable_moe_block"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("hidden_size_per_layer_input":256)")), "hidden_size_per_layer_input"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("num_kv_shared_layers":4)")), "num_kv_shared_layers"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("use_double_wide_mlp":true)")), "use_double_wide_mlp"));
+  EXPECT_TRUE(ErrorOf(with(R"("enable_moe_block":true)")).contains("enable_moe_block"));
+  EXPECT_TRUE(ErrorOf(with(R"("hidden_size_per_layer_input":256)")).contains("hidden_size_per_layer_input"));
+  EXPECT_TRUE(ErrorOf(with(R"("num_kv_shared_layers":4)")).contains("num_kv_shared_layers"));
+  EXPECT_TRUE(ErrorOf(with(R"("use_double_wide_mlp":true)")).contains("use_double_wide_mlp"));
   EXPECT_TRUE(
-      Contains(ErrorOf(with(R"("use_bidirectional_attention":"all")")), "use_bidirectional_attention"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("attn_logit_softcapping":50.0)")), "attn_logit_softcapping"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("attention_bias":true)")), "attention_bias"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("hidden_activation":"relu")")), "hidden_activation"));
-  EXPECT_TRUE(Contains(ErrorOf(R"({"model_type":"llama"})"), "\"llama\""));
-  EXPECT_TRUE(Contains(ErrorOf(R"({"model_type":"gemma4"})"), "encoders"));
-  EXPECT_TRUE(Contains(ErrorOf(R"({"model_type":"gemma4_unified_assistant"})"), "--drafter"));
-  EXPECT_TRUE(Contains(ErrorOf(R"({"model_type":"gemma4_unified","quantization_config":{}})"),
-                       "quantization_config"));
+      ErrorOf(with(R"("use_bidirectional_attention":"all")")).contains("use_bidirectional_attention"));
+  EXPECT_TRUE(ErrorOf(with(R"("attn_logit_softcapping":50.0)")).contains("attn_logit_softcapping"));
+  EXPECT_TRUE(ErrorOf(with(R"("attention_bias":true)")).contains("attention_bias"));
+  EXPECT_TRUE(ErrorOf(with(R"("hidden_activation":"relu")")).contains("hidden_activation"));
+  EXPECT_TRUE(ErrorOf(R"({"model_type":"llama"})").contains("\"llama\""));
+  EXPECT_TRUE(ErrorOf(R"({"model_type":"gemma4"})").contains("encoders"));
+  EXPECT_TRUE(ErrorOf(R"({"model_type":"gemma4_unified_assistant"})").contains("--drafter"));
+  EXPECT_TRUE(
+      ErrorOf(R"({"model_type":"gemma4_unified","quantization_config":{}})").contains("quantization_config"));
 }
 
 TEST(ConfigJsonTest, RefusesNonsenseByName) {
   const auto with = [](std::string_view text) {
     return R"({"model_type":"gemma4_unified","text_config":{)" + std::string(text) + "}}";
   };
-  EXPECT_TRUE(Contains(ErrorOf("{"), "config.json: not valid JSON"));
-  EXPECT_TRUE(Contains(ErrorOf("[]"), "not a JSON object"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("vocab_size":0)")), "vocab_size"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("vocab_size":"many")")), "text_config.vocab_size"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("vocab_size":18446744073709551615)")), "vocab_size"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("hidden_size":99999999)")), "hidden_size"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("num_hidden_layers":1000000000)")), "num_hidden_layers"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("head_dim":255)")), "odd"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("num_key_value_heads":3)")), "do not divide"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("sliding_window":0)")), "window"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("layer_types":["full_attention"])")), "layer_types"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("rms_norm_eps":0)")), "rms_norm_eps"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("rope_parameters":{"rope_theta":1e6})")), "rope_parameters"));
-  EXPECT_TRUE(Contains(ErrorOf(with(R"("pad_token_id":262144)")), "pad_token_id"));
-  EXPECT_TRUE(Contains(ErrorOf(R"({"model_type":"gemma4_unified","image_token_id":-7})"), "image_token_id"));
+  EXPECT_TRUE(ErrorOf("{").contains("config.json: not valid JSON"));
+  EXPECT_TRUE(ErrorOf("[]").contains("not a JSON object"));
+  EXPECT_TRUE(ErrorOf(with(R"("vocab_size":0)")).contains("vocab_size"));
+  EXPECT_TRUE(ErrorOf(with(R"("vocab_size":"many")")).contains("text_config.vocab_size"));
+  EXPECT_TRUE(ErrorOf(with(R"("vocab_size":18446744073709551615)")).contains("vocab_size"));
+  EXPECT_TRUE(ErrorOf(with(R"("hidden_size":99999999)")).contains("hidden_size"));
+  EXPECT_TRUE(ErrorOf(with(R"("num_hidden_layers":1000000000)")).contains("num_hidden_layers"));
+  EXPECT_TRUE(ErrorOf(with(R"("head_dim":255)")).contains("odd"));
+  EXPECT_TRUE(ErrorOf(with(R"("num_key_value_heads":3)")).contains("do not divide"));
+  EXPECT_TRUE(ErrorOf(with(R"("sliding_window":0)")).contains("window"));
+  EXPECT_TRUE(ErrorOf(with(R"("layer_types":["full_attention"])")).contains("layer_types"));
+  EXPECT_TRUE(ErrorOf(with(R"("rms_norm_eps":0)")).contains("rms_norm_eps"));
+  EXPECT_TRUE(ErrorOf(with(R"("rope_parameters":{"rope_theta":1e6})")).contains("rope_parameters"));
+  EXPECT_TRUE(ErrorOf(with(R"("pad_token_id":262144)")).contains("pad_token_id"));
+  EXPECT_TRUE(ErrorOf(R"({"model_type":"gemma4_unified","image_token_id":-7})").contains("image_token_id"));
 }
 
 TEST(ConfigJsonTest, ReadsBothDrafters) {
@@ -333,12 +331,12 @@ TEST(ConfigGgufTest, NamesTheFileAndTheKey) {
   const auto file = Gguf::FromBytes(other.data, "mmproj.gguf");
   const auto c = ConfigFromGguf(**file, nullptr);
   ASSERT_FALSE(c);
-  EXPECT_TRUE(Contains(c.error().what, "mmproj.gguf") && Contains(c.error().what, "multimodal"));
+  EXPECT_TRUE(c.error().what.contains("mmproj.gguf") && c.error().what.contains("multimodal"));
   GgufBytes bare;
   bare.Header(0, 1);
   bare.Text("general.architecture", "gemma4");
   const auto empty = Gguf::FromBytes(bare.data, "bare.gguf");
-  EXPECT_TRUE(Contains(ConfigFromGguf(**empty, nullptr).error().what, "gemma4.block_count"));
+  EXPECT_TRUE(ConfigFromGguf(**empty, nullptr).error().what.contains("gemma4.block_count"));
 }
 
 }  // namespace

@@ -20,8 +20,6 @@ constexpr const char* kPointer =
     "version https://git-lfs.github.com/spec/v1\n"
     "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 7160000000\n";
 
-bool Contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
-
 class ModelFilesTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -55,8 +53,8 @@ class ModelFilesTest : public ::testing::Test {
 };
 
 void ExpectPointer(const std::string& error, const std::string& file) {
-  EXPECT_TRUE(Contains(error, "a Git LFS pointer: run git lfs pull")) << error;
-  EXPECT_TRUE(Contains(error, file)) << error;
+  EXPECT_TRUE(error.contains("a Git LFS pointer: run git lfs pull")) << error;
+  EXPECT_TRUE(error.contains(file)) << error;
 }
 
 TEST_F(ModelFilesTest, NamesGitLfsPointersWhereverTheyLie) {
@@ -82,26 +80,26 @@ TEST_F(ModelFilesTest, NamesGitLfsPointersWhereverTheyLie) {
 }
 
 TEST_F(ModelFilesTest, ALargeFileThatBeginsLikeAPointerIsNone) {
-  EXPECT_FALSE(Contains(ErrorOf(Write("long.gguf", kPointer + std::string(5000, 'x'))), "LFS"));
+  EXPECT_FALSE(ErrorOf(Write("long.gguf", kPointer + std::string(5000, 'x'))).contains("LFS"));
 }
 
 TEST_F(ModelFilesTest, NamesAdapters) {
   Write("lora/adapter_config.json", R"({"peft_type": "LORA", "r": 8})");
   Write("lora/adapter_model.safetensors", "x");
-  EXPECT_TRUE(Contains(ErrorOf(root_ / "lora"), "a LoRA adapter: not read yet"));
+  EXPECT_TRUE(ErrorOf(root_ / "lora").contains("a LoRA adapter: not read yet"));
   Write("lora/config.json", R"({"model_type": "gemma4_unified"})");
-  EXPECT_TRUE(Contains(ErrorOf(root_ / "lora"), "a LoRA adapter: not read yet"));
+  EXPECT_TRUE(ErrorOf(root_ / "lora").contains("a LoRA adapter: not read yet"));
   Write("mlx/adapter_config.json", R"({"fine_tune_type": "lora"})");
-  EXPECT_TRUE(Contains(ErrorOf(root_ / "mlx"), "a LoRA adapter: not read yet"));
+  EXPECT_TRUE(ErrorOf(root_ / "mlx").contains("a LoRA adapter: not read yet"));
   Write("other/adapter_config.json", R"({"peft_type": "prefix_tuning"})");
-  EXPECT_TRUE(Contains(ErrorOf(root_ / "other"), "an adapter (PREFIX_TUNING): not read yet"));
+  EXPECT_TRUE(ErrorOf(root_ / "other").contains("an adapter (PREFIX_TUNING): not read yet"));
   const fs::path file =
       WriteGguf("gguf/lora.gguf",
                 {{"general.architecture", "gemma4"}, {"general.type", "adapter"}, {"adapter.type", "lora"}});
-  EXPECT_TRUE(Contains(ErrorOf(file), "a LoRA adapter: not read yet"));
-  EXPECT_TRUE(Contains(ErrorOf(file.parent_path()), "a LoRA adapter: not read yet"));
+  EXPECT_TRUE(ErrorOf(file).contains("a LoRA adapter: not read yet"));
+  EXPECT_TRUE(ErrorOf(file.parent_path()).contains("a LoRA adapter: not read yet"));
   const fs::path matrix = WriteGguf("imatrix.gguf", {{"general.type", "imatrix"}});
-  EXPECT_TRUE(Contains(ErrorOf(matrix), "an importance matrix"));
+  EXPECT_TRUE(ErrorOf(matrix).contains("an importance matrix"));
 }
 
 TEST_F(ModelFilesTest, NamesTheMissingFirstPartOfADirectory) {
@@ -112,7 +110,7 @@ TEST_F(ModelFilesTest, NamesTheMissingFirstPartOfADirectory) {
   b.Pad();
   Write("split/m-00002-of-00003.gguf", std::string(b.data.begin(), b.data.end()));
   const std::string error = ErrorOf(root_ / "split");
-  EXPECT_TRUE(Contains(error, "m-00001-of-00003.gguf") && Contains(error, "part 1 of 3 is missing")) << error;
+  EXPECT_TRUE(error.contains("m-00001-of-00003.gguf") && error.contains("part 1 of 3 is missing")) << error;
 }
 
 }  // namespace

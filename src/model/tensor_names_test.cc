@@ -11,7 +11,7 @@
 namespace linnet {
 namespace {
 
-const std::string kModels = LINNET_SOURCE_DIR "/tests/data/golden/model/";
+const std::filesystem::path kGolden = LINNET_SOURCE_DIR "/tests/data/golden/model";
 
 std::string ReadText(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -41,9 +41,9 @@ class NamesOnly : public TensorSource {
 };
 
 TEST(TensorNamesTest, GoldenModelsHaveExactlyTheExpectedTensors) {
-  const auto config = ConfigFromJson({ReadText(kModels + "target/config.json"), "", ""});
+  const auto config = ConfigFromJson({ReadText(kGolden / "target/config.json"), "", ""});
   ASSERT_TRUE(config);
-  const auto file = Safetensors::Open(kModels + "target/model.safetensors");
+  const auto file = Safetensors::Open(kGolden / "target/model.safetensors");
   ASSERT_TRUE(file);
   const auto text = TextTensors(*config);
   const auto multimodal = MultimodalTensors(*config);
@@ -51,8 +51,8 @@ TEST(TensorNamesTest, GoldenModelsHaveExactlyTheExpectedTensors) {
   EXPECT_TRUE(CheckTensors(**file, multimodal, "target"));
   EXPECT_EQ(text.size() + multimodal.size(), (*file)->tensors().size());
   for (const char* name : {"assistant", "assistant-centroid"}) {
-    const auto drafter = DrafterFromJson({ReadText(kModels + name + "/config.json"), "", ""});
-    const auto weights = Safetensors::Open(kModels + name + "/model.safetensors");
+    const auto drafter = DrafterFromJson({ReadText(kGolden / name / "config.json"), "", ""});
+    const auto weights = Safetensors::Open(kGolden / name / "model.safetensors");
     ASSERT_TRUE(drafter && weights);
     const auto tensors = DrafterTensors(*drafter);
     const Status status = CheckTensors(**weights, tensors, name);

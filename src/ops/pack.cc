@@ -18,7 +18,7 @@ namespace {
 constexpr std::array<uint8_t, 256> kZeros{};
 
 // Sixteen rows being read forward.
-struct Rows {
+struct SourceRows {
   std::array<const uint8_t*, kPanel> at;
   int count;  // the rest stand at kZeros and stay there
 
@@ -27,10 +27,10 @@ struct Rows {
   }
 };
 
-Rows RowsOf(std::span<const uint8_t> bytes, int64_t row_bytes) {
+SourceRows RowsOf(std::span<const uint8_t> bytes, int64_t row_bytes) {
   const int64_t count = static_cast<int64_t>(bytes.size()) / row_bytes;
   LINNET_CHECK(count >= 1 && count <= kPanel);
-  Rows rows{{}, static_cast<int>(count)};
+  SourceRows rows{{}, static_cast<int>(count)};
   rows.at.fill(kZeros.data());
   for (int64_t r = 0; r < count; ++r) rows.at[static_cast<size_t>(r)] = bytes.data() + r * row_bytes;
   return rows;
@@ -39,7 +39,7 @@ Rows RowsOf(std::span<const uint8_t> bytes, int64_t row_bytes) {
 // Copies kBytes at `offset` of every row as vectors of kWord bytes a row. The sizes are known to the
 // compiler, which makes of it a few moves instead of calls.
 template <int kWord, int kBytes = kWord>
-void Interleave(const Rows& rows, int64_t offset, uint8_t* out) {
+void Interleave(const SourceRows& rows, int64_t offset, uint8_t* out) {
   for (int r = 0; r < kPanel; ++r) {
     const uint8_t* row = rows.at[static_cast<size_t>(r)] + offset;
     for (int i = 0; i < kBytes; i += kWord) std::memcpy(out + i * kPanel + r * kWord, row + i, kWord);
@@ -47,7 +47,7 @@ void Interleave(const Rows& rows, int64_t offset, uint8_t* out) {
 }
 
 template <int kBytes>
-void InterleaveQuants(const Rows& rows, int64_t offset, uint8_t* out) {
+void InterleaveQuants(const SourceRows& rows, int64_t offset, uint8_t* out) {
   Interleave<kGroup, kBytes>(rows, offset, out);
 }
 
@@ -61,7 +61,7 @@ uint32_t EveryFourthBit(uint32_t bits, int i) {
 
 // The fifth bits of 32 inputs: from bit j of a word to bit j / 4 of byte j % 4, so that a shift and a mask
 // give the bits of four neighbouring inputs.
-void InterleaveFifthBits(const Rows& rows, int64_t offset, uint8_t* out) {
+void InterleaveFifthBits(const SourceRows& rows, int64_t offset, uint8_t* out) {
   for (int r = 0; r < kPanel; ++r) {
     uint32_t bits;
     std::memcpy(&bits, rows.at[static_cast<size_t>(r)] + offset, sizeof(bits));
@@ -70,7 +70,7 @@ void InterleaveFifthBits(const Rows& rows, int64_t offset, uint8_t* out) {
 }
 
 // Six-bit scales and minima of eight sub-blocks (layout of Q4_K and Q5_K), a byte each.
-void InterleaveScales(const Rows& rows, uint8_t* out) {
+void InterleaveScales(const SourceRows& rows, uint8_t* out) {
   for (int r = 0; r < kPanel; ++r) {
     const uint8_t* s = rows.at[static_cast<size_t>(r)] + 4;
     for (int b = 0; b < 8; ++b) {
@@ -82,7 +82,7 @@ void InterleaveScales(const Rows& rows, uint8_t* out) {
   }
 }
 
-void PackQ6K(const Rows& rows, uint8_t* out) {
+void PackQ6K(const SourceRows& rows, uint8_t* out) {
   Interleave<2>(rows, 208, out);
   Interleave<1, 16>(rows, 192, out + 32);
   for (int half = 0; half < 2; ++half) {
@@ -91,7 +91,7 @@ void PackQ6K(const Rows& rows, uint8_t* out) {
   }
 }
 
-void PackQ8_0(const Rows& rows, uint8_t* out) {
+void PackQ8_0(const SourceRows& rows, uint8_t* out) {
   Interleave<2>(rows, 0, out);
   InterleaveQuants<32>(rows, 2, out + 32);
   for (int i = 0; i < 512; ++i) out[32 + i] ^= 0x80;
@@ -99,7 +99,7 @@ void PackQ8_0(const Rows& rows, uint8_t* out) {
 
 // One block of sixteen rows.
 template <PanelFormat kFormat>
-void PackBlock(const Rows& rows, uint8_t* out) {
+void PackBlock(const SourceRows& rows, uint8_t* out) {
   if constexpr (kFormat == PanelFormat::kQ6K) return PackQ6K(rows, out);
   if constexpr (kFormat == PanelFormat::kQ8_0) return PackQ8_0(rows, out);
   Interleave<2>(rows, 0, out);
@@ -134,7 +134,7 @@ struct PanelShape {
 };
 
 template <PanelFormat kFormat>
-void PackBlocks(Rows rows, const PanelShape& shape, uint8_t* out) {
+void PackBlocks(SourceRows rows, const PanelShape& shape, uint8_t* out) {
   for (int64_t b = 0; b < shape.blocks; ++b) {
     PackBlock<kFormat>(rows, out + b * shape.panel_bytes);
     rows.Advance(shape.row_bytes);
@@ -145,7 +145,7 @@ void PackBlocks(Rows rows, const PanelShape& shape, uint8_t* out) {
 constexpr int64_t kTile = 16;
 
 template <typename T>
-void PackTile(const Rows& rows, int64_t n, T* out) {
+void PackTile(const SourceRows& rows, int64_t n, T* out) {
   T tile[kPanel][kTile];
   for (int r = 0; r < kPanel; ++r)
     std::memcpy(tile[r], rows.at[static_cast<size_t>(r)], static_cast<size_t>(n) * sizeof(T));
@@ -155,7 +155,7 @@ void PackTile(const Rows& rows, int64_t n, T* out) {
 }
 
 template <typename T>
-void PackPlain(Rows rows, int64_t k, T* out) {
+void PackPlain(SourceRows rows, int64_t k, T* out) {
   int64_t i = 0;
   for (; i + kTile <= k; i += kTile) {
     PackTile(rows, kTile, out + i * kPanel);
@@ -164,7 +164,7 @@ void PackPlain(Rows rows, int64_t k, T* out) {
   if (i < k) PackTile(rows, k - i, out + i * kPanel);
 }
 
-void PackDecoded(Dtype dtype, const Rows& rows, int64_t k, float* out) {
+void PackDecoded(Dtype dtype, const SourceRows& rows, int64_t k, float* out) {
   std::vector<float> values(static_cast<size_t>(k * rows.count));
   for (int r = 0; r < rows.count; ++r) {
     DecodeRow(dtype, rows.at[static_cast<size_t>(r)],
@@ -177,7 +177,7 @@ void PackDecoded(Dtype dtype, const Rows& rows, int64_t k, float* out) {
 }  // namespace
 
 void PackRows(Dtype dtype, std::span<const uint8_t> bytes, PanelFormat format, int64_t k, uint8_t* out) {
-  const Rows rows = RowsOf(bytes, static_cast<int64_t>(RowBytes(dtype, static_cast<uint64_t>(k))));
+  const SourceRows rows = RowsOf(bytes, static_cast<int64_t>(RowBytes(dtype, static_cast<uint64_t>(k))));
   const DtypeInfo& info = GetDtypeInfo(dtype);
   const PanelShape shape{k / info.block_elements, info.block_bytes, info.panel_bytes};
   switch (format) {

@@ -1,9 +1,8 @@
 #include "runtime/continuation.h"
 
 #include <algorithm>
-#include <chrono>
 
-#include "base/check.h"
+#include "base/stopwatch.h"
 
 namespace linnet {
 
@@ -77,7 +76,7 @@ Status RunAlone(Session& session, Continuation& continuation, const Continuation
     const bool reading = continuation.reading();
     s.step.Clear();
     s.step.Add(continuation.Want({}));
-    const auto begin = std::chrono::steady_clock::now();
+    const Clock::time_point begin = Clock::now();
     LINNET_TRY(s.engine.RunStep(s.step, nullptr, s.probe));
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     LINNET_TRY(

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kTarget = fs::path(LINNET_SOURCE_DIR) / "tests/data/golden/model/target";
+const fs::path kIntact = fs::path(LINNET_SOURCE_DIR) / "tests/data/golden/model/target";
 
 std::string ReadBytes(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -45,7 +45,7 @@ class Damage : public testing::Test {
   // Copies the model directory and returns it.
   fs::path Directory() {
     const fs::path directory = root_ / "model";
-    fs::copy(kTarget, directory);
+    fs::copy(kIntact, directory);
     return directory;
   }
 
@@ -53,7 +53,7 @@ class Damage : public testing::Test {
   fs::path GgufFile(bool pack = false) {
     ThreadPool pool(1);
     const fs::path file = root_ / "model.gguf";
-    const auto report = ConvertModel({kTarget.string(), file.string(), Dtype::kQ8_0, false, pack}, pool, {});
+    const auto report = ConvertModel({kIntact.string(), file.string(), Dtype::kQ8_0, false, pack}, pool, {});
     EXPECT_TRUE(report.has_value()) << (report ? "" : report.error().Message());
     return file;
   }

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kModels = std::string(LINNET_SOURCE_DIR) + "/tests/data/golden/model/";
+const std::string kModelFolder = std::string(LINNET_SOURCE_DIR) + "/tests/data/golden/model/";
 
 ErrorCode CodeOf(const LoadOptions& options) {
   const auto engine = Engine::Load(options);
@@ -34,10 +34,10 @@ TEST(Engine, RefusesPartsThatHaveNoPlace) {
   LoadOptions options;
   options.mmproj = "mmproj.gguf";
   EXPECT_EQ(CodeOf(options), ErrorCode::kInvalidArgument);
-  options.model = kModels + "target";
+  options.model = kModelFolder + "target";
   EXPECT_EQ(CodeOf(options), ErrorCode::kInvalidArgument);
   options.mmproj.clear();
-  options.drafter = kModels + "assistant";
+  options.drafter = kModelFolder + "assistant";
   options.use_drafter = false;
   EXPECT_EQ(CodeOf(options), ErrorCode::kInvalidArgument);
   options.model.clear();
@@ -48,8 +48,8 @@ TEST(Engine, RefusesPartsThatHaveNoPlace) {
 TEST(Engine, LooksForNoDrafterThatIsNotWanted) {
   const fs::path root = fs::temp_directory_path() / ("linnet_engine_" + std::to_string(getpid()));
   fs::create_directories(root);
-  fs::create_directory_symlink(kModels + "target", root / "model");
-  fs::create_directory_symlink(kModels + "assistant", root / "model-assistant");
+  fs::create_directory_symlink(kModelFolder + "target", root / "model");
+  fs::create_directory_symlink(kModelFolder + "assistant", root / "model-assistant");
   const auto with = OpenModel((root / "model").string(), "", "");
   const auto without = OpenModel((root / "model").string(), "", "", false);
   fs::remove_all(root);

@@ -1,17 +1,15 @@
 #include "runtime/scheduler.h"
 
 #include <algorithm>
-#include <chrono>
 #include <string>
 
 #include "base/check.h"
 #include "base/memory_guard.h"
+#include "base/stopwatch.h"
 #include "runtime/engine_impl.h"
 
 namespace linnet {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Drafts of all turns of a step: more rows than these cost more than they bring.
 constexpr int64_t kDraftRows = kMaxDrafts;
@@ -53,7 +51,7 @@ class TurnStep {
     const bool alone = step_.sequences() == 1;
     const auto begin = Clock::now();
     const Status done = engine_.RunStep(step_, alone ? sequences_[0]->cancel_flag() : nullptr, nullptr);
-    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const double seconds = SecondsSince(begin);
     for (size_t i = 0; i < step_.sequences(); ++i) {
       Turn& turn = *sequences_[i];
       if (!done) {

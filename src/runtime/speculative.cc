@@ -1,21 +1,15 @@
 #include "runtime/speculative.h"
 
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 #include <string>
 
 #include "base/check.h"
+#include "base/stopwatch.h"
 #include "runtime/engine_impl.h"
 
 namespace linnet {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 bool Contains(const std::vector<int32_t>& ids, int32_t id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();

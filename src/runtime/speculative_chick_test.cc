@@ -61,7 +61,7 @@ void Print(const char* what, const Saved& saved) {
               static_cast<long long>(saved.accepted), static_cast<long long>(saved.drafted));
 }
 
-class ChickDrafts : public testing::TestWithParam<int> {
+class ChickDrafts : public ::testing::TestWithParam<int> {
  protected:
   void SetUp() override {
     LoadOptions options;
@@ -117,7 +117,7 @@ TEST_P(ChickDrafts, RepetitionsSavePasses) {
   EXPECT_LT(stats.passes, 40);
 }
 
-INSTANTIATE_TEST_SUITE_P(Threads, ChickDrafts, testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Threads, ChickDrafts, ::testing::Values(1, 2));
 
 }  // namespace
 }  // namespace linnet

@@ -21,12 +21,12 @@
 namespace linnet {
 namespace {
 
-const std::string kModels = std::string(LINNET_SOURCE_DIR) + "/tests/data/golden/model/";
+const std::string kTinyModels = std::string(LINNET_SOURCE_DIR) + "/tests/data/golden/model/";
 
 std::unique_ptr<Engine> Load(const std::string& drafter, int threads) {
   LoadOptions options;
-  options.model = kModels + "target";
-  if (!drafter.empty()) options.drafter = kModels + drafter;
+  options.model = kTinyModels + "target";
+  if (!drafter.empty()) options.drafter = kTinyModels + drafter;
   options.threads = threads;
   auto engine = LoadEngine(options, false);
   EXPECT_TRUE(engine.has_value()) << (engine ? "" : engine.error().Message());
@@ -42,7 +42,7 @@ std::unique_ptr<Session> Open(Engine& engine, int64_t context = 256, int64_t row
   return std::move(*session);
 }
 
-std::vector<int32_t> RandomIds(uint32_t seed) {
+std::vector<int32_t> RandomPrompt(uint32_t seed) {
   std::mt19937 rng(seed);
   std::vector<int32_t> ids(1 + rng() % 60);
   // Few different tokens, so that the prompt lookup finds matches.
@@ -140,14 +140,14 @@ SamplingPlan Warm(uint64_t seed) {
   return plan;
 }
 
-class Heads : public testing::TestWithParam<std::string> {};
+class Heads : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Heads, DraftsChangeNothing) {
   std::map<int64_t, int64_t> accepted;
   for (const int threads : {1, 2}) {
     const std::unique_ptr<Engine> engine = Load(GetParam(), threads);
     for (uint32_t seed = 0; seed < 24; ++seed) {
-      const std::vector<int32_t> prompt = RandomIds(seed);
+      const std::vector<int32_t> prompt = RandomPrompt(seed);
       const SamplingPlan plan = seed % 2 == 0 ? SamplingPlan{} : Warm(seed);
       const Written plain = Write(*engine, prompt, plan, 50, {0});
       EXPECT_EQ(plain.length, static_cast<int64_t>(prompt.size()) + 50);
@@ -172,7 +172,7 @@ TEST_P(Heads, DraftsChangeNothing) {
   for (const int32_t draft : {1, 3, 15}) EXPECT_GT(accepted[draft], 600);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Heads, testing::Values("assistant", "assistant-centroid", ""));
+INSTANTIATE_TEST_SUITE_P(All, Heads, ::testing::Values("assistant", "assistant-centroid", ""));
 
 // The golden weights in another number format.
 class Encoded : public TensorSource {
@@ -214,11 +214,11 @@ class Encoded : public TensorSource {
   std::map<std::string, std::vector<uint8_t>> data_;
 };
 
-class Formats : public testing::TestWithParam<Dtype> {};
+class Formats : public ::testing::TestWithParam<Dtype> {};
 
 TEST_P(Formats, TwoHundredPromptsAreWrittenTheSame) {
   for (const int threads : {1, 2}) {
-    auto files = OpenModel(kModels + "target", "", kModels + "assistant");
+    auto files = OpenModel(kTinyModels + "target", "", kTinyModels + "assistant");
     ASSERT_TRUE(files.has_value());
     const Encoded source(*files->text, GetParam());
     auto impl = std::make_unique<Engine::Impl>(threads, Kernels());
@@ -230,7 +230,7 @@ TEST_P(Formats, TwoHundredPromptsAreWrittenTheSame) {
     ASSERT_TRUE(AddDrafter(engine->impl(), *files->drafter_config, *files->drafter, {}));
     int identical = 0;
     for (uint32_t seed = 0; seed < 200; ++seed) {
-      const std::vector<int32_t> prompt = RandomIds(seed + 1000);
+      const std::vector<int32_t> prompt = RandomPrompt(seed + 1000);
       const Written plain = Write(*engine, prompt, {}, 32, {0});
       const int32_t draft = seed % 2 == 0 ? 4 : -1;
       const auto edit = Imposed(plain.ids, static_cast<int64_t>(prompt.size()), 0.7);
@@ -241,14 +241,14 @@ TEST_P(Formats, TwoHundredPromptsAreWrittenTheSame) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Formats, testing::Values(Dtype::kQ4_0, Dtype::kQ8_0, Dtype::kBf16));
+INSTANTIATE_TEST_SUITE_P(All, Formats, ::testing::Values(Dtype::kQ4_0, Dtype::kQ8_0, Dtype::kBf16));
 
 // The choice after a draft follows the target's distribution, whatever the draft: chi-square over 100,000
 // draws.
 TEST(Speculator, ChoicesFollowTheTargetsDistribution) {
   const std::unique_ptr<Engine> engine = Load("assistant", 1);
   const std::unique_ptr<Session> session = Open(*engine);
-  const std::vector<int32_t> prompt = RandomIds(3);
+  const std::vector<int32_t> prompt = RandomPrompt(3);
   const int32_t bonus = 9;
   SamplingPlan plan;
   plan.temperature = 2.0f;
@@ -298,7 +298,7 @@ TEST(Speculator, ChoicesFollowTheTargetsDistribution) {
 
 TEST(Speculator, StopsAnywhereInsideADraft) {
   const std::unique_ptr<Engine> engine = Load("assistant", 2);
-  const std::vector<int32_t> prompt = RandomIds(6);
+  const std::vector<int32_t> prompt = RandomPrompt(6);
   const Written plain = Write(*engine, prompt, {}, 40, {0});
   for (int64_t stop = 1; stop < 40; ++stop) {
     const auto edit = Imposed(plain.ids, static_cast<int64_t>(prompt.size()), 1.0);
@@ -328,7 +328,7 @@ TEST(Speculator, AllocatesNothingWhileItDecodes) {
     Alone alone(*engine, *session, Warm(1), 4);
     int chosen = 0;
     int64_t before = 0, after = 0;
-    alone.Write(RandomIds(4), [&](int32_t, std::span<const float>) {
+    alone.Write(RandomPrompt(4), [&](int32_t, std::span<const float>) {
       if (chosen == 2) before = AllocationCount();
       after = AllocationCount();
       return ++chosen < 64;
@@ -367,7 +367,7 @@ TEST(Speculator, ObeysAMaskThatDependsOnTheTokens) {
     EveryThird mask(vocabulary);
     AllowedTokens allowed(engine->config().tokens.suppressed, vocabulary, &mask);
     Continuation continuation(session->impl(), {sampler, allowed}, draft);
-    const Prompt prompt = TextPrompt(RandomIds(9));
+    const Prompt prompt = TextPrompt(RandomPrompt(9));
     ASSERT_TRUE(continuation.Begin(prompt, {}));
     if (!written.empty()) {
       continuation.speculator().set_edit(Imposed(written[0], static_cast<int64_t>(prompt.ids.size()), 0.7));
@@ -410,7 +410,7 @@ TEST(PromptLookup, RepetitionsOverlap) {
 }
 
 TEST(Pairing, SaysWhatDiffers) {
-  const auto files = OpenModel(kModels + "target", "", kModels + "assistant");
+  const auto files = OpenModel(kTinyModels + "target", "", kTinyModels + "assistant");
   ASSERT_TRUE(files.has_value());
   EXPECT_TRUE(CheckPairing(files->config, *files->drafter_config));
   const auto message = [&](auto change) {
@@ -434,11 +434,11 @@ TEST(Pairing, SaysWhatDiffers) {
 
 TEST(Pairing, SaysWhenOnlyTheAssistantIsQat) {
   namespace fs = std::filesystem;
-  const fs::path folder = fs::path(testing::TempDir()) / "linnet_qat_pairing";
+  const fs::path folder = fs::path(::testing::TempDir()) / "linnet_qat_pairing";
   fs::remove_all(folder);
   fs::create_directories(folder);
-  fs::create_directory_symlink(kModels + "target", folder / "m");
-  fs::create_directory_symlink(kModels + "assistant", folder / "m-qat-assistant");
+  fs::create_directory_symlink(kTinyModels + "target", folder / "m");
+  fs::create_directory_symlink(kTinyModels + "assistant", folder / "m-qat-assistant");
   LoadOptions options;
   options.model = (folder / "m").string();
   options.threads = 1;

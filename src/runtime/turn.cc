@@ -1,12 +1,12 @@
 #include "runtime/turn.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "base/check.h"
 #include "base/memory_guard.h"
 #include "base/process.h"
+#include "base/stopwatch.h"
 #include "runtime/sampler.h"
 #include "runtime/stop_filter.h"
 #include "runtime/written_turn.h"
@@ -16,13 +16,7 @@
 namespace linnet {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-bool Contains(std::span<const int32_t> ids, int32_t id) {
+bool IsOneOf(std::span<const int32_t> ids, int32_t id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
@@ -40,8 +34,7 @@ class Writer {
 
   // Takes a chosen token; the reason to end the answer, if it is one.
   std::optional<FinishReason> Take(int32_t id) {
-    if (Contains(engine_.config().tokens.eos, id) || Contains(options_.stop_tokens, id))
-      return StopReason(id);
+    if (IsOneOf(engine_.config().tokens.eos, id) || IsOneOf(options_.stop_tokens, id)) return StopReason(id);
     answer_.ids.push_back(id);
     if (plain_) {
       EmitText(filter_.Push(decoder_.Push(id)));

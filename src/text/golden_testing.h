@@ -10,6 +10,7 @@
 #include <zlib.h>
 #include <nlohmann/json.hpp>
 
+#include "text/output_parser.h"
 #include "text/tokenizer.h"
 
 namespace linnet::testing {
@@ -46,6 +47,14 @@ inline const Tokenizer& BigTokenizer() {
   static const std::unique_ptr<Tokenizer> tokenizer =
       TokenizerFromJson(ReadGolden("tokenizer/big/tokenizer.json.gz")).value();
   return *tokenizer;
+}
+
+// "name arguments" of each, "!" in front: not complete.
+inline std::vector<std::string> Shown(const std::vector<ToolCall>& calls) {
+  std::vector<std::string> shown;
+  for (const ToolCall& call : calls)
+    shown.push_back((call.complete ? "" : "!") + call.name + " " + call.arguments);
+  return shown;
 }
 
 }  // namespace linnet::testing

@@ -11,6 +11,7 @@ namespace linnet {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using testing::Shown;
 using testing::SmallTokenizer;
 
 struct Case {
@@ -19,13 +20,6 @@ struct Case {
   const char* text;
   std::vector<const char*> calls;  // "name arguments", "!" in front: not complete
 };
-
-std::vector<std::string> Shown(const std::vector<ToolCall>& calls) {
-  std::vector<std::string> shown;
-  for (const ToolCall& call : calls)
-    shown.push_back((call.complete ? "" : "!") + call.name + " " + call.arguments);
-  return shown;
-}
 
 const Case kCases[] = {
     {"Hello.", "", "Hello.", {}},

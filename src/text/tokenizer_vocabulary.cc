@@ -14,7 +14,7 @@
 namespace linnet {
 namespace {
 
-constexpr char kRepair[] = "the file is damaged or of another kind; download or convert it again";
+constexpr char kReplace[] = "the file is damaged or of another kind; download or convert it again";
 // Token texts lie in one block with 32-bit offsets, and ids are 32 bits wide.
 constexpr uint64_t kMaxBytes = uint64_t{1} << 31;
 
@@ -31,12 +31,12 @@ Status Check(const Vocabulary& vocabulary) {
                 "use a Gemma model");
   }
   const size_t count = vocabulary.tokens.size();
-  if (count == 0) return Fail(ErrorCode::kBadFile, "tokenizer.ggml.tokens is missing or empty", kRepair);
+  if (count == 0) return Fail(ErrorCode::kBadFile, "tokenizer.ggml.tokens is missing or empty", kReplace);
   if (!vocabulary.types.empty() && vocabulary.types.size() != count) {
     return Fail(
         ErrorCode::kBadFile,
         fmt::format("tokenizer.ggml.token_type has {} entries for {} tokens", vocabulary.types.size(), count),
-        kRepair);
+        kReplace);
   }
   if (vocabulary.merges.empty() && vocabulary.scores.size() != count) {
     return Fail(
@@ -44,14 +44,14 @@ Status Check(const Vocabulary& vocabulary) {
         fmt::format(
             "there is no tokenizer.ggml.merges, and tokenizer.ggml.scores has {} entries for {} tokens",
             vocabulary.scores.size(), count),
-        kRepair);
+        kReplace);
   }
   if (vocabulary.unknown_id < -1 ||
       (vocabulary.unknown_id >= 0 && static_cast<size_t>(vocabulary.unknown_id) >= count)) {
     return Fail(
         ErrorCode::kBadFile,
         fmt::format("tokenizer.ggml.unknown_token_id is {} of {} tokens", vocabulary.unknown_id, count),
-        kRepair);
+        kReplace);
   }
   return {};
 }
@@ -68,14 +68,14 @@ Result<TokenTable> ReadTokens(const Vocabulary& vocabulary) {
     return Fail(
         ErrorCode::kBadFile,
         fmt::format("tokenizer.ggml.tokens has {} entries, too many or too long", vocabulary.tokens.size()),
-        kRepair);
+        kReplace);
   }
   TokenTable table;
   table.Reserve(vocabulary.tokens.size(), bytes / 2);
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     if (!IsValidUtf8(vocabulary.tokens[id])) {
       return Fail(ErrorCode::kBadFile, fmt::format("tokenizer.ggml.tokens: token {} is not UTF-8", id),
-                  kRepair);
+                  kReplace);
     }
     table.Set(static_cast<int32_t>(id), Canonical(vocabulary.tokens[id]));
   }
@@ -90,7 +90,7 @@ Result<std::vector<Merge>> ReadMerges(const Vocabulary& vocabulary, const TokenT
     const size_t space = text.find(' ', 1);
     const auto fail = [&](std::string_view problem) {
       return Fail(ErrorCode::kBadFile, fmt::format("tokenizer.ggml.merges: merge {} {}", rank, problem),
-                  kRepair);
+                  kReplace);
     };
     if (space == text.npos) return fail("is not two tokens with a space between them");
     const std::string left = Canonical(text.substr(0, space)), right = Canonical(text.substr(space + 1));
@@ -110,7 +110,7 @@ Result<std::vector<Merge>> MergesFromScores(const Vocabulary& vocabulary, const 
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     if (std::isnan(vocabulary.scores[id])) {
       return Fail(ErrorCode::kBadFile, fmt::format("tokenizer.ggml.scores: the score of token {} is NaN", id),
-                  kRepair);
+                  kReplace);
     }
     scores.push_back(vocabulary.scores[id]);
   }

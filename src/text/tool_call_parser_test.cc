@@ -11,6 +11,7 @@ namespace linnet {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using testing::Shown;
 
 struct Written {
   std::string inside;              // of the block
@@ -18,13 +19,6 @@ struct Written {
   std::string text;
   bool open_ended = false;  // what follows decides how the front is read, so that a cut gives another reading
 };
-
-std::vector<std::string> Shown(const std::vector<ToolCall>& calls) {
-  std::vector<std::string> shown;
-  for (const ToolCall& call : calls)
-    shown.push_back((call.complete ? "" : "!") + call.name + " " + call.arguments);
-  return shown;
-}
 
 std::string Block(const std::string& inside) { return "<|tool_call>" + inside + "<tool_call|>"; }
 

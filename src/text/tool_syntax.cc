@@ -90,13 +90,13 @@ class Joined {
   bool first_ = true;
 };
 
-std::unexpected<Error> Wrong(const std::string& where, std::string_view problem) {
+std::unexpected<Error> WrongTool(const std::string& where, std::string_view problem) {
   return Fail(ErrorCode::kInvalidArgument, where + " " + std::string(problem),
               "give tools as {\"type\": \"function\", \"function\": {\"name\": …, \"parameters\": {…}}}");
 }
 
 Result<MarkedText> RenderRequired(const Json& required, const std::string& where) {
-  if (!required.is_array()) return Wrong(where + ".required", "is not a list");
+  if (!required.is_array()) return WrongTool(where + ".required", "is not a list");
   Joined names;
   for (const Json& name : required) names.Add(Quote(PythonText(name)));
   return Around("required:[", names.text(), "]");
@@ -124,7 +124,7 @@ Result<MarkedText> RenderItems(const Json& items, const std::string& where) {
     } else if (key == "type" && value->is_string()) {
       parts.Add(Around("type:", Quote(ToUpperAscii(PythonText(*value))), ""));
     } else if (key == "type") {
-      return Wrong(where + ".type", "is neither a string nor a list");
+      return WrongTool(where + ".type", "is neither a string nor a list");
     } else {
       parts.Add(Around(key + ":", RenderToolValue(*value, true), ""));
     }
@@ -178,10 +178,10 @@ Result<MarkedText> RenderProperties(const Json& properties, const std::string& w
 }
 
 Result<MarkedText> RenderParameters(const Json& parameters, const std::string& where) {
-  if (!parameters.is_object()) return Wrong(where, "is not a map");
+  if (!parameters.is_object()) return WrongTool(where, "is not a map");
   MarkedText text = Plain(",parameters:{");
   if (const Json* properties = Find(parameters, "properties"); Truthy(properties)) {
-    if (!properties->is_object()) return Wrong(where + ".properties", "is not a map");
+    if (!properties->is_object()) return WrongTool(where + ".properties", "is not a map");
     LINNET_ASSIGN(const MarkedText inner, RenderProperties(*properties, where + ".properties", false));
     text.Append(Around("properties:{", inner, "},"));
   }
@@ -257,10 +257,10 @@ MarkedText RenderToolCall(std::string_view name, const Json& arguments) {
 
 Result<MarkedText> RenderToolDeclaration(const Json& tool) {
   const Json* function = Find(tool, "function");
-  if (function == nullptr || !function->is_object()) return Wrong("tool", "has no \"function\" map");
+  if (function == nullptr || !function->is_object()) return WrongTool("tool", "has no \"function\" map");
   const Json* name = Find(*function, "name");
   if (name == nullptr || !name->is_string())
-    return Wrong("tool: function.name", "is missing or not a string");
+    return WrongTool("tool: function.name", "is missing or not a string");
   MarkedText text = Plain("declaration:" + name->get<std::string>() + "{description:");
   text.Append(Quote(TextOrEmpty(Find(*function, "description"))));
   if (const Json* parameters = Find(*function, "parameters"); Truthy(parameters)) {

@@ -11,7 +11,7 @@
 namespace linnet {
 namespace {
 
-std::string Quoted(const std::string& word) {
+std::string QuotedWord(const std::string& word) {
   std::string out = "'";
   for (char c : word) {
     if (c == '\'') {
@@ -64,7 +64,7 @@ namespace {
 
 std::string CommandLine(const std::vector<std::string>& arguments) {
   std::string line = "exec \"$L\"";
-  for (const std::string& word : arguments) line += " " + Quoted(word);
+  for (const std::string& word : arguments) line += " " + QuotedWord(word);
   return line;
 }
 
@@ -72,7 +72,7 @@ std::string CommandLine(const std::vector<std::string>& arguments) {
 
 ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input) {
   WriteFile(Scratch("stdin"), input);
-  return RunShell(CommandLine(arguments) + " <" + Quoted(Scratch("stdin")));
+  return RunShell(CommandLine(arguments) + " <" + QuotedWord(Scratch("stdin")));
 }
 
 ProgramResult RunLinnetWithin(int64_t bytes, const std::vector<std::string>& arguments) {
@@ -80,8 +80,8 @@ ProgramResult RunLinnetWithin(int64_t bytes, const std::vector<std::string>& arg
 }
 
 ProgramResult RunShell(const std::string& line) {
-  const std::string command = "L=" + Quoted(LINNET_PROGRAM) + "; (" + line + "\n) </dev/null >" +
-                              Quoted(Scratch("stdout")) + " 2>" + Quoted(Scratch("stderr"));
+  const std::string command = "L=" + QuotedWord(LINNET_PROGRAM) + "; (" + line + "\n) </dev/null >" +
+                              QuotedWord(Scratch("stdout")) + " 2>" + QuotedWord(Scratch("stderr"));
   const int status = std::system(command.c_str());
   ProgramResult result;
   result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
