@@ -11,6 +11,10 @@
 // film.ts is a film whose sound starts late, pauses and changes its rate: 22 s of black pictures;
 // examples/command.wav from 4 s on at 22050 Hz, examples/weather.wav from 19.7 s on at 44100 Hz, nothing
 // before, between and behind.
+//
+// Not made here: sine_22k.flac, a second of sine at 22050 Hz; alpha.heic, ten_bits.heic and grid.heic, one
+// colour, Y'CbCr (150, 90, 180), through libheif, the last as four tiles that are cut to 100 x 90 pixels;
+// ten_bits.avif, red.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

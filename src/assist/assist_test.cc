@@ -39,6 +39,12 @@ TEST(Transcript, Formats) {
   EXPECT_EQ(nlohmann::json::parse(empty.Begin() + empty.End(0))["utterances"].size(), 0u);
 }
 
+TEST(Transcript, LinesEndInEveryWay) {
+  const Utterance utterance{.begin = 0, .end = 1, .text = "one\rtwo\r\n\r\nthree\n"};
+  EXPECT_EQ(TranscriptWriter(TranscriptFormat::kSrt, false, "x").Add(utterance),
+            "1\n00:00:00,000 --> 00:00:01,000\none\ntwo\nthree\n\n");
+}
+
 TEST(Prompts, AModelsOwnTakePrecedence) {
   const auto card = ReadPrompts("");
   ASSERT_TRUE(card.has_value());

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "text/plain_text.h"
+
 namespace linnet {
 namespace {
 
@@ -27,11 +29,13 @@ std::string Mark(double seconds) {
 // Subtitles are separated by empty lines, and "-->" is their arrow: neither may stand in a text.
 std::string Subtitle(std::string_view text) {
   std::string out;
-  for (const char c : text) {
-    if (c == '\r' || (c == '\n' && (out.empty() || out.back() == '\n'))) continue;
-    out += c;
+  while (!text.empty()) {
+    const TextLine line = FirstLine(text);
+    text.remove_prefix(line.text.size() + line.ending.size());
+    if (line.text.empty()) continue;
+    if (!out.empty()) out += '\n';
+    out += line.text;
   }
-  while (out.ends_with('\n')) out.pop_back();
   for (size_t at; (at = out.find("-->")) != std::string::npos;) out.replace(at, 3, "->");
   return out;
 }

@@ -18,6 +18,8 @@
 
 #include <fmt/format.h>
 
+#include "base/system_error.h"
+
 extern char** environ;
 
 namespace linnet {
@@ -69,12 +71,7 @@ Result<ChildProcess> ChildProcess::Start(const std::filesystem::path& program,
                                          const std::vector<std::string>& arguments,
                                          const std::filesystem::path& input) {
   const Descriptor file(::open(input.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) {
-    const int error = errno;
-    return Fail(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kBadFile,
-                fmt::format("{}: cannot open: {}", input.string(), std::strerror(error)),
-                error == ENOENT ? "check the spelling" : "check the permissions");
-  }
+  if (file.get() < 0) return CannotOpen(input.string(), errno);
   struct stat info{};
   if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     return Fail(ErrorCode::kBadFile, input.string() + ": is not a regular file", "give a file");
@@ -90,7 +87,7 @@ Result<ChildProcess> ChildProcess::Start(const std::filesystem::path& program,
                                                                         file.get()) == input.size());
   if (!written || std::fflush(file.get()) != 0 || ::lseek(::fileno(file.get()), 0, SEEK_SET) != 0) {
     return Fail(ErrorCode::kInternal, std::string("no temporary file: ") + std::strerror(errno),
-                "make room in the directory for temporary files");
+                AdviceFor(errno, "make room in the directory for temporary files"));
   }
   return StartWith(program, arguments, ::fileno(file.get()));
 }
@@ -98,14 +95,16 @@ Result<ChildProcess> ChildProcess::Start(const std::filesystem::path& program,
 Result<ChildProcess> ChildProcess::StartWith(const std::filesystem::path& program,
                                              const std::vector<std::string>& arguments, int input) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0)
-    return Fail(ErrorCode::kInternal, fmt::format("no pipe: {}", std::strerror(errno)));
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    return Fail(ErrorCode::kInternal, fmt::format("no pipe: {}", std::strerror(errno)), AdviceFor(errno, ""));
+  }
   Descriptor read_end(ends[0]);
   const Descriptor write_end(ends[1]);
   pid_t id = -1;
   if (const int error = Spawn(program, arguments, input, write_end.get(), id); error != 0) {
     return Fail(ErrorCode::kInternal,
-                fmt::format("cannot start {}: {}", program.string(), std::strerror(error)));
+                fmt::format("cannot start {}: {}", program.string(), std::strerror(error)),
+                error == EMFILE || error == ENFILE ? AdviceFor(error, "") : "");
   }
   ChildProcess child;
   child.id_ = id;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/printable.h"
+#include "base/system_error.h"
 #include "base/terminal.h"
 
 namespace linnet {
@@ -79,16 +80,12 @@ bool IsGitLfsPointer(std::span<const uint8_t> bytes) {
                                     text.starts_with("version https://hawser.github.com/spec/"));
 }
 
-ErrorCode CodeOf(int error) { return error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kBadFile; }
-
 }  // namespace
 
 Result<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return Fail(CodeOf(errno), path.string() + ": cannot open: " + std::strerror(errno),
-                errno == ENOENT ? "check the spelling" : "check the permissions");
-  }
+  // A FIFO is refused at once, not when somebody opens its other end.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return CannotOpen(path.string(), errno);
   auto file = FromDescriptor(fd, path);
   ::close(fd);
   if (file && IsGitLfsPointer(file->bytes())) {
@@ -135,7 +132,7 @@ Result<MappedFile> MappedFile::FromDescriptor(int descriptor, const std::filesys
   file.descriptor_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
   if (file.descriptor_ < 0) {
     return Fail(ErrorCode::kBadFile, path.string() + ": cannot be kept open: " + std::strerror(errno),
-                "allow more open files (ulimit -n)");
+                AdviceFor(errno, ""));
   }
   file.stamp_ = {{info.st_mtim.tv_sec, info.st_mtim.tv_nsec},
                  {info.st_ctim.tv_sec, info.st_ctim.tv_nsec},

@@ -109,10 +109,15 @@ InterruptGuard::InterruptGuard() {
   sigaction(SIGINT, &action, &earlier_action);
 }
 
-InterruptGuard::~InterruptGuard() { sigaction(SIGINT, &earlier_action, nullptr); }
+InterruptGuard::~InterruptGuard() {
+  sigaction(SIGINT, &earlier_action, nullptr);
+  interrupted = false;
+}
 
 const std::atomic<bool>& InterruptGuard::flag() const { return interrupted; }
 
 void InterruptGuard::Clear() { interrupted = false; }
+
+bool Interrupted() { return interrupted; }
 
 }  // namespace linnet

@@ -47,4 +47,7 @@ class InterruptGuard {
   void Clear();
 };
 
+// Whether the flag of the guard that exists is set; false without one.
+bool Interrupted();
+
 }  // namespace linnet

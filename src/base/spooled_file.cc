@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -10,21 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/system_error.h"
+
 namespace linnet {
 namespace {
 
 constexpr size_t kPiece = size_t{1} << 20;
-
-class Closing {
- public:
-  explicit Closing(int descriptor) : descriptor_(descriptor) {}
-  ~Closing() { ::close(descriptor_); }
-  Closing(const Closing&) = delete;
-  Closing& operator=(const Closing&) = delete;
-
- private:
-  int descriptor_;
-};
 
 bool IsStreamMode(mode_t mode) { return S_ISFIFO(mode) || S_ISSOCK(mode); }
 
@@ -38,9 +30,10 @@ int NamelessFile() {
 }
 
 std::unexpected<Error> NoRoom(const std::string& name) {
-  return Fail(ErrorCode::kInternal,
-              fmt::format("{}: cannot be kept in a temporary file: {}", name, std::strerror(errno)),
-              "make room in the directory for temporary files, or name another one in TMPDIR");
+  return Fail(
+      ErrorCode::kInternal,
+      fmt::format("{}: cannot be kept in a temporary file: {}", name, std::strerror(errno)),
+      AdviceFor(errno, "make room in the directory for temporary files, or name another one in TMPDIR"));
 }
 
 bool WriteAll(int to, const uint8_t* bytes, size_t count) {
@@ -83,39 +76,30 @@ Result<std::shared_ptr<const SpooledFile>> SpooledFile::FromStandardInput(const 
                             ::isatty(STDIN_FILENO) == 1 ? "a terminal" : "a device"),
                 "pipe a file into it");
   }
-  return Copy(STDIN_FILENO, name, most);
+  return Copy(StreamReader::StandardInput(name), name, most);
 }
 
 Result<std::shared_ptr<const SpooledFile>> SpooledFile::Open(const std::filesystem::path& path,
                                                              uint64_t most) {
-  const int from = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (from < 0) {
-    return Fail(ErrorCode::kBadFile, path.string() + ": cannot open: " + std::strerror(errno),
-                "check the permissions");
-  }
-  const Closing closing(from);
-  return Copy(from, path.string(), most);
+  LINNET_ASSIGN(StreamReader from, StreamReader::Open(path, path.string()));
+  return Copy(std::move(from), path.string(), most);
 }
 
-Result<std::shared_ptr<const SpooledFile>> SpooledFile::Copy(int from, const std::string& name,
+Result<std::shared_ptr<const SpooledFile>> SpooledFile::Copy(StreamReader from, const std::string& name,
                                                              uint64_t most) {
   const int to = NamelessFile();
   if (to < 0) return NoRoom(name);
   std::shared_ptr<const SpooledFile> file(new SpooledFile(to, true));
   std::vector<uint8_t> piece(kPiece);
   for (uint64_t total = 0;;) {
-    const ssize_t count = ::read(from, piece.data(), piece.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      return Fail(ErrorCode::kBadFile, fmt::format("{}: cannot be read: {}", name, std::strerror(errno)));
-    }
+    LINNET_ASSIGN(const size_t count, from.Read(piece));
     if (count == 0) return file;
-    total += static_cast<uint64_t>(count);
+    total += count;
     if (total > most) {
       return Fail(ErrorCode::kBadFile, fmt::format("{}: gives more than {} bytes", name, most),
                   "write it to a file and give that");
     }
-    if (!WriteAll(to, piece.data(), static_cast<size_t>(count))) return NoRoom(name);
+    if (!WriteAll(to, piece.data(), count)) return NoRoom(name);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/stream_reader.h"
 #include "linnet/error.h"
 
 namespace linnet {
@@ -20,7 +21,8 @@ class SpooledFile {
 
   // All that comes, kept in a file without a name in $TMPDIR or /tmp; it is gone with the last owner.
   // Standard input that is a file is used where it lies. `name` is for messages. Errors: kBadFile for a
-  // terminal, a device, and what is longer than `most`; kInternal when there is no room.
+  // terminal, a device, and what is longer than `most`; kInternal when there is no room; kCancelled after
+  // Ctrl-C (StreamReader).
   static Result<std::shared_ptr<const SpooledFile>> FromStandardInput(const std::string& name,
                                                                       uint64_t most = kMostBytes);
   static Result<std::shared_ptr<const SpooledFile>> Open(const std::filesystem::path& path,
@@ -35,7 +37,8 @@ class SpooledFile {
 
  private:
   explicit SpooledFile(int descriptor, bool owned);
-  static Result<std::shared_ptr<const SpooledFile>> Copy(int from, const std::string& name, uint64_t most);
+  static Result<std::shared_ptr<const SpooledFile>> Copy(StreamReader from, const std::string& name,
+                                                         uint64_t most);
 
   int descriptor_;
   bool owned_;

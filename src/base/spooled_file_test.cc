@@ -5,7 +5,12 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mapped_file.h"
+#include "base/process.h"
 
 namespace linnet {
 namespace {
@@ -43,6 +48,17 @@ TEST_F(SpooledFileTest, MoreThanTheLimitIsRefused) {
   writer.join();
   ASSERT_FALSE(file.has_value());
   EXPECT_NE(file.error().what.find("gives more than 1000 bytes"), std::string::npos) << file.error().what;
+}
+
+// Nobody ever opens the other end.
+TEST_F(SpooledFileTest, CtrlCEndsTheWait) {
+  const InterruptGuard guard;
+  std::thread hand([] { ::kill(::getpid(), SIGINT); });
+  const auto file = SpooledFile::Open(fifo_);
+  hand.join();
+  ASSERT_FALSE(file.has_value());
+  EXPECT_EQ(file.error().code, ErrorCode::kCancelled);
+  EXPECT_FALSE(MappedFile::Open(fifo_).has_value());  // and it waits for nobody
 }
 
 TEST(SpooledFile, FilesAndNothingAreNoStreams) {

@@ -5,13 +5,17 @@
 #include <string>
 #include <system_error>
 
+#include "base/system_error.h"
+
 namespace linnet {
 
 std::unexpected<Error> CannotWrite(const std::filesystem::path& path, int error) {
   const bool full = error == ENOSPC || error == EFBIG || error == EDQUOT || error == EIO;
   return Fail(full ? ErrorCode::kBadFile : ErrorCode::kInvalidArgument,
               path.string() + " cannot be written: " + std::generic_category().message(error),
-              full ? "make room, or choose another place with -o" : "choose another place with -o");
+              full ? "make room, or choose another place with -o"
+                   : AdviceFor(error == ENAMETOOLONG || error == EMFILE || error == ENFILE ? error : 0,
+                               "choose another place with -o"));
 }
 
 Status MakeDirectory(const std::filesystem::path& path) {
@@ -22,7 +26,7 @@ Status MakeDirectory(const std::filesystem::path& path) {
   return Fail(ErrorCode::kInvalidArgument,
               "the directory " + path.string() + " cannot be made" +
                   (error ? ": " + error.message() : ", as a file of this name is there"),
-              "choose another place with -o");
+              error.value() == ENAMETOOLONG ? AdviceFor(ENAMETOOLONG, "") : "choose another place with -o");
 }
 
 Status WriteWholeFile(const std::filesystem::path& path, std::string_view content) {

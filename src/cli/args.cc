@@ -194,7 +194,7 @@ Status CheckUseful(const std::set<std::string>& given, const std::vector<OptionR
   for (const OptionRule& rule : rules) {
     for (const std::string& option : rule.options) {
       if (rule.useful || !given.contains(option)) continue;
-      return Fail(ErrorCode::kInvalidArgument, option + " " + rule.reason, "leave it out");
+      return Fail(ErrorCode::kInvalidArgument, option + " " + rule.reason, rule.advice);
     }
   }
   return {};

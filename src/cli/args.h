@@ -70,6 +70,7 @@ struct OptionRule {
   std::vector<std::string> options;  // long names
   bool useful;
   std::string reason;  // "is for videos"
+  std::string advice = "leave it out";
 };
 // Nothing asked for is ignored. Errors: kInvalidArgument for the first of the `given` options that is of no
 // use.

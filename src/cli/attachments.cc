@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "media/media_kind.h"
-#include "media/media_loader.h"
 
 namespace linnet {
 namespace {
@@ -101,7 +100,7 @@ Result<std::optional<Attachment>> Resolve(Word& word) {
     return Fail(ErrorCode::kNotFound, source.name + ": is not there", "check the spelling");
   }
   LINNET_ASSIGN(std::string kind, KindOf(source));
-  return Attachment{std::move(kind), word.name};
+  return Attachment{std::move(kind), std::move(source)};
 }
 
 }  // namespace

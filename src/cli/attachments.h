@@ -5,12 +5,13 @@
 #include <vector>
 
 #include "linnet/error.h"
+#include "media/media_loader.h"
 
 namespace linnet {
 
 struct Attachment {
   std::string kind;  // "image", "audio", "video"
-  std::string file;  // a path or an address
+  MediaSource source;
 };
 
 struct Attachments {

@@ -139,7 +139,7 @@ class ChatLoop {
     } else if (name == "result") {
       ToolResult(rest);
     } else {
-      Attach(name, Unquoted(rest));
+      AttachFile(name, Unquoted(rest));
     }
   }
 
@@ -155,6 +155,7 @@ class ChatLoop {
   // The text and the files of a message. False when it names a file that cannot be used: nothing is asked
   // then.
   bool Take(const std::string& line) {
+    interrupt_.Clear();
     auto found = TakeAttachments(line);
     if (!found) {
       Report(found.error());
@@ -163,18 +164,23 @@ class ChatLoop {
     UserMessage before = next_;
     next_.text = std::move(found->text);
     for (const Attachment& attachment : found->files) {
-      if (Attach(attachment.kind, attachment.file)) continue;
+      if (Attach(attachment)) continue;
       next_ = std::move(before);
       return false;
     }
     return true;
   }
 
-  bool Attach(const std::string& kind, const std::string& file) {
-    MediaArgs media = start_.media;
-    (kind == "image" ? media.images : kind == "audio" ? media.audio : media.videos).push_back(file);
+  // What comes through a pipe may never come: Ctrl-C ends the wait for it.
+  void AttachFile(const std::string& kind, const std::string& file) {
+    interrupt_.Clear();
+    auto source = ParseMediaAddress(file);
+    source ? void(Attach({kind, std::move(*source)})) : void(Report(source.error()));
+  }
+
+  bool Attach(const Attachment& attachment) {
     std::vector<MediaUse> uses;
-    return Told(LoadMedia(media, engine_.config(), next_, uses), uses);
+    return Told(LoadAttachment(attachment, start_.media, engine_.config(), next_, uses), uses);
   }
 
   void Record() {

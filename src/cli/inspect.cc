@@ -89,6 +89,8 @@ class Inspection {
   }
 
   const MediaLoader& loader() const { return loader_; }
+  // Whether a sound was cut into pieces; not known of a video before it is opened.
+  bool showed_pieces() const { return showed_pieces_; }
 
  private:
   Status Pages(const MediaSource& source) {
@@ -145,6 +147,7 @@ class Inspection {
     }
     splitter.Finish();
     drain();
+    showed_pieces_ = true;
     const AudioInfo& info = reader.info();
     Write(fmt::format("{}: {}, {} Hz, {} channel{}, {:.2f} s, {} tokens\n", Printable(source.name),
                       info.format, info.rate, info.channels, info.channels == 1 ? "" : "s",
@@ -200,6 +203,7 @@ class Inspection {
 
   const InspectArgs& args_;
   MediaLoader loader_;
+  bool showed_pieces_ = false;
   std::set<std::string> written_;
 };
 
@@ -216,6 +220,10 @@ int Run(const InspectArgs& args) {
     const Status status = source ? inspection.Inspect(*source) : Status(std::unexpected(source.error()));
     if (!status) code = std::max(code, Report(status.error()));
   }
+  if (code != kExitDone) return code;
+  const Status pieces = CheckUseful(
+      args.given, {{{"--piece-seconds"}, inspection.showed_pieces(), "is for sounds without video"}});
+  if (!pieces) return Report(pieces.error());
   return code;
 }
 

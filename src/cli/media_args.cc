@@ -43,17 +43,15 @@ class Loading {
         uses_(uses),
         loader_({.sandbox = !values.no_sandbox}) {}
 
-  Status Image(const std::string& file) {
-    if (!config_.vision.present) return NoSense(MediaLabel(file), "pictures");
-    LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
+  Status Image(const MediaSource& source) {
+    if (!config_.vision.present) return NoSense(source.name, "pictures");
     if (IsPdf(source)) return Pdf(source);
     LINNET_ASSIGN(const Picture picture, loader_.LoadPicture(source));
     return AddPicture(source.name, picture);
   }
 
-  Status Sound(const std::string& file) {
-    if (!config_.audio.present) return NoSense(MediaLabel(file), "sound");
-    LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
+  Status Sound(const MediaSource& source) {
+    if (!config_.audio.present) return NoSense(source.name, "sound");
     LINNET_ASSIGN(const AudioClip clip, loader_.LoadAudio(source));
     Note(source.name, clip.info.note);
     return AddParts(source.name, "audio", clip.samples);
@@ -74,9 +72,8 @@ class Loading {
     return AddParts("microphone", "audio", clip.samples);
   }
 
-  Status Video(const std::string& file) {
-    if (!config_.vision.present || config_.tokens.video < 0) return NoSense(MediaLabel(file), "video");
-    LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
+  Status Video(const MediaSource& source) {
+    if (!config_.vision.present || config_.tokens.video < 0) return NoSense(source.name, "video");
     VideoOptions options;
     options.frames_per_second = values_.frames_per_second;
     options.max_frames = values_.max_frames;
@@ -216,11 +213,26 @@ Status LoadMedia(const MediaArgs& values, const ModelConfig& config, UserMessage
   Loading loading(values, config, message, uses);
   WarnOfWeakness(loading.loader());
   const size_t first = uses.size();
-  for (const std::string& file : values.images) LINNET_TRY(loading.Image(file));
-  for (const std::string& file : values.videos) LINNET_TRY(loading.Video(file));
-  for (const std::string& file : values.audio) LINNET_TRY(loading.Sound(file));
+  const std::pair<const std::vector<std::string>&, Status (Loading::*)(const MediaSource&)> kinds[] = {
+      {values.images, &Loading::Image}, {values.videos, &Loading::Video}, {values.audio, &Loading::Sound}};
+  for (const auto& [files, load] : kinds) {
+    for (const std::string& file : files) {
+      LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
+      LINNET_TRY((loading.*load)(source));
+    }
+  }
   for (size_t i = first; i < uses.size(); ++i) uses[i].unprotected = loading.loader().Weakness();
   return {};
+}
+
+Status LoadAttachment(const Attachment& attachment, const MediaArgs& values, const ModelConfig& config,
+                      UserMessage& message, std::vector<MediaUse>& uses) {
+  Loading loading(values, config, message, uses);
+  WarnOfWeakness(loading.loader());
+  const std::string& kind = attachment.kind;
+  return kind == "image"   ? loading.Image(attachment.source)
+         : kind == "audio" ? loading.Sound(attachment.source)
+                           : loading.Video(attachment.source);
 }
 
 Status LoadMic(const MediaArgs& values, const ModelConfig& config, const std::atomic<bool>& stop,

@@ -8,6 +8,7 @@
 
 #include "cli/answer.h"
 #include "cli/args.h"
+#include "cli/attachments.h"
 #include "cli/mic_args.h"
 #include "linnet/error.h"
 #include "media/media_loader.h"
@@ -38,6 +39,10 @@ void DeclareMedia(Args& args, MediaArgs& values);
 // of the files; kInvalidArgument when the sounds do not fit the context.
 Status LoadMedia(const MediaArgs& values, const ModelConfig& config, UserMessage& message,
                  std::vector<MediaUse>& uses);
+
+// The same for one of a chat's.
+Status LoadAttachment(const Attachment& attachment, const MediaArgs& values, const ModelConfig& config,
+                      UserMessage& message, std::vector<MediaUse>& uses);
 
 // Records from the microphone until `stop`, as long as the context has room for it, and adds the sound. The
 // same notes and errors, and those of the microphone.

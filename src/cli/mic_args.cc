@@ -17,10 +17,9 @@ void DeclareMic(Args& args, MicArgs& values) {
   args.Option("--seconds", values.seconds, "with --mic: record this long");
 }
 
-Status CheckMic(const MicArgs& values, bool later) {
-  if (!values.on && !later && (!values.device.empty() || values.seconds != 0)) {
-    return Fail(ErrorCode::kInvalidArgument, "--mic-device and --seconds are for --mic", "add --mic");
-  }
+Status CheckMic(const std::set<std::string>& given, const MicArgs& values, bool later) {
+  LINNET_TRY(
+      CheckUseful(given, {{{"--mic-device", "--seconds"}, values.on || later, "is for --mic", "add --mic"}}));
   if (!(values.seconds >= 0 && values.seconds <= 1e6)) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("--seconds {:g}", values.seconds),
                 "record up to 1000000 s, or leave it out to end with Ctrl-C");

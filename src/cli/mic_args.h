@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <set>
 #include <string>
 
 #include "cli/args.h"
@@ -21,7 +22,7 @@ void DeclareMic(Args& args, MicArgs& values);
 
 // Errors: kInvalidArgument when the other options make no sense, or are given without --mic unless it may be
 // used `later` (in a chat).
-Status CheckMic(const MicArgs& values, bool later = false);
+Status CheckMic(const std::set<std::string>& given, const MicArgs& values, bool later = false);
 
 // Begins to record, and says so on standard error unless `quiet`. Errors as of OpenMicrophone.
 Result<AudioReader> OpenMic(const MicArgs& values, bool quiet, std::function<bool()> stopped);

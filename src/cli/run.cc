@@ -114,10 +114,14 @@ bool MayBePdf(const std::string& address) {
 Status CheckMediaOptions(const RunArgs& args, bool chat) {
   const std::vector<std::string>& images = args.media.images;
   const bool pdf = args.given.contains("--pages") && std::ranges::any_of(images, MayBePdf);
-  const bool video = !args.media.videos.empty();
+  const bool picture = !images.empty(), video = !args.media.videos.empty();
+  const bool file = picture || video || !args.media.audio.empty();
   return CheckUseful(args.given,
                      {{{"--pages"}, chat || pdf, "is for a PDF given with --image"},
-                      {{"--fps", "--max-frames", "--frame-tokens"}, chat || video, "is for --video"}});
+                      {{"--image-tokens"}, chat || picture, "is for --image"},
+                      {{"--fps", "--max-frames", "--frame-tokens"}, chat || video, "is for --video"},
+                      {{"--mask-rule"}, chat || picture || video, "is for --image and --video"},
+                      {{"--no-sandbox"}, chat || file, "is for --image, --video and --audio"}});
 }
 
 // Errors: those of the file; kInvalidArgument for an empty one, which is no list of tools.
@@ -175,7 +179,7 @@ Result<int> Continue(const RunArgs& args, Engine& engine, const std::string& tex
 Result<int> Run(const RunArgs& args) {
   LINNET_TRY(CheckRaw(args));
   LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
-  LINNET_TRY(CheckMic(args.media.mic, !prompt));
+  LINNET_TRY(CheckMic(args.given, args.media.mic, !prompt));
   LINNET_TRY(CheckMediaOptions(args, !prompt));
   LINNET_ASSIGN(GenerateOptions options, ToGenerateOptions(args.sampling));
   LINNET_ASSIGN(options.draft, DraftsOf(args.model));

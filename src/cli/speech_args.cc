@@ -180,10 +180,13 @@ Status CheckNames(const SpeechArgs& values) {
 }  // namespace
 
 Status CheckSpeech(const SpeechArgs& values) {
-  LINNET_TRY(CheckMic(values.mic));
+  LINNET_TRY(CheckMic(values.given, values.mic));
   LINNET_TRY(CheckNames(values));
-  LINNET_TRY(
-      CheckUseful(values.given, {{{"--again"}, !values.output.empty(), "is for files that -o names"}}));
+  LINNET_TRY(CheckUseful(
+      values.given,
+      {{{"--again"}, !values.output.empty(), "is for files that -o names"},
+       {{"--timestamps"}, values.format == "txt", "is for plain text; other forms have times anyway"},
+       {{"--no-sandbox"}, !values.mic.on, "is for files"}}));
   if (values.files.empty() == values.mic.on) return {};
   return values.mic.on
              ? Fail(ErrorCode::kInvalidArgument, "--mic and files are given", "do one after the other")

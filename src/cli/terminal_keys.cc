@@ -3,7 +3,7 @@
 #include <array>
 #include <charconv>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace linnet {
 namespace {
@@ -16,7 +16,7 @@ constexpr int kSequenceGap = 2000;
 constexpr int kPasteGap = 5000;
 constexpr size_t kMostParameters = 64;
 constexpr size_t kMostString = 1u << 16;
-constexpr int kEscape = 0x1b, kDeleteBack = 0x7f;
+constexpr int kInterrupt = 0x03, kEscape = 0x1b, kDeleteBack = 0x7f;
 constexpr std::string_view kPasteEnd = "\033[201~";
 
 constexpr int kShift = 1, kAlt = 2, kControl = 4;
@@ -196,7 +196,13 @@ KeyPress TerminalKeys::ControlSequence() {
     }
     if (parameters.empty() &&
         (byte == '[' || byte == 'M')) {  // a function key of the Linux console, an old mouse
-      for (int more = byte == '[' ? 1 : 3; more > 0; --more) input_.Next(kSequenceGap);
+      for (int more = byte == '[' ? 1 : 3; more > 0; --more) {
+        const int next = input_.Next(kSequenceGap);
+        if (next < ' ') {
+          input_.Unread(next);
+          break;
+        }
+      }
       return {};
     }
     const KeyPress press = OfSequence(parameters, static_cast<char>(byte));
@@ -224,6 +230,7 @@ void TerminalKeys::SkipString() {
   for (size_t count = 0; count < kMostString; ++count) {
     const int byte = input_.Next(kSequenceGap);
     if (byte < 0 || byte == '\a') return;
+    if (byte == kInterrupt) return input_.Unread(byte);
     if (byte != kEscape) continue;
     const int next = input_.Next(kSequenceGap);
     if (next != '\\') input_.Unread(next);
@@ -233,15 +240,19 @@ void TerminalKeys::SkipString() {
 
 KeyPress TerminalKeys::Paste() {
   std::string raw;
+  bool interrupted = false;
   input_.SetGreedy(true);
   while (!raw.ends_with(kPasteEnd)) {
-    const int byte = input_.Next(kPasteGap);
+    const int byte = input_.Next(interrupted ? kGap : kPasteGap);
     if (byte < 0) break;
+    interrupted = byte == kInterrupt;
     // Of too much only the end is kept, to find where it stops.
     if (raw.size() > 2 * kMostPasted) raw.erase(0, kMostPasted - 1 - kPasteEnd.size());
     raw += static_cast<char>(byte);
   }
   input_.SetGreedy(false);
+  // A paste may hold Ctrl-C too, but then more follows: this one was typed by somebody who has waited enough.
+  if (interrupted) return {Key::kText, kInterrupt};
   if (raw.ends_with(kPasteEnd)) raw.resize(raw.size() - kPasteEnd.size());
   pasted_ = raw.size() > kMostPasted ? std::string() : Cleaned(raw);
   return {Key::kPaste};

@@ -1,16 +1,13 @@
 #include "cli/text_input.h"
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
+#include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <memory>
 #include <span>
-#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/process.h"
+#include "base/stream_reader.h"
 #include "cli/report.h"
 #include "media/media_kind.h"
 #include "media/media_loader.h"
@@ -21,25 +18,18 @@ namespace {
 
 constexpr int kPatienceMilliseconds = 2000;
 
-std::unexpected<Error> Unreadable(const std::string& name, int error) {
-  return Fail(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kBadFile,
-              name + " cannot be read: " + std::generic_category().message(error),
-              error == ENOENT ? "check the spelling" : "give a text file");
-}
-
-Result<std::string> ReadAll(std::FILE* file, const std::string& name, size_t limit) {
+Result<std::string> ReadAll(StreamReader from, const std::string& name, size_t limit) {
   std::string bytes;
-  std::array<char, 1 << 16> buffer;
-  errno = 0;
-  while (const size_t count = std::fread(buffer.data(), 1, buffer.size(), file)) {
-    bytes.append(buffer.data(), count);
+  std::vector<uint8_t> piece(size_t{1} << 16);
+  while (true) {
+    LINNET_ASSIGN(const size_t count, from.Read(piece));
+    if (count == 0) return bytes;
+    bytes.append(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(count));
     if (bytes.size() > limit) {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{} holds more than {} of text", name, HumanBytes(limit)), "cut it into parts");
     }
   }
-  if (std::ferror(file) != 0) return Unreadable(name, errno);
-  return bytes;
 }
 
 Result<std::string> AsText(std::string bytes, const std::string& name) {
@@ -55,9 +45,8 @@ Result<std::string> AsText(std::string bytes, const std::string& name) {
 
 // `name` is for messages.
 Result<std::string> ReadFileNamed(const std::string& path, const std::string& name, size_t limit) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
-  if (file == nullptr) return Unreadable(name, errno);
-  LINNET_ASSIGN(std::string bytes, ReadAll(file.get(), name, limit));
+  LINNET_ASSIGN(StreamReader file, StreamReader::Open(path, name));
+  LINNET_ASSIGN(std::string bytes, ReadAll(std::move(file), name, limit));
   return AsText(std::move(bytes), name);
 }
 
@@ -70,11 +59,12 @@ bool IsStandardInput(const std::string& file) {
 bool IsBlank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
 Result<std::string> ReadStandardInput() {
+  const std::string name = "standard input";
   if (!IsTerminal(Stream::kInput) && !InputWithin(kPatienceMilliseconds)) {
     Say("linnet: waiting for standard input to end; </dev/null gives none\n");
   }
-  LINNET_ASSIGN(std::string bytes, ReadAll(stdin, "standard input", kMaxTextBytes));
-  return AsText(std::move(bytes), "standard input");
+  LINNET_ASSIGN(std::string bytes, ReadAll(StreamReader::StandardInput(name), name, kMaxTextBytes));
+  return AsText(std::move(bytes), name);
 }
 
 Result<std::string> ReadTextFile(const std::string& name, size_t limit) {

@@ -14,6 +14,7 @@
 #include "cli/speech_args.h"
 #include "cli/text_input.h"
 #include "media/media_kind.h"
+#include "text/plain_text.h"
 
 namespace linnet {
 namespace {
@@ -34,26 +35,29 @@ Status TranslateLines(const SpeechRun& run, const std::string& file, const std::
         fmt::format("{} is a text, which has no {}", file, args.timestamps ? "times" : "form " + args.format),
         fmt::format("leave {} out for it", args.timestamps ? "--timestamps" : "--format"));
   }
+  // Beside a text there may be recordings that they are for.
+  LINNET_TRY(
+      CheckUseful(args.given, {{{"--piece-seconds", "--pause-seconds", "--pad-seconds", "--no-sandbox"},
+                                args.files.size() > 1,
+                                "is for recordings, and " + file + " is a text"}}));
   LINNET_ASSIGN(const std::string path, OutputOf(args, name, ".txt"));
   if (IsBlank(text)) return Fail(ErrorCode::kBadFile, file + " holds no text", "give some");
   ProgressLine progress;
   std::string content;
   int64_t cut = 0;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    std::string line = text.substr(at, end - at);
-    at = end + 1;
-    const bool windows = line.ends_with('\r');
-    if (windows) line.pop_back();
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto [content_of_line, ending] = FirstLine(rest);
+    rest.remove_prefix(content_of_line.size() + ending.size());
+    std::string line(content_of_line);
     if (!IsBlank(line)) {
       bool stopped = false;
       LINNET_ASSIGN(line, run.transcriber.TranslateText(line, stopped, &run.cancel));
       cut += stopped;
     }
-    line += windows ? "\r\n" : "\n";
+    line += ending.empty() ? "\n" : ending;
     progress.Clear();
     path.empty() ? Write(line) : void(content += line);
-    progress.Show(static_cast<double>(end) / static_cast<double>(text.size()), "translating");
+    progress.Show(1.0 - static_cast<double>(rest.size()) / static_cast<double>(text.size()), "translating");
   }
   progress.Clear();
   if (cut > 0 && !args.quiet) {

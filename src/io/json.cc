@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.h"
+
 namespace linnet {
 namespace {
 
@@ -37,6 +39,10 @@ int Depth(std::string_view text) {
 }  // namespace
 
 Result<nlohmann::json> ParseJson(std::string_view text, std::string_view name) {
+  if (const std::string_view encoding = OtherEncoding(text); !encoding.empty()) {
+    return Fail(ErrorCode::kBadFile, fmt::format("{}: is a text in {}, and JSON is UTF-8", name, encoding),
+                "save it as UTF-8");
+  }
   const int depth = Depth(text);
   if (depth > kMaxJsonDepth) {
     return Fail(ErrorCode::kBadFile, fmt::format("{}: JSON nested {} levels deep", name, depth),

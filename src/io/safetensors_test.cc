@@ -4,6 +4,9 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "io/json.h"
 
 namespace linnet {
 namespace {
@@ -144,6 +147,17 @@ TEST(SafetensorsTest, GoldenDirectoriesOpenAndAgree) {
     const auto y = (*sharded)->Bytes(*b, 0, b->bytes, scratch);
     ASSERT_TRUE(std::equal(x.begin(), x.end(), y.begin(), y.end())) << a.name;
   }
+}
+
+TEST(JsonTest, OtherEncodingsAreNamed) {
+  using namespace std::string_literals;
+  for (const std::string& text : {"\xff\xfe{\0}\0"s, "\xfe\xff\0{\0}"s, "{\0 \0 \0}\0"s}) {
+    const auto value = ParseJson(text, "config.json");
+    ASSERT_FALSE(value.has_value());
+    EXPECT_EQ(value.error().what, "config.json: is a text in UTF-16, and JSON is UTF-8");
+    EXPECT_EQ(value.error().hint, "save it as UTF-8");
+  }
+  EXPECT_TRUE(ParseJson("\xef\xbb\xbf{}"s, "config.json").has_value());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "media/av_input.h"
 #include "media/av_mixer.h"
 #include "media/container.h"
+#include "media/links.h"
 #include "media/note.h"
 #include "media/sample_queue.h"
 
@@ -50,6 +51,8 @@ class TimeLine {
   void Pass(double duration) { given_ += duration, end_ += duration, begun_ = true; }
   // What comes goes on where the last frame ended, whatever its stamps say.
   void StartAnew() { starts_anew_ = begun_, end_ = given_; }
+  // What comes has stamps from 0 that are meant from here.
+  void StartAnewAt(double seconds) { shift_ = end_ = std::max(seconds, given_); }
 
   double given() const { return given_; }
   double longest_jump() const { return longest_jump_; }  // that was left out
@@ -68,8 +71,10 @@ class AvAudio : public MonoSource {
   static Result<std::unique_ptr<MonoSource>> Open(std::span<const uint8_t> bytes) {
     std::unique_ptr<AvAudio> source(new AvAudio);
     source->bytes_ = bytes;
-    source->is_ogg_ = media_internal::IsOgg(bytes);
-    LINNET_TRY(source->OpenLink());
+    source->rest_ = bytes;
+    Status opened = source->OpenLink();
+    while (!opened && !source->rest_.empty()) opened = source->OpenLink();
+    LINNET_TRY(opened);
     // The first frame knows rate and channels for certain; headers may be wrong or silent.
     LINNET_ASSIGN(source->frame_, source->input_->Next());
     if (source->frame_ == nullptr) {
@@ -79,7 +84,7 @@ class AvAudio : public MonoSource {
     info.rate = source->rate_ = source->frame_->sample_rate;
     info.channels = source->frame_->ch_layout.nb_channels;
     info.format = source->input_->FormatName();
-    if (source->rest_.empty()) info.seconds = source->input_->LengthSeconds();
+    if (!source->chained_) info.seconds = source->input_->LengthSeconds();
     return std::unique_ptr<MonoSource>(std::move(source));
   }
 
@@ -92,12 +97,16 @@ class AvAudio : public MonoSource {
   }
 
  private:
-  // The next part of a chained file, or the file.
+  // The next part of a chained file, or the file. Pictures and sound of parts with a clock begin together.
   Status OpenLink() {
-    const std::span<const uint8_t> all = input_ == nullptr ? bytes_ : rest_;
-    const size_t size = is_ogg_ ? media_internal::FirstLinkOfOgg(all) : all.size();
-    rest_ = all.subspan(size);
-    LINNET_ASSIGN(input_, AvInput::Open(all.first(size), AVMEDIA_TYPE_AUDIO));
+    const std::span<const uint8_t> link = rest_.first(media_internal::FirstLink(rest_));
+    rest_ = rest_.subspan(link.size());
+    chained_ = link.size() < bytes_.size();
+    const bool clocked = !media_internal::IsOgg(link);
+    clocked ? time_.StartAnewAt(link_begin_) : time_.StartAnew();
+    if (clocked && !rest_.empty()) link_begin_ += AvInput::Probe(link).seconds;
+    LINNET_ASSIGN(input_, AvInput::Open(link, AVMEDIA_TYPE_AUDIO));
+    link_given_ = time_.given();
     return {};
   }
 
@@ -135,10 +144,12 @@ class AvAudio : public MonoSource {
 
   Status EndLink() {
     skipped_ += input_->skipped();
+    constexpr double kUnnoticed = 0.1;
+    short_ |= input_->LengthIsTold() && time_.given() - link_given_ < input_->LengthSeconds() - kUnnoticed;
     while (!rest_.empty()) {
-      time_.StartAnew();
-      if (OpenLink()) return {};
-      ++skipped_;
+      const Status opened = OpenLink();
+      if (opened) return {};
+      if (opened.error().code != ErrorCode::kUnsupported) ++skipped_;  // there may be pictures alone
     }
     mixer_.Finish(samples_.ready);
     samples_.ended = true;
@@ -147,10 +158,7 @@ class AvAudio : public MonoSource {
   }
 
   void TellAll() {
-    constexpr double kUnnoticed = 0.1;
-    const bool short_of_length =
-        input_->LengthIsTold() && time_.given() < input_->LengthSeconds() - kUnnoticed;
-    if (short_of_length || media_internal::EndsEarly(bytes_)) {
+    if (short_ || media_internal::EndsEarly(bytes_)) {
       AddNote(info_.note, media_internal::kUnfinishedNote);
     } else if (skipped_ > 0) {
       AddNote(info_.note,
@@ -168,8 +176,10 @@ class AvAudio : public MonoSource {
     }
   }
 
-  std::span<const uint8_t> bytes_, rest_;  // all, and what follows this link
-  bool is_ogg_ = false;
+  std::span<const uint8_t> bytes_, rest_;   // all, and what follows this link
+  bool chained_ = false;                    // there are several links
+  double link_begin_ = 0, link_given_ = 0;  // of the next by the clock; what was given before this one
+  bool short_ = false;                      // of the length that a link tells
   std::unique_ptr<AvInput> input_;
   const AVFrame* frame_ = nullptr;  // the next one, not yet mixed
   bool placed_ = false;             // on the time line

@@ -40,6 +40,8 @@ constexpr double kLatestStart = 600;
 // Encoders put a little before the beginning that is not to be heard. More than that is heard, and begins the
 // file.
 constexpr double kLongestPriming = 0.25;
+// Of a file, in seconds; more is damage.
+constexpr double kLongest = 1e9;
 
 std::string AvMessage(int error) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
@@ -99,6 +101,28 @@ Result<std::unique_ptr<AvInput>> AvInput::Open(std::span<const uint8_t> bytes, A
   LINNET_TRY(input->OpenCodec(type));
   LINNET_TRY(input->AllocateFrame());
   return input;
+}
+
+AvInput::Facts AvInput::Probe(std::span<const uint8_t> bytes) {
+  av_log_set_level(AV_LOG_QUIET);
+  AvInput input;
+  input.bytes_ = bytes;
+  if (!input.OpenFormat()) return {};
+  Facts facts;
+  AVFormatContext* format = input.format_.get();
+  // Estimates of such streams' lengths may be seconds short, so all of it is read.
+  const std::unique_ptr<AVPacket, FreePacket> packet(av_packet_alloc());
+  while (packet != nullptr && av_read_frame(format, packet.get()) >= 0) {
+    const int64_t stamp = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
+    const double unit = av_q2d(format->streams[packet->stream_index]->time_base);
+    if (stamp != AV_NOPTS_VALUE) {
+      const double end = static_cast<double>(stamp + packet->duration) * unit - input.origin_;
+      if (end < kLongest) facts.seconds = std::max(facts.seconds, end);
+    }
+    av_packet_unref(packet.get());
+  }
+  facts.has_sound = av_find_best_stream(format, AVMEDIA_TYPE_AUDIO, -1, -1, nullptr, 0) >= 0;
+  return facts;
 }
 
 Result<std::unique_ptr<AvInput>> AvInput::OpenDevice(const AVInputFormat* device, const std::string& name,
@@ -191,8 +215,17 @@ Status AvInput::OpenCodec(AVMediaType type) {
   const AVCodec* decoder = nullptr;
   stream_ = av_find_best_stream(format_.get(), type, -1, -1, &decoder, 0);
   const char* kind = type == AVMEDIA_TYPE_AUDIO ? "sound" : "video";
-  if (stream_ == AVERROR_STREAM_NOT_FOUND)
-    return Fail(ErrorCode::kUnsupported, fmt::format("has no {} track", kind));
+  // The picture on the cover of a song is no video.
+  const bool cover = stream_ >= 0 && (stream()->disposition & AV_DISPOSITION_ATTACHED_PIC) != 0;
+  if (stream_ == AVERROR_STREAM_NOT_FOUND || cover) {
+    const bool sound = type == AVMEDIA_TYPE_AUDIO;
+    const auto other = sound ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO;
+    const bool has_other = av_find_best_stream(format_.get(), other, -1, -1, nullptr, 0) >= 0;
+    return Fail(ErrorCode::kUnsupported, fmt::format("has no {} track", kind),
+                !has_other ? ""
+                : sound    ? "give it as a video (--video)"
+                           : "give it as a sound (--audio)");
+  }
   if (stream_ < 0 || decoder == nullptr) {
     return Fail(ErrorCode::kUnsupported, fmt::format("its {} is of a kind that cannot be decoded", kind),
                 "convert it to a common format");

@@ -43,6 +43,13 @@ class AvInput {
   // Only containers and codecs on a list of common ones; nothing but `bytes` is ever read.
   static Result<std::unique_ptr<AvInput>> Open(std::span<const uint8_t> bytes, AVMediaType type);
 
+  // What is in a file, without decoding any of it.
+  struct Facts {
+    double seconds = 0;  // from its beginning to the end of the longest stream
+    bool has_sound = false;
+  };
+  static Facts Probe(std::span<const uint8_t> bytes);
+
   // A device that is recorded from; its sound is taken as it comes. `stopped` ends it, also while nothing
   // comes.
   static Result<std::unique_ptr<AvInput>> OpenDevice(const AVInputFormat* device, const std::string& name,

@@ -155,6 +155,60 @@ TEST(Av, ChainedFilesAreHeardToTheirEnd) {
   }
 }
 
+// Seconds at which sound begins and ends again, in steps of 10 ms.
+std::vector<double> Edges(const std::vector<float>& samples) {
+  std::vector<double> edges;
+  double quiet_since = -1;
+  for (size_t at = 0; at + 160 <= samples.size(); at += 160) {
+    const double now = static_cast<double>(at) / 16000;
+    const bool loud = Loudness(samples, now, now + 0.01) > 0.003;
+    if (loud && edges.size() % 2 == 0) edges.push_back(now);
+    if (loud) quiet_since = -1;
+    if (!loud && quiet_since < 0) quiet_since = now;
+    if (!loud && edges.size() % 2 == 1 && now - quiet_since > 0.5) edges.push_back(quiet_since);
+  }
+  return edges;
+}
+
+TEST(Av, FlacFilesOfTwoRatesFollowEachOther) {
+  if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
+  const std::string sine = MediaPath("sine_22k.flac"), tone = MediaPath("tone.flac");
+  const auto short_one = LoadAudio(sine), long_one = LoadAudio(tone);
+  ASSERT_TRUE(short_one && long_one);
+  EXPECT_NE(short_one->info.rate, long_one->info.rate);
+  for (const auto& [first, second] : {std::pair(sine, tone), std::pair(tone, sine)}) {
+    std::vector<uint8_t> both = ReadFile(first);
+    const auto more = ReadFile(second);
+    both.insert(both.end(), more.begin(), more.end());
+    const auto clip = Heard(both);
+    ASSERT_TRUE(clip.has_value()) << clip.error().Message();
+    EXPECT_EQ(clip->info.note, "");
+    EXPECT_NEAR(static_cast<double>(clip->samples.size()),
+                static_cast<double>(short_one->samples.size() + long_one->samples.size()), 400);
+  }
+}
+
+// `cat film.ts film.ts`: times go on where the first film ended, for pictures and sound alike.
+TEST(Av, TransportStreamsThatWereJoinedFollowEachOther) {
+  if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
+  const auto film = ReadFile(MediaPath("film.ts"));
+  const auto one = DecodeVideo(film, "film.ts"), two = DecodeVideo(Joined({"film.ts", "film.ts"}), "both.ts");
+  ASSERT_TRUE(one && two);
+  EXPECT_EQ(two->note, one->note);
+  // The sound of the first lasts longer than its pictures.
+  const double end = std::max(one->info.seconds, static_cast<double>(one->sound.size()) / 16000);
+  EXPECT_NEAR(two->info.seconds, 2 * end, 0.15);
+  ASSERT_GE(two->frames.size(), 2 * one->frames.size() - 1);
+  for (size_t i = 1; i < two->frames.size(); ++i)
+    EXPECT_GT(two->frames[i].seconds, two->frames[i - 1].seconds);
+  const auto once = Edges(one->sound), twice = Edges(two->sound);
+  ASSERT_EQ(twice.size() + 1, 2 * (once.size() + 1)) << "the last one has no end";
+  for (size_t i = 0; i < once.size(); ++i) {
+    EXPECT_NEAR(twice[i], once[i], 0.02);
+    EXPECT_NEAR(twice[once.size() + (once.size() & 1) + i], end + once[i], 0.06) << i;
+  }
+}
+
 TEST(Av, WhatIsCutOffIsHeardAsFarAsItGoesAndSaysSo) {
   if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
   for (const std::string name : {"clip.webm", "tone.flac", "tone.mp3", "tone.ogg", "tone.opus", "film.ts"}) {
@@ -170,21 +224,6 @@ TEST(Av, WhatIsCutOffIsHeardAsFarAsItGoesAndSaysSo) {
   const auto clip = Heard({whole.begin(), whole.begin() + static_cast<ptrdiff_t>(whole.size() / 2)});
   ASSERT_FALSE(clip.has_value());
   EXPECT_NE(clip.error().what.find("moov"), std::string::npos) << clip.error().what;
-}
-
-// Seconds at which sound begins and ends again, in steps of 10 ms.
-std::vector<double> Edges(const std::vector<float>& samples) {
-  std::vector<double> edges;
-  double quiet_since = -1;
-  for (size_t at = 0; at + 160 <= samples.size(); at += 160) {
-    const double now = static_cast<double>(at) / 16000;
-    const bool loud = Loudness(samples, now, now + 0.01) > 0.003;
-    if (loud && edges.size() % 2 == 0) edges.push_back(now);
-    if (loud) quiet_since = -1;
-    if (!loud && quiet_since < 0) quiet_since = now;
-    if (!loud && edges.size() % 2 == 1 && now - quiet_since > 0.5) edges.push_back(quiet_since);
-  }
-  return edges;
 }
 
 TEST(Av, TimeStampsPlaceTheSoundOfAFilm) {

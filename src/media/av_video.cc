@@ -14,6 +14,7 @@ extern "C" {
 #include "media/av.h"
 #include "media/av_input.h"
 #include "media/container.h"
+#include "media/links.h"
 
 namespace linnet {
 namespace {
@@ -23,6 +24,7 @@ using media_internal::kMaxFramePixels;
 
 // Below this a video is decoded through; further ahead it is worth looking for a key frame.
 constexpr double kSeekAhead = 8.0;
+constexpr size_t kMostLinks = 1000;
 
 struct FreeScaler {
   void operator()(SwsContext* context) const { sws_freeContext(context); }
@@ -48,25 +50,29 @@ class AvVideo : public FrameSource {
  public:
   static Result<std::unique_ptr<FrameSource>> Open(std::span<const uint8_t> bytes) {
     std::unique_ptr<AvVideo> video(new AvVideo);
-    LINNET_ASSIGN(video->input_, AvInput::Open(bytes, AVMEDIA_TYPE_VIDEO));
+    video->FindLinks(bytes);
+    LINNET_TRY(video->OpenLink(0));
     AvInput& input = *video->input_;
     video->cut_ = media_internal::EndsEarly(bytes);
     VideoInfo& info = video->info_;
     info.orientation = OrientationOf(input.stream());
     info.format = input.FormatName();
-    info.seconds = input.LengthSeconds();
+    const bool joined = video->links_.size() > 1;
+    info.seconds = joined ? video->links_.back().end : input.LengthSeconds();
     const AVRational rate = av_guess_frame_rate(input.format(), input.stream(), nullptr);
     info.fps = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0.0;
     info.width = input.codec()->width;
     info.height = input.codec()->height;
-    info.has_sound = av_find_best_stream(input.format(), AVMEDIA_TYPE_AUDIO, -1, -1, nullptr, 0) >= 0;
+    info.has_sound = joined
+                         ? std::ranges::any_of(video->links_, &Link::has_sound)
+                         : av_find_best_stream(input.format(), AVMEDIA_TYPE_AUDIO, -1, -1, nullptr, 0) >= 0;
     return std::unique_ptr<FrameSource>(std::move(video));
   }
 
   const VideoInfo& info() const override { return info_; }
 
   Result<std::optional<TimedPicture>> At(double seconds) override {
-    if (seconds > decoded_to_ + kSeekAhead) input_->SeekBefore(seconds);
+    if (seconds > decoded_to_ + kSeekAhead) LINNET_TRY(Seek(seconds));
     while (!ended_) {
       if (next_.frame == nullptr) LINNET_TRY(Decode());
       if (ended_ || (shown_.frame != nullptr && next_.seconds > seconds + Slack())) break;
@@ -84,9 +90,59 @@ class AvVideo : public FrameSource {
     int64_t index = 0;
   };
 
+  // Files that were put one behind the other, with their times in all. A single one is not looked into.
+  struct Link {
+    std::span<const uint8_t> bytes;
+    double begin = 0, end = 0;
+    bool has_sound = false;
+  };
+
+  void FindLinks(std::span<const uint8_t> bytes) {
+    while (links_.empty() || !bytes.empty()) {
+      const size_t size = links_.size() + 1 < kMostLinks ? media_internal::FirstLink(bytes) : bytes.size();
+      links_.push_back({bytes.first(size)});
+      bytes = bytes.subspan(size);
+    }
+    if (links_.size() == 1) return;
+    double end = 0;
+    for (Link& link : links_) {
+      const AvInput::Facts facts = AvInput::Probe(link.bytes);
+      link.begin = end;
+      link.end = end += facts.seconds;
+      link.has_sound = facts.has_sound;
+    }
+  }
+
+  // The first from here that has pictures. Errors: those of the last.
+  Status OpenLink(size_t link) {
+    while (true) {
+      auto input = AvInput::Open(links_[link].bytes, AVMEDIA_TYPE_VIDEO);
+      if (!input && ++link < links_.size()) continue;
+      if (!input) return std::unexpected(std::move(input).error());
+      input_ = std::move(*input);
+      link_ = link;
+      return {};
+    }
+  }
+
+  Status Seek(double seconds) {
+    const auto behind = std::ranges::upper_bound(links_, seconds, {}, &Link::begin);
+    const auto link = static_cast<size_t>(behind - links_.begin()) - 1;
+    if (link > link_) {
+      if (!OpenLink(link)) return {};  // there are no pictures: what follows here is all
+      next_ = {};
+      ended_ = false;
+    }
+    input_->SeekBefore(seconds - links_[link_].begin);
+    return {};
+  }
+
   // The next frame in the order of time; `ended_` when there is none.
   Status Decode() {
     LINNET_ASSIGN(const AVFrame* frame, input_->Next());
+    while (frame == nullptr && link_ + 1 < links_.size() && OpenLink(link_ + 1)) {
+      LINNET_ASSIGN(frame, input_->Next());
+    }
     ended_ = frame == nullptr;
     if (ended_) return {};
     const double time = TimeOf(*frame);
@@ -109,7 +165,7 @@ class AvVideo : public FrameSource {
     const int64_t stamp = frame.best_effort_timestamp;
     if (stamp == AV_NOPTS_VALUE)
       return info_.fps > 0 ? static_cast<double>(decoded_) / info_.fps : decoded_to_;
-    return std::max(0.0, input_->SecondsOf(stamp));
+    return links_[link_].begin + std::max(0.0, input_->SecondsOf(stamp));
   }
 
   // Of the last frame. It is held to the end of the video, if that is whole.
@@ -159,6 +215,8 @@ class AvVideo : public FrameSource {
     return picture;
   }
 
+  std::vector<Link> links_;
+  size_t link_ = 0;  // that is read
   std::unique_ptr<AvInput> input_;
   VideoInfo info_;
   Timed shown_, next_;  // the frame on screen and the one that follows it

@@ -141,7 +141,7 @@ bool ChunksEndEarly(Bytes bytes) {
   if (!Has(bytes, 0, "caff")) return false;
   for (size_t at = kCafHead; bytes.size() - at >= kCafChunk;) {
     const uint64_t size = Big(bytes, at + 4, 8);
-    if (Has(bytes, at, "data") && size == kUnknown) return false;
+    if (Has(bytes, at, "data") && size == kUnknown) return true;
     at += kCafChunk;
     if (size > bytes.size() - at) return true;
     at += size;
@@ -151,10 +151,10 @@ bool ChunksEndEarly(Bytes bytes) {
 
 // --- AU, FLV and transport streams
 
+// A recorder that was stopped leaves the size that it began with: none, or all ones for "not known".
 bool AuEndsEarly(Bytes bytes) {
-  constexpr uint64_t kNotSaid = 0xffffffff;
   const uint64_t start = Big(bytes, 4, 4), size = Big(bytes, 8, 4);
-  return size != kNotSaid && (start > bytes.size() || size > bytes.size() - start);
+  return start > bytes.size() || size > bytes.size() - start || (size == 0 && start < bytes.size());
 }
 
 // Tags with a head of eleven bytes, each followed by its size.
@@ -172,10 +172,6 @@ bool FlvEndsEarly(Bytes bytes) {
 
 constexpr size_t kTransportPacket = 188;
 
-bool IsTransportStream(Bytes bytes) {
-  return Has(bytes, 0, "G") && Has(bytes, kTransportPacket, "G") && Has(bytes, 2 * kTransportPacket, "G");
-}
-
 }  // namespace
 
 bool EndsEarly(Bytes bytes) {
@@ -190,6 +186,10 @@ bool EndsEarly(Bytes bytes) {
 }
 
 bool LacksIndex(Bytes bytes) { return bytes.size() >= 12 && IsMp4(bytes) && !WalkBoxes(bytes).index; }
+
+bool IsTransportStream(Bytes bytes) {
+  return Has(bytes, 0, "G") && Has(bytes, kTransportPacket, "G") && Has(bytes, 2 * kTransportPacket, "G");
+}
 
 bool IsOgg(Bytes bytes) { return Has(bytes, 0, "OggS"); }
 

@@ -16,6 +16,7 @@ bool EndsEarly(std::span<const uint8_t> bytes);
 // Whether this is an MP4 file that was never finished: without the index that a recorder writes last.
 bool LacksIndex(std::span<const uint8_t> bytes);
 
+bool IsTransportStream(std::span<const uint8_t> bytes);
 bool IsOgg(std::span<const uint8_t> bytes);
 // Ogg files may be chained: one stream ends and the next, of another kind perhaps, begins. Where the first
 // one ends; the size of the file when there is one only.

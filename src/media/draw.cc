@@ -93,17 +93,18 @@ void DrawGrid(Picture& picture, int64_t cell) {
 
 Picture ContactSheet(std::span<const Picture> frames, int64_t columns) {
   LINNET_CHECK(!frames.empty() && columns > 0);
-  const int64_t width = frames[0].width, height = frames[0].height;
+  // A film may change its size.
+  const int64_t width = std::ranges::max(frames, {}, &Picture::width).width;
+  const int64_t height = std::ranges::max(frames, {}, &Picture::height).height;
   const auto count = static_cast<int64_t>(frames.size());
   const int64_t across = std::min(columns, count), down = (count + columns - 1) / columns;
   Picture sheet = Blank(across * (width + kRowGap) - kRowGap, down * (height + kRowGap) - kRowGap);
   for (int64_t i = 0; i < count; ++i) {
     const Picture& frame = frames[static_cast<size_t>(i)];
-    LINNET_CHECK(frame.width == width && frame.height == height);
     const int64_t left = i % columns * (width + kRowGap), top = i / columns * (height + kRowGap);
-    for (int64_t y = 0; y < height; ++y) {
+    for (int64_t y = 0; y < frame.height; ++y) {
       std::memcpy(&sheet.rgb[static_cast<size_t>(3 * ((top + y) * sheet.width + left))],
-                  &frame.rgb[static_cast<size_t>(3 * y * width)], static_cast<size_t>(3 * width));
+                  &frame.rgb[static_cast<size_t>(3 * y * frame.width)], static_cast<size_t>(3 * frame.width));
     }
   }
   return sheet;

@@ -19,8 +19,8 @@ Result<std::vector<uint8_t>> EncodePng(const Picture& picture);
 // The lines between cells, one pixel wide, in a colour that stands out from what lies below.
 void DrawGrid(Picture& picture, int64_t cell);
 
-// Frames beside each other in rows of `columns`, with a gap. REQUIRES: all have one size; there is at least
-// one.
+// Frames beside each other in rows of `columns`, with a gap; each has the room of the largest. REQUIRES:
+// there is at least one.
 Picture ContactSheet(std::span<const Picture> frames, int64_t columns);
 
 struct Point {

@@ -56,6 +56,14 @@ TEST(ContactSheet, FramesKeepTheirPixels) {
   EXPECT_EQ(*PixelAt(sheet, 18, 0), 2);
   EXPECT_EQ(*PixelAt(sheet, 0, 14), 3);
   EXPECT_EQ(*PixelAt(sheet, 12, 3), 255);
+  // A film may change its size: each frame has the room of the largest.
+  const std::vector<Picture> mixed = {Grey(4, 6, 1), Grey(10, 2, 2)};
+  const Picture other = ContactSheet(mixed, 2);
+  EXPECT_EQ(other.width, 28);
+  EXPECT_EQ(other.height, 6);
+  EXPECT_EQ(*PixelAt(other, 3, 5), 1);
+  EXPECT_EQ(*PixelAt(other, 4, 5), 255);
+  EXPECT_EQ(*PixelAt(other, 27, 1), 2);
 }
 
 TEST(WaveformDrawer, ShowsPiecesWhereTheyAre) {

@@ -4,8 +4,6 @@
 #include <array>
 #include <cstring>
 
-#include "base/mapped_file.h"
-
 namespace linnet {
 namespace {
 
@@ -34,6 +32,7 @@ constexpr Magic kMagics[] = {
     {8, "AIFF"sv, {MediaKind::kSound, "an AIFF sound"}},
     {8, "AIFC"sv, {MediaKind::kSound, "an AIFF sound"}},
     {0, "caff"sv, {MediaKind::kSound, "a CAF sound"}},
+    {0, ".snd"sv, {MediaKind::kSound, "a Sun AU sound"}},
     {0, "riff\x2e\x91\xcf\x11"sv, {MediaKind::kSound, "a Wave64 sound"}},
     {0, "#!AMR"sv, {MediaKind::kSound, "an AMR sound"}},
     {4, "ftypM4A"sv, {MediaKind::kSound, "an M4A sound"}},
@@ -68,7 +67,6 @@ constexpr Magic kMagics[] = {
     {0, "\xd0\xcf\x11\xe0"sv, {MediaKind::kUnknown, "an old office document"}},
     {0, ".RMF"sv, {MediaKind::kUnknown, "a RealMedia film"}},
     {0, "MThd"sv, {MediaKind::kUnknown, "a MIDI file (notes, no sound)"}},
-    {0, ".snd"sv, {MediaKind::kUnknown, "a Sun AU sound"}},
     {0, "GGUF"sv, {MediaKind::kUnknown, "a model (GGUF)"}},
     {0, "\x7f\x45LF"sv, {MediaKind::kUnknown, "a program"}},
     {0, "BM"sv, {MediaKind::kPicture, "a BMP picture"}},
@@ -204,13 +202,6 @@ MediaFormat RecogniseMedia(std::span<const uint8_t> start) {
     return {MediaKind::kPdf, "a PDF document"};
   }
   return found;
-}
-
-MediaKind GuessMediaKind(std::span<const uint8_t> start) { return RecogniseMedia(start).kind; }
-
-Result<MediaKind> GuessMediaKind(const std::filesystem::path& path) {
-  LINNET_ASSIGN(const MappedFile file, MappedFile::Open(path));
-  return GuessMediaKind(file.bytes());
 }
 
 }  // namespace linnet

@@ -2,11 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <string_view>
-
-#include "linnet/error.h"
 
 namespace linnet {
 
@@ -20,10 +17,6 @@ struct MediaFormat {
 // Containers that hold both (MP4, WebM, ASF …) count as sound when their list of tracks has sound and no
 // video. `start`: the more of the file the better; 4 KB tell most.
 MediaFormat RecogniseMedia(std::span<const uint8_t> start);
-
-MediaKind GuessMediaKind(std::span<const uint8_t> start);
-// Errors: kNotFound, kBadFile (not a readable file).
-Result<MediaKind> GuessMediaKind(const std::filesystem::path& file);
 
 // An MP4-like file that holds pictures: HEIC, AVIF and their relatives.
 bool IsHeif(std::span<const uint8_t> start);

@@ -131,9 +131,11 @@ MediaLoader::MediaLoader(const LoaderOptions& options)
   if (granted) {
     granted_ = *granted;
   } else {
+    // A limit that was met says itself what to do.
+    const std::string& hint = granted.error().hint;
     usable_ = Fail(ErrorCode::kUnsupported,
                    fmt::format("the decoder {} does not work: {}", helper_.string(), granted.error().what),
-                   kWithoutHelper);
+                   hint.empty() || granted.error().code == ErrorCode::kBadFile ? kWithoutHelper : hint);
   }
 }
 

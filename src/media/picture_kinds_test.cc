@@ -2,6 +2,7 @@
 // read.
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 
 #include "media/golden_test_util.h"
@@ -224,6 +225,31 @@ TEST(PictureKinds, OtherMediaAreNamed) {
   EXPECT_EQ(ErrorOf(ReadFile(FieldPath("video.wmv"))),
             "x: is a Windows Media film (ASF), not a picture Linnet reads; give it as a video (--video)");
   EXPECT_NE(ErrorOf(ReadFile(GoldenPath("wav/mono-16k-u8.wav"))).find("is a WAV sound"), std::string::npos);
+}
+
+// What phones write: a transparent half, ten bits a sample, a grid of tiles whose edge is cut off. Each is of
+// one colour all over; alpha is dropped like that of other pictures.
+TEST(PictureKinds, HeifWithAlphaTenBitsAndGrids) {
+  struct Case {
+    const char* name;
+    int64_t width, height;
+    std::array<int, 3> rgb;
+  };
+  const Case cases[] = {{"alpha.heic", 64, 48, {223, 126, 83}},
+                        {"ten_bits.heic", 64, 48, {223, 126, 83}},
+                        {"ten_bits.avif", 64, 48, {255, 0, 0}},
+                        {"grid.heic", 100, 90, {223, 126, 83}}};
+  for (const auto& [name, width, height, rgb] : cases) {
+    const auto picture = LoadPicture(std::string(LINNET_SOURCE_DIR "/tests/data/media/") + name);
+    ASSERT_TRUE(picture.has_value()) << picture.error().Message();
+    EXPECT_EQ(picture->note, "") << name;
+    ASSERT_EQ(picture->width, width) << name;
+    ASSERT_EQ(picture->height, height) << name;
+    int most = 0;
+    for (size_t i = 0; i < picture->rgb.size(); ++i)
+      most = std::max(most, std::abs(picture->rgb[i] - rgb[i % 3]));
+    EXPECT_LE(most, 3) << name;
+  }
 }
 
 }  // namespace

@@ -6,18 +6,14 @@
 
 #include <fmt/format.h>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace linnet {
 namespace {
 
-using namespace std::string_view_literals;
-
 constexpr std::string_view kUtf8Mark = "\xef\xbb\xbf";
 constexpr std::string_view kUtf16LittleMark = "\xff\xfe";
 constexpr std::string_view kUtf16BigMark = "\xfe\xff";
-constexpr std::string_view kUtf32LittleMark = "\xff\xfe\0\0"sv;
-constexpr std::string_view kUtf32BigMark = "\0\0\xfe\xff"sv;
 constexpr const char* kSaveAsUtf8 = "save it as UTF-8";
 
 std::unexpected<Error> Damaged(std::string_view name) {
@@ -46,23 +42,21 @@ Result<std::string> FromUtf16(std::string_view bytes, bool big, std::string_view
   return text;
 }
 
-// Every second byte of what is mostly ASCII in UTF-16 is zero.
-bool LooksLikeUtf16(std::string_view bytes) {
-  if (bytes.size() < 4 || bytes.size() % 2 != 0) return false;
-  const std::string_view start = bytes.substr(0, 64);
-  for (const size_t first : {size_t{0}, size_t{1}}) {
-    bool zeros = true, others = true;
-    for (size_t i = 0; i < start.size(); ++i)
-      (i % 2 == first ? zeros : others) &= (start[i] == '\0') == (i % 2 == first);
-    if (zeros && others) return true;
+// Of the byte there, from 1.
+size_t LineOf(std::string_view text, size_t at) {
+  size_t line = 1;
+  for (std::string_view before = text.substr(0, at); !before.empty(); ++line) {
+    const TextLine first = FirstLine(before);
+    if (first.ending.empty()) break;
+    before.remove_prefix(first.text.size() + first.ending.size());
   }
-  return false;
+  return line;
 }
 
 // Errors: kBadFile for what is no text in UTF-8.
 Status Check(std::string_view text, std::string_view name) {
   if (const size_t zero = text.find('\0'); zero != std::string_view::npos) {
-    return LooksLikeUtf16(text)
+    return OtherEncoding(text) == "UTF-16"
                ? Fail(ErrorCode::kBadFile, fmt::format("{} looks like UTF-16 without its mark", name),
                       kSaveAsUtf8)
                : Fail(ErrorCode::kBadFile, fmt::format("{} is not text: byte {} is zero", name, zero + 1),
@@ -71,11 +65,10 @@ Status Check(std::string_view text, std::string_view name) {
   for (size_t at = 0; at < text.size();) {
     const CodePoint point = DecodeCodePoint(text, at);
     if (!point.valid) {
-      return Fail(
-          ErrorCode::kBadFile,
-          fmt::format("{} is not UTF-8: byte 0x{:02X} in line {}", name, static_cast<uint8_t>(text[at]),
-                      1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n')),
-          kSaveAsUtf8);
+      return Fail(ErrorCode::kBadFile,
+                  fmt::format("{} is not UTF-8: byte 0x{:02X} in line {}", name,
+                              static_cast<uint8_t>(text[at]), LineOf(text, at)),
+                  kSaveAsUtf8);
     }
     at += point.length;
   }
@@ -84,8 +77,14 @@ Status Check(std::string_view text, std::string_view name) {
 
 }  // namespace
 
+TextLine FirstLine(std::string_view text) {
+  const size_t end = std::min(text.find_first_of("\r\n"), text.size());
+  const std::string_view rest = text.substr(end);
+  return {text.substr(0, end), rest.substr(0, rest.starts_with("\r\n") ? 2 : 1)};
+}
+
 Result<std::string> PlainText(std::string bytes, std::string_view name) {
-  if (bytes.starts_with(kUtf32LittleMark) || bytes.starts_with(kUtf32BigMark)) {
+  if (OtherEncoding(bytes) == "UTF-32") {
     return Fail(ErrorCode::kBadFile, fmt::format("{} is UTF-32", name), kSaveAsUtf8);
   }
   if (bytes.starts_with(kUtf8Mark)) bytes.erase(0, kUtf8Mark.size());

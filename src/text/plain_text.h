@@ -13,4 +13,10 @@ namespace linnet {
 // first byte that is none.
 Result<std::string> PlainText(std::string bytes, std::string_view name);
 
+// A line and what ends it: "\n", "\r\n", a lone "\r" of old systems, or nothing at the end of the text.
+struct TextLine {
+  std::string_view text, ending;
+};
+TextLine FirstLine(std::string_view text);
+
 }  // namespace linnet

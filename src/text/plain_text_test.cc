@@ -39,5 +39,18 @@ TEST(PlainText, NamesWhatItDoesNotRead) {
   EXPECT_NE(error("\xed\xa0\x80").find("UTF-8"), std::string::npos);  // half of a pair
 }
 
+TEST(PlainText, LinesEndInEveryWay) {
+  std::string shown;
+  for (std::string_view rest = "a\nb\r\nc\rd\r\r\n\n\re"; !rest.empty();) {
+    const auto [text, ending] = FirstLine(rest);
+    rest.remove_prefix(text.size() + ending.size());
+    shown += std::string(text) + (ending == "\n" ? "|" : ending == "\r\n" ? "&" : ending == "\r" ? "!" : ".");
+  }
+  EXPECT_EQ(shown, "a|b&c!d!&|!e.");
+  const auto damaged = PlainText("one\rtwo\r\ncaf\xe9\r", "old.txt");
+  ASSERT_FALSE(damaged.has_value());
+  EXPECT_NE(damaged.error().what.find("in line 3"), std::string::npos) << damaged.error().what;
+}
+
 }  // namespace
 }  // namespace linnet

@@ -379,6 +379,10 @@ Status ReadAdded(const json& document, TokenizerParts& parts) {
 Result<TokenizerParts> ReadParts(std::string_view text) {
   if (text.size() > kMaxFile)
     return Bad(fmt::format("has {} bytes, at most {} are allowed", text.size(), kMaxFile));
+  if (const std::string_view encoding = OtherEncoding(text); !encoding.empty()) {
+    return Fail(ErrorCode::kBadFile, fmt::format("is a text in {}, and JSON is UTF-8", encoding),
+                "save it as UTF-8");
+  }
   Reader reader;
   if (!json::sax_parse(text.begin(), text.end(), &reader)) return Bad(reader.error);
   TokenizerParts parts;

@@ -1,32 +1,15 @@
-// UTF-8 by code points, and the few Unicode facts the tokenizer and the chat format need.
+// The few Unicode facts the tokenizer and the chat format need.
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <string_view>
 
+#include "base/utf8.h"
+
 namespace linnet {
 
-inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";  // U+FFFD
-inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";             // U+2581, a space inside a token
+inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581, a space inside a token
 inline constexpr char32_t kSpaceMarkCodePoint = 0x2581;
-
-struct CodePoint {
-  char32_t value = 0;  // the byte itself where it is not valid
-  size_t length = 1;   // in bytes; 1 where it is not valid
-  bool valid = false;
-};
-
-// The code point at `position`. Overlong forms, surrogates and values above U+10FFFF are not valid.
-// REQUIRES: position < text.size().
-CodePoint DecodeCodePoint(std::string_view text, size_t position);
-
-void AppendCodePoint(char32_t value, std::string& out);
-
-bool IsValidUtf8(std::string_view text);
-
-// The longest prefix of `text` that does not end inside a code point which more bytes could complete.
-size_t CompletePrefix(std::string_view text);
 
 // Unicode's White_Space property.
 bool IsWhiteSpace(char32_t c);

@@ -1,7 +1,13 @@
 // A person chatting with Chick at a terminal.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
 
 #include "program.h"
 #include "terminal.h"
@@ -121,6 +127,57 @@ TEST(Chat, APastedTextIsOneMessage) {
                "éteins la lampe dans le jardin");
   ExpectAnswer("Translate to French:\x1b[13;2u\x1b\rturn off the garden lamp\r",
                "éteins la lampe dans le jardin");
+}
+
+// A pipe whose other end does nothing: the first Ctrl-C ends the wait, the chat goes on.
+TEST(Chat, CtrlCEndsTheWaitForAPipe) {
+  const std::string fifo = Folder("pipes") + "/pipe";
+  std::filesystem::remove(fifo);
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  Terminal chat({"run", "-q", "--temperature", "0"});
+  for (const std::string& line : {"/image " + fifo, "/audio " + fifo, "/video " + fifo, "look at @" + fifo}) {
+    ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+    chat.Type(line + "\r");
+    int writer = -1;  // once the chat has opened it
+    for (int i = 0; i < 2000 && writer < 0; ++i, usleep(5000))
+      writer = open(fifo.c_str(), O_WRONLY | O_NONBLOCK);
+    ASSERT_GE(writer, 0) << line;
+    chat.Type("\x03");
+    EXPECT_TRUE(chat.Expect("reading was stopped")) << line << chat.screen();
+    close(writer);
+  }
+  // What does come is read once.
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+  chat.Type("what is in the picture @" + fifo + "\r");
+  std::thread writer([&] { WriteFile(fifo, ReadFile(InSource("models/chick/examples/see-006.png"))); });
+  EXPECT_TRUE(chat.Expect("a purple star and a yellow triangle")) << chat.screen();
+  writer.join();
+  ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+  chat.Type("/quit\r");
+  EXPECT_EQ(chat.Wait(), 0);
+}
+
+// The end of a paste, or of an answer of the terminal, may never come: Ctrl-C drops the line at once.
+TEST(Chat, CtrlCEndsWhatTheTerminalLeftOpen) {
+  for (const char* open : {"\x1b[200~half a paste", "\x1b]0;half a title", "\x1b[M"}) {
+    Terminal chat({"run", "-q", "--temperature", "0"});
+    ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+    chat.Type(open);
+    chat.Type("\x03");
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_TRUE(chat.Expect("^C")) << chat.screen();
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1900)) << open;
+    ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+    chat.Type("5 + 10\r");
+    EXPECT_TRUE(chat.Expect("\n15\r\n")) << chat.screen();
+    ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor());
+    chat.Type("/quit\r");
+    EXPECT_EQ(chat.Wait(), 0);
+  }
+  ExpectAnswer(
+      "\x1b[200~5 + \x03"
+      "10\x1b[201~\r",
+      "15");  // inside a whole one it is left out
 }
 
 TEST(Chat, TabsStay) {

@@ -33,7 +33,7 @@ Tried WithFallingMemory(const std::vector<std::string>& arguments, int64_t from)
 TEST(Memory, ThatRunsOutIsAnError) {
   const std::string picture = InSource("examples/shapes.png");
   for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"run", "-q", "--no-sandbox", "-p", "5 + 10"},
+       {std::vector<std::string>{"run", "-q", "-p", "5 + 10"},
         {"run", "-q", "--no-sandbox", "-p", "what is in the picture", "--image-tokens", "1120", "--image",
          picture},
         {"transcribe", "-q", "--no-sandbox", InSource("examples/command.wav")}}) {

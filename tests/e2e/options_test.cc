@@ -72,6 +72,17 @@ TEST(Options, WhatAnotherOptionMakesUselessIsRefused) {
   ExpectRefused({"run", "-p", "x", "--pages", "2"}, {"--pages", "--image"});
   ExpectRefused({"run", "-p", "x", "--fps", "2"}, {"--fps", "--video"});
   const std::string picture = InSource("examples/shapes.png");
+  ExpectRefused({"run", "-p", "x", "--image-tokens", "280", "--audio", kWave}, {"--image-tokens", "--image"});
+  ExpectRefused({"run", "-p", "x", "--frame-tokens", "70", "--image", picture},
+                {"--frame-tokens", "--video"});
+  ExpectRefused({"run", "-p", "x", "--mask-rule", "b"}, {"--mask-rule", "--image and --video"});
+  ExpectRefused({"run", "-p", "x", "--no-sandbox"}, {"--no-sandbox", "--image"});
+  ExpectRefused({"run", "-p", "x", "--seconds", "0"}, {"--seconds", "add --mic"});
+  ExpectRefused({"run", "-p", "x", "--mic-device", "pulse:x"}, {"--mic-device", "add --mic"});
+  ExpectRefused({"transcribe", "--mic", "--no-sandbox"}, {"--no-sandbox", "files"});
+  ExpectRefused({"transcribe", kWave, "--timestamps", "-f", "srt"}, {"--timestamps", "plain text"});
+  ExpectRefused({"translate", "--to", "fr", text, "--pad-seconds", "1"},
+                {"--pad-seconds", "useless.txt is a text"});
   ExpectRefused({"run", "-p", "x", "--pages", "2", "--image", picture}, {"--pages", "PDF"});
   ExpectRefused({"run", "-p", "x", "--stop", ""}, {"--stop"});
   for (const char* option : {"--model", "--mmproj", "-n", "--context", "--seed", "--image"}) {

@@ -85,6 +85,15 @@ TEST(Streams, AFileThatMayNotGrowIsAnErrorAndLeavesNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
+TEST(Streams, LinesOfATextEndInEveryWay) {
+  const std::string lamp = "turn off the garden lamp";
+  const std::string line(kFrench), french = line.substr(0, line.size() - 1);
+  EXPECT_EQ(RunLinnet({"translate", "--to", "fr", "-q", "-"},
+                      lamp + "\r\r" + lamp + "\r\n" + lamp + "\n" + lamp + "\r")
+                .output,
+            french + "\r\r" + french + "\r\n" + french + "\n" + french + "\r");
+}
+
 TEST(Streams, PipedTextFollowsThePrompt) {
   const std::string lamp = "turn off the garden lamp\n";
   EXPECT_EQ(RunLinnet({"run", "-q", "-p", "Translate to French:"}, lamp).output, kFrench);

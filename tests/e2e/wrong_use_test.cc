@@ -100,5 +100,70 @@ TEST(RightUse, HelpAndVersionAreNoErrors) {
   EXPECT_NE(version.output.find("kernels"), std::string::npos);
 }
 
+// What is said of a limit or of a name is what to do about it.
+TEST(WrongUse, LimitsAndNamesOfTheSystemAreNamed) {
+  const std::string wave = InSource("examples/command.wav"), picture = InSource("examples/shapes.png");
+  for (const std::string& line : {"transcribe -q '" + wave + "'", "run -q -p x --image '" + picture + "'",
+                                  "inspect '" + picture + "' -o '" + Folder("few-files") + "'"}) {
+    const ProgramResult few = RunShell("ulimit -n 4 && $L " + line);
+    EXPECT_EQ(few.code, 1) << line;
+    EXPECT_NE(few.errors.find("allow more open files (ulimit -n)"), std::string::npos) << few.errors;
+    EXPECT_EQ(few.errors.find("install linnet-media"), std::string::npos) << few.errors;
+  }
+  const std::string name(300, 'a');
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"inspect", name},
+                                                    {"transcribe", "-q", name},
+                                                    {"run", "-p", "x", "--image", name},
+                                                    {"run", "-p", "x", "--tools", name},
+                                                    {"translate", "--to", "fr", name},
+                                                    {"transcribe", wave, "-o", name},
+                                                    {"inspect", picture, "-o", name}}) {
+    const ProgramResult result = RunLinnet(arguments);
+    EXPECT_NE(result.code, 0) << arguments[0];
+    EXPECT_NE(result.errors.find("File name too long; give a shorter name"), std::string::npos)
+        << result.errors;
+  }
+}
+
+TEST(WrongUse, AMediumThatIsGivenAsAnotherIsToldItsOption) {
+  const std::string sound = InSource("examples/command.wav"), picture = InSource("examples/shapes.png");
+  const std::string silent = InSource("tests/data/media/turned.mp4"),
+                    film = InSource("tests/data/media/clip.mp4");
+  const std::vector<std::vector<std::string>> cases = {
+      {"--video", sound, "(--audio)"},
+      {"--video", picture, "(--image)"},
+      {"--audio", picture, "(--image)"},
+      {"--audio", silent, "(--video)"},
+      {"--image", sound, "(--audio)"},
+      {"--image", film, "(--video)"},
+      {"--video", InSource("tests/data/media/tone.m4a"), "(--audio)"},
+      {"--video", InSource("tests/data/field/newline_before_pdf.pdf"), "(--image)"}};
+  for (const auto& wrong : cases) {
+    const ProgramResult result = RunLinnet({"run", "-q", "-p", "x", wrong[0], wrong[1]});
+    if (result.errors.find("FFmpeg") != std::string::npos) GTEST_SKIP() << result.errors;
+    EXPECT_EQ(result.code, 1) << wrong[0];
+    EXPECT_NE(result.errors.find(wrong[2]), std::string::npos) << result.errors;
+  }
+}
+
+TEST(WrongUse, JsonOfAModelInAnotherEncodingIsNamed) {
+  for (const std::string file : {"config.json", "tokenizer.json"}) {
+    const std::string model = Folder("utf16-" + file);
+    std::filesystem::copy(
+        InSource("models/chick"), model,
+        std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+    const std::string text = ReadFile(InSource("models/chick/" + file));
+    WriteFile(model + "/" + file, "\xef\xbb\xbf" + text);  // the mark of UTF-8 does no harm
+    EXPECT_EQ(RunLinnet({"run", "-q", "-p", "5 + 10", "--model", model}).output, "15\n") << file;
+    std::string wide = "\xff\xfe";
+    for (const char c : text) wide += {c, '\0'};
+    WriteFile(model + "/" + file, wide);
+    const ProgramResult result = RunLinnet({"run", "-q", "-p", "5 + 10", "--model", model});
+    EXPECT_EQ(result.code, 1);
+    EXPECT_NE(result.errors.find(file + ": is a text in UTF-16"), std::string::npos) << result.errors;
+    EXPECT_NE(result.errors.find("save it as UTF-8"), std::string::npos) << result.errors;
+  }
+}
+
 }  // namespace
 }  // namespace linnet

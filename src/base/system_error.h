@@ -1,0 +1,16 @@
+// What the system's error numbers mean for a person.
+#pragma once
+
+#include <string>
+
+#include "linnet/error.h"
+
+namespace linnet {
+
+// What to do about a call that failed with this number; `otherwise` where the number says nothing about that.
+std::string AdviceFor(int error, const std::string& otherwise);
+
+// "NAME: cannot open: …" with what to do. Errors: kNotFound where there is no such file, else kBadFile.
+std::unexpected<Error> CannotOpen(const std::string& name, int error);
+
+}  // namespace linnet
