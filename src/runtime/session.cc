@@ -183,6 +183,7 @@ Session::~Session() = default;
 Status Session::Impl::Forward(const CallRows& call, const std::atomic<bool>* cancel) {
   const int64_t rows = static_cast<int64_t>(call.ids.size()), start = cache.length();
   logits = {};
+  LINNET_TRY(cache.ReserveRows(rows));
   LINNET_TRY(engine.CheckFiles());  // before the step, so that one that was cut meanwhile is not touched
   logit_rows.clear();
   for (int64_t r = all_logits ? 0 : rows - 1; r < rows; ++r) logit_rows.push_back(r);
