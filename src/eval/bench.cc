@@ -95,7 +95,7 @@ struct Streams {
     step.Clear();
     for (size_t i = 0; i < caches.size(); ++i) {
       if (caches[i].length() == caches[i].context()) LINNET_TRY(caches[i].Truncate(0));
-      step.Add({.cache = &caches[i], .ids = std::span(ids).subspan(i, 1)});
+      LINNET_TRY(step.Add({.cache = &caches[i], .ids = std::span(ids).subspan(i, 1)}));
     }
     return decoder.Forward(step);
   }

@@ -49,7 +49,7 @@ Result<std::vector<std::vector<float>>> Batched(Engine& engine, std::span<const 
       LINNET_TRY(session->Feed(std::span(ids).first(ids.size() - 1)));
     }
     sessions.push_back(std::move(session));
-    step.Add({.cache = &sessions.back()->impl().cache, .ids = std::span(ids).last(1)});
+    LINNET_TRY(step.Add({.cache = &sessions.back()->impl().cache, .ids = std::span(ids).last(1)}));
   }
   LINNET_TRY(e.decoder->Forward(step));
   std::vector<std::vector<float>> result;

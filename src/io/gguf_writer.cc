@@ -26,7 +26,7 @@ void PutString(std::string& out, std::string_view text) {
 GgufWriter::GgufWriter(std::filesystem::path path) : path_(std::move(path)), part_(PartPath(path_)) {}
 
 std::filesystem::path PartPath(std::filesystem::path path) {
-  return path += "." + std::to_string(ProcessId()) + ".part";
+  return path += std::string(".").append(std::to_string(ProcessId())).append(".part");
 }
 
 GgufWriter::~GgufWriter() {

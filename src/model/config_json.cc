@@ -511,4 +511,20 @@ std::string AdapterTypeOf(std::string_view adapter_config_json) {
   return TextMember(adapter_config_json, "peft_type");
 }
 
+Status CheckQuantConfig(std::string_view hf_quant_config_json) {
+  if (hf_quant_config_json.empty()) return {};
+  constexpr char kName[] = "hf_quant_config.json";
+  LINNET_ASSIGN(const json file, ParseJson(hf_quant_config_json, kName));
+  const json quantisation = file.is_object() ? file.value("quantization", json()) : json();
+  const auto algorithm = quantisation.find("quant_algo");
+  if (algorithm == quantisation.end() || !algorithm->is_string()) return {};  // perhaps the cache alone
+  const json producer = file.value("producer", json());
+  const auto name = producer.find("name");
+  const bool named = name != producer.end() && name->is_string();
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("{}: quantised by {}, which is not read", kName,
+                          QuantisationName(quantisation, named ? name->get<std::string>() : "modelopt")),
+              "take the bf16 checkpoint or a GGUF file");
+}
+
 }  // namespace linnet

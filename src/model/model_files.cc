@@ -77,6 +77,10 @@ Result<std::unique_ptr<TensorSource>> OpenWeights(const fs::path& directory) {
                   Safetensors::OpenSharded(directory / "model.safetensors.index.json"));
     return file;
   }
+  // Shards without their index may be pointers, which say so.
+  for (const fs::path& path : Entries(directory)) {
+    if (path.extension() == ".safetensors") LINNET_TRY(MappedFile::Open(path));
+  }
   return Fail(ErrorCode::kNotFound,
               directory.string() +
                   " has a config.json but neither model.safetensors nor model.safetensors.index.json",
@@ -133,6 +137,9 @@ Result<ModelFiles> OpenHuggingFace(const fs::path& directory) {
   LINNET_ASSIGN(const std::string processor, ReadSmall(directory / "processor_config.json"));
   Result<ModelConfig> parsed = ConfigFromJson({config, generation, processor});
   if (!parsed) return Prefixed(directory.string(), std::move(parsed.error()));
+  LINNET_ASSIGN(const std::string quantisation, ReadSmall(directory / "hf_quant_config.json"));
+  if (const Status read = CheckQuantConfig(quantisation); !read)
+    return Prefixed(directory.string(), read.error());
   files.config = std::move(*parsed);
   LINNET_ASSIGN(files.text, OpenWeights(directory));
   files.multimodal = files.text.get();

@@ -35,16 +35,17 @@ void Step::Clear() {
   hidden_ = logits_ = {};
 }
 
-size_t Step::Add(const SequenceRows& rows) {
+Status Step::Add(const SequenceRows& rows) {
   const int64_t count = static_cast<int64_t>(rows.ids.size());
   LINNET_CHECK(count > 0 && rows.wanted >= 0 && rows.wanted <= count);
   LINNET_CHECK(ids_.size() + rows.ids.size() <= ids_.capacity());
+  LINNET_TRY(rows.cache->ReserveRows(count));
   const int64_t start = rows.cache->length();
   sequences_.push_back({rows, this->rows(), wanted_, start});
   ids_.insert(ids_.end(), rows.ids.begin(), rows.ids.end());
   for (int64_t r = 0; r < count; ++r) positions_.push_back(start + r);
   wanted_ += rows.wanted;
-  return sequences_.size() - 1;
+  return {};
 }
 
 void Step::TakeBack() {

@@ -2,7 +2,7 @@
 // computed for them.
 //
 //   step.Reserve(config, 9, 2); decoder.Reserve(9);
-//   step.Clear(); step.Add(prompt_rows); step.Add(next_token);
+//   step.Clear(); step.Add(prompt_rows), step.Add(next_token), each of which may find no memory;
 //   decoder.Forward(step); … step.logits(1) …
 //
 // What it returns stays as it is until the next Clear() or Reserve() of this step, whatever other steps do.
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/aligned.h"
+#include "linnet/error.h"
 #include "linnet/options.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
@@ -49,10 +50,10 @@ class Step {
 
   // The next call: no sequence takes part yet, nothing is computed.
   void Clear();
-  // Returns the number of the sequence in this step. What its spans refer to must live until the call is
-  // over. REQUIRES: Reserve() covered its rows; the cache has room and takes part once.
-  size_t Add(const SequenceRows& rows);
-
+  // One more sequence, counted from 0, with pages for its rows. What its spans refer to must live until the
+  // call is over. Error: kOutOfMemory, the step is as before. REQUIRES: Reserve() covered its rows; the cache
+  // has room and takes part once.
+  Status Add(const SequenceRows& rows);
   // After a call that failed: every cache goes back to where it began, or to nothing where its window has
   // been overwritten.
   void TakeBack();

@@ -206,6 +206,31 @@ void Fill(KvStore& store, const Case& c) {
     store.Write(p, &c.k[static_cast<size_t>(p) * width], &c.v[static_cast<size_t>(p) * width]);
 }
 
+// Pages in any order, some way apart, for a store of them.
+struct Pages {
+  explicit Pages(KvStore& store) {
+    const int64_t stride = store.page_bytes() + kAlignment, count = store.capacity() / kPagePositions;
+    memory = AlignedBuffer<uint8_t>(static_cast<size_t>(count * stride));
+    for (int64_t i = 0; i < count; ++i) store.SetPage(i, memory.data() + (i * 7 + 3) % count * stride);
+  }
+  AlignedBuffer<uint8_t> memory;
+};
+
+TEST(Attention, PagesGiveTheBitsOfAStoreInOnePiece) {
+  const std::vector<float> weight = KeyWeight(24);
+  const Case c = SharedCase({4, 2, 24, 2300}, 2, weight, 40);
+  for (const KvType type : kTypes) {
+    for (const KeyNorm& norm : {KeyNorm{}, KeyNorm{2, weight, true}}) {
+      KvStore piece(type, 2, 24, 2300, norm), paged = KvStore::Paged(type, 2, 24, 2300, norm);
+      const Pages pages(paged);
+      Fill(piece, c);
+      Fill(paged, c);
+      EXPECT_EQ(Attend(c, paged, 0, c.tokens, {2}), Attend(c, piece, 0, c.tokens, {1}));
+      EXPECT_EQ(Attend(c, paged, 3, 1, {2}), Attend(c, piece, 3, 1, {1}));
+    }
+  }
+}
+
 TEST(SharedKeys, MatchDoublePrecisionAndDoNotKnowTheirBatch) {
   for (const auto& [shape, pairs] :
        {std::pair{Shape{16, 1, 128, 2500}, 16}, {Shape{4, 2, 24, 130}, 3}, {Shape{3, 1, 40, 70}, 0}}) {
@@ -276,8 +301,11 @@ TEST(KvStore, CopiesBitForBitAndReadsBack) {
   const Case c = MakeCase({4, 2, 24, 90}, 1, 90, false);
   for (const KvType type : kTypes) {
     const KvStore store = Store(c, 90, type);
-    KvStore copy(type, 2, 24, 256);
-    copy.CopyFrom(store, 30, 90);
+    KvStore copied(type, 2, 24, 256), copy(type, 2, 24, 192);
+    copied.CopyFrom(store, 30, 90);
+    std::vector<uint8_t> block(static_cast<size_t>(store.saved_block_bytes()));
+    copied.SaveBlock(77, block.data());
+    copy.LoadBlock(77, block.data());
     std::vector<float> key(24), value(24), copied_key(24), copied_value(24);
     store.Read(77, 1, key.data(), value.data());
     copy.Read(77, 1, copied_key.data(), copied_value.data());

@@ -15,6 +15,7 @@ namespace {
 
 // A vector load of the last value row may read this many bytes beyond it.
 constexpr int64_t kOverread = 64;
+constexpr int64_t kScalesOfBlock = kKeyBlock * static_cast<int64_t>(sizeof(float));
 constexpr float kSteps = 127.0f;
 constexpr int kByteZero = 128;
 
@@ -54,29 +55,44 @@ void WithElement(KvType type, const Visit& visit) {
 
 }  // namespace
 
-KvStore::KvStore(KvType type, int64_t kv_heads, int64_t head_dim, int64_t capacity, const KeyNorm& norm)
+KvStore::KvStore(KvType type, int64_t kv_heads, int64_t head_dim, const KeyNorm& norm)
     : type_(type),
       kv_heads_(kv_heads),
       head_dim_(head_dim),
       row_width_(head_dim),
       group_(GroupOf(type)),
       norm_(norm) {
-  capacity_ = (capacity + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
   LINNET_CHECK(head_dim % group_ == 0 && rotated() % group_ == 0);
   LINNET_CHECK(norm.weight.empty() ? !norm.from_values
                                    : static_cast<int64_t>(norm.weight.size()) == head_dim);
   PrepareScores();
   row_width_ += rotated();
-  const auto allocate = [&](int64_t width) {
-    return AlignedBuffer<uint8_t>(
-        static_cast<size_t>(kv_heads_ * capacity_ * width * element_bytes() + kOverread));
-  };
-  if (type == KvType::kInt8) {
-    key_scales_ = AlignedBuffer<float>(static_cast<size_t>(kv_heads_ * capacity_));
-    value_scales_ = AlignedBuffer<float>(static_cast<size_t>(kv_heads_ * capacity_));
-  }
-  if (!shared()) keys_ = allocate(head_dim_);
-  values_ = allocate(row_width_);
+}
+
+KvStore::KvStore(KvType type, int64_t kv_heads, int64_t head_dim, int64_t capacity, const KeyNorm& norm)
+    : KvStore(type, kv_heads, head_dim, norm) {
+  const int64_t whole = (capacity + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+  PreparePages(whole, whole);
+  own_ = AlignedBuffer<uint8_t>(static_cast<size_t>(page_bytes_));
+  SetPage(0, own_.data());
+}
+
+KvStore KvStore::Paged(KvType type, int64_t kv_heads, int64_t head_dim, int64_t capacity,
+                       const KeyNorm& norm) {
+  KvStore store(type, kv_heads, head_dim, norm);
+  store.PreparePages((capacity + kPagePositions - 1) / kPagePositions * kPagePositions, kPagePositions);
+  return store;
+}
+
+void KvStore::PreparePages(int64_t capacity, int64_t positions) {
+  capacity_ = capacity;
+  page_positions_ = positions;
+  const auto bytes = [&](int64_t width) { return kv_heads_ * positions * width * element_bytes(); };
+  const int64_t scales = type_ == KvType::kInt8 ? 2 * kv_heads_ * positions : 0;
+  values_at_ = shared() ? 0 : bytes(head_dim_);
+  scales_at_ = values_at_ + bytes(row_width_);
+  page_bytes_ = scales_at_ + scales * static_cast<int64_t>(sizeof(float)) + kOverread;
+  pages_.resize(static_cast<size_t>(positions == 0 ? 0 : capacity / positions));
 }
 
 // Orders and factors. A shared store's values have the rotated dimensions first, its scores last; each part
@@ -106,20 +122,27 @@ void KvStore::PrepareScores() {
   }
 }
 
+KvStore::Place KvStore::PlaceOf(int64_t position) const {
+  const int64_t slot = position % capacity_;
+  return {pages_[static_cast<size_t>(slot / page_positions_)], slot % page_positions_};
+}
+
+KvStore::Place KvStore::BlockOf(int64_t position) const { return PlaceOf(position / kKeyBlock * kKeyBlock); }
+
 int64_t KvStore::KeyIndex(int64_t head, int64_t slot, int64_t e) const {
-  return (head * capacity_ + slot / kPanel * kPanel) * head_dim_ + e / group_ * group_ * kPanel +
+  return (head * page_positions_ + slot / kPanel * kPanel) * head_dim_ + e / group_ * group_ * kPanel +
          slot % kPanel * group_ + e % group_;
 }
 
 int64_t KvStore::ValueIndex(int64_t head, int64_t slot, int64_t e) const {
-  return (head * capacity_ + slot / group_ * group_) * row_width_ + e * group_ + slot % group_;
+  return (head * page_positions_ + slot / group_ * group_) * row_width_ + e * group_ + slot % group_;
 }
 
 template <typename Element>
-void KvStore::WriteAs(int64_t slot, const float* key, const float* value) {
+void KvStore::WriteAs(const Place& place, const float* key, const float* value) {
   constexpr bool kBytes = sizeof(Element) == 1;
-  Element* keys = reinterpret_cast<Element*>(keys_.data());
-  Element* values = reinterpret_cast<Element*>(values_.data());
+  Element* keys = reinterpret_cast<Element*>(place.page);
+  Element* values = reinterpret_cast<Element*>(Values(place));
   const auto stored_key = [&](const float* k, size_t e) {
     return key_divisor_.empty() ? k[e] : k[e] / key_divisor_[e];
   };
@@ -134,11 +157,11 @@ void KvStore::WriteAs(int64_t slot, const float* key, const float* value) {
                                std::fabs(stored_key(k, static_cast<size_t>(order_[static_cast<size_t>(i)]))));
       }
       for (int64_t e = 0; e < head_dim_; ++e) largest_value = std::max(largest_value, std::fabs(v[e]));
-      key_scales_[static_cast<size_t>(ScaleIndex(h, slot))] = ScaleOf(largest_key);
-      value_scales_[static_cast<size_t>(ScaleIndex(h, slot))] = ScaleOf(largest_value);
+      *KeyScale(h, place) = ScaleOf(largest_key);
+      *ValueScale(h, place) = ScaleOf(largest_value);
     }
     const float key_inverse = Inverse(largest_key), value_inverse = Inverse(largest_value);
-    Element* row = values + ValueIndex(h, slot, 0);
+    Element* row = values + ValueIndex(h, place.slot, 0);
     for (int64_t i = 0; i < head_dim_; ++i)
       Put(row, i * group_, v[order_[static_cast<size_t>(i)]], value_inverse);
     for (int64_t i = 0; i < key_count; ++i) {
@@ -146,14 +169,16 @@ void KvStore::WriteAs(int64_t slot, const float* key, const float* value) {
       if (shared()) {
         Put(row, (head_dim_ + i) * group_, stored, key_inverse);
       } else {
-        Put(keys, KeyIndex(h, slot, i), stored, key_inverse);
+        Put(keys, KeyIndex(h, place.slot, i), stored, key_inverse);
       }
     }
   }
 }
 
 void KvStore::Write(int64_t position, const float* key, const float* value) {
-  WithElement(type_, [&]<typename Element>(Element*) { WriteAs<Element>(position % capacity_, key, value); });
+  const Place place = PlaceOf(position);
+  LINNET_CHECK(place.page != nullptr);
+  WithElement(type_, [&]<typename Element>(Element*) { WriteAs<Element>(place, key, value); });
 }
 
 void KvStore::Write(OpContext& context, int64_t position, Rows keys, Rows values) {
@@ -164,19 +189,19 @@ void KvStore::Write(OpContext& context, int64_t position, Rows keys, Rows values
 }
 
 void KvStore::Read(int64_t position, int64_t head, float* key, float* value) const {
-  const int64_t slot = position % capacity_;
+  const Place place = PlaceOf(position);
   const bool bytes = type_ == KvType::kInt8;
-  const float key_scale = bytes ? key_scales_[static_cast<size_t>(ScaleIndex(head, slot))] : 1.0f;
-  const float value_scale = bytes ? value_scales_[static_cast<size_t>(ScaleIndex(head, slot))] : 1.0f;
+  const float key_scale = bytes ? *KeyScale(head, place) : 1.0f;
+  const float value_scale = bytes ? *ValueScale(head, place) : 1.0f;
   WithElement(type_, [&]<typename Element>(Element*) {
-    const Element* keys = reinterpret_cast<const Element*>(keys_.data());
-    const Element* row = reinterpret_cast<const Element*>(values_.data()) + ValueIndex(head, slot, 0);
+    const Element* keys = reinterpret_cast<const Element*>(place.page);
+    const Element* row = reinterpret_cast<const Element*>(Values(place)) + ValueIndex(head, place.slot, 0);
     for (int64_t i = 0; i < head_dim_; ++i) {
       const size_t e = static_cast<size_t>(order_[static_cast<size_t>(i)]);
       const float divisor = key_divisor_.empty() ? 1.0f : key_divisor_[e];
       value[e] = Get(row, i * group_) * value_scale;
       if (!shared()) {
-        key[e] = Get(keys, KeyIndex(head, slot, i)) * key_scale * divisor;
+        key[e] = Get(keys, KeyIndex(head, place.slot, i)) * key_scale * divisor;
       } else if (i < rotated()) {
         key[e] = Get(row, (head_dim_ + i) * group_) * key_scale * divisor;
       } else {
@@ -186,48 +211,67 @@ void KvStore::Read(int64_t position, int64_t head, float* key, float* value) con
   });
 }
 
-template <typename Element>
-void KvStore::CopyAs(const KvStore& other, int64_t from, int64_t to) {
-  const Element* keys = reinterpret_cast<const Element*>(other.keys_.data());
-  const Element* values = reinterpret_cast<const Element*>(other.values_.data());
+std::array<std::span<uint8_t>, 4> KvStore::BlockParts(int64_t head, int64_t position) const {
+  const Place block = BlockOf(position);
+  const auto part = [](void* data, int64_t bytes) {
+    return std::span(static_cast<uint8_t*>(data), static_cast<size_t>(bytes));
+  };
+  std::array<std::span<uint8_t>, 4> parts{
+      part(block.page + KeyIndex(head, block.slot, 0) * element_bytes(),
+           shared() ? 0 : block_bytes(head_dim_)),
+      part(Values(block) + ValueIndex(head, block.slot, 0) * element_bytes(), block_bytes(row_width_))};
+  if (type_ == KvType::kInt8) {
+    parts[2] = part(KeyScale(head, block), kScalesOfBlock);
+    parts[3] = part(ValueScale(head, block), kScalesOfBlock);
+  }
+  return parts;
+}
+
+int64_t KvStore::saved_block_bytes() const {
+  const int64_t scales = type_ == KvType::kInt8 ? 2 * kScalesOfBlock : 0;
+  return kv_heads_ * (block_bytes((shared() ? 0 : head_dim_) + row_width_) + scales);
+}
+
+void KvStore::SaveBlock(int64_t position, uint8_t* out) const {
   for (int64_t h = 0; h < kv_heads_; ++h) {
-    for (int64_t e = 0; e < row_width_; ++e) {
-      reinterpret_cast<Element*>(values_.data())[ValueIndex(h, to, e)] = values[other.ValueIndex(h, from, e)];
+    for (const std::span<uint8_t> part : BlockParts(h, position)) out = std::ranges::copy(part, out).out;
+  }
+}
+
+void KvStore::LoadBlock(int64_t position, const uint8_t* in) {
+  for (int64_t h = 0; h < kv_heads_; ++h) {
+    for (const std::span<uint8_t> part : BlockParts(h, position)) {
+      std::copy_n(in, part.size(), part.data());
+      in += part.size();
     }
-    for (int64_t e = 0; e < (shared() ? 0 : head_dim_); ++e) {
-      reinterpret_cast<Element*>(keys_.data())[KeyIndex(h, to, e)] = keys[other.KeyIndex(h, from, e)];
-    }
-    if (type_ != KvType::kInt8) continue;
-    const size_t source = static_cast<size_t>(other.ScaleIndex(h, from)),
-                 target = static_cast<size_t>(ScaleIndex(h, to));
-    key_scales_[target] = other.key_scales_[source];
-    value_scales_[target] = other.value_scales_[source];
   }
 }
 
 void KvStore::CopyFrom(const KvStore& other, int64_t first, int64_t last) {
-  LINNET_CHECK(type_ == other.type_ && kv_heads_ == other.kv_heads_ && row_width_ == other.row_width_);
-  for (int64_t p = first; p < last; ++p) {
-    WithElement(type_, [&]<typename Element>(Element*) {
-      CopyAs<Element>(other, p % other.capacity_, p % capacity_);
-    });
+  LINNET_CHECK(type_ == other.type_ && kv_heads_ == other.kv_heads_ && row_width_ == other.row_width_ &&
+               capacity_ >= other.capacity_);
+  for (int64_t p = first / kKeyBlock * kKeyBlock; p < last; p += kKeyBlock) {
+    for (int64_t h = 0; h < kv_heads_; ++h) {
+      const auto from = other.BlockParts(h, p), to = BlockParts(h, p);
+      for (size_t i = 0; i < from.size(); ++i) std::ranges::copy(from[i], to[i].begin());
+    }
   }
 }
 
 const void* KvStore::KeyBlock(int64_t head, int64_t position) const {
-  return keys_.data() + KeyIndex(head, position % capacity_ / kKeyBlock * kKeyBlock, 0) * element_bytes();
+  return BlockParts(head, position)[0].data();
 }
 
 const void* KvStore::ValueBlock(int64_t head, int64_t position) const {
-  return values_.data() + ValueIndex(head, position % capacity_ / kKeyBlock * kKeyBlock, 0) * element_bytes();
+  return BlockParts(head, position)[1].data();
 }
 
 const float* KvStore::KeyScales(int64_t head, int64_t position) const {
-  return key_scales_.data() + ScaleIndex(head, position % capacity_ / kKeyBlock * kKeyBlock);
+  return KeyScale(head, BlockOf(position));
 }
 
 const float* KvStore::ValueScales(int64_t head, int64_t position) const {
-  return value_scales_.data() + ScaleIndex(head, position % capacity_ / kKeyBlock * kKeyBlock);
+  return ValueScale(head, BlockOf(position));
 }
 
 }  // namespace linnet

@@ -75,7 +75,7 @@ Status RunAlone(Session& session, Continuation& continuation, const Continuation
   while (!continuation.ended()) {
     const bool reading = continuation.reading();
     s.step.Clear();
-    s.step.Add(continuation.Want({}));
+    LINNET_TRY(s.step.Add(continuation.Want({})));
     const Clock::time_point begin = Clock::now();
     LINNET_TRY(s.engine.RunStep(s.step, nullptr, s.probe));
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;

@@ -147,7 +147,7 @@ TEST_F(ConversationTest, CancelledBeforeTheFirstTokenTakesNoAnswer) {
   ASSERT_TRUE(turn.has_value());
   Step step;
   step.Reserve(engine_->config(), 512, 1);
-  step.Add((*turn)->Want({}));
+  ASSERT_TRUE(step.Add((*turn)->Want({})));
   ASSERT_TRUE(engine_->impl().RunStep(step, nullptr, nullptr));
   cancel = true;
   (*turn)->Take({step.hidden(0), step.logits(0)});

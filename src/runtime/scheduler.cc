@@ -17,11 +17,7 @@ constexpr int64_t kDraftRows = kMaxDrafts;
 // Runs what may find no memory for one turn; the turn fails then.
 template <typename Body>
 bool ForTurn(Turn& turn, const Body& body) {
-  const Status done =
-      WithinMemory("an answer", "shorten the prompt, or close other programs", [&]() -> Status {
-        body();
-        return {};
-      });
+  const Status done = WithinMemory("an answer", "shorten the prompt, or close other programs", body);
   if (!done) turn.Fail(done.error());
   return done.has_value() && !turn.done();
 }
@@ -58,28 +54,36 @@ class TurnStep {
         done.error().code == ErrorCode::kCancelled ? turn.Cancel() : turn.Fail(done.error());
         continue;
       }
-      ForTurn(turn, [&] { turn.Take({step_.hidden(i), step_.logits(i), reads_ ? 0 : seconds}); });
+      ForTurn(turn, [&]() -> Status {
+        turn.Take({step_.hidden(i), step_.logits(i), reads_ ? 0 : seconds});
+        return {};
+      });
     }
   }
 
  private:
   void AddWriting(Turn& turn) {
     const RowLimits limits{.drafts = kDraftRows / writing_, .beside = writing_ - 1};
-    ForTurn(turn, [&] { Add(turn, turn.Want(limits)); });
+    ForTurn(turn, [&] { return Add(turn, turn.Want(limits)); });
   }
 
   int64_t AddReading(Turn& turn, int64_t rows) {
     int64_t read = 0;
-    ForTurn(turn, [&] {
+    ForTurn(turn, [&]() -> Status {
       const SequenceRows piece = turn.Want({.prompt_rows = rows});
-      Add(turn, piece);
+      LINNET_TRY(Add(turn, piece));
       read = static_cast<int64_t>(piece.ids.size());
+      return {};
     });
     reads_ = reads_ || read > 0;
     return read;
   }
 
-  void Add(Turn& turn, const SequenceRows& rows) { sequences_[step_.Add(rows)] = &turn; }
+  Status Add(Turn& turn, const SequenceRows& rows) {
+    LINNET_TRY(step_.Add(rows));
+    sequences_[step_.sequences() - 1] = &turn;
+    return {};
+  }
 
   Engine::Impl& engine_;
   Step& step_;

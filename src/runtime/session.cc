@@ -23,7 +23,7 @@ Status Session::Impl::Forward(SequenceRows rows, const std::atomic<bool>* cancel
   rows.mask_rule = mask_rule;
   if (all_logits) rows.wanted = static_cast<int64_t>(rows.ids.size());
   step.Clear();
-  step.Add(rows);
+  LINNET_TRY(step.Add(rows));
   LINNET_TRY(engine.RunStep(step, cancel, probe));
   const Rows results = step.logits(0);
   if (results.rows > 0) {

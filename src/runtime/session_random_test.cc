@@ -11,22 +11,13 @@ namespace {
 
 using testing::AddIds;
 using testing::AddPicture;
+using testing::Beginning;
 using testing::Load;
 using testing::Logits;
 using testing::Open;
 using testing::RandomIds;
 
 constexpr int64_t kContext = 500;
-
-// The first tokens of a prompt, `length` being no place inside a picture.
-Prompt Beginning(const Prompt& prompt, int64_t length) {
-  Prompt begin;
-  begin.ids.assign(prompt.ids.begin(), prompt.ids.begin() + length);
-  begin.types.assign(prompt.types.begin(), prompt.types.begin() + length);
-  int64_t cells = std::ranges::count(begin.types, TokenType::kImage);
-  for (size_t i = 0; cells > 0; cells -= prompt.images[i++].rows) begin.images.push_back(prompt.images[i]);
-  return begin;
-}
 
 // Raises a flag when the model comes to a layer.
 class StopAtLayer : public Probe {

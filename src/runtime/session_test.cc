@@ -153,7 +153,7 @@ class MixedCall {
     }
     ids_[part] = std::move(ids);
     rows.ids = ids_[part];
-    step_.Add(rows);
+    ASSERT_TRUE(step_.Add(rows));
   }
 
   Engine& engine_;

@@ -1,6 +1,7 @@
 // For tests of sessions: small engines, random tokens, prompts with pictures.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <random>
@@ -59,6 +60,16 @@ inline void AddPicture(Prompt& prompt, const ModelConfig& config, int32_t column
   AddIds(prompt, std::vector<int32_t>(static_cast<size_t>(cells), config.tokens.image), TokenType::kImage);
   AddIds(prompt, {{config.tokens.end_image}});
   prompt.images.push_back({cells, std::move(pixels), PixelScale::kDivision, std::move(positions), {}});
+}
+
+// The first tokens of a prompt, `length` being no place inside a picture.
+inline Prompt Beginning(const Prompt& prompt, int64_t length) {
+  Prompt begin;
+  begin.ids.assign(prompt.ids.begin(), prompt.ids.begin() + length);
+  begin.types.assign(prompt.types.begin(), prompt.types.begin() + length);
+  int64_t cells = std::ranges::count(begin.types, TokenType::kImage);
+  for (size_t i = 0; cells > 0; cells -= prompt.images[i++].rows) begin.images.push_back(prompt.images[i]);
+  return begin;
 }
 
 inline std::vector<float> Logits(const Session& session) {
