@@ -60,8 +60,8 @@ struct DotProduct {
 
 // Activations in blocks of 32 with one scale each, x ≈ q * scale, in tiles of some rows side by side, so that
 // one pointer runs through everything a product needs. The wide product takes tiles of KernelTable::wide_rows
-// rows (rows that are missing in the last tile are zero) and groups of KernelTable::wide_group inputs, the
-// product of few rows one tile of exactly its rows in groups of kGroup.
+// rows and then some of narrow_rows (rows that are missing in the last tile are zero), and groups of
+// KernelTable::wide_group inputs; the product of few rows one tile of exactly its rows in groups of kGroup.
 struct RowTiles {
   const int8_t* q;            // (tiles, K / 32, 32 / group, rows, group)
   const float* scale;         // (tiles, K / 32, rows)
@@ -106,38 +106,45 @@ struct FewProduct {
   Ahead ahead;
 };
 
-// One panel's blocks [first, first + count) of kActBlock inputs expanded to a byte a weight:
-//   bytes (count, 32 / group, 16, group), scales (count, scales_per_block, 16), mins (count, 16) where the
-//   format has them; `group` is KernelTable::wide_group.
+// Where 32 inputs of one panel are expanded to, a byte a weight:
+//   bytes (32 / group, 16, group), scales (scales_per_block, 16), mins (16) where the format has them;
+//   `group` is KernelTable::wide_group.
 // weight = (byte - zero) * scale, or byte * scale + min.
 struct WideBlocks {
   uint8_t* bytes;
   float* scales;
   float* mins;
-  // Distances, in elements, between blocks of one panel (several panels may be interleaved).
-  int64_t bytes_stride;
-  int64_t scales_stride;
-  int64_t mins_stride;
 };
 
 inline constexpr int kWidePanels = 3;  // panels that the wide product takes at once
 inline constexpr int kWideBytes = kActBlock * kPanel;
 
-// Product of `blocks` expanded blocks of `kWidePanels` panels with any number of rows, one step of a product
-// that runs along K: the sums so far wait in `sums` and reach y in the last step.
+// Packed blocks of kWidePanels panels that the next step takes. They are asked for while this one multiplies,
+// spread over its tiles, so that memory and products work at the same time.
+struct NextBlocks {
+  const uint8_t* panels;
+  int64_t panel_bytes;
+  int64_t bytes;  // of each panel; 0 where nothing is to be asked for
+};
+
+// Product of `blocks` blocks of kActBlock inputs of up to kWidePanels panels with any number of rows, one
+// step of a product that runs along K: the blocks are expanded once for all rows, the sums so far wait in
+// `sums` and reach y in the last step.
 struct WideProduct {
-  const uint8_t* bytes;  // (blocks, kWidePanels, 32 / wide_group, 16, wide_group)
-  const float* scales;   // (blocks, kWidePanels, scales_per_block, 16)
-  const float* mins;     // (blocks, kWidePanels, 16)
+  const uint8_t* panels;
+  int64_t panel_bytes;
+  int64_t first_block;  // of the panels and of the rows; 0 in the first step, which starts from zero
   int64_t blocks;
-  int64_t first_block;  // of the rows' blocks; 0 in the first step, which starts from zero
+  WideBlocks expanded;  // room for (blocks, kWidePanels)
   RowTiles x;
-  float* sums;  // (tiles, kWidePanels, wide_rows, 16)
+  int64_t tiles, wide_tiles;  // the first wide_tiles have wide_rows rows, the others narrow_rows
+  float* sums;                // (tiles, kWidePanels, rows of the tile, 16)
   bool last;
   float* y;
   int64_t y_stride;
   int64_t outputs;  // at most 16 * kWidePanels
   int64_t rows;
+  NextBlocks next;
 };
 
 inline constexpr int64_t kLimitBytes = 24 * 1024;
@@ -150,10 +157,10 @@ struct FormatKernels {
   int zero;              // what is subtracted from the bytes
   int scales_per_block;  // scales per 32 inputs: 1, or 2 where sixteen inputs share one
   bool has_min;
-  void (*product)(const FloatProduct&);  // plain formats only
-  void (*dot)(const DotProduct&);        // plain formats only
-  void (*few)(const FewProduct&);        // block formats only
-  void (*expand)(const uint8_t* panel, int64_t first_block, int64_t blocks, const WideBlocks& out);
+  void (*product)(const FloatProduct&);                                        // plain formats only
+  void (*dot)(const DotProduct&);                                              // plain formats only
+  void (*few)(const FewProduct&);                                              // block formats only
+  void (*expand)(const uint8_t* panel, int64_t block, const WideBlocks& out);  // one block of kActBlock
   void (*wide)(const WideProduct&);
 };
 
@@ -166,6 +173,7 @@ struct KernelTable {
   const char* name;  // "avx512vnni"
   int few_rows;      // more rows than this go through the wide product
   int wide_rows;     // rows of a tile of the wide product, at most kMaxWideRows
+  int narrow_rows;   // of the tiles that take their place where rows do not fill all of them
   int wide_group;    // inputs that lie side by side in what it reads: 4, or 8 for products of matrices
   FormatKernels formats[kPanelFormatCount];
 

@@ -43,20 +43,20 @@ RowTiles OpContext::Tiles(int64_t width) const {
           s.half_start.data(), s.scaled_sum.data(), width / kActBlock};
 }
 
-TileLane OpContext::Lane(const TileShape& shape, int64_t tile, int64_t lane) {
-  const int64_t at = tile * shape.blocks * shape.rows;
-  return {scratch_.q.data() + at * kActBlock + lane * shape.group,
+TileLane OpContext::Lane(const Tile& tile, int64_t lane) {
+  const int64_t at = tile.first * tile.blocks;
+  return {scratch_.q.data() + at * kActBlock + lane * tile.group,
           scratch_.scale.data() + at + lane,
           scratch_.start.data() + at + lane,
           scratch_.half_start.data() + 2 * at + lane,
           scratch_.scaled_sum.data() + at + lane,
-          shape.rows,
-          shape.group};
+          tile.rows,
+          tile.group};
 }
 
-void OpContext::ClearTile(const TileShape& shape, int64_t tile) {
-  const TileLane first = Lane(shape, tile, 0);
-  const int64_t values = shape.blocks * shape.rows;
+void OpContext::Clear(const Tile& tile) {
+  const TileLane first = Lane(tile, 0);
+  const int64_t values = tile.blocks * tile.rows;
   std::fill_n(first.q, values * kActBlock, int8_t{0});
   std::fill_n(first.scale, values, 0.0f);
   std::fill_n(first.start, values, 0);

@@ -40,14 +40,15 @@ class OpContext {
 
   // Quantised activations of `width` inputs, written lane by lane by matmul.cc.
   RowTiles Tiles(int64_t width) const;
-  // How they lie: tiles of `rows` rows of `blocks` blocks, `group` inputs side by side.
-  struct TileShape {
+  // Where a tile of them lies: `rows` rows from `first` on, of `blocks` blocks, `group` inputs side by side.
+  struct Tile {
+    int64_t first;
     int64_t rows;
     int64_t blocks;
     int group;
   };
-  TileLane Lane(const TileShape& shape, int64_t tile, int64_t lane);
-  void ClearTile(const TileShape& shape, int64_t tile);
+  TileLane Lane(const Tile& tile, int64_t lane);
+  void Clear(const Tile& tile);
 
   // Scratch of one thread, and what attention shares between threads.
   float* thread_scratch(int thread) { return scratch_.of_threads[static_cast<size_t>(thread)].data(); }

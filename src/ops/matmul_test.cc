@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -165,21 +166,60 @@ TEST_P(Formats, ProductsMatchDoublePrecision) {
   }
 }
 
-TEST_P(Formats, ARowDoesNotKnowItsBatchNorThreadsNorInstructionSet) {
-  const int64_t n = 133, k = 1280, rows = 19;
-  const Matrix w = Pack(GetParam(), RandomBlocks(GetParam(), n, k, 5), n, k);
+std::vector<float> RandomRows(int64_t rows, int64_t k) {
   std::mt19937 rng(10);
   std::normal_distribution<float> normal;
   std::vector<float> x(static_cast<size_t>(rows * k));
   for (float& v : x) v = normal(rng);
+  return x;
+}
+
+TEST_P(Formats, ARowDoesNotKnowItsBatchNorThreadsNorInstructionSet) {
+  const int64_t n = 181, k = 1280, rows = 19;  // runs of several groups of panels, several chunks of K
+  const Matrix w = Pack(GetParam(), RandomBlocks(GetParam(), n, k, 5), n, k);
+  const std::vector<float> x = RandomRows(rows, k);
   const std::vector<float> all = Multiply(w, x, rows, 1, *ScalarKernels());
   for (const KernelTable* table : SupportedKernels()) {
+    EXPECT_EQ(Multiply(w, x, rows, 1, *table), all) << table->name;
     EXPECT_EQ(Multiply(w, x, rows, 3, *table), all) << table->name;
     for (const int64_t count : {1, 2, 3, 5, 8, 9}) {
       const int64_t first = rows - count;
       const std::vector<float> part(x.begin() + first * k, x.end());
       const std::vector<float> y = Multiply(w, part, count, 2, *table);
       EXPECT_EQ(0, std::memcmp(y.data(), all.data() + first * n, y.size() * 4))
+          << table->name << " " << count;
+    }
+  }
+}
+
+TEST_P(Formats, EveryNumberOfRowsGivesTheBitsOfSingleRows) {
+  const int64_t n = 53, k = 256, most = 520, most_scalar = 24;
+  const Matrix w = Pack(GetParam(), RandomBlocks(GetParam(), n, k, 6), n, k);
+  std::vector<float> x = RandomRows(most, k), y(static_cast<size_t>(most * n)), single(y.size());
+  std::vector<int64_t> counts{100, 201, most};
+  for (int64_t count = 1; count <= 70; ++count) counts.push_back(count);
+  for (const KernelTable* table : SupportedKernels()) {
+    ThreadPool pool(2);
+    OpContext context(pool, *table);
+    context.Reserve(most, k, 4, 64);
+    const auto multiply = [&](int64_t first, int64_t count, std::vector<float>& out) {
+      MatMul(context, w, MakeRows(x.data() + first * k, count, k), MakeRows(out.data(), count, n));
+    };
+    if (table == SupportedKernels().front()) {
+      std::vector<float> row(static_cast<size_t>(n));
+      for (int64_t r = 0; r < most; ++r) {
+        multiply(r, 1, row);
+        std::copy(row.begin(), row.end(), single.begin() + r * n);
+      }
+    }
+    for (const int64_t count : counts) {
+      if (table == ScalarKernels() && count > most_scalar) continue;  // slow
+      std::fill(y.begin(), y.end(), 0.25f);
+      multiply(most - count, count, y);
+      const auto end = y.begin() + count * n;
+      ASSERT_TRUE(std::equal(y.begin(), end, single.begin() + (most - count) * n))
+          << table->name << " " << count;
+      ASSERT_TRUE(std::all_of(end, y.end(), [](float v) { return v == 0.25f; }))
           << table->name << " " << count;
     }
   }

@@ -97,7 +97,7 @@ void UnpackRow(const Matrix& matrix, int64_t index, std::span<float> out) {
     alignas(64) uint8_t bytes[kWideBytes];
     alignas(64) float scales[2 * kPanel];
     alignas(64) float mins[kPanel];
-    format.expand(panel, b, 1, {bytes, scales, mins, 0, 0, 0});
+    format.expand(panel, b, {bytes, scales, mins});
     for (int64_t i = 0; i < kActBlock; ++i) {
       const float q = static_cast<float>(bytes[(i / group * kPanel + lane) * group + i % group]) -
                       static_cast<float>(format.zero);
