@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/stopwatch.h"
 #include "model/config.h"
 
 namespace linnet {
 namespace {
 
 constexpr size_t kRead = 1 << 12;  // a quarter of a second: what is live shall not wait longer
+// A source that takes longer for so much is slower than what hears it: what there is, is heard at once.
+constexpr double kLiveSeconds = 0.05;
 // Fast speech is about five words a second; a model that writes more than this has begun to repeat itself.
 constexpr double kTokensPerSecond = 12;
 constexpr int64_t kSpareTokens = 48;
@@ -50,17 +53,30 @@ Result<Transcriber> Transcriber::Create(Engine& engine, const SessionOptions& se
   LINNET_TRY(VoiceSplitter::Create(options.split));
   LINNET_ASSIGN(SpeechPrompts prompts, ReadPrompts(engine.prompts_json()));
   LINNET_ASSIGN(Scheduler scheduler, Scheduler::Create(engine, {.turns = options.together}));
-  Transcriber transcriber(std::move(scheduler), std::move(prompts), options);
-  for (int64_t i = 0; i < options.together; ++i) {
-    LINNET_ASSIGN(Conversation conversation, Conversation::Create(engine, session, {}));
-    transcriber.seats_.push_back(std::make_unique<Seat>(std::move(conversation)));
-  }
+  Transcriber transcriber(engine, session, std::move(scheduler), std::move(prompts));
+  transcriber.options_ = options;
+  LINNET_TRY(transcriber.AddSeat());
   return transcriber;
+}
+
+Status Transcriber::AddSeat() {
+  LINNET_ASSIGN(Conversation conversation, Conversation::Create(engine_, session_, {}));
+  seats_.push_back(std::make_unique<Seat>(std::move(conversation)));
+  return {};
 }
 
 Transcriber::Seat* Transcriber::FreeSeat() {
   const auto seat = std::ranges::find(seats_, nullptr, [](const auto& s) { return s->turn; });
   return seat == seats_.end() ? nullptr : seat->get();
+}
+
+// Whether no other piece can be heard now: every seat is taken, and there is no memory for another.
+bool Transcriber::Full() {
+  if (FreeSeat() != nullptr) return false;
+  if (static_cast<int64_t>(seats_.size()) < options_.together && !AddSeat()) {
+    options_.together = static_cast<int64_t>(seats_.size());
+  }
+  return FreeSeat() == nullptr;
 }
 
 Status Transcriber::Ask(Seat& seat, UserMessage message, int64_t max_tokens,
@@ -179,7 +195,9 @@ Result<Heard> Transcriber::HearAll(AudioReader& reader, double from_seconds, Hea
   const auto stopped = [&] { return hearing.cancel != nullptr && hearing.cancel->load(); };
   bool more = true;
   while (more) {
+    const Clock::time_point begin = Clock::now();
     const auto count = reader.Read(samples);
+    const bool waited = SecondsSince(begin) > kLiveSeconds;
     if (!count) heard.broken = count.error();
     splitter.Push(std::span(samples).first(count.value_or(0)));
     more = count && *count == samples.size();
@@ -188,8 +206,9 @@ Result<Heard> Transcriber::HearAll(AudioReader& reader, double from_seconds, Hea
       if (stopped()) return Fail(ErrorCode::kCancelled, "stopped");
       if (piece->begin_seconds() < from_seconds) continue;
       LINNET_TRY(Hear(std::move(*piece), hearing));
-      while (FreeSeat() == nullptr) LINNET_TRY(RunStep(hearing));
+      while (Full()) LINNET_TRY(RunStep(hearing));
     }
+    while (waited && !hearing.jobs.empty()) LINNET_TRY(RunStep(hearing));
     if (stopped()) return Fail(ErrorCode::kCancelled, "stopped");
   }
   while (!hearing.jobs.empty()) LINNET_TRY(RunStep(hearing));

@@ -24,7 +24,7 @@ namespace linnet {
 struct TranscribeOptions {
   SplitOptions split;
   std::string language;  // full name of the language to translate into; empty = write down only
-  int64_t together = 1;  // pieces that are heard at once; each takes the memory of a session
+  int64_t together = 1;  // pieces that are heard at once; each takes the memory of a session, as it is needed
 };
 
 // Called for each piece that was heard. An error stops the work.
@@ -77,10 +77,12 @@ class Transcriber {
     std::deque<Job> jobs;
   };
 
-  Transcriber(Scheduler scheduler, SpeechPrompts prompts, TranscribeOptions options)
-      : scheduler_(std::move(scheduler)), prompts_(std::move(prompts)), options_(std::move(options)) {}
+  Transcriber(Engine& engine, const SessionOptions& session, Scheduler scheduler, SpeechPrompts prompts)
+      : engine_(engine), session_(session), scheduler_(std::move(scheduler)), prompts_(std::move(prompts)) {}
 
   bool TranslatesTogether() const { return !options_.language.empty() && !prompts_.translate_speech.empty(); }
+  Status AddSeat();
+  bool Full();
   Seat* FreeSeat();
   Status Ask(Seat& seat, UserMessage message, int64_t max_tokens, const std::atomic<bool>* cancel);
   Result<Generation> Answer(Seat& seat);
@@ -91,8 +93,10 @@ class Transcriber {
   Result<Heard> HearAll(AudioReader& reader, double from_seconds, Hearing& hearing);
   void GiveUp();
 
+  Engine& engine_;
+  SessionOptions session_;
   Scheduler scheduler_;
-  std::vector<std::unique_ptr<Seat>> seats_;
+  std::vector<std::unique_ptr<Seat>> seats_;  // at least one
   SpeechPrompts prompts_;
   TranscribeOptions options_;
 };

@@ -27,6 +27,7 @@ TranscriptFormat FormatOf(const std::string& name) {
 }
 
 // Words come this much after the pause that ends them.
+constexpr int64_t kMostTogether = 64;
 constexpr double kLiveLookahead = 0.6;
 
 std::string Clock(double seconds) {
@@ -158,6 +159,8 @@ void DeclareSpeech(Args& args, SpeechArgs& values) {
   args.Option("--piece-seconds", values.split.max_seconds, "longest piece that is heard at once, 1 to 30");
   args.Option("--pause-seconds", values.split.pause_seconds, "a silence of this length ends a piece");
   args.Option("--pad-seconds", values.split.pad_seconds, "silence around a piece that is heard with it");
+  args.Option("--together", values.together,
+              "pieces of a recording that are heard at once; each takes memory, none changes the text");
   args.Flag("--no-sandbox", values.no_sandbox, "decode media inside this process, without protection");
   args.Flag("-q,--quiet", values.quiet, "no notes on standard error");
 }
@@ -186,7 +189,11 @@ Status CheckSpeech(const SpeechArgs& values) {
       values.given,
       {{{"--again"}, !values.output.empty(), "is for files that -o names"},
        {{"--timestamps"}, values.format == "txt", "is for plain text; other forms have times anyway"},
-       {{"--no-sandbox"}, !values.mic.on, "is for files"}}));
+       {{"--no-sandbox", "--together"}, !values.mic.on, "is for files"}}));
+  if (values.together < 1 || values.together > kMostTogether) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("--together is {}", values.together),
+                fmt::format("give 1 to {}", kMostTogether));
+  }
   if (values.files.empty() == values.mic.on) return {};
   return values.mic.on
              ? Fail(ErrorCode::kInvalidArgument, "--mic and files are given", "do one after the other")
@@ -194,10 +201,13 @@ Status CheckSpeech(const SpeechArgs& values) {
                     "give recordings, or --mic to record now");
 }
 
-SplitOptions SplitOf(const SpeechArgs& values) {
-  SplitOptions split = values.split;
-  if (values.mic.on) split.lookahead_seconds = kLiveLookahead;
-  return split;
+TranscribeOptions TranscribeOptionsOf(const SpeechArgs& values, const std::string& language) {
+  TranscribeOptions options{values.split, language, values.together};
+  if (values.mic.on) {
+    options.split.lookahead_seconds = kLiveLookahead;
+    options.together = 1;
+  }
+  return options;
 }
 
 Result<std::string> OutputOf(const SpeechArgs& args, const std::string& file, const std::string& suffix) {

@@ -26,6 +26,7 @@ struct SpeechArgs {
   bool again = false;
   bool quiet = false;
   SplitOptions split;
+  int64_t together = 4;
   bool no_sandbox = false;
   MicArgs mic;
   std::set<std::string> given;
@@ -34,8 +35,9 @@ struct SpeechArgs {
 void DeclareSpeech(Args& args, SpeechArgs& values);
 // Errors: kInvalidArgument when there is nothing to hear, or files and the microphone together.
 Status CheckSpeech(const SpeechArgs& values);
-// How recordings are to be cut; what is spoken live is judged sooner.
-SplitOptions SplitOf(const SpeechArgs& values);
+// How recordings are to be cut and heard; what is spoken live is judged sooner, and piece by piece.
+// `language` as in TranscribeOptions.
+TranscribeOptions TranscribeOptionsOf(const SpeechArgs& values, const std::string& language);
 
 // What all files of a run have in common.
 struct SpeechRun {

@@ -15,7 +15,8 @@ Result<int> Run(const SpeechArgs& args) {
   LINNET_TRY(CheckSpeech(args));
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
-  LINNET_ASSIGN(Transcriber transcriber, Transcriber::Create(*engine, session, {SplitOf(args), ""}));
+  LINNET_ASSIGN(Transcriber transcriber,
+                Transcriber::Create(*engine, session, TranscribeOptionsOf(args, "")));
   const InterruptGuard interrupt;
   if (args.mic.on) {
     LINNET_TRY(WriteDownMic(args, transcriber, interrupt.flag()));

@@ -36,10 +36,10 @@ Status TranslateLines(const SpeechRun& run, const std::string& file, const std::
         fmt::format("leave {} out for it", args.timestamps ? "--timestamps" : "--format"));
   }
   // Beside a text there may be recordings that they are for.
-  LINNET_TRY(
-      CheckUseful(args.given, {{{"--piece-seconds", "--pause-seconds", "--pad-seconds", "--no-sandbox"},
-                                args.files.size() > 1,
-                                "is for recordings, and " + file + " is a text"}}));
+  LINNET_TRY(CheckUseful(
+      args.given, {{{"--piece-seconds", "--pause-seconds", "--pad-seconds", "--together", "--no-sandbox"},
+                    args.files.size() > 1,
+                    "is for recordings, and " + file + " is a text"}}));
   LINNET_ASSIGN(const std::string path, OutputOf(args, name, ".txt"));
   if (IsBlank(text)) return Fail(ErrorCode::kBadFile, file + " holds no text", "give some");
   ProgressLine progress;
@@ -89,7 +89,7 @@ Result<int> Run(const TranslateArgs& args) {
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.speech.model));
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.speech.model));
   LINNET_ASSIGN(Transcriber transcriber,
-                Transcriber::Create(*engine, session, {SplitOf(args.speech), language}));
+                Transcriber::Create(*engine, session, TranscribeOptionsOf(args.speech, language)));
   const InterruptGuard interrupt;
   if (args.speech.mic.on) {
     LINNET_TRY(WriteDownMic(args.speech, transcriber, interrupt.flag()));

@@ -69,7 +69,7 @@ void Decoder::Attend(int64_t l, const Step& step, Rows a) {
   HeadNorm(context_, q, config_.num_attention_heads, w.q_norm, eps);
   HeadNorm(context_, k, plan.kv_heads, w.k_norm, eps);
   if (config_.v_norm) HeadNorm(context_, v, plan.kv_heads, {}, eps);
-  const RopeTable& table = tables_[layer_table_[static_cast<size_t>(l)]];
+  RopeTable& table = tables_[layer_table_[static_cast<size_t>(l)]];
   Rope(context_, q, plan.head_dim, Cos(table), Sin(table));
   Rope(context_, k, plan.head_dim, Cos(table), Sin(table));
   See("q", l, q);

@@ -70,8 +70,8 @@ class Decoder {
   void AppendAndAttend(int64_t l, const Step& step, const AttentionRows& rows);
   bool NextPieces(const Step& step, int64_t window);
   void WritePieces(int64_t l, const Step& step, const AttentionRows& rows);
-  Rows Cos(const RopeTable& table) const;
-  Rows Sin(const RopeTable& table) const;
+  Rows Cos(RopeTable& table) const;
+  Rows Sin(RopeTable& table) const;
 
   Rows Take(AlignedBuffer<float>& buffer, int64_t width) {
     return MakeRows(buffer.data(), batch_rows_, width);

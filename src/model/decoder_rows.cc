@@ -73,18 +73,18 @@ uint64_t Decoder::bytes() const {
 
 void Decoder::PlanRows(const Step& step) {
   for (const Step::Sequence& s : step.sequences_) s.rows.cache->BeginRows(s.count());
-  for (const RopeTable& table : tables_) {
+  for (RopeTable& table : tables_) {
     FillRopeTable(table.inverse_frequencies, step.positions_, Cos(table), Sin(table));
   }
   for (Visibility& visible : visible_) FindVisible(step, visible);
 }
 
-Rows Decoder::Cos(const RopeTable& table) const {
-  return MakeRows(const_cast<float*>(table.cos.data()), batch_rows_, table.plan.rotated_pairs);
+Rows Decoder::Cos(RopeTable& table) const {
+  return MakeRows(table.cos.data(), batch_rows_, table.plan.rotated_pairs);
 }
 
-Rows Decoder::Sin(const RopeTable& table) const {
-  return MakeRows(const_cast<float*>(table.sin.data()), batch_rows_, table.plan.rotated_pairs);
+Rows Decoder::Sin(RopeTable& table) const {
+  return MakeRows(table.sin.data(), batch_rows_, table.plan.rotated_pairs);
 }
 
 // The mask rules (docs/model.md, "Masks"), each an interval of keys:
