@@ -1,5 +1,6 @@
 #include "model/tensor_names.h"
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -13,7 +14,7 @@ namespace {
 
 const std::filesystem::path kGolden = LINNET_SOURCE_DIR "/tests/data/golden/model";
 
-std::string ReadText(const std::string& path) {
+std::string ReadWhole(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
@@ -41,7 +42,7 @@ class NamesOnly : public TensorSource {
 };
 
 TEST(TensorNamesTest, GoldenModelsHaveExactlyTheExpectedTensors) {
-  const auto config = ConfigFromJson({ReadText(kGolden / "target/config.json"), "", ""});
+  const auto config = ConfigFromJson({ReadWhole(kGolden / "target/config.json"), "", ""});
   ASSERT_TRUE(config);
   const auto file = Safetensors::Open(kGolden / "target/model.safetensors");
   ASSERT_TRUE(file);
@@ -51,7 +52,7 @@ TEST(TensorNamesTest, GoldenModelsHaveExactlyTheExpectedTensors) {
   EXPECT_TRUE(CheckTensors(**file, multimodal, "target"));
   EXPECT_EQ(text.size() + multimodal.size(), (*file)->tensors().size());
   for (const char* name : {"assistant", "assistant-centroid"}) {
-    const auto drafter = DrafterFromJson({ReadText(kGolden / name / "config.json"), "", ""});
+    const auto drafter = DrafterFromJson({ReadWhole(kGolden / name / "config.json"), "", ""});
     const auto weights = Safetensors::Open(kGolden / name / "model.safetensors");
     ASSERT_TRUE(drafter && weights);
     const auto tensors = DrafterTensors(*drafter);
