@@ -160,36 +160,37 @@ class ChatLoop {
       Report(found.error());
       return false;
     }
-    UserMessage before = next_;
+    MediaArgs media = start_.media;
+    for (const Attachment& attachment : found->files)
+      FilesOf(media, attachment.kind).push_back(attachment.file);
     next_.text = std::move(found->text);
-    for (const Attachment& attachment : found->files) {
-      if (Attach(attachment.kind, attachment.file)) continue;
-      next_ = std::move(before);
-      return false;
-    }
-    return true;
+    if (Told(LoadMedia(media, engine_.config(), conversation_, next_))) return true;
+    next_.text.clear();
+    return false;
   }
 
-  bool Attach(const std::string& kind, const std::string& file) {
+  static std::vector<std::string>& FilesOf(MediaArgs& media, const std::string& kind) {
+    return kind == "image" ? media.images : kind == "audio" ? media.audio : media.videos;
+  }
+
+  void Attach(const std::string& kind, const std::string& file) {
     MediaArgs media = start_.media;
-    (kind == "image" ? media.images : kind == "audio" ? media.audio : media.videos).push_back(file);
-    std::vector<MediaUse> uses;
-    return Told(LoadMedia(media, engine_.config(), next_, uses), uses);
+    FilesOf(media, kind).push_back(file);
+    Told(LoadMedia(media, engine_.config(), conversation_, next_));
   }
 
   void Record() {
     interrupt_.Clear();
-    std::vector<MediaUse> uses;
-    Told(LoadMic(start_.media, engine_.config(), interrupt_.flag(), next_, uses), uses);
+    Told(LoadMic(start_.media, engine_.config(), conversation_, interrupt_.flag(), next_));
     interrupt_.Clear();
   }
 
-  static bool Told(const Status& status, const std::vector<MediaUse>& uses) {
-    if (!status) {
-      Report(status.error());
+  static bool Told(const Result<std::vector<MediaUse>>& uses) {
+    if (!uses) {
+      Report(uses.error());
       return false;
     }
-    for (const MediaUse& use : uses) {
+    for (const MediaUse& use : *uses) {
       Say("{}: {} tokens, goes with the next message\n", use.file, use.soft_tokens);
     }
     return true;
