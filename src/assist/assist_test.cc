@@ -110,6 +110,34 @@ TEST_F(JournalTest, GoesOnWhereItStopped) {
   EXPECT_FALSE(std::filesystem::exists(path_));
 }
 
+class Memory : public MonoSource {
+ public:
+  explicit Memory(std::vector<float> samples) : samples_(std::move(samples)) { info_.rate = 16000; }
+  const AudioInfo& info() const override { return info_; }
+  Result<size_t> Read(std::span<float> out) override {
+    const size_t count = std::min(out.size(), samples_.size() - next_);
+    std::copy_n(samples_.begin() + static_cast<ptrdiff_t>(next_), count, out.begin());
+    next_ += count;
+    return count;
+  }
+  AudioInfo info_;
+  std::vector<float> samples_;
+  size_t next_ = 0;
+};
+
+// What is heard of a recording, so many pieces at once.
+std::vector<Utterance> HearTogether(Engine& engine, const std::vector<float>& recording, int64_t together) {
+  auto transcriber = Transcriber::Create(engine, {}, {.split = {}, .language = {}, .together = together});
+  EXPECT_TRUE(transcriber.has_value());
+  std::vector<Utterance> heard;
+  auto reader = AudioReader::FromSource(std::make_unique<Memory>(recording));
+  EXPECT_TRUE(transcriber->Run(*reader, 0, [&](const Utterance& utterance) -> Status {
+    heard.push_back(utterance);
+    return {};
+  }));
+  return heard;
+}
+
 // A recording of Chick's own examples with pauses between them: every one is heard, in order, at its time.
 TEST(Transcriber, HearsARecordingOfChicksExamples) {
   std::ifstream rows(LINNET_SOURCE_DIR "/models/chick/expected.jsonl");
@@ -127,20 +155,6 @@ TEST(Transcriber, HearsARecordingOfChicksExamples) {
     recording.resize(recording.size() + 16000);
   }
   ASSERT_GE(answers.size(), 10u);
-  class Memory : public MonoSource {
-   public:
-    explicit Memory(std::vector<float> samples) : samples_(std::move(samples)) { info_.rate = 16000; }
-    const AudioInfo& info() const override { return info_; }
-    Result<size_t> Read(std::span<float> out) override {
-      const size_t count = std::min(out.size(), samples_.size() - next_);
-      std::copy_n(samples_.begin() + static_cast<ptrdiff_t>(next_), count, out.begin());
-      next_ += count;
-      return count;
-    }
-    AudioInfo info_;
-    std::vector<float> samples_;
-    size_t next_ = 0;
-  };
   auto engine = Engine::Load({.threads = 2});
   ASSERT_TRUE(engine.has_value()) << engine.error().Message();
   auto transcriber = Transcriber::Create(**engine, {}, {});
@@ -161,21 +175,13 @@ TEST(Transcriber, HearsARecordingOfChicksExamples) {
   }
   EXPECT_GE(right * 10, answers.size() * 8);
 
-  // Several pieces at once are heard the same.
   for (const int64_t together : {2, 5}) {
-    auto several = Transcriber::Create(**engine, {}, {.split = {}, .language = {}, .together = together});
-    ASSERT_TRUE(several.has_value()) << several.error().Message();
-    auto whole = AudioReader::FromSource(std::make_unique<Memory>(recording));
-    std::vector<Utterance> same;
-    ASSERT_TRUE(several->Run(*whole, 0, [&](const Utterance& utterance) -> Status {
-      same.push_back(utterance);
-      return {};
-    }));
-    ASSERT_EQ(same.size(), heard.size());
+    const std::vector<Utterance> several = HearTogether(**engine, recording, together);
+    ASSERT_EQ(several.size(), heard.size());
     for (size_t i = 0; i < heard.size(); ++i) {
-      EXPECT_EQ(same[i].text, heard[i].text);
-      EXPECT_EQ(same[i].begin, heard[i].begin);
-      EXPECT_EQ(same[i].end, heard[i].end);
+      EXPECT_EQ(several[i].text, heard[i].text);
+      EXPECT_EQ(several[i].begin, heard[i].begin);
+      EXPECT_EQ(several[i].end, heard[i].end);
     }
   }
 

@@ -6,6 +6,7 @@
 
 #include "linnet/engine.h"
 #include "runtime/generate.h"
+#include "runtime/media_composer.h"
 
 namespace linnet {
 
@@ -24,14 +25,6 @@ class AnswerPrinter {
 
   bool in_line_ = false;     // standard output is in the middle of a line
   bool in_thought_ = false;  // standard error is in the middle of a thought
-};
-
-// One medium of the prompt.
-struct MediaUse {
-  std::string file;
-  std::string kind;  // "image", "audio"
-  int64_t soft_tokens = 0;
-  std::string unprotected = {};  // which protections its decoder went without; usually empty
 };
 
 // One line: call phone(name: "tom").

@@ -161,41 +161,37 @@ class ChatLoop {
       Report(found.error());
       return false;
     }
-    UserMessage before = next_;
     next_.text = std::move(found->text);
-    for (const Attachment& attachment : found->files) {
-      if (Attach(attachment)) continue;
-      next_ = std::move(before);
-      return false;
-    }
-    return true;
+    if (Told(LoadAttachments(found->files, start_.media, engine_.config(), conversation_, next_)))
+      return true;
+    next_.text.clear();
+    return false;
   }
 
   // What comes through a pipe may never come: Ctrl-C ends the wait for it.
   void AttachFile(const std::string& kind, const std::string& file) {
     interrupt_.Clear();
     auto source = ParseMediaAddress(file);
-    source ? void(Attach({kind, std::move(*source)})) : void(Report(source.error()));
-  }
-
-  bool Attach(const Attachment& attachment) {
-    std::vector<MediaUse> uses;
-    return Told(LoadAttachment(attachment, start_.media, engine_.config(), next_, uses), uses);
+    if (!source) {
+      Report(source.error());
+      return;
+    }
+    const Attachment attachment{kind, std::move(*source)};
+    Told(LoadAttachments({&attachment, 1}, start_.media, engine_.config(), conversation_, next_));
   }
 
   void Record() {
     interrupt_.Clear();
-    std::vector<MediaUse> uses;
-    Told(LoadMic(start_.media, engine_.config(), interrupt_.flag(), next_, uses), uses);
+    Told(LoadMic(start_.media, engine_.config(), conversation_, interrupt_.flag(), next_));
     interrupt_.Clear();
   }
 
-  static bool Told(const Status& status, const std::vector<MediaUse>& uses) {
-    if (!status) {
-      Report(status.error());
+  static bool Told(const Result<std::vector<MediaUse>>& uses) {
+    if (!uses) {
+      Report(uses.error());
       return false;
     }
-    for (const MediaUse& use : uses) {
+    for (const MediaUse& use : *uses) {
       Say("{}: {} tokens, goes with the next message\n", use.file, use.soft_tokens);
     }
     return true;

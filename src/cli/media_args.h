@@ -3,16 +3,17 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "cli/answer.h"
 #include "cli/args.h"
 #include "cli/attachments.h"
 #include "cli/mic_args.h"
 #include "linnet/error.h"
 #include "media/media_loader.h"
 #include "runtime/conversation.h"
+#include "runtime/media_composer.h"
 
 namespace linnet {
 
@@ -27,27 +28,32 @@ struct MediaArgs {
   int64_t max_frames = 60;
   bool no_sandbox = false;
   MicArgs mic;
-  int64_t context = 0;  // tokens of the session, 0 = not known: what is loaded stays within it
 
   bool Any() const { return !images.empty() || !audio.empty() || !videos.empty() || mic.on; }
 };
 
 void DeclareMedia(Args& args, MediaArgs& values);
 
-// Reads the files into `message`, and appends to `uses` what each one takes. What a person should know about
-// a file (its budget, lost detail, damage, the parts of a long sound) goes to standard error. Errors: those
-// of the files; kInvalidArgument when the sounds do not fit the context.
-Status LoadMedia(const MediaArgs& values, const ModelConfig& config, UserMessage& message,
-                 std::vector<MediaUse>& uses);
+// Reads the files into the message that the conversation is to get next. What a person should know about a
+// file (its budget, lost detail, damage, the parts of a long sound) goes to standard error. Errors: those of
+// AddMedia.
+Result<std::vector<MediaUse>> LoadMedia(const MediaArgs& values, const ModelConfig& config,
+                                        Conversation& conversation, UserMessage& message);
 
 // The same for one of a chat's.
 Status LoadAttachment(const Attachment& attachment, const MediaArgs& values, const ModelConfig& config,
                       UserMessage& message, std::vector<MediaUse>& uses);
 
+// The same for files of a chat; of `values` only how they are to be read counts.
+Result<std::vector<MediaUse>> LoadAttachments(std::span<const Attachment> files, const MediaArgs& values,
+                                              const ModelConfig& config, Conversation& conversation,
+                                              UserMessage& message);
+
 // Records from the microphone until `stop`, as long as the context has room for it, and adds the sound. The
 // same notes and errors, and those of the microphone.
-Status LoadMic(const MediaArgs& values, const ModelConfig& config, const std::atomic<bool>& stop,
-               UserMessage& message, std::vector<MediaUse>& uses);
+Result<std::vector<MediaUse>> LoadMic(const MediaArgs& values, const ModelConfig& config,
+                                      Conversation& conversation, const std::atomic<bool>& stop,
+                                      UserMessage& message);
 
 // Says once a run, on standard error, when media are decoded without all of the sandbox.
 void WarnOfWeakness(const MediaLoader& loader);

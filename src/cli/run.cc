@@ -192,24 +192,20 @@ Result<int> Run(const RunArgs& args) {
   }
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
   if (args.raw) return Continue(args, *engine, *prompt, session, options);
-  UserMessage message;
-  std::vector<MediaUse> uses;
-  // What Engine::NewSession takes when none is named.
-  constexpr int64_t kUsualContext = 8192;
-  MediaArgs media = args.media;
-  media.context = session.context > 0 ? session.context
-                                      : std::min(kUsualContext, engine->config().max_position_embeddings);
-  LINNET_TRY(LoadMedia(media, engine->config(), message, uses));
   LINNET_ASSIGN(Conversation conversation, Conversation::Create(*engine, session, setup));
-  if (media.mic.on) {
+  UserMessage message;
+  message.text = prompt.value_or("");
+  LINNET_ASSIGN(std::vector<MediaUse> uses, LoadMedia(args.media, engine->config(), conversation, message));
+  if (args.media.mic.on) {
     const InterruptGuard interrupt;
-    LINNET_TRY(LoadMic(media, engine->config(), interrupt.flag(), message, uses));
+    LINNET_ASSIGN(const auto spoken,
+                  LoadMic(args.media, engine->config(), conversation, interrupt.flag(), message));
+    uses.insert(uses.end(), spoken.begin(), spoken.end());
   }
   if (!prompt) {
     return Chat(*engine, conversation,
-                {Title(args, *engine), std::move(message), WithoutFiles(media), options, args.quiet});
+                {Title(args, *engine), std::move(message), WithoutFiles(args.media), options, args.quiet});
   }
-  message.text = *prompt;
   conversation.AddUser(std::move(message));
   return AnswerOnce(args, *engine, uses,
                     [&](const GenerateHooks& hooks) { return conversation.Answer(options, hooks); });

@@ -85,6 +85,8 @@ struct Conversation::Impl {
     for (MediaInput& medium : more) media.push_back(std::move(medium));
   }
 
+  void AddUser(UserMessage message);
+
   void DropLast() {
     ForgetMediaFrom(media_before.back());
     media.resize(media_before.back());
@@ -206,9 +208,24 @@ Conversation::Conversation(Conversation&&) noexcept = default;
 Conversation& Conversation::operator=(Conversation&&) noexcept = default;
 Conversation::~Conversation() = default;
 
-void Conversation::AddUser(UserMessage message) {
+void Conversation::AddUser(UserMessage message) { impl_->AddUser(std::move(message)); }
+
+Result<MediaRoom> Conversation::Room(const UserMessage& message) {
+  return WithinMemory("a message", "shorten it, or close other programs", [&]() -> Result<MediaRoom> {
+    impl_->AddUser(message);
+    struct Undo {
+      Impl& impl;
+      ~Undo() { impl.DropLast(); }
+    } const undo{*impl_};
+    bool inside_thought = false;
+    LINNET_ASSIGN(const Prompt prompt, impl_->Render(inside_thought));
+    return MediaRoom{impl_->session->context(), static_cast<int64_t>(prompt.ids.size())};
+  });
+}
+
+void Conversation::Impl::AddUser(UserMessage message) {
   if (message.pictures.empty() && message.sounds.empty()) {
-    impl_->Add({{"role", "user"}, {"content", std::move(message.text)}});
+    Add({{"role", "user"}, {"content", std::move(message.text)}});
     return;
   }
   Json parts = Json::array();
@@ -219,7 +236,7 @@ void Conversation::AddUser(UserMessage message) {
   for (size_t i = 0; i < message.sounds.size(); ++i) parts.push_back({{"type", "audio"}});
   std::vector<MediaInput> media = std::move(message.pictures);
   for (MediaInput& sound : message.sounds) media.push_back(std::move(sound));
-  impl_->Add({{"role", "user"}, {"content", std::move(parts)}}, std::move(media));
+  Add({{"role", "user"}, {"content", std::move(parts)}}, std::move(media));
 }
 
 bool Conversation::AwaitsToolResult() const {

@@ -28,6 +28,12 @@ struct UserMessage {
   std::vector<MediaInput> sounds;    // AudioInput
 };
 
+// What the context holds and what of it is taken, in tokens.
+struct MediaRoom {
+  int64_t context = 0;
+  int64_t taken = 0;
+};
+
 class Conversation {
  public:
   // The engine must outlive the conversation. Errors: those of Engine::NewSession; kInvalidArgument when the
@@ -38,6 +44,9 @@ class Conversation {
   ~Conversation();
 
   void AddUser(UserMessage message);
+  // What media can have that are to go into this message: the messages so far, its text and the media that it
+  // has already are taken. Errors: kOutOfMemory.
+  Result<MediaRoom> Room(const UserMessage& message);
   // The result of the tool calls of the last answer, one for each, in their order. REQUIRES:
   // AwaitsToolResult().
   void AddToolResult(const std::string& result);

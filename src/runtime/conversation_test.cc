@@ -191,6 +191,21 @@ TEST_F(ConversationTest, WhatTheModelWroteKeepsItsTokens) {
   EXPECT_LT(after->stats.prompt_tokens, 60);
 }
 
+// What there is room for is what the session holds afterwards, and asking changes nothing.
+TEST_F(ConversationTest, RoomCountsTheMessagesSoFarAndTheOneThatIsWritten) {
+  Conversation conversation = Begin({"You are terse.", "", false});
+  const auto taken = [&](const UserMessage& message) {
+    const auto room = conversation.Room(message);
+    EXPECT_TRUE(room.has_value());
+    EXPECT_EQ(room->context, conversation.session().context());
+    return room->taken;
+  };
+  const UserMessage first = Picture("what is in the picture", "see-006.png");
+  const int64_t before = taken({"what is in the picture", {}, {}}), with = taken(first);
+  EXPECT_EQ(with - before, std::get<ImageInput>(first.pictures[0]).rows + 2);
+  EXPECT_EQ(Ask(conversation, first).stats.prompt_tokens, with);
+}
+
 TEST_F(ConversationTest, ResetForgets) {
   Conversation conversation = Begin();
   const Generation alone = Ask(conversation, {"6 + 1", {}, {}});

@@ -80,9 +80,8 @@ json RunLengths(const std::vector<T>& values) {
   return runs;
 }
 
-Result<Prompt> Build(const ModelConfig& config, std::string_view text, std::vector<MediaInput> media) {
-  return BuildPrompt(SmallTokenizer(), config, ReadMarkedText(SmallTokenizer(), config, text),
-                     std::move(media));
+Result<Prompt> Build(const ModelConfig& config, std::string_view text, const std::vector<MediaInput>& media) {
+  return BuildPrompt(SmallTokenizer(), config, ReadMarkedText(SmallTokenizer(), config, text), media);
 }
 
 TEST(BuildPrompt, EqualsTheReferenceProcessor) {
@@ -96,7 +95,7 @@ TEST(BuildPrompt, EqualsTheReferenceProcessor) {
     auto media = MediaOf(row, config);
     const MarkedText text = ReadMarkedText(SmallTokenizer(), config, row["text"].get<std::string>());
     const auto expanded = ExpandPlaceholders(SmallTokenizer(), config, text, media);
-    const auto prompt = BuildPrompt(SmallTokenizer(), config, text, std::move(media));
+    const auto prompt = BuildPrompt(SmallTokenizer(), config, text, media);
     // The reference lets a place for a sound or video stand empty, and drops a sound without a place: here an
     // error.
     const bool lenient = name == "placeholder without audio" || name == "placeholder without video" ||
@@ -126,14 +125,18 @@ TEST(BuildPrompt, MediaFollowTheOrderOfTheirPlaces) {
   media.emplace_back(MakeImageInput(Grey(60, 90), 70, config).value());
   media.emplace_back(AudioInput{});
   media.emplace_back(MakeImageInput(Grey(90, 60), 70, config).value());
+  const float* samples = std::get<AudioInput>(media[0]).samples.data();
+  const uint8_t* pixels = std::get<ImageInput>(media[3]).pixels.data();
   const int64_t first = std::get<ImageInput>(media[1]).rows, second = std::get<ImageInput>(media[3]).rows;
-  const auto prompt = Build(config, "<|image|>a<|audio|>b<|image|>c<|audio|>", std::move(media));
+  const auto prompt = Build(config, "<|image|>a<|audio|>b<|image|>c<|audio|>", media);
   ASSERT_TRUE(prompt.has_value());
   ASSERT_EQ(prompt->images.size(), 2u);
   EXPECT_EQ(prompt->images[0].rows, first);
   EXPECT_EQ(prompt->images[1].rows, second);
   ASSERT_EQ(prompt->clips.size(), 1u);  // the empty one has markers and no run
   EXPECT_EQ(prompt->clips[0].samples.size(), 640u);
+  EXPECT_EQ(prompt->clips[0].samples.data(), samples) << "copied";
+  EXPECT_EQ(prompt->images[1].pixels.data(), pixels) << "copied";
 }
 
 TEST(BuildPrompt, ErrorsCountPlacesAndMedia) {
@@ -149,7 +152,7 @@ TEST(BuildPrompt, ATextMaySpeakOfPlaces) {
   std::vector<MediaInput> media;
   media.emplace_back(MakeImageInput(Grey(60, 90), 70, SmallConfig()).value());
   const int64_t rows = std::get<ImageInput>(media[0]).rows;
-  const auto prompt = BuildPrompt(SmallTokenizer(), SmallConfig(), text, std::move(media));
+  const auto prompt = BuildPrompt(SmallTokenizer(), SmallConfig(), text, media);
   ASSERT_TRUE(prompt.has_value()) << prompt.error().Message();
   EXPECT_EQ(std::ranges::count(prompt->ids, SmallConfig().tokens.image), rows);
   EXPECT_TRUE(SmallTokenizer().Decode(prompt->ids).starts_with("<bos>what does <|image|> mean<|image>"));
@@ -177,7 +180,7 @@ TEST(BuildPrompt, AModelWithoutEyesRefusesPictures) {
   std::vector<MediaInput> media;
   media.emplace_back(MakeImageInput(Grey(60, 90), 70, config).value());
   config.tokens.image = -1;
-  const auto prompt = Build(config, "<|image|>", std::move(media));
+  const auto prompt = Build(config, "<|image|>", media);
   ASSERT_FALSE(prompt.has_value());
   EXPECT_NE(prompt.error().what.find("takes no pictures"), std::string::npos);
 }
@@ -193,13 +196,13 @@ TEST(BuildPrompt, MediaOfAnotherShapeAreRefused) {
   for (const ImageInput& image : bad) {
     std::vector<MediaInput> media;
     media.emplace_back(image);
-    EXPECT_FALSE(Build(config, "<|image|>", std::move(media)).has_value());
+    EXPECT_FALSE(Build(config, "<|image|>", media).has_value());
   }
   VideoInput video;
   video.frames.push_back(good);
   std::vector<MediaInput> media;
   media.emplace_back(video);
-  EXPECT_FALSE(Build(config, "<|video|>", std::move(media)).has_value());
+  EXPECT_FALSE(Build(config, "<|video|>", media).has_value());
 }
 
 TEST(AutoBudget, ShowsEverythingAndWastesNothing) {

@@ -1,0 +1,346 @@
+#include "runtime/media_composer.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/memory_guard.h"
+#include "media/patches.h"
+#include "media/pdf.h"
+#include "media/voice.h"
+#include "runtime/media_input.h"
+
+namespace linnet {
+namespace {
+
+// Kept for the answer where there is more room: a quarter of it, but not more than this.
+constexpr int64_t kAnswerTokens = 1024;
+// Around a medium or a frame, and the time before a frame.
+constexpr int64_t kMarkerTokens = 2, kTimeTokens = 8;
+// The model card's limit for one sound. A longer one is cut into parts that are heard better: hearing fades
+// beyond about 450 positions, 18 s.
+constexpr int64_t kHearingSeconds = 30, kPartSeconds = 15;
+constexpr size_t kMostTimesShown = 12;
+
+double Seconds(size_t samples) { return static_cast<double>(samples) / static_cast<double>(kSampleRate); }
+
+int64_t Usable(MediaRoom room) {
+  const int64_t left = room.context - room.taken;
+  return left - std::min(kAnswerTokens, left / 4);
+}
+
+Status CheckSense(const ModelConfig& config, const std::string& name, MediaKind kind) {
+  const bool sound = kind == MediaKind::kSound, video = kind == MediaKind::kVideo;
+  if (sound ? config.audio.present : config.vision.present && (!video || config.tokens.video >= 0)) return {};
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("{}: this model takes no {}", name,
+                          sound   ? "sound"
+                          : video ? "video"
+                                  : "pictures"),
+              "leave it out, or use a model with its multimodal part ('linnet info MODEL' lists the parts)");
+}
+
+int64_t Frames(const AudioInput& sound, const ModelConfig& config) {
+  return FrameCount(static_cast<int64_t>(sound.samples.size()), config.audio.frame_samples);
+}
+
+int64_t SoftTokens(const VideoInput& video) {
+  int64_t tokens = 0;
+  for (const ImageInput& frame : video.frames) tokens += frame.rows;
+  return tokens;
+}
+
+int64_t Cost(const VideoInput& video) {
+  return SoftTokens(video) + static_cast<int64_t>(video.frames.size()) * (kMarkerTokens + kTimeTokens);
+}
+
+// What one part became.
+struct Composed {
+  std::vector<MediaInput> pictures, sounds;
+  std::vector<MediaUse> uses;
+  size_t samples = 0;  // of the sounds together
+};
+
+class Composer {
+ public:
+  Composer(const MediaLoader& loader, const ModelConfig& config, MediaRoom room)
+      : loader_(loader), config_(config), room_(room) {}
+
+  // First what takes as much as it takes, then what can do with less.
+  Result<std::vector<MediaUse>> Compose(std::vector<MediaPart>& parts, UserMessage& message) {
+    composed_.resize(parts.size());
+    for (MediaPart& part : parts) LINNET_TRY(Recognise(part));
+    for (const bool flexible : {false, true}) {
+      for (size_t i = 0; i < parts.size(); ++i) {
+        if (IsFlexible(parts[i]) == flexible) LINNET_TRY(Load(parts[i], composed_[i]));
+      }
+      if (!flexible) ThinVideos();
+      LINNET_TRY(CheckRoom());
+    }
+    return Take(parts, message);
+  }
+
+ private:
+  static bool IsFlexible(const MediaPart& part) {
+    return (part.kind == MediaKind::kPicture || part.kind == MediaKind::kPdf) &&
+           part.options.image_tokens == 0;
+  }
+
+  Status Recognise(MediaPart& part) {
+    if (const auto* source = std::get_if<MediaSource>(&part.content)) {
+      part.name = source->name;
+      if (part.kind == MediaKind::kUnknown) {
+        LINNET_ASSIGN(const MediaFormat format, RecogniseMedia(*source));
+        // Loading it as a picture says what it is.
+        part.kind = format.kind == MediaKind::kUnknown ? MediaKind::kPicture : format.kind;
+      }
+      if (part.kind == MediaKind::kPicture && IsPdf(*source)) part.kind = MediaKind::kPdf;
+    } else {
+      part.kind = std::holds_alternative<Picture>(part.content) ? MediaKind::kPicture : MediaKind::kSound;
+    }
+    LINNET_TRY(CheckSense(config_, part.name, part.kind));
+    LINNET_ASSIGN(const int64_t pictures, PicturesOf(part));
+    if (IsFlexible(part)) waiting_ += pictures;
+    return {};
+  }
+
+  static Result<PageRanges> PagesOf(const MediaPart& part) {
+    return ParsePages(part.options.pages.empty() ? "1" : part.options.pages);
+  }
+
+  static Result<int64_t> PicturesOf(const MediaPart& part) {
+    if (part.kind != MediaKind::kPdf) return 1;
+    int64_t pages = 0;
+    LINNET_ASSIGN(const PageRanges ranges, PagesOf(part));
+    for (const auto& [first, last] : ranges) pages += last - first + 1;
+    return pages;
+  }
+
+  Status Load(MediaPart& part, Composed& out) {
+    if (const auto* picture = std::get_if<Picture>(&part.content)) return AddPicture(part, *picture, out);
+    if (auto* clip = std::get_if<AudioClip>(&part.content)) return AddSound(part.name, *clip, out);
+    const auto& source = std::get<MediaSource>(part.content);
+    if (part.kind == MediaKind::kPdf) return AddPages(part, source, out);
+    if (part.kind == MediaKind::kVideo) return AddVideo(part, source, out);
+    if (part.kind == MediaKind::kSound) {
+      LINNET_ASSIGN(AudioClip clip, loader_.LoadAudio(source));
+      return AddSound(part.name, clip, out);
+    }
+    LINNET_ASSIGN(const Picture picture, loader_.LoadPicture(source));
+    return AddPicture(part, picture, out);
+  }
+
+  Status AddPages(const MediaPart& part, const MediaSource& source, Composed& out) {
+    LINNET_ASSIGN(const PageRanges ranges, PagesOf(part));
+    LINNET_ASSIGN(const std::vector<Picture> pages, LoadPdfPages(loader_, source, ranges));
+    for (const Picture& page : pages) LINNET_TRY(AddPicture(part, page, out));
+    if (part.options.pages.empty()) {
+      out.uses.back().notes.emplace_back("its first page is used; --pages 1-3 takes more");
+    }
+    return {};
+  }
+
+  Status AddPicture(const MediaPart& part, const Picture& picture, Composed& out) {
+    const int64_t own = config_.vision.num_soft_tokens, cell = config_.vision.cell();
+    int64_t budget = part.options.image_tokens, wanted = budget;
+    if (budget == 0) {
+      const int64_t share = (Usable(room_) - Used()) / waiting_-- - kMarkerTokens;
+      wanted = AutoBudget(picture.height, picture.width, own, cell);
+      budget = AutoBudget(picture.height, picture.width, own, cell, std::max(share, kImageBudgets.front()));
+    }
+    auto image = MakeImageInput(picture, budget, config_);
+    if (!image) return Prefixed(part.name, image.error());
+    MediaUse use{part.name, "image", image->rows};
+    if (!picture.note.empty()) use.notes.push_back(picture.note);
+    LINNET_ASSIGN(const ImageTarget target, TargetSize(picture.height, picture.width, budget, cell));
+    const bool shrunk = target.height < picture.height || target.width < picture.width;
+    if (shrunk) {
+      const bool most = budget == kImageBudgets.back() || part.options.image_tokens == 0;
+      use.notes.push_back(
+          fmt::format("{} x {} pixels are shrunk to {} x {} for {} tokens: small detail is lost; {}",
+                      picture.width, picture.height, target.width, target.height, target.soft_tokens,
+                      budget < wanted ? "the context has no room for more"
+                      : most          ? "cut out what matters"
+                                      : "a larger --image-tokens shows more"));
+    } else if (budget < wanted) {
+      use.notes.push_back(
+          fmt::format("it is given {} tokens instead of up to {}: the context has no room for more",
+                      image->rows, wanted));
+    }
+    out.uses.push_back(std::move(use));
+    out.pictures.push_back(std::move(*image));
+    return {};
+  }
+
+  Status AddVideo(const MediaPart& part, const MediaSource& source, Composed& out) {
+    VideoOptions options;
+    options.frames_per_second = part.options.frames_per_second;
+    options.max_frames = part.options.max_frames;
+    options.budget = part.options.frame_tokens;
+    options.cell = config_.vision.cell();
+    options.sound = config_.audio.present;
+    LINNET_ASSIGN(VideoClip clip, loader_.LoadVideo(source, options));
+    LINNET_ASSIGN(VideoInput video, MakeVideoInput(clip, config_));
+    MediaUse use{part.name, "video", SoftTokens(video)};
+    if (!clip.note.empty()) use.notes.push_back(clip.note);
+    out.uses.push_back(std::move(use));
+    out.pictures.push_back(std::move(video));
+    if (clip.sound.empty()) return {};
+    AudioClip sound;
+    sound.samples = std::move(clip.sound);
+    return AddSound(part.name, sound, out, "video sound");
+  }
+
+  // A sound longer than the model hears at once becomes several, cut at its pauses.
+  Status AddSound(const std::string& name, AudioClip& clip, Composed& out, const char* kind = "audio") {
+    if (clip.samples.empty()) return Fail(ErrorCode::kBadFile, name + " holds no sound", "leave it out");
+    const SharedArray<float> sound(std::move(clip.samples));
+    std::vector<std::span<const float>> parts = {sound};
+    if (static_cast<int64_t>(sound.size()) > kHearingSeconds * kSampleRate) {
+      LINNET_ASSIGN(parts, CutAtPauses(sound, kPartSeconds * kSampleRate));
+    }
+    MediaUse use{name, kind};
+    if (!clip.info.note.empty()) use.notes.push_back(clip.info.note);
+    for (const auto& part : parts) {
+      AudioInput input{sound.Slice(static_cast<size_t>(part.data() - sound.data()), part.size())};
+      use.soft_tokens += Frames(input, config_);
+      out.sounds.push_back(std::move(input));
+    }
+    out.samples += sound.size();
+    if (parts.size() > 1) use.notes.push_back(PartsNote(parts, Seconds(sound.size()), use.soft_tokens));
+    out.uses.push_back(std::move(use));
+    return {};
+  }
+
+  static std::string PartsNote(std::span<const std::span<const float>> parts, double seconds,
+                               int64_t tokens) {
+    std::string times;
+    size_t at = 0;
+    for (size_t i = 0; i + 1 < parts.size() && i < kMostTimesShown; ++i) {
+      at += parts[i].size();
+      times += fmt::format("{}{:.1f}", i == 0 ? "" : ", ", Seconds(at));
+    }
+    return fmt::format(
+        "{:.0f} s are given as {} sounds of at most {} s, {} tokens, cut in the pauses at {} s{}; "
+        "'linnet transcribe' writes down long recordings",
+        seconds, parts.size(), kPartSeconds, tokens, times, parts.size() - 1 > kMostTimesShown ? " …" : "");
+  }
+
+  // Leaves the pictures that wait at least their smallest budget.
+  void ThinVideos() {
+    int64_t all = 0;
+    for (const auto& part : composed_) {
+      for (const MediaInput& medium : part.pictures) {
+        if (const auto* video = std::get_if<VideoInput>(&medium)) all += Cost(*video);
+      }
+    }
+    const int64_t others = Used() - all + waiting_ * (kImageBudgets.front() + kMarkerTokens);
+    const int64_t room = std::max<int64_t>(0, Usable(room_) - others);
+    if (all <= room) return;
+    for (Composed& part : composed_) {
+      auto* video = part.pictures.empty() ? nullptr : std::get_if<VideoInput>(&part.pictures.front());
+      if (video != nullptr) Thin(*video, part.uses.front(), room, all);
+    }
+  }
+
+  // Keeps room / all of the frames.
+  static void Thin(VideoInput& video, MediaUse& use, int64_t room, int64_t all) {
+    const auto frames = static_cast<int64_t>(video.frames.size());
+    const int64_t kept = std::max<int64_t>(1, frames * room / all);
+    if (kept == frames) return;
+    for (int64_t i = 0; i < kept; ++i) {
+      const auto to = static_cast<size_t>(i), from = static_cast<size_t>(i * frames / kept);
+      std::swap(video.frames[to], video.frames[from]);
+      std::swap(video.timestamps[to], video.timestamps[from]);
+    }
+    video.frames.resize(static_cast<size_t>(kept));
+    video.timestamps.resize(static_cast<size_t>(kept));
+    use.soft_tokens = SoftTokens(video);
+    use.notes.push_back(
+        fmt::format("the context has no room for {} frames: {} of them are used, evenly", frames, kept));
+  }
+
+  // Of all media so far, with what stands around them.
+  int64_t Used() const {
+    int64_t tokens = 0;
+    for (const Composed& part : composed_) {
+      for (const MediaInput& medium : part.pictures) {
+        const auto* image = std::get_if<ImageInput>(&medium);
+        tokens += image != nullptr ? image->rows + kMarkerTokens : Cost(std::get<VideoInput>(medium));
+      }
+      for (const MediaInput& sound : part.sounds) {
+        tokens += Frames(std::get<AudioInput>(sound), config_) + kMarkerTokens;
+      }
+    }
+    return tokens;
+  }
+
+  Status CheckRoom() const {
+    const int64_t left = room_.context - room_.taken;
+    if (Used() <= left) return {};
+    const MediaUse* largest = nullptr;
+    const Composed* owner = nullptr;
+    int64_t tokens = 0;
+    for (const Composed& part : composed_) {
+      for (const MediaUse& use : part.uses) {
+        tokens += use.soft_tokens;
+        if (largest == nullptr || use.soft_tokens > largest->soft_tokens) largest = &use, owner = &part;
+      }
+    }
+    const bool sound = largest->kind.ends_with("sound") || largest->kind == "audio";
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: {} {} tokens{}, and the context holds {}, {} of them beside the text", largest->file,
+                    sound ? fmt::format("{:.0f} s of sound are", Seconds(owner->samples))
+                          : fmt::format("the {} takes", largest->kind),
+                    largest->soft_tokens,
+                    tokens > largest->soft_tokens ? fmt::format(", {} with the other media", tokens) : "",
+                    room_.context, std::max<int64_t>(0, left)),
+        sound ? "write it down with 'linnet transcribe', give less of it, or ask for a larger --context"
+              : "give fewer media or smaller ones, or ask for a larger --context");
+  }
+
+  Result<std::vector<MediaUse>> Take(const std::vector<MediaPart>& parts, UserMessage& message) {
+    std::vector<MediaUse> uses;
+    std::vector<MediaInput> pictures = message.pictures, sounds = message.sounds;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      Composed& part = composed_[i];
+      const bool decoded = std::holds_alternative<MediaSource>(parts[i].content);
+      for (MediaUse& use : part.uses) use.unprotected = decoded ? loader_.Weakness() : "";
+      std::ranges::move(part.uses, std::back_inserter(uses));
+      std::ranges::move(part.pictures, std::back_inserter(pictures));
+      std::ranges::move(part.sounds, std::back_inserter(sounds));
+    }
+    message.pictures = std::move(pictures);
+    message.sounds = std::move(sounds);
+    return uses;
+  }
+
+  const MediaLoader& loader_;
+  const ModelConfig& config_;
+  MediaRoom room_;
+  std::vector<Composed> composed_;
+  int64_t waiting_ = 0;  // pictures that share what is left
+};
+
+}  // namespace
+
+Result<std::vector<MediaUse>> AddMedia(const MediaLoader& loader, const ModelConfig& config, MediaRoom room,
+                                       std::vector<MediaPart> parts, UserMessage& message) {
+  return WithinMemory("the media of a message", "give fewer or smaller ones, or close other programs",
+                      [&] { return Composer(loader, config, room).Compose(parts, message); });
+}
+
+Result<double> RoomForSound(const ModelConfig& config, MediaRoom room) {
+  LINNET_TRY(CheckSense(config, "microphone", MediaKind::kSound));
+  const double seconds = Seconds(
+      static_cast<size_t>(std::max<int64_t>(0, Usable(room) - kMarkerTokens) * config.audio.frame_samples));
+  if (seconds >= 1) return seconds;
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("a context of {} has no room left for a recording", room.context),
+              "ask for a larger --context");
+}
+
+}  // namespace linnet
