@@ -204,6 +204,12 @@ TEST_F(ConversationTest, RoomCountsTheMessagesSoFarAndTheOneThatIsWritten) {
   const int64_t before = taken({"what is in the picture", {}, {}}), with = taken(first);
   EXPECT_EQ(with - before, std::get<ImageInput>(first.pictures[0]).rows + 2);
   EXPECT_EQ(Ask(conversation, first).stats.prompt_tokens, with);
+  const int64_t next = taken({"6 + 1", {}, {}});
+  const Generation answer = Ask(conversation, {"6 + 1", {}, {}});
+  EXPECT_EQ(conversation.session().length(), next + answer.stats.decode_steps);
+  Conversation unasked = Begin({"You are terse.", "", false});
+  Ask(unasked, first);
+  EXPECT_EQ(Ask(unasked, {"6 + 1", {}, {}}).stats.prompt_tokens, answer.stats.prompt_tokens);
 }
 
 TEST_F(ConversationTest, ResetForgets) {

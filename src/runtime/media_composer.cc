@@ -42,25 +42,35 @@ Status CheckSense(const ModelConfig& config, const std::string& name, MediaKind 
               "leave it out, or use a model with its multimodal part ('linnet info MODEL' lists the parts)");
 }
 
-int64_t Frames(const AudioInput& sound, const ModelConfig& config) {
-  return FrameCount(static_cast<int64_t>(sound.samples.size()), config.audio.frame_samples);
-}
-
-int64_t SoftTokens(const VideoInput& video) {
+int64_t SoftTokens(const MediaInput& medium, const ModelConfig& config) {
+  if (const auto* image = std::get_if<ImageInput>(&medium)) return image->rows;
+  if (const auto* sound = std::get_if<AudioInput>(&medium)) {
+    return FrameCount(static_cast<int64_t>(sound->samples.size()), config.audio.frame_samples);
+  }
   int64_t tokens = 0;
-  for (const ImageInput& frame : video.frames) tokens += frame.rows;
+  for (const ImageInput& frame : std::get<VideoInput>(medium).frames) tokens += frame.rows;
   return tokens;
 }
 
-int64_t Cost(const VideoInput& video) {
-  return SoftTokens(video) + static_cast<int64_t>(video.frames.size()) * (kMarkerTokens + kTimeTokens);
+// With what stands around them.
+int64_t Cost(const MediaInput& medium, const ModelConfig& config) {
+  int64_t around = kMarkerTokens;
+  if (const auto* video = std::get_if<VideoInput>(&medium)) {
+    around = static_cast<int64_t>(video->frames.size()) * (kMarkerTokens + kTimeTokens);
+  }
+  return SoftTokens(medium, config) + around;
+}
+
+MediaUse UseOf(const std::string& name, const char* kind, const std::string& note) {
+  MediaUse use{name, kind};
+  if (!note.empty()) use.notes.push_back(note);
+  return use;
 }
 
 // What one part became.
 struct Composed {
-  std::vector<MediaInput> pictures, sounds;
+  std::vector<MediaInput> media;
   std::vector<MediaUse> uses;
-  size_t samples = 0;  // of the sounds together
 };
 
 class Composer {
@@ -101,8 +111,11 @@ class Composer {
       part.kind = std::holds_alternative<Picture>(part.content) ? MediaKind::kPicture : MediaKind::kSound;
     }
     LINNET_TRY(CheckSense(config_, part.name, part.kind));
-    LINNET_ASSIGN(const int64_t pictures, PicturesOf(part));
-    if (IsFlexible(part)) waiting_ += pictures;
+    PageRanges pages = {{1, 1}};
+    if (part.kind == MediaKind::kPdf) {
+      LINNET_ASSIGN(pages, PagesOf(part));
+    }
+    for (const auto& [first, last] : pages) waiting_ += IsFlexible(part) ? last - first + 1 : 0;
     return {};
   }
 
@@ -110,23 +123,17 @@ class Composer {
     return ParsePages(part.options.pages.empty() ? "1" : part.options.pages);
   }
 
-  static Result<int64_t> PicturesOf(const MediaPart& part) {
-    if (part.kind != MediaKind::kPdf) return 1;
-    int64_t pages = 0;
-    LINNET_ASSIGN(const PageRanges ranges, PagesOf(part));
-    for (const auto& [first, last] : ranges) pages += last - first + 1;
-    return pages;
-  }
-
   Status Load(MediaPart& part, Composed& out) {
     if (const auto* picture = std::get_if<Picture>(&part.content)) return AddPicture(part, *picture, out);
-    if (auto* clip = std::get_if<AudioClip>(&part.content)) return AddSound(part.name, *clip, out);
+    if (auto* clip = std::get_if<AudioClip>(&part.content)) {
+      return AddSound(UseOf(part.name, "audio", clip->info.note), std::move(clip->samples), out);
+    }
     const auto& source = std::get<MediaSource>(part.content);
     if (part.kind == MediaKind::kPdf) return AddPages(part, source, out);
     if (part.kind == MediaKind::kVideo) return AddVideo(part, source, out);
     if (part.kind == MediaKind::kSound) {
       LINNET_ASSIGN(AudioClip clip, loader_.LoadAudio(source));
-      return AddSound(part.name, clip, out);
+      return AddSound(UseOf(part.name, "audio", clip.info.note), std::move(clip.samples), out);
     }
     LINNET_ASSIGN(const Picture picture, loader_.LoadPicture(source));
     return AddPicture(part, picture, out);
@@ -152,8 +159,8 @@ class Composer {
     }
     auto image = MakeImageInput(picture, budget, config_);
     if (!image) return Prefixed(part.name, image.error());
-    MediaUse use{part.name, "image", image->rows};
-    if (!picture.note.empty()) use.notes.push_back(picture.note);
+    MediaUse use = UseOf(part.name, "image", picture.note);
+    use.soft_tokens = image->rows;
     LINNET_ASSIGN(const ImageTarget target, TargetSize(picture.height, picture.width, budget, cell));
     const bool shrunk = target.height < picture.height || target.width < picture.width;
     if (shrunk) {
@@ -170,7 +177,7 @@ class Composer {
                       image->rows, wanted));
     }
     out.uses.push_back(std::move(use));
-    out.pictures.push_back(std::move(*image));
+    out.media.push_back(std::move(*image));
     return {};
   }
 
@@ -183,32 +190,26 @@ class Composer {
     options.sound = config_.audio.present;
     LINNET_ASSIGN(VideoClip clip, loader_.LoadVideo(source, options));
     LINNET_ASSIGN(VideoInput video, MakeVideoInput(clip, config_));
-    MediaUse use{part.name, "video", SoftTokens(video)};
-    if (!clip.note.empty()) use.notes.push_back(clip.note);
-    out.uses.push_back(std::move(use));
-    out.pictures.push_back(std::move(video));
+    out.uses.push_back(UseOf(part.name, "video", clip.note));
+    out.media.push_back(std::move(video));
+    out.uses.back().soft_tokens = SoftTokens(out.media.back(), config_);
     if (clip.sound.empty()) return {};
-    AudioClip sound;
-    sound.samples = std::move(clip.sound);
-    return AddSound(part.name, sound, out, "video sound");
+    return AddSound(UseOf(part.name, "video sound", ""), std::move(clip.sound), out);
   }
 
   // A sound longer than the model hears at once becomes several, cut at its pauses.
-  Status AddSound(const std::string& name, AudioClip& clip, Composed& out, const char* kind = "audio") {
-    if (clip.samples.empty()) return Fail(ErrorCode::kBadFile, name + " holds no sound", "leave it out");
-    const SharedArray<float> sound(std::move(clip.samples));
+  Status AddSound(MediaUse use, std::vector<float> samples, Composed& out) {
+    if (samples.empty()) return Fail(ErrorCode::kBadFile, use.file + " holds no sound", "leave it out");
+    const SharedArray<float> sound(std::move(samples));
     std::vector<std::span<const float>> parts = {sound};
     if (static_cast<int64_t>(sound.size()) > kHearingSeconds * kSampleRate) {
       LINNET_ASSIGN(parts, CutAtPauses(sound, kPartSeconds * kSampleRate));
     }
-    MediaUse use{name, kind};
-    if (!clip.info.note.empty()) use.notes.push_back(clip.info.note);
     for (const auto& part : parts) {
-      AudioInput input{sound.Slice(static_cast<size_t>(part.data() - sound.data()), part.size())};
-      use.soft_tokens += Frames(input, config_);
-      out.sounds.push_back(std::move(input));
+      const auto first = static_cast<size_t>(part.data() - sound.data());
+      out.media.push_back(AudioInput{sound.Slice(first, part.size())});
+      use.soft_tokens += SoftTokens(out.media.back(), config_);
     }
-    out.samples += sound.size();
     if (parts.size() > 1) use.notes.push_back(PartsNote(parts, Seconds(sound.size()), use.soft_tokens));
     out.uses.push_back(std::move(use));
     return {};
@@ -230,18 +231,17 @@ class Composer {
 
   // Leaves the pictures that wait at least their smallest budget.
   void ThinVideos() {
+    const auto is_video = [](const MediaInput& medium) { return std::holds_alternative<VideoInput>(medium); };
     int64_t all = 0;
-    for (const auto& part : composed_) {
-      for (const MediaInput& medium : part.pictures) {
-        if (const auto* video = std::get_if<VideoInput>(&medium)) all += Cost(*video);
-      }
+    for (const Composed& part : composed_) {
+      for (const MediaInput& medium : part.media) all += is_video(medium) ? Cost(medium, config_) : 0;
     }
     const int64_t others = Used() - all + waiting_ * (kImageBudgets.front() + kMarkerTokens);
     const int64_t room = std::max<int64_t>(0, Usable(room_) - others);
-    if (all <= room) return;
     for (Composed& part : composed_) {
-      auto* video = part.pictures.empty() ? nullptr : std::get_if<VideoInput>(&part.pictures.front());
-      if (video != nullptr) Thin(*video, part.uses.front(), room, all);
+      if (all <= room || part.media.empty() || !is_video(part.media.front())) continue;
+      Thin(std::get<VideoInput>(part.media.front()), part.uses.front(), room, all);
+      part.uses.front().soft_tokens = SoftTokens(part.media.front(), config_);
     }
   }
 
@@ -250,14 +250,12 @@ class Composer {
     const auto frames = static_cast<int64_t>(video.frames.size());
     const int64_t kept = std::max<int64_t>(1, frames * room / all);
     if (kept == frames) return;
+    VideoInput few;
     for (int64_t i = 0; i < kept; ++i) {
-      const auto to = static_cast<size_t>(i), from = static_cast<size_t>(i * frames / kept);
-      std::swap(video.frames[to], video.frames[from]);
-      std::swap(video.timestamps[to], video.timestamps[from]);
+      few.frames.push_back(video.frames[static_cast<size_t>(i * frames / kept)]);
+      few.timestamps.push_back(video.timestamps[static_cast<size_t>(i * frames / kept)]);
     }
-    video.frames.resize(static_cast<size_t>(kept));
-    video.timestamps.resize(static_cast<size_t>(kept));
-    use.soft_tokens = SoftTokens(video);
+    video = std::move(few);
     use.notes.push_back(
         fmt::format("the context has no room for {} frames: {} of them are used, evenly", frames, kept));
   }
@@ -266,13 +264,7 @@ class Composer {
   int64_t Used() const {
     int64_t tokens = 0;
     for (const Composed& part : composed_) {
-      for (const MediaInput& medium : part.pictures) {
-        const auto* image = std::get_if<ImageInput>(&medium);
-        tokens += image != nullptr ? image->rows + kMarkerTokens : Cost(std::get<VideoInput>(medium));
-      }
-      for (const MediaInput& sound : part.sounds) {
-        tokens += Frames(std::get<AudioInput>(sound), config_) + kMarkerTokens;
-      }
+      for (const MediaInput& medium : part.media) tokens += Cost(medium, config_);
     }
     return tokens;
   }
@@ -281,19 +273,19 @@ class Composer {
     const int64_t left = room_.context - room_.taken;
     if (Used() <= left) return {};
     const MediaUse* largest = nullptr;
-    const Composed* owner = nullptr;
     int64_t tokens = 0;
     for (const Composed& part : composed_) {
       for (const MediaUse& use : part.uses) {
         tokens += use.soft_tokens;
-        if (largest == nullptr || use.soft_tokens > largest->soft_tokens) largest = &use, owner = &part;
+        if (largest == nullptr || use.soft_tokens > largest->soft_tokens) largest = &use;
       }
     }
     const bool sound = largest->kind.ends_with("sound") || largest->kind == "audio";
+    const double seconds = Seconds(static_cast<size_t>(largest->soft_tokens * config_.audio.frame_samples));
     return Fail(
         ErrorCode::kInvalidArgument,
         fmt::format("{}: {} {} tokens{}, and the context holds {}, {} of them beside the text", largest->file,
-                    sound ? fmt::format("{:.0f} s of sound are", Seconds(owner->samples))
+                    sound ? fmt::format("{:.0f} s of sound are", seconds)
                           : fmt::format("the {} takes", largest->kind),
                     largest->soft_tokens,
                     tokens > largest->soft_tokens ? fmt::format(", {} with the other media", tokens) : "",
@@ -310,8 +302,9 @@ class Composer {
       const bool decoded = std::holds_alternative<MediaSource>(parts[i].content);
       for (MediaUse& use : part.uses) use.unprotected = decoded ? loader_.Weakness() : "";
       std::ranges::move(part.uses, std::back_inserter(uses));
-      std::ranges::move(part.pictures, std::back_inserter(pictures));
-      std::ranges::move(part.sounds, std::back_inserter(sounds));
+      for (MediaInput& medium : part.media) {
+        (std::holds_alternative<AudioInput>(medium) ? sounds : pictures).push_back(std::move(medium));
+      }
     }
     message.pictures = std::move(pictures);
     message.sounds = std::move(sounds);
