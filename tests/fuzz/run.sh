@@ -31,7 +31,7 @@ while [ "$found" = 0 ] && [ $((used - begin)) -lt "$seconds" ]; do
   before=$used
   left=$((seconds - used + begin))
   [ "$left" -lt "$piece" ] || left=$piece
-  "$program" -max_total_time="$left" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+  "$program" -max_total_time="$left" -timeout="${LINNET_FUZZ_TIMEOUT:-20}" -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="$corpus/$target.findings/" "$corpus/$target" "$source/seeds/$target" > "$log" 2>&1 || found=1
   spent
   executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
