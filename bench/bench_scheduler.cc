@@ -1,0 +1,130 @@
+// What many conversations bring, and what the scheduler takes for itself: Chick writes with 1, 4, 8 and 16
+// turns at once, and in turns with that the decoder alone computes calls of as many rows.
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "base/stopwatch.h"
+#include "linnet/engine.h"
+#include "runtime/conversation.h"
+#include "runtime/engine_impl.h"
+#include "runtime/scheduler.h"
+
+namespace linnet {
+namespace {
+
+constexpr int kRepeat = 7;
+constexpr int64_t kTokens = 120;
+
+template <typename T>
+T Must(Result<T> result) {
+  if (result) return std::move(*result);
+  fmt::print(stderr, "{}\n", result.error().Message());
+  std::exit(1);
+}
+
+void Must(const Status& status) {
+  if (status) return;
+  fmt::print(stderr, "{}\n", status.error().Message());
+  std::exit(1);
+}
+
+// Nothing ends an answer but its length.
+class NoEnd : public TokenMask {
+ public:
+  explicit NoEnd(const ModelConfig& config)
+      : words_((static_cast<size_t>(config.vocab_size) + 31) / 32, ~uint32_t{0}) {
+    for (size_t id = 0; id < 256; ++id) words_[id / 32] &= ~(uint32_t{1} << (id % 32));  // special tokens
+    for (const int32_t id : config.tokens.eos)
+      words_[static_cast<size_t>(id) / 32] &= ~(uint32_t{1} << (id % 32));
+  }
+  AllowedWords Allowed() override { return words_; }
+  void Advance(int32_t) override {}
+  void RollBack(int64_t) override {}
+
+ private:
+  std::vector<uint32_t> words_;
+};
+
+Prompt Question() {
+  Prompt prompt;
+  for (int32_t id = 300; id < 320; ++id) prompt.ids.push_back(id);
+  prompt.types.assign(prompt.ids.size(), TokenType::kText);
+  return prompt;
+}
+
+// Tokens a second of `count` turns that write together.
+double Turns(Engine& engine, int64_t count) {
+  NoEnd mask(engine.config());
+  const Prompt prompt = Question();
+  GenerateOptions options;
+  options.sampling.temperature = 0.0f;
+  options.max_tokens = kTokens;
+  options.draft = 0;
+  std::vector<std::unique_ptr<Session>> sessions;
+  std::vector<std::unique_ptr<Turn>> turns;
+  Scheduler scheduler = Must(Scheduler::Create(engine, {.turns = count}));
+  for (int64_t i = 0; i < count; ++i) {
+    sessions.push_back(Must(engine.NewSession({.context = 256})));
+    turns.push_back(Must(Turn::Begin(
+        engine, *sessions.back(), {.prompt = prompt, .earlier = {}, .plain = true, .mask = &mask}, options)));
+    Must(scheduler.Add(*turns.back()));
+  }
+  scheduler.RunStep();  // reads the prompts, all within one step's rows
+  const Clock::time_point begin = Clock::now();
+  while (!scheduler.empty()) scheduler.RunStep();
+  const double seconds = SecondsSince(begin);
+  int64_t written = 0;
+  for (const auto& turn : turns) written += Must(turn->Finish()).stats.decode_steps;
+  return static_cast<double>(written) / seconds;
+}
+
+// The same of calls of `count` rows, with nothing around them.
+double Calls(Engine& engine, int64_t count) {
+  Engine::Impl& e = engine.impl();
+  std::vector<std::unique_ptr<Session>> sessions;
+  const Prompt prompt = Question();
+  for (int64_t i = 0; i < count; ++i) {
+    sessions.push_back(Must(engine.NewSession({.context = 256})));
+    Must(sessions.back()->Feed(prompt));
+  }
+  Step step;
+  step.Reserve(e.config, count, count);
+  e.decoder->Reserve(count);
+  const int32_t id = 301;
+  const Clock::time_point begin = Clock::now();
+  for (int64_t t = 1; t < kTokens; ++t) {
+    step.Clear();
+    for (const auto& session : sessions) Must(step.Add({.cache = &session->impl().cache, .ids = {&id, 1}}));
+    Must(e.RunStep(step, nullptr, nullptr));
+  }
+  return static_cast<double>((kTokens - 1) * count) / SecondsSince(begin);
+}
+
+double Median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+}  // namespace
+}  // namespace linnet
+
+int main() {
+  using namespace linnet;
+  const auto engine = Must(Engine::Load({}));
+  std::vector<double> one;
+  for (const int64_t count : {1, 4, 8, 16}) {
+    std::vector<double> turns, shares;
+    for (int i = 0; i < kRepeat; ++i) {
+      const double calls = Calls(*engine, count);
+      turns.push_back(Turns(*engine, count));
+      shares.push_back(turns.back() / calls);
+    }
+    if (count == 1) one = turns;
+    fmt::print("{:2} conversations: {:7.0f} tokens/s, {:4.2f} of one call of {} rows, {:.2f} times one\n",
+               count, Median(turns), Median(shares), count, Median(turns) / Median(one));
+  }
+}
