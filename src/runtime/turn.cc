@@ -20,10 +20,26 @@ bool IsOneOf(std::span<const int32_t> ids, int32_t id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
+Status CheckOptions(const GenerateOptions& options) {
+  if (options.draft < -1 || options.draft > kMaxDrafts) {
+    return linnet::Fail(ErrorCode::kInvalidArgument,
+                        "the number of drafts is " + std::to_string(options.draft),
+                        "give -1 (as many as pay off) to " + std::to_string(kMaxDrafts));
+  }
+  if (options.max_tokens < 0) {
+    return linnet::Fail(ErrorCode::kInvalidArgument,
+                        "the number of tokens is " + std::to_string(options.max_tokens),
+                        "give 0 for as many as the model writes, or more");
+  }
+  return {};
+}
+
+}  // namespace
+
 // The text side of a turn: everything that tokens become.
-class Writer {
+class TurnWriter {
  public:
-  Writer(Engine& engine, const TurnInput& input, const GenerateOptions& options)
+  TurnWriter(Engine& engine, const TurnInput& input, const GenerateOptions& options)
       : engine_(engine),
         options_(options),
         plain_(input.plain),
@@ -105,22 +121,6 @@ class Writer {
   std::vector<TurnEvent> events_;
 };
 
-Status CheckOptions(const GenerateOptions& options) {
-  if (options.draft < -1 || options.draft > kMaxDrafts) {
-    return linnet::Fail(ErrorCode::kInvalidArgument,
-                        "the number of drafts is " + std::to_string(options.draft),
-                        "give -1 (as many as pay off) to " + std::to_string(kMaxDrafts));
-  }
-  if (options.max_tokens < 0) {
-    return linnet::Fail(ErrorCode::kInvalidArgument,
-                        "the number of tokens is " + std::to_string(options.max_tokens),
-                        "give 0 for as many as the model writes, or more");
-  }
-  return {};
-}
-
-}  // namespace
-
 std::string_view FinishReasonName(FinishReason reason) {
   switch (reason) {
     case FinishReason::kStop:
@@ -153,7 +153,7 @@ struct Turn::Impl {
   Sampler sampler;
   AllowedTokens allowed;
   Continuation continuation;
-  Writer writer;
+  TurnWriter writer;
   const std::atomic<bool>* cancel;
   int64_t prompt_tokens;
   bool done = false, chosen = false;
