@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // "01:02:03,456"
-std::string Clock(double seconds, char point) {
+std::string ClockText(double seconds, char point) {
   const auto milliseconds = static_cast<int64_t>(std::llround(std::max(0.0, seconds) * 1000));
   return fmt::format("{:02}:{:02}:{:02}{}{:03}", milliseconds / 3'600'000, milliseconds / 60'000 % 60,
                      milliseconds / 1000 % 60, point, milliseconds % 1000);
@@ -72,10 +72,10 @@ std::string TranscriptWriter::Add(const Utterance& utterance) {
   ++number_;
   switch (format_) {
     case TranscriptFormat::kSrt:
-      return fmt::format("{}\n{} --> {}\n{}\n\n", number_, Clock(utterance.begin, ','),
-                         Clock(utterance.end, ','), Subtitle(utterance.shown()));
+      return fmt::format("{}\n{} --> {}\n{}\n\n", number_, ClockText(utterance.begin, ','),
+                         ClockText(utterance.end, ','), Subtitle(utterance.shown()));
     case TranscriptFormat::kVtt:
-      return fmt::format("{} --> {}\n{}\n\n", Clock(utterance.begin, '.'), Clock(utterance.end, '.'),
+      return fmt::format("{} --> {}\n{}\n\n", ClockText(utterance.begin, '.'), ClockText(utterance.end, '.'),
                          Subtitle(utterance.shown()));
     default:
       return (timestamps_ ? Mark(utterance.begin) : std::string()) + OneLine(utterance.shown()) + "\n";

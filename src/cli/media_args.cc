@@ -67,7 +67,10 @@ Result<std::vector<MediaUse>> LoadAttachments(std::span<const Attachment> files,
     const MediaKind kind = file.kind == "image"   ? MediaKind::kPicture
                            : file.kind == "video" ? MediaKind::kVideo
                                                   : MediaKind::kSound;
-    parts.push_back({file.source, kind, OptionsOf(values, config)});
+    MediaPart& part = parts.emplace_back();
+    part.content = file.source;
+    part.kind = kind;
+    part.options = OptionsOf(values, config);
   }
   if (parts.empty()) return {};
   const MediaLoader loader({.sandbox = !values.no_sandbox});
@@ -83,7 +86,8 @@ Result<std::vector<MediaUse>> LoadMic(const MediaArgs& values, const ModelConfig
   LINNET_ASSIGN(const double seconds, RoomForSound(config, room));
   LINNET_ASSIGN(AudioClip clip, RecordClip(values.mic, seconds, stop));
   std::vector<MediaPart> parts;
-  parts.push_back({.content = std::move(clip), .name = "microphone"});
+  parts.emplace_back().content = std::move(clip);
+  parts.back().name = "microphone";
   // Samples need no decoder, and so no sandbox.
   return Told(AddMedia(MediaLoader({.sandbox = false}), config, room, std::move(parts), message));
 }

@@ -38,7 +38,7 @@ struct Model {
   const char* name;
   std::string path;
 };
-const std::array<Model, 2> kModels{{{"Target", kTarget}, {"Chick", LINNET_SOURCE_DIR "/models/chick"}}};
+const std::array<Model, 2> kPrefixModels{{{"Target", kTarget}, {"Chick", LINNET_SOURCE_DIR "/models/chick"}}};
 
 class KvPrefixes : public ::testing::TestWithParam<std::tuple<KvType, Model>> {
  protected:
@@ -234,7 +234,8 @@ std::string Name(const ::testing::TestParamInfo<std::tuple<KvType, Model>>& info
 }
 
 INSTANTIATE_TEST_SUITE_P(All, KvPrefixes,
-                         ::testing::Combine(::testing::ValuesIn(kTypes), ::testing::ValuesIn(kModels)), Name);
+                         ::testing::Combine(::testing::ValuesIn(kTypes), ::testing::ValuesIn(kPrefixModels)),
+                         Name);
 
 // Several sequences of one pool that read, go back, are kept, end and begin from what was kept, at random.
 class RandomKvPrefixes : public KvPrefixes {
@@ -349,7 +350,7 @@ TEST_P(RandomKvPrefixes, HoldWhatFreshOnesHold) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RandomKvPrefixes,
-                         ::testing::Combine(::testing::ValuesIn(kTypes), ::testing::Values(kModels[0])),
+                         ::testing::Combine(::testing::ValuesIn(kTypes), ::testing::Values(kPrefixModels[0])),
                          Name);
 
 }  // namespace

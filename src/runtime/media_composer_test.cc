@@ -42,7 +42,7 @@ MediaPart SoundPart(int64_t seconds) {
   return {.content = std::move(clip), .name = "sound"};
 }
 
-class MediaComposer : public testing::Test {
+class MediaComposer : public ::testing::Test {
  protected:
   Result<std::vector<MediaUse>> Add(MediaRoom room, std::vector<MediaPart> parts) {
     return AddMedia(loader_, config_, room, std::move(parts), message_);
