@@ -67,10 +67,8 @@ Result<std::vector<MediaUse>> LoadAttachments(std::span<const Attachment> files,
     const MediaKind kind = file.kind == "image"   ? MediaKind::kPicture
                            : file.kind == "video" ? MediaKind::kVideo
                                                   : MediaKind::kSound;
-    MediaPart& part = parts.emplace_back();
-    part.content = file.source;
-    part.kind = kind;
-    part.options = OptionsOf(values, config);
+    const MediaOptions options = OptionsOf(values, config);
+    parts.push_back({.content = file.source, .kind = kind, .options = options});
   }
   if (parts.empty()) return {};
   const MediaLoader loader({.sandbox = !values.no_sandbox});
@@ -86,8 +84,7 @@ Result<std::vector<MediaUse>> LoadMic(const MediaArgs& values, const ModelConfig
   LINNET_ASSIGN(const double seconds, RoomForSound(config, room));
   LINNET_ASSIGN(AudioClip clip, RecordClip(values.mic, seconds, stop));
   std::vector<MediaPart> parts;
-  parts.emplace_back().content = std::move(clip);
-  parts.back().name = "microphone";
+  parts.push_back({.content = std::move(clip), .options = {}, .name = "microphone"});
   // Samples need no decoder, and so no sandbox.
   return Told(AddMedia(MediaLoader({.sandbox = false}), config, room, std::move(parts), message));
 }

@@ -25,7 +25,7 @@ Picture Pixels(int width, int height, uint32_t seed) {
   return picture;
 }
 
-class SchedulerTest : public testing::Test {
+class SchedulerTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     LoadOptions options;
@@ -116,7 +116,7 @@ class SchedulerTest : public testing::Test {
 };
 
 // Eight conversations that join at random moments; some are cancelled, by their flag or by taking them out.
-class RandomSchedules : public SchedulerTest, public testing::WithParamInterface<uint32_t> {
+class RandomSchedules : public SchedulerTest, public ::testing::WithParamInterface<uint32_t> {
  protected:
   struct Joined {
     size_t kind = 0;
@@ -178,7 +178,7 @@ TEST_P(RandomSchedules, EveryAnswerIsTheOneItGivesAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RandomSchedules, testing::Range(0u, 20u));
+INSTANTIATE_TEST_SUITE_P(All, RandomSchedules, ::testing::Range(0u, 20u));
 
 // A turn that was cut short leaves a conversation that goes on as if it had been alone all the time.
 TEST_F(SchedulerTest, ConversationsGoOnAfterACancelledTurn) {
