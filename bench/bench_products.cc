@@ -4,12 +4,14 @@
 //   peak       multiply-adds a second as a share of the int8 peak
 //   memory     weights read a second as a share of the memory bandwidth
 // Weights come from memory: another matrix every time. Formats and row counts take turns in every round, and
-// all figures are of the best rounds, so that what a neighbour takes away falls on all of them.
+// all figures are of the best rounds, so that what a neighbour takes away falls on all of them. With one
+// thread the time is what the processor spent on this program: steady where others keep the machine busy.
 // `linnet_bench_products caches [FORMAT,…|all]` prints the share of the peak that one thread reaches with few
 // rows on weights from its second-level cache.
+#include <time.h>
+
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cmath>
 #include <span>
 #include <string_view>
@@ -44,10 +46,15 @@ constexpr int64_t kRowCounts[] = {1,  2,   3,   4,   5,   6,   7,   8,   9,   10
                                   16, 17,  20,  24,  31,  32,  33,  40,  48,  63,  64,  65,  80,
                                   96, 100, 127, 128, 129, 160, 192, 200, 255, 256, 257, 384, 512};
 
-double Seconds(const auto& work) {
-  const auto start = std::chrono::steady_clock::now();
+double Seconds(clockid_t clock, const auto& work) {
+  const auto now = [clock] {
+    timespec t;
+    clock_gettime(clock, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  };
+  const double start = now();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return now() - start;
 }
 
 std::vector<std::string_view> Split(std::string_view list) {
@@ -79,7 +86,11 @@ std::vector<FormatName> Wanted(std::string_view list) {
 // Products of one shape with matrices that take turns, all views of the same memory.
 class Products {
  public:
-  Products(ThreadPool& pool, int64_t n, int64_t k) : n_(n), k_(k), context_(pool, Kernels()) {
+  Products(ThreadPool& pool, int64_t n, int64_t k)
+      : clock_(pool.threads() == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC),
+        n_(n),
+        k_(k),
+        context_(pool, Kernels()) {
     // Bits that are harmless as factors of any format: 0x2e2e is a small positive float16 and bfloat16.
     std::fill_n(weights_.data(), weights_.size(), uint8_t{0x2e});
     for (size_t i = 0; i < x_.size(); ++i) x_[i] = std::sin(static_cast<float>(i % 1000));
@@ -90,11 +101,12 @@ class Products {
 
   // Seconds of a product: of one that warms up, or the mean of a turn.
   double Time(PanelFormat format, int64_t rows) {
-    const double one = Seconds([&] { Multiply(format, rows); });
+    const double one = Seconds(clock_, [&] { Multiply(format, rows); });
     const int count = static_cast<int>(std::clamp(kTurnSeconds / one, 1.0, 500.0));
-    return Seconds([&] {
-             for (int i = 0; i < count; ++i) Multiply(format, rows);
-           }) /
+    return Seconds(clock_,
+                   [&] {
+                     for (int i = 0; i < count; ++i) Multiply(format, rows);
+                   }) /
            count;
   }
 
@@ -107,6 +119,7 @@ class Products {
     next_ += apart;
   }
 
+  clockid_t clock_;
   int64_t n_, k_, next_ = 0;
   OpContext context_;
   AlignedBuffer<uint8_t> weights_{static_cast<size_t>(kFromMemory + (1 << 16))};
@@ -174,12 +187,12 @@ double FromCaches(PanelFormat format, int64_t k, int64_t rows) {
                            AheadFor(rows)};
   double seconds = 1e9, peak = 0;
   for (int i = 0; i < kRounds; ++i) {
-    seconds = std::min(seconds, Seconds([&] {
+    seconds = std::min(seconds, Seconds(CLOCK_PROCESS_CPUTIME_ID, [&] {
                          for (int64_t r = 0; r < kTurns; ++r)
                            kernels.formats[static_cast<int>(format)].few(product);
                        }));
     int64_t macs = 0;
-    const double peak_seconds = Seconds([&] { macs = kernels.int8_peak(1 << 18); });
+    const double peak_seconds = Seconds(CLOCK_PROCESS_CPUTIME_ID, [&] { macs = kernels.int8_peak(1 << 18); });
     peak = std::max(peak, static_cast<double>(macs) / peak_seconds);
   }
   return static_cast<double>(kTurns * matrix.n * k * rows) / seconds / peak;

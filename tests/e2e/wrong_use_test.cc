@@ -105,7 +105,7 @@ TEST(WrongUse, LimitsAndNamesOfTheSystemAreNamed) {
   const std::string wave = InSource("examples/command.wav"), picture = InSource("examples/shapes.png");
   for (const std::string& line : {"transcribe -q '" + wave + "'", "run -q -p x --image '" + picture + "'",
                                   "inspect '" + picture + "' -o '" + Folder("few-files") + "'"}) {
-    const ProgramResult few = RunShell("ulimit -n 4 && $L " + line);
+    const ProgramResult few = RunShell("exec 3>&-; ulimit -n 4 && $L " + line);
     EXPECT_EQ(few.code, 1) << line;
     EXPECT_NE(few.errors.find("allow more open files (ulimit -n)"), std::string::npos) << few.errors;
     EXPECT_EQ(few.errors.find("install linnet-media"), std::string::npos) << few.errors;
