@@ -20,11 +20,13 @@ MANY := All/Heads.*:*.TwoHundredPromptsAreWrittenTheSame
 TIMED := *LinearTime:*UnderASecond
 LONG := $(MANY):$(TIMED):Attention.ARowDoesNotKnow*:*OfNarrowTypes*:Attention.NarrowTypes*
 # What sessions, conversations and drafting are made of, on tiny models.
-TURNS := Session*:All/KvTypes*/0:StopFilter*:Prompt*:Speculator.Stops*:ConversationTest.Cancelled*
+TURNS := Session*:All/KvTypes*/0:StopFilter*:Prompt*:Speculator.Stops*:ConversationTest.Cancelled*:SchedulerTest.Tells*
+# Conversations that share steps, 20 random schedules.
+SCHEDULES := SchedulerTest*:All/RandomSchedules*/0
 # Files that are cut or have flipped bits, one kind of each.
 DAMAGE := Damage.*Cut*:Damage.Converting*:Damage.Ggufs*
 # The same at length.
-TALKS := Damage.*:Session*:*KvTypes*:*RandomSessions*/1:ConversationTest*:Packed*:Speculator.S*:Speculator.F*
+TALKS := Damage.*:Session*:*KvTypes*:*RandomSessions*/1:ConversationTest*:Packed*:Speculator.S*:Speculator.F*:$(SCHEDULES)
 # Readers and converters work on one thread, and so does a sandbox, whose limits the thread sanitizer's memory breaks.
 ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
 
@@ -33,7 +35,7 @@ ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
 help:
 	@echo "make demo    install the system packages, build, and show Chick at work"
 	@echo "make test    the same set-up, then every test but the long ones: below 15 minutes on two cores"
-	@echo "make test-long   the long ones: more under the address sanitizer, ARM in an emulator, every fuzzer for 20 seconds"
+	@echo "make test-long   the long ones: more under the sanitizers, ARM in an emulator, every fuzzer for 20 seconds"
 	@echo "make test-real   the tests on the real weights of Gemma 3 270M, which it fetches (250 MB)"
 	@echo "make build   only build/release/linnet and the tests"
 	@echo "make asan    runtime, operations and the fuzzers' seeds under the address and undefined-behaviour sanitizers"
@@ -94,6 +96,9 @@ test-long: setup-tests build build-asan fuzz
 	@ctest --test-dir build/release -L long -j$(JOBS) --no-tests=ignore
 	@GTEST_FILTER='-$(MANY):$(TIMED)' ctest --test-dir build/asan -R '$(call regex,ops $(READERS))' -j$(JOBS) --timeout 3000
 	@GTEST_FILTER='$(TALKS)' ctest --test-dir build/asan -R '^runtime$$' --timeout 3000
+	@$(call configure,tsan) > /dev/null
+	@ninja -C build/tsan -j$(JOBS) $(call targets,runtime)
+	@GTEST_FILTER='$(SCHEDULES)' ctest --test-dir build/tsan -R '^runtime$$' --timeout 3000
 	@ls tests/fuzz/seeds | xargs -P $(JOBS) -I TARGET tests/fuzz/run.sh TARGET 20 build/fuzz/corpus
 	@tests/checks/skips.sh build/release build/asan
 
