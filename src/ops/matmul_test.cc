@@ -193,7 +193,8 @@ TEST_P(Formats, ARowDoesNotKnowItsBatchNorThreadsNorInstructionSet) {
 }
 
 TEST_P(Formats, EveryNumberOfRowsGivesTheBitsOfSingleRows) {
-  const int64_t n = 53, k = 256, most = 520, most_scalar = 24;
+  const int64_t n = 53, most = 520, most_scalar = 24;
+  const int64_t k = std::max<int64_t>(64, GetDtypeInfo(GetParam()).block_elements);
   const Matrix w = Pack(GetParam(), RandomBlocks(GetParam(), n, k, 6), n, k);
   std::vector<float> x = RandomRows(most, k), y(static_cast<size_t>(most * n)), single(y.size());
   std::vector<int64_t> counts{100, 201, most};
