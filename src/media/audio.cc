@@ -28,20 +28,26 @@ class WavSource : public MonoSource {
   }
 
   const AudioInfo& info() const override { return info_; }
+  int64_t rate() const override { return reader_.rate(); }
   Result<size_t> Read(std::span<float> out) override {
-    const size_t count = reader_.Read(out);
+    size_t count = reader_.Read(out);
     if (count < out.size() && reader_.cancelled()) AddNote(info_.note, media_internal::kCancelNote);
+    for (; count == 0 && !out.empty() && !reader_.next().empty(); count = reader_.Read(out)) {
+      LINNET_ASSIGN(WavReader next, WavReader::Open(reader_.next()));
+      replaced_ += reader_.replaced();
+      reader_ = std::move(next);
+    }
     done_ += count;
     // A long recording is read once from front to back; its pages need not pile up.
     const size_t bytes =
-        done_ * (file_.bytes().size() / std::max<size_t>(1, static_cast<size_t>(reader_.frames())));
+        done_ * (file_.bytes().size() / std::max<size_t>(1, static_cast<size_t>(info_.frames)));
     if (bytes > forgotten_ + kForgetBytes) {
       file_.Forget(forgotten_, bytes - forgotten_);
       forgotten_ = bytes;
     }
     return count;
   }
-  int64_t replaced() const override { return reader_.replaced(); }
+  int64_t replaced() const override { return replaced_ + reader_.replaced(); }
 
  private:
   WavSource(MappedFile file, WavReader reader) : file_(std::move(file)), reader_(std::move(reader)) {
@@ -51,11 +57,26 @@ class WavSource : public MonoSource {
     info_.frames = reader_.frames();
     info_.seconds = static_cast<double>(info_.frames) / static_cast<double>(info_.rate);
     if (reader_.unfinished()) info_.note = media_internal::kUnfinishedNote;
+    AddJoined(reader_.next());
+  }
+
+  // Recordings that were put behind the first one.
+  void AddJoined(std::span<const uint8_t> bytes) {
+    while (!bytes.empty()) {
+      const auto joined = WavReader::Open(bytes);
+      if (!joined) return AddNote(info_.note, "a recording behind it " + joined.error().what);
+      const double seconds = static_cast<double>(joined->frames()) / static_cast<double>(joined->rate());
+      info_.seconds += seconds;
+      info_.frames += static_cast<int64_t>(seconds * static_cast<double>(info_.rate) + 0.5);
+      if (joined->unfinished()) AddNote(info_.note, media_internal::kUnfinishedNote);
+      bytes = joined->next();
+    }
   }
 
   MappedFile file_;
   WavReader reader_;
   AudioInfo info_;
+  int64_t replaced_ = 0;  // of recordings before the one that is read
   size_t done_ = 0, forgotten_ = 0;
 };
 

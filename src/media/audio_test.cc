@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <limits>
 
 #include "media/golden_test_util.h"
@@ -161,6 +162,28 @@ TEST(Wav, ChunksAndZerosBehindTheSamplesAreNoSound) {
   const auto filled = MakeWav({.data_size = 2}, {0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0});
   EXPECT_EQ(ReadAll(filled), std::vector<float>{0.5f});
   EXPECT_FALSE(WavReader::Open(filled)->unfinished());
+}
+
+// `cat a.wav b.wav`: of other rates, kinds and with chunks between them.
+TEST(Wav, RecordingsBehindOneAreHeardToo) {
+  const std::vector<uint8_t> first =
+      MakeWav({.rate = 16000, .data_size = 6400}, std::vector<uint8_t>(6400, 0x10));
+  const std::vector<uint8_t> second =
+      MakeWav({.rate = 8000, .data_size = 3200}, std::vector<uint8_t>(3200, 0x20));
+  const std::vector<uint8_t> list = {'L', 'I', 'S', 'T', 4, 0, 0, 0, 'I', 'N', 'F', 'O'};
+  std::vector<uint8_t> joined = first;
+  joined.insert(joined.end(), list.begin(), list.end());
+  joined.insert(joined.end(), second.begin(), second.end());
+  joined.insert(joined.end(), first.begin(), first.end());
+  const std::string path = testing::TempDir() + "joined.wav";
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(joined.data()), static_cast<std::streamsize>(joined.size()));
+  const auto clip = LoadAudio(path);
+  ASSERT_TRUE(clip.has_value()) << clip.error().Message();
+  EXPECT_DOUBLE_EQ(clip->info.seconds, 0.6);
+  EXPECT_NEAR(static_cast<double>(clip->samples.size()), 9600, 8);
+  EXPECT_NEAR(clip->samples[6000], 0.25, 0.01);   // 0x2020 of 0x8000
+  EXPECT_NEAR(clip->samples[9000], 0.125, 0.01);  // 0x1010
 }
 
 TEST(Wav, BytesOfASampleAreThoseOfItsFrame) {

@@ -102,6 +102,18 @@ bool IsNoSound(Bytes behind, uint64_t padding, bool big_endian, bool wave64) {
          std::ranges::all_of(behind, [](uint8_t byte) { return byte == 0; });
 }
 
+// The file that begins at one of these chunks, if there is one.
+Bytes JoinedFile(Bytes bytes, bool big_endian, bool wave64) {
+  Chunks chunks{ByteReader(bytes, 0, big_endian), wave64};
+  for (Chunks::Chunk chunk; chunks.in.left() > 0;) {
+    const Bytes rest = bytes.subspan(chunks.in.at());
+    if (WavReader::Recognises(rest)) return rest;
+    if (!chunks.Next(chunk)) break;
+    chunks.in.Seek(chunks.in.at() + std::min<uint64_t>(chunks.Padded(chunk.size), chunks.in.left()));
+  }
+  return {};
+}
+
 }  // namespace
 
 struct WavReader::Format {
@@ -226,6 +238,8 @@ void WavReader::TakeData(Bytes behind, uint64_t size, uint64_t padded) {
       size <= behind.size() && IsNoSound(behind.subspan(size), padded - size, big_sizes_, wave64_);
   unfinished_ = !whole;
   Bytes there = whole ? behind.first(size) : behind;
+  if (whole)
+    behind_ = JoinedFile(behind.subspan(std::min<uint64_t>(padded, behind.size())), big_sizes_, wave64_);
   if (aiff_) {  // where the samples begin, and the size of their blocks
     constexpr size_t kHead = 8;
     ByteReader in(there, 0, true);

@@ -27,6 +27,9 @@ class WavReader {
   int64_t frames() const { return frames_; }
   // The size of the samples was never written, or is another than what is there: all that is there is used.
   bool unfinished() const { return unfinished_; }
+  // Another recording that was put behind this one (`cat a.wav b.wav`), up to the end of the file; usually
+  // empty.
+  std::span<const uint8_t> next() const { return behind_; }
   int64_t replaced() const { return mixer_.replaced(); }  // samples so far that became 0 (IsUsableSample)
   bool cancelled() const { return mixer_.cancelled(); }   // channels so far that cancelled each other
 
@@ -45,7 +48,7 @@ class WavReader {
   float Sample(const uint8_t* at) const;
   void Refill();
 
-  std::span<const uint8_t> data_;
+  std::span<const uint8_t> data_, behind_;
   Kind kind_ = Kind::kS16;
   int64_t rate_ = 0, channels_ = 0, frames_ = 0, next_ = 0;
   size_t sample_bytes_ = 0;
