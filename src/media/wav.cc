@@ -82,11 +82,14 @@ struct Chunks {
   uint64_t Padded(uint64_t size) const { return wave64 ? (size + 7) & ~uint64_t{7} : size + (size & 1); }
 };
 
-// Whether these bytes are nothing but chunks, up to the end: what an editor writes behind the samples.
+// Whether these bytes are nothing but chunks, up to the end or to another file: what an editor writes behind
+// the samples.
 bool AreChunks(Bytes bytes, bool big_endian, bool wave64) {
   Chunks chunks{ByteReader(bytes, 0, big_endian), wave64};
   Chunks::Chunk chunk;
-  while (chunks.Next(chunk)) {
+  while (true) {
+    if (WavReader::Recognises(bytes.subspan(chunks.in.at()))) return true;
+    if (!chunks.Next(chunk)) break;
     const auto printable = [](uint8_t c) { return c >= ' ' && c < 0x7f; };
     if (!std::ranges::all_of(chunk.tag, printable) || chunk.size > chunks.in.left()) return false;
     chunks.in.Seek(chunks.in.at() + std::min<uint64_t>(chunks.Padded(chunk.size), chunks.in.left()));
