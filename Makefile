@@ -26,7 +26,7 @@ SCHEDULES := SchedulerTest*:All/RandomSchedules*/0
 # Files that are cut or have flipped bits, one kind of each.
 DAMAGE := Damage.*Cut*:Damage.Converting*:Damage.Ggufs*
 # The same at length.
-TALKS := Damage.*:Session*:*KvTypes*:*RandomSessions*/1:ConversationTest*:Packed*:Speculator.S*:Speculator.F*:$(SCHEDULES)
+TALKS := Damage.*:Session*:*KvTypes*:*RandomSessions*/0:ConversationTest*:Packed*:Speculator.S*:Speculator.F*:$(SCHEDULES)
 # Readers and converters work on one thread, and so does a sandbox, whose limits the thread sanitizer's memory breaks.
 ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
 
