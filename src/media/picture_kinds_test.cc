@@ -195,6 +195,10 @@ TEST(PictureKinds, ATiffThatIsNotReadSaysWhatItIs) {
       << ErrorOf(Tiff(32, {{339, 3}}));
   EXPECT_NE(ErrorOf(Tiff(16, {{339, 3}})).find("16-bit floating-point"), std::string::npos);
   EXPECT_NE(ErrorOf(Tiff(32, {})).find("a TIFF of 32-bit samples"), std::string::npos);
+  // A row of these would take gigabytes.
+  EXPECT_NE(ErrorOf(ReadFile(LINNET_SOURCE_DIR "/tests/fuzz/seeds/picture/samples.tiff"))
+                .find("a TIFF of 44832 samples a pixel"),
+            std::string::npos);
   EXPECT_NE(ErrorOf(Tiff(8, {{259, 34712}})).find("compression"), std::string::npos)
       << ErrorOf(Tiff(8, {{259, 34712}}));
 }

@@ -72,6 +72,9 @@ TiffHandle Open(Source& source) {
   return {tiff, TIFFClose};
 }
 
+// Of a pixel. Pictures of many bands exist; a row of them shall not take gigabytes.
+constexpr uint16_t kMostSamples = 64;
+
 struct Layout {
   uint32_t width = 0, height = 0;
   uint16_t bits = 1, samples = 1, photometric = PHOTOMETRIC_MINISBLACK, planar = PLANARCONFIG_CONTIG;
@@ -124,6 +127,9 @@ Status CheckKind(TIFF* tiff, const Layout& layout, bool direct) {
                                          : fmt::format("a TIFF with {} compression", codec->name));
   }
   if (layout.bits > 16) return NotSupported(fmt::format("a TIFF of {}-bit samples", layout.bits));
+  if (layout.samples > kMostSamples) {
+    return NotSupported(fmt::format("a TIFF of {} samples a pixel", layout.samples));
+  }
   char why[1024] = {};
   if (!direct && TIFFRGBAImageOK(tiff, why) != 1)
     return NotSupported(fmt::format("a TIFF of a rare kind ({})", why));
