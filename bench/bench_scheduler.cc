@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "base/stopwatch.h"
+#include "eval/median.h"
 #include "linnet/engine.h"
 #include "runtime/conversation.h"
 #include "runtime/engine_impl.h"
@@ -102,11 +103,6 @@ double Calls(Engine& engine, int64_t count) {
     Must(e.RunStep(step, nullptr, nullptr));
   }
   return static_cast<double>((kTokens - 1) * count) / SecondsSince(begin);
-}
-
-double Median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
 }
 
 }  // namespace

@@ -1,31 +1,18 @@
 #include "eval/bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <span>
 
 #include "base/process.h"
+#include "base/stopwatch.h"
+#include "eval/median.h"
 #include "linnet/session.h"
 #include "model/synthetic.h"
 #include "runtime/engine_impl.h"
 
 namespace linnet {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-template <typename Body>
-double Seconds(const Body& body) {
-  const auto begin = Clock::now();
-  body();
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 Spread BestAndMedian(const std::vector<double>& values) {
   return {*std::max_element(values.begin(), values.end()), Median(values)};
@@ -132,7 +119,7 @@ class Bench {
 
   Status Load() {
     Status status;
-    result_.load_s = Seconds([&] { status = LoadEngineTimed(); });
+    result_.load_s = SecondsOf([&] { status = LoadEngineTimed(); });
     return status;
   }
 
@@ -170,7 +157,7 @@ class Bench {
       Say(0.1 + 0.5 * static_cast<double>(i) / static_cast<double>(options_.repeat + 1), "reading a prompt");
       LINNET_TRY(session->Truncate(0));
       Status fed;
-      const double time = Seconds([&] { fed = session->Feed(ids); });
+      const double time = SecondsOf([&] { fed = session->Feed(ids); });
       LINNET_TRY(fed);
       if (i > 0) seconds.push_back(time);
       meter_->MeasureProducts(result_.limits);
@@ -218,7 +205,7 @@ class Bench {
       for (size_t s = 0; s < steppers.size(); ++s) {
         Status stepped;
         if (s == 0) reading += 0.5 / meter_->ReadOnce();
-        seconds[s] += Seconds([&] { stepped = steppers[s]->step(t % 8); });
+        seconds[s] += SecondsOf([&] { stepped = steppers[s]->step(t % 8); });
         LINNET_TRY(stepped);
         if (s == 0) reading += 0.5 / meter_->ReadOnce();
       }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -21,13 +20,6 @@ namespace {
 constexpr int64_t kPrefillTokens = 256;
 constexpr int64_t kSoundSeconds = 30;
 constexpr int64_t kSoundRate = 48000;
-
-template <typename Body>
-double Timed(const Body& body) {
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // Bytes without a pattern, as a photograph's are.
 Picture MadeUpPicture(int64_t height, int64_t width) {
@@ -101,7 +93,7 @@ class MediaBench {
     for (int64_t i = 0; i < options_.repeat; ++i) {
       LINNET_TRY(session->Truncate(0));
       Status fed;
-      best = std::min(best, Timed([&] { fed = session->Feed(ids); }));
+      best = std::min(best, SecondsOf([&] { fed = session->Feed(ids); }));
       LINNET_TRY(fed);
     }
     result_.prefill_tok_s = static_cast<double>(kPrefillTokens) / best;
@@ -118,13 +110,13 @@ class MediaBench {
       Result<PatchRows> rows;
       cost.prepare_seconds =
           std::min(cost.prepare_seconds,
-                   Timed([&] { rows = PreparePicture(picture, budget, e.config.vision.cell()); }));
+                   SecondsOf([&] { rows = PreparePicture(picture, budget, e.config.vision.cell()); }));
       LINNET_TRY(rows);
       cost.tokens = rows->rows;
       std::vector<float> out(static_cast<size_t>(rows->rows * hidden));
       std::vector<float> values(rows->pixels.size());
       cost.embed_seconds = std::min(
-          cost.embed_seconds, Timed([&] {
+          cost.embed_seconds, SecondsOf([&] {
             ScalePixels(rows->pixels, PixelScale::kProduct, values);
             EmbedImage(e.context, {e.config.vision, e.weights.vision},
                        {MakeRows(values.data(), rows->rows, e.config.vision.patch_values()), rows->positions},
@@ -150,7 +142,7 @@ class MediaBench {
     for (int64_t i = 0; i < options_.repeat; ++i) {
       std::vector<float> frames;
       Status resampled;
-      cost.prepare_seconds = std::min(cost.prepare_seconds, Timed([&] {
+      cost.prepare_seconds = std::min(cost.prepare_seconds, SecondsOf([&] {
                                         auto resampler = Resampler::Create(kSoundRate, kSampleRate);
                                         std::vector<float> samples;
                                         resampled = resampler->Push(sound, samples);
@@ -160,7 +152,7 @@ class MediaBench {
       LINNET_TRY(resampled);
       cost.tokens = static_cast<int64_t>(frames.size()) / frame;
       std::vector<float> out(static_cast<size_t>(cost.tokens * hidden));
-      cost.embed_seconds = std::min(cost.embed_seconds, Timed([&] {
+      cost.embed_seconds = std::min(cost.embed_seconds, SecondsOf([&] {
                                       EmbedAudio(e.context, {e.config.audio, e.weights.audio},
                                                  {frames.data(), cost.tokens, frame, frame},
                                                  {out.data(), cost.tokens, hidden, hidden});

@@ -1,11 +1,12 @@
 #include "eval/bench_mtp.h"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <vector>
 
 #include "base/rng.h"
+#include "base/stopwatch.h"
+#include "eval/median.h"
 #include "linnet/session.h"
 #include "model/synthetic.h"
 #include "runtime/continuation.h"
@@ -13,13 +14,6 @@
 
 namespace linnet {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double MiddleOf(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 Result<std::unique_ptr<Engine>> LoadSynthetic(const MtpBenchOptions& options, const Progress& progress) {
   LINNET_ASSIGN(SyntheticModel model, MakeSynthetic(options.synthetic, false));
@@ -104,7 +98,7 @@ class MtpBench {
       ids.push_back(id);
       return ids.size() < end;
     }));
-    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const double seconds = SecondsSince(begin);
     if (draft != 0) Add(continuation.speculator().stats());
     return seconds / static_cast<double>(options_.piece - 1);
   }
@@ -141,9 +135,9 @@ class MtpBench {
     r.threads = e.pool.threads();
     r.drafter_gb = static_cast<double>(e.drafter_weights.bytes()) / 1e9;
     if (e.drafter != nullptr) r.drafter_work_mb = static_cast<double>(e.drafter->bytes()) / 1e6;
-    r.plain_tok_s = 1 / MiddleOf(plain);
-    r.draft_tok_s = 1 / MiddleOf(draft);
-    r.speedup = MiddleOf(ratios);
+    r.plain_tok_s = 1 / Median(plain);
+    r.draft_tok_s = 1 / Median(draft);
+    r.speedup = Median(ratios);
     r.slowest_piece = *std::min_element(ratios.begin(), ratios.end());
     r.fastest_piece = *std::max_element(ratios.begin(), ratios.end());
     int64_t accepted = 0;
