@@ -82,39 +82,31 @@ struct Chunks {
   uint64_t Padded(uint64_t size) const { return wave64 ? (size + 7) & ~uint64_t{7} : size + (size & 1); }
 };
 
-// Whether these bytes are nothing but chunks, up to the end or to another file: what an editor writes behind
-// the samples.
-bool AreChunks(Bytes bytes, bool big_endian, bool wave64) {
+// What an editor writes behind the samples: nothing but chunks, up to the end or to another file. Gives that
+// file, which is usually empty; nullopt where other bytes stand there.
+std::optional<Bytes> BehindChunks(Bytes bytes, bool big_endian, bool wave64) {
   Chunks chunks{ByteReader(bytes, 0, big_endian), wave64};
   Chunks::Chunk chunk;
   while (true) {
-    if (WavReader::Recognises(bytes.subspan(chunks.in.at()))) return true;
-    if (!chunks.Next(chunk)) break;
-    const auto printable = [](uint8_t c) { return c >= ' ' && c < 0x7f; };
-    if (!std::ranges::all_of(chunk.tag, printable) || chunk.size > chunks.in.left()) return false;
-    chunks.in.Seek(chunks.in.at() + std::min<uint64_t>(chunks.Padded(chunk.size), chunks.in.left()));
-  }
-  return chunks.in.left() < 2;
-}
-
-// Whether what lies behind the samples that were promised is none: nothing, other chunks (some editors forget
-// the padding before them), or zeros that fill a block of the disk.
-bool IsNoSound(Bytes behind, uint64_t padding, bool big_endian, bool wave64) {
-  if (behind.size() <= padding || AreChunks(behind, big_endian, wave64)) return true;
-  return AreChunks(behind.subspan(padding), big_endian, wave64) ||
-         std::ranges::all_of(behind, [](uint8_t byte) { return byte == 0; });
-}
-
-// The file that begins at one of these chunks, if there is one.
-Bytes JoinedFile(Bytes bytes, bool big_endian, bool wave64) {
-  Chunks chunks{ByteReader(bytes, 0, big_endian), wave64};
-  for (Chunks::Chunk chunk; chunks.in.left() > 0;) {
     const Bytes rest = bytes.subspan(chunks.in.at());
     if (WavReader::Recognises(rest)) return rest;
     if (!chunks.Next(chunk)) break;
+    const auto printable = [](uint8_t c) { return c >= ' ' && c < 0x7f; };
+    if (!std::ranges::all_of(chunk.tag, printable) || chunk.size > chunks.in.left()) return std::nullopt;
     chunks.in.Seek(chunks.in.at() + std::min<uint64_t>(chunks.Padded(chunk.size), chunks.in.left()));
   }
-  return {};
+  return chunks.in.left() < 2 ? std::optional(Bytes{}) : std::nullopt;
+}
+
+// What lies behind the samples that were promised: nothing, other chunks (some editors forget the padding
+// before them) and perhaps another file, or zeros that fill a block of the disk. nullopt: more sound.
+std::optional<Bytes> BehindSamples(Bytes behind, uint64_t padding, bool big_endian, bool wave64) {
+  if (behind.size() <= padding) return Bytes{};
+  for (const uint64_t begin : {uint64_t{0}, padding}) {
+    if (const auto file = BehindChunks(behind.subspan(begin), big_endian, wave64)) return file;
+  }
+  const bool zeros = std::ranges::all_of(behind, [](uint8_t byte) { return byte == 0; });
+  return zeros ? std::optional(Bytes{}) : std::nullopt;
 }
 
 }  // namespace
@@ -237,12 +229,12 @@ Status WavReader::Take(const Format& format) {
 // planned, or what was there when it last looked. What is behind the samples may be other chunks; all else is
 // sound.
 void WavReader::TakeData(Bytes behind, uint64_t size, uint64_t padded) {
-  const bool whole =
-      size <= behind.size() && IsNoSound(behind.subspan(size), padded - size, big_sizes_, wave64_);
-  unfinished_ = !whole;
-  Bytes there = whole ? behind.first(size) : behind;
-  if (whole)
-    behind_ = JoinedFile(behind.subspan(std::min<uint64_t>(padded, behind.size())), big_sizes_, wave64_);
+  const auto file = size > behind.size()
+                        ? std::nullopt
+                        : BehindSamples(behind.subspan(size), padded - size, big_sizes_, wave64_);
+  unfinished_ = !file;
+  behind_ = file.value_or(Bytes{});
+  Bytes there = unfinished_ ? behind : behind.first(size);
   if (aiff_) {  // where the samples begin, and the size of their blocks
     constexpr size_t kHead = 8;
     ByteReader in(there, 0, true);
