@@ -6,8 +6,12 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/media_testing.h"
+
 namespace linnet {
 namespace {
+
+using testing::Grey;
 
 constexpr MediaRoom kWide = {.context = 100'000, .taken = 0};
 
@@ -17,14 +21,6 @@ ModelConfig Config() {
   config.vision.mm_posemb_size = 1120;
   config.tokens.video = 7;
   return config;
-}
-
-Picture Grey(int64_t height, int64_t width) {
-  Picture picture;
-  picture.height = height;
-  picture.width = width;
-  picture.rgb.assign(static_cast<size_t>(3 * height * width), 128);
-  return picture;
 }
 
 MediaPart PicturePart(int64_t height, int64_t width, int64_t tokens = 0) {

@@ -10,6 +10,7 @@
 #include "media/patches.h"
 #include "media/video.h"
 #include "runtime/media_input.h"
+#include "runtime/media_testing.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
 
@@ -17,6 +18,7 @@ namespace linnet {
 namespace {
 
 using nlohmann::json;
+using testing::Grey;
 
 constexpr const char* kGolden = LINNET_SOURCE_DIR "/tests/data/golden/";
 
@@ -41,14 +43,6 @@ ModelConfig SmallConfig() {
   config.tokens.begin_audio = id("<|audio>");
   config.tokens.end_audio = id("<audio|>");
   return config;
-}
-
-Picture Grey(int64_t height, int64_t width) {
-  Picture picture;
-  picture.height = height;
-  picture.width = width;
-  picture.rgb.assign(static_cast<size_t>(3 * height * width), 128);
-  return picture;
 }
 
 std::vector<MediaInput> MediaOf(const json& row, const ModelConfig& config) {
