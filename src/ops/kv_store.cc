@@ -181,13 +181,6 @@ void KvStore::Write(int64_t position, const float* key, const float* value) {
   WithElement(type_, [&]<typename Element>(Element*) { WriteAs<Element>(place, key, value); });
 }
 
-void KvStore::Write(OpContext& context, int64_t position, Rows keys, Rows values) {
-  const auto range = [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r) Write(position + r, keys.row(r), values.row(r));
-  };
-  context.pool().For(keys.rows, range, 8 * keys.rows * keys.width);
-}
-
 void KvStore::Read(int64_t position, int64_t head, float* key, float* value) const {
   const Place place = PlaceOf(position);
   const bool bytes = type_ == KvType::kInt8;

@@ -32,7 +32,6 @@
 
 #include "base/aligned.h"
 #include "linnet/options.h"
-#include "ops/context.h"
 
 namespace linnet {
 
@@ -70,8 +69,6 @@ class KvStore {
 
   // The page of a position must be there for all of these. key and value are (K, E) of one token.
   void Write(int64_t position, const float* key, const float* value);
-  // Rows of consecutive tokens, shared out over the threads. keys and values are (T, K, E).
-  void Write(OpContext& context, int64_t position, Rows keys, Rows values);
   // What is stored, as float32: (E) each.
   void Read(int64_t position, int64_t head, float* key, float* value) const;
   // The block of kKeyBlock positions that holds `position`, bit for bit: of each KV head its keys, values and

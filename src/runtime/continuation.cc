@@ -70,17 +70,15 @@ Status Continuation::Take(const Computed& computed, const Choose& choose) {
 
 Status RunAlone(Session& session, Continuation& continuation, const Continuation::Choose& choose) {
   Session::Impl& s = session.impl();
-  s.Reserve();
-  s.ReserveResults(kMaxDrafts + 1);
+  s.Reserve(kMaxDrafts + 1);
   while (!continuation.ended()) {
     const bool reading = continuation.reading();
     s.step.Clear();
     LINNET_TRY(s.step.Add(continuation.Want({})));
     const Clock::time_point begin = Clock::now();
     LINNET_TRY(s.engine.RunStep(s.step, nullptr, s.probe));
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    LINNET_TRY(
-        continuation.Take({s.step.hidden(0), s.step.logits(0), reading ? 0 : seconds.count()}, choose));
+    const double seconds = reading ? 0 : SecondsSince(begin);
+    LINNET_TRY(continuation.Take({s.step.hidden(0), s.step.logits(0), seconds}, choose));
   }
   return {};
 }

@@ -66,9 +66,9 @@ struct Session::Impl {
 
   // Appends rows of its own cache, under its own mask rule. Errors: those of RunStep().
   Status Forward(SequenceRows rows, const std::atomic<bool>* cancel = nullptr);
-  // Room for calls of the cache's rows. Throws std::bad_alloc.
-  void Reserve();
-  void ReserveResults(int64_t wanted);  // of one call; logits are no longer known where memory must grow
+  // Room for calls of the cache's rows, logits of so many of them wanted. Logits are no longer known where
+  // memory must grow. Throws std::bad_alloc.
+  void Reserve(int64_t wanted = 1);
   // Session::Feed once the prompt is known to fit.
   Status FeedPrompt(const Prompt& prompt, const FeedHooks& hooks);
   Status FeedIds(std::span<const int32_t> ids, const FeedHooks& hooks);

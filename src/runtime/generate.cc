@@ -30,8 +30,7 @@ void Run(Session& session, Turn& turn, const GenerateHooks& hooks) {
   const SchedulerOptions sizes{.turns = 1, .prompt_rows = s.cache.rows_per_call()};
   const Status reserved =
       WithinMemory("an answer", "shorten the prompt, or close other programs", [&]() -> Status {
-        s.Reserve();
-        s.ReserveResults(WantedRows(1));
+        s.Reserve(WantedRows(1));
         return {};
       });
   if (!reserved) turn.Fail(reserved.error());

@@ -16,10 +16,9 @@ constexpr int64_t kDraftRows = kMaxDrafts;
 
 // Runs what may find no memory for one turn; the turn fails then.
 template <typename Body>
-bool ForTurn(Turn& turn, const Body& body) {
+void ForTurn(Turn& turn, const Body& body) {
   const Status done = WithinMemory("an answer", "shorten the prompt, or close other programs", body);
   if (!done) turn.Fail(done.error());
-  return done.has_value() && !turn.done();
 }
 
 // A step in the making: which turn each of its sequences belongs to.

@@ -32,13 +32,10 @@ Status Session::Impl::Forward(SequenceRows rows, const std::atomic<bool>* cancel
   return {};
 }
 
-void Session::Impl::Reserve() {
+void Session::Impl::Reserve(int64_t wanted) {
   engine.decoder->Reserve(cache.rows_per_call());
-  ReserveResults(all_logits ? cache.rows_per_call() : 1);
-}
-
-void Session::Impl::ReserveResults(int64_t wanted) {
-  step.Reserve(engine.config, cache.rows_per_call(), wanted);
+  step.Reserve(engine.config, cache.rows_per_call(),
+               all_logits ? std::max(wanted, cache.rows_per_call()) : wanted);
   if (step.sequences() == 0) logits = {};
 }
 

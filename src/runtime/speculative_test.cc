@@ -257,7 +257,7 @@ TEST(Speculator, ChoicesFollowTheTargetsDistribution) {
   AllowedTokens suppressed(engine->config().tokens.suppressed, engine->config().vocab_size, nullptr);
   std::vector<int32_t> fed = prompt;
   fed.push_back(bonus);
-  session->impl().ReserveResults(2);
+  session->impl().Reserve(2);
   ASSERT_TRUE(session->Feed(fed));
   const auto span = reference.Distribution(session->logits(), suppressed.Words());
   const std::vector<Candidate> expected(span.begin(), span.end());

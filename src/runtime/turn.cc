@@ -214,14 +214,12 @@ void Turn::Take(const Computed& computed) {
   const Status taken = impl_->continuation.Take(
       computed, [&](int32_t id, std::span<const float>) { return impl_->Choose(id); });
   if (!taken) Fail(taken.error());
-  if (done()) impl_->writer.answer().stats.draft = impl_->continuation.speculator().stats();
 }
 
 void Turn::Cancel() {
   if (done()) return;
   if (!impl_->chosen) return Fail({ErrorCode::kCancelled, "stopped", {}});
   impl_->End(FinishReason::kCancelled);
-  impl_->writer.answer().stats.draft = impl_->continuation.speculator().stats();
 }
 
 void Turn::Fail(Error error) {
@@ -239,6 +237,7 @@ std::vector<TurnEvent> Turn::TakeEvents() { return impl_->writer.TakeEvents(); }
 Result<Generation> Turn::Finish() {
   LINNET_CHECK(done());
   if (impl_->error) return std::unexpected(*impl_->error);
+  impl_->writer.answer().stats.draft = impl_->continuation.speculator().stats();
   return std::move(impl_->writer.answer());
 }
 
