@@ -33,9 +33,10 @@ class WavSource : public MonoSource {
     size_t count = reader_.Read(out);
     if (count < out.size() && reader_.cancelled()) AddNote(info_.note, media_internal::kCancelNote);
     for (; count == 0 && !out.empty() && !reader_.next().empty(); count = reader_.Read(out)) {
-      LINNET_ASSIGN(WavReader next, WavReader::Open(reader_.next()));
+      auto next = WavReader::Open(reader_.next());
+      if (!next) break;  // the note has said so
       replaced_ += reader_.replaced();
-      reader_ = std::move(next);
+      reader_ = std::move(*next);
     }
     done_ += count;
     // A long recording is read once from front to back; its pages need not pile up.
@@ -64,7 +65,7 @@ class WavSource : public MonoSource {
   void AddJoined(std::span<const uint8_t> bytes) {
     while (!bytes.empty()) {
       const auto joined = WavReader::Open(bytes);
-      if (!joined) return AddNote(info_.note, "a recording behind it " + joined.error().what);
+      if (!joined) return AddNote(info_.note, "a recording behind it cannot be read: " + joined.error().what);
       const double seconds = static_cast<double>(joined->frames()) / static_cast<double>(joined->rate());
       info_.seconds += seconds;
       info_.frames += static_cast<int64_t>(seconds * static_cast<double>(info_.rate) + 0.5);

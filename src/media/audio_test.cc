@@ -184,6 +184,16 @@ TEST(Wav, RecordingsBehindOneAreHeardToo) {
   EXPECT_NEAR(static_cast<double>(clip->samples.size()), 9600, 8);
   EXPECT_NEAR(clip->samples[6000], 0.25, 0.01);   // 0x2020 of 0x8000
   EXPECT_NEAR(clip->samples[9000], 0.125, 0.01);  // 0x1010
+
+  // One that cannot be read is said and takes nothing from those before it.
+  joined.insert(joined.end(), second.begin(), second.begin() + 44);
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(joined.data()), static_cast<std::streamsize>(joined.size()));
+  const auto with_rest = LoadAudio(path);
+  ASSERT_TRUE(with_rest.has_value()) << with_rest.error().Message();
+  EXPECT_EQ(with_rest->samples, clip->samples);
+  EXPECT_NE(with_rest->info.note.find("a recording behind it cannot be read"), std::string::npos)
+      << with_rest->info.note;
 }
 
 TEST(Wav, BytesOfASampleAreThoseOfItsFrame) {
