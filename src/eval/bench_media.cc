@@ -7,11 +7,12 @@
 
 #include <fmt/format.h>
 
+#include "base/stopwatch.h"
 #include "media/audio.h"
 #include "media/patches.h"
 #include "media/resample.h"
 #include "model/embedders.h"
-#include "model/synthetic.h"
+#include "quant/synthetic.h"
 #include "runtime/engine_impl.h"
 
 namespace linnet {

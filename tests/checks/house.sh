@@ -16,13 +16,14 @@ below() {
     tensor | kernels) echo "base" ;;
     io) echo "base tensor" ;;
     ops) echo "base tensor kernels" ;;
-    model | quant) echo "base tensor kernels io ops" ;;
+    model) echo "base tensor kernels io ops" ;;
     text) echo "base io" ;;
     media) echo "base" ;;
-    runtime) echo "base tensor kernels io ops model text media quant" ;;
-    eval | train | assist) echo "base tensor kernels io ops model text media quant runtime" ;;
-    server) echo "base tensor kernels io ops model text media quant runtime eval train assist" ;;
-    cli) echo "base tensor kernels io ops model text media quant runtime eval train assist server" ;;
+    runtime) echo "base tensor kernels io ops model text media" ;;
+    quant | train | assist) echo "base tensor kernels io ops model text media runtime" ;;
+    eval) echo "base tensor kernels io ops model text media runtime quant" ;;
+    server) echo "base tensor kernels io ops model text media runtime quant eval train assist" ;;
+    cli) echo "base tensor kernels io ops model text media runtime quant eval train assist server" ;;
     *) echo "unknown folder src/$1: give it a floor in tests/checks/house.sh" >&2; exit 1 ;;
   esac
 }
