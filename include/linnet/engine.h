@@ -1,6 +1,8 @@
 // A loaded model: weights, tokenizer and threads. Sessions hold the conversation state.
 //
-// Thread safety: an Engine may be used from one thread at a time; its sessions share its threads.
+// Thread safety: an Engine and its sessions may be used from one thread at a time. Several engines may work
+// at once: those with the same number of threads share them, taking turns of a step, or of some 20 ms of a
+// longer one. What each computes does not change by it.
 #pragma once
 
 #include <memory>
