@@ -23,14 +23,16 @@
 namespace linnet {
 
 struct Engine::Impl {
-  Impl(int threads, const KernelTable& kernels) : pool(threads), context(pool, kernels) {}
+  Impl(int threads, const KernelTable& kernels)
+      : shared_pool(ThreadPool::Shared(threads)), pool(*shared_pool), context(pool, kernels) {}
 
   // One call of the decoder. Errors: kCancelled; kBadFile where a file whose matrices are used in place is no
   // longer what it was. The caches are then as Step::TakeBack() leaves them. `probe` may be null.
   Status RunStep(Step& step, const std::atomic<bool>* cancel, Probe* probe);
   Status CheckFiles() const;
 
-  ThreadPool pool;
+  std::shared_ptr<ThreadPool> shared_pool;  // with the other engines that have as many threads
+  ThreadPool& pool;
   OpContext context;
   ModelConfig config;
   std::unique_ptr<Tokenizer> tokenizer;

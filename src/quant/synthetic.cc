@@ -1,4 +1,4 @@
-#include "model/synthetic.h"
+#include "quant/synthetic.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,5 +1,5 @@
 // What conversion promises: the same configuration, the same numbers, no file replaced that must stay.
-#include "runtime/convert.h"
+#include "quant/convert.h"
 
 #include <gtest/gtest.h>
 

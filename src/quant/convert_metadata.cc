@@ -1,4 +1,4 @@
-#include "runtime/convert_metadata.h"
+#include "quant/convert_metadata.h"
 
 #include <algorithm>
 #include <string>
