@@ -111,16 +111,20 @@ uint64_t CacheBytes(const ModelConfig& config, int64_t tokens) {
 }
 
 std::string LayersLine(const ModelConfig& config) {
-  int64_t sliding = 0, window = 0;
+  const int64_t widest = config.WidestFeedForward();
+  int64_t sliding = 0, window = 0, narrowest = widest;
   for (const LayerPlan& layer : config.layers) {
-    if (!layer.sliding) continue;
+    narrowest = std::min(narrowest, layer.intermediate_size);
+    if (!layer.sliding()) continue;
     ++sliding;
     window = layer.window;
   }
+  const std::string feed_forward =
+      narrowest == widest ? std::to_string(widest) : fmt::format("{} to {}", narrowest, widest);
   return fmt::format("{} layers: {} sliding (window {}), {} full; width {}, feed-forward {}, {} query heads",
                      config.layers.size(), sliding, window,
-                     static_cast<int64_t>(config.layers.size()) - sliding, config.hidden_size,
-                     config.intermediate_size, config.num_attention_heads);
+                     static_cast<int64_t>(config.layers.size()) - sliding, config.hidden_size, feed_forward,
+                     config.num_attention_heads);
 }
 
 std::string SamplingLine(const GenerationDefaults& defaults) {

@@ -8,6 +8,7 @@
 #include "base/stopwatch.h"
 #include "eval/median.h"
 #include "linnet/session.h"
+#include "model/layer_tensors.h"
 #include "model/synthetic.h"
 #include "runtime/engine_impl.h"
 
@@ -33,8 +34,9 @@ struct Cost {
 Cost CostOf(const Weights& weights) {
   Cost cost;
   for (const LayerWeights& w : weights.layers) {
-    for (const Matrix* m :
-         {&w.q_proj, &w.k_proj, &w.v_proj, &w.o_proj, &w.gate_proj, &w.up_proj, &w.down_proj}) {
+    for (const LayerTensor& tensor : LayerTensors()) {
+      const Matrix* m = tensor.MatrixOf(w);
+      if (m == nullptr) continue;
       cost.macs += static_cast<double>(m->n * m->k);
       cost.bytes += static_cast<double>(m->panels.bytes());
     }

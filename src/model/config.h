@@ -20,14 +20,54 @@ struct RopePlan {
   int64_t rotated_pairs = 0;
 };
 
-// Everything in which one decoder layer may differ from another.
+enum class LayerKind : uint8_t { kSliding, kFull };
+
+// Whose keys and values a layer's queries look into.
+enum class KeySource : uint8_t {
+  kOwn,
+  kTarget,  // of a drafter's layers: those of the target's last layer of the same kind. No k_proj, v_proj,
+            // k_norm
+};
+
+// Everything in which one decoder layer may differ from another. What a layer does not have is a value here
+// and a row that is absent from its table of weights (layer_tensors.h), never a branch on the model.
+//
+// The siblings of the 12B, and with which fields, added with the code that reads them:
+//
+//   field              12B            26B-A4B           E4B                      E2B
+//   kind               5 sliding, 1 full, over and over
+//   window             1024           1024              512                      as E4B
+//   head_dim           256; full layers 512
+//   kv_heads           8; full 1      8; full 2         2                        from the file
+//   k_eq_v             full layers    full layers       none                     none
+//   intermediate_size  15360          2112, the dense   10240                    twice as wide where keys
+//                                     branch                                     are shared
+//   key_source         kOwn           kOwn              from layer 24 on kLayer  as E4B
+//   key_layer (new)                                     22; full layers 23       from the file
+//   experts (new)                     128, 8 a token,
+//                                     each 704 wide
+//   per_layer_width    0              0                 256                      256
+//     (new)
+//
+//  * kLayer: keys and values of `key_layer`, the last earlier layer of the same kind that has its own. The
+//    cache keeps a store for layers with kOwn only. A ring must then hold the window and a whole call, since
+//    rows are read again after the layer that wrote them is done.
+//  * experts (N of them, M wide): beside the dense branch, with a router; roles router.proj (N, D),
+//    router.scale (D), router.per_expert_scale (N), experts.gate_up_proj (N, 2 M, D), experts.down_proj
+//    (N, D, M) and three more norms (D).
+//  * per_layer_width (P): after the feed-forward branch a gate (P, D), a projection (D, P) and a norm (D),
+//    fed from a table (V, layers * P) that belongs to the model.
 struct LayerPlan {
-  bool sliding = true;
-  int64_t head_dim = 0;  // E
-  int64_t kv_heads = 0;  // K
-  int64_t window = 0;    // keys visible including the row's own; 0 = all
-  bool k_eq_v = false;   // no v_proj: V is the raw K projection, before k_norm and rotation
+  LayerKind kind = LayerKind::kSliding;
+  int64_t head_dim = 0;           // E
+  int64_t kv_heads = 0;           // K
+  int64_t window = 0;             // keys visible including the row's own; 0 = all
+  int64_t intermediate_size = 0;  // F, feed-forward width
+  KeySource key_source = KeySource::kOwn;
+  bool k_eq_v = false;  // no v_proj: V is the raw K projection, before k_norm and rotation
   RopePlan rope;
+
+  bool sliding() const { return kind == LayerKind::kSliding; }
 };
 
 struct VisionConfig {
@@ -73,7 +113,6 @@ struct ModelConfig {
   std::string name;  // free text from the file, may be empty
   int64_t vocab_size = 0;           // V
   int64_t hidden_size = 0;          // D
-  int64_t intermediate_size = 0;    // F
   int64_t num_attention_heads = 0;  // H, the same in every layer
   int64_t max_position_embeddings = 0;
   float rms_norm_eps = 1e-6f;
@@ -91,6 +130,9 @@ struct ModelConfig {
   AudioConfig audio;
   TokenIds tokens;
   GenerationDefaults generation;
+
+  int64_t LastLayer(LayerKind kind) const;  // its index, -1 if there is none
+  int64_t WidestFeedForward() const;
 
   // Names the first field that makes no sense: what was found, what to do. Every size is bounded so that
   // products of two or three of them stay far from overflow.

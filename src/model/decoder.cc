@@ -83,8 +83,8 @@ void Decoder::Attend(int64_t l, const Step& step, Rows a) {
 }
 
 void Decoder::FeedForward(const LayerWeights& w, Rows a) {
-  const Rows gate = Take(branch_, config_.intermediate_size);  // (T, F)
-  const Rows up = TakeAfter(gate, config_.intermediate_size);  // (T, F)
+  const Rows gate = Take(branch_, w.gate_proj.n);  // (T, F)
+  const Rows up = TakeAfter(gate, w.up_proj.n);    // (T, F)
   Project(context_, a, {{&w.gate_proj, gate}, {&w.up_proj, up}});
   GeluMul(context_, gate, up);
   MatMul(context_, w.down_proj, gate, a);

@@ -47,14 +47,14 @@ void Decoder::Reserve(int64_t rows) {
     kv = std::max(kv, plan.kv_heads * plan.head_dim);
     head_dim = std::max(head_dim, plan.head_dim);
   }
-  context_.Reserve(rows, std::max({query, config_.hidden_size, config_.intermediate_size}),
+  context_.Reserve(rows, std::max({query, config_.hidden_size, config_.WidestFeedForward()}),
                    config_.num_attention_heads, head_dim);
   if (rows <= rows_) return;
   rows_ = 0;
   const auto take = [&](int64_t width) { return AlignedBuffer<float>(static_cast<size_t>(rows * width)); };
   x_ = take(config_.hidden_size);
   a_ = take(config_.hidden_size);
-  branch_ = take(std::max(2 * (query + kv), 2 * config_.intermediate_size));
+  branch_ = take(std::max(2 * (query + kv), 2 * config_.WidestFeedForward()));
   for (RopeTable& table : tables_) {
     table.cos = take(table.plan.rotated_pairs);
     table.sin = take(table.plan.rotated_pairs);

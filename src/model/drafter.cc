@@ -51,14 +51,14 @@ void Drafter::Attend(size_t l, const SharedKeys& keys, Rows a) {
   Rope(context_, q, plan.head_dim, cos, sin);
 
   const Rows out = Row(attn_, q.width);  // (H, E)
-  const StoreRows rows{plan.sliding ? keys.sliding : keys.full, 0, 1};
-  const KeyRange& visible = plan.sliding ? keys.sliding_keys : keys.full_keys;
+  const StoreRows rows{plan.sliding() ? keys.sliding : keys.full, 0, 1};
+  const KeyRange& visible = plan.sliding() ? keys.sliding_keys : keys.full_keys;
   Attention(context_, {q, {&visible, 1}, config_.text.attention_scale}, {&rows, 1}, out);
   MatMul(context_, w.o_proj, out, a);
 }
 
 void Drafter::FeedForward(const LayerWeights& w, Rows a) {
-  const Rows gate = Row(gate_, config_.text.intermediate_size), up = Row(up_, config_.text.intermediate_size);
+  const Rows gate = Row(gate_, w.gate_proj.n), up = Row(up_, w.up_proj.n);
   Project(context_, a, {{&w.gate_proj, gate}, {&w.up_proj, up}});
   GeluMul(context_, gate, up);
   MatMul(context_, w.down_proj, gate, a);

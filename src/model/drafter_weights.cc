@@ -12,14 +12,6 @@
 namespace linnet {
 namespace {
 
-// The index of the last layer of a kind, -1 if there is none.
-int64_t LastLayer(const ModelConfig& config, bool sliding) {
-  for (int64_t l = static_cast<int64_t>(config.layers.size()) - 1; l >= 0; --l) {
-    if (config.layers[static_cast<size_t>(l)].sliding == sliding) return l;
-  }
-  return -1;
-}
-
 std::unexpected<Error> Mismatch(const std::string& what) {
   return Fail(ErrorCode::kInvalidArgument, "the drafter does not belong to this model: " + what,
               "give the assistant made for this model, or none (--draft 0)");
@@ -66,11 +58,7 @@ Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const Ten
   loader.Expect(source, tensors);
   DrafterWeights weights;
   LINNET_ASSIGN(weights.pre_projection, loader.ReadMatrix(source, Role::kPreProjection));
-  for (size_t l = 0; l < config.text.layers.size(); ++l) {
-    LINNET_ASSIGN(LayerWeights layer,
-                  loader.ReadLayer(source, config.text.layers[l], static_cast<int>(l), false));
-    weights.layers.push_back(std::move(layer));
-  }
+  LINNET_ASSIGN(weights.layers, loader.ReadLayers(source));
   LINNET_ASSIGN(weights.norm, loader.ReadNorm(source, Role::kFinalNorm));
   LINNET_ASSIGN(weights.embed_tokens, loader.ReadMatrix(source, Role::kEmbedding));
   LINNET_ASSIGN(weights.post_projection, loader.ReadMatrix(source, Role::kPostProjection));
@@ -92,8 +80,8 @@ Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
     return Mismatch("its vocabulary is " + numbers(drafter.text.vocab_size, target.vocab_size));
   }
   for (const LayerPlan& plan : drafter.text.layers) {
-    const std::string kind = plan.sliding ? "sliding" : "full";
-    const int64_t layer = LastLayer(target, plan.sliding);
+    const std::string kind = plan.sliding() ? "sliding" : "full";
+    const int64_t layer = target.LastLayer(plan.kind);
     if (layer < 0) return Mismatch("it reads keys of a " + kind + " layer, and the model has none");
     const LayerPlan& shared = target.layers[static_cast<size_t>(layer)];
     if (plan.head_dim != shared.head_dim) {
@@ -104,7 +92,8 @@ Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
       return Mismatch("its " + std::to_string(drafter.text.num_attention_heads) + " heads cannot share " +
                       std::to_string(shared.kv_heads) + " key heads of a " + kind + " layer");
     }
-    if (plan.sliding && shared.window < 2) return Mismatch("a window of one token leaves it no keys to read");
+    if (plan.sliding() && shared.window < 2)
+      return Mismatch("a window of one token leaves it no keys to read");
   }
   return {};
 }
@@ -113,8 +102,8 @@ Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const D
                  OpContext& context)
     : config_(config), weights_(weights), context_(context), target_width_(target.hidden_size) {
   LINNET_CHECK(CheckPairing(target, config).has_value());
-  sliding_layer_ = LastLayer(target, true);
-  full_layer_ = LastLayer(target, false);
+  sliding_layer_ = target.LastLayer(LayerKind::kSliding);
+  full_layer_ = target.LastLayer(LayerKind::kFull);
   if (sliding_layer_ >= 0) window_ = target.layers[static_cast<size_t>(sliding_layer_)].window;
   int64_t query = 0, head_dim = 0, pairs = 0;
   for (const LayerPlan& plan : config.text.layers) {
@@ -130,8 +119,8 @@ Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const D
   a_ = take(config.text.hidden_size);
   q_ = take(query);
   attn_ = take(query);
-  gate_ = take(config.text.intermediate_size);
-  up_ = take(config.text.intermediate_size);
+  gate_ = take(config.text.WidestFeedForward());
+  up_ = take(config.text.WidestFeedForward());
   cos_ = take(pairs);
   sin_ = take(pairs);
   logits_ = take(config.text.vocab_size);
@@ -141,7 +130,7 @@ Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const D
     selected_.resize(static_cast<size_t>(config.text.vocab_size));
   }
   context_.Reserve(
-      1, std::max({2 * target_width_, query, config.text.hidden_size, config.text.intermediate_size}),
+      1, std::max({2 * target_width_, query, config.text.hidden_size, config.text.WidestFeedForward()}),
       config.text.num_attention_heads, head_dim);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "model/layer_tensors.h"
 #include "model/tensor_names.h"
 #include "model/weight_loader.h"
 
@@ -45,9 +46,12 @@ uint64_t VectorBytes(std::initializer_list<const Vector*> vectors) {
 }  // namespace
 
 uint64_t LayerWeights::bytes() const {
-  return Bytes({&q_proj, &k_proj, &v_proj, &o_proj, &gate_proj, &up_proj, &down_proj}) +
-         VectorBytes({&input_norm, &post_attention_norm, &pre_feedforward_norm, &post_feedforward_norm,
-                      &q_norm, &k_norm});
+  uint64_t total = 0;
+  for (const LayerTensor& tensor : LayerTensors()) {
+    if (const Matrix* matrix = tensor.MatrixOf(*this)) total += Bytes({matrix});
+    if (const Vector* norm = tensor.NormOf(*this)) total += VectorBytes({norm});
+  }
+  return total;
 }
 
 uint64_t Weights::bytes() const {
@@ -73,10 +77,7 @@ Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text,
   Weights weights;
   LINNET_ASSIGN(weights.embed_tokens, loader.ReadMatrix(text, Role::kEmbedding));
   LINNET_ASSIGN(weights.norm, loader.ReadNorm(text, Role::kFinalNorm));
-  for (int l = 0; l < static_cast<int>(config.layers.size()); ++l) {
-    LINNET_ASSIGN(LayerWeights layer, loader.ReadLayer(text, config.layers[static_cast<size_t>(l)], l));
-    weights.layers.push_back(std::move(layer));
-  }
+  LINNET_ASSIGN(weights.layers, loader.ReadLayers(text));
   if (multimodal != nullptr && config.vision.present) {
     LINNET_ASSIGN(weights.vision, ReadVision(loader, config, *multimodal));
   }
