@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/stopwatch.h"
 #include "media/audio.h"
 #include "media/patches.h"
 #include "media/resample.h"
