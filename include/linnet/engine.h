@@ -34,7 +34,6 @@ class Engine {
   // the like.
   const std::vector<std::string>& notes() const;
   ThreadPool& pool();
-  uint64_t weight_bytes() const;  // resident bytes of all weights
 
   // Errors: kInvalidArgument when the context is beyond the model's, kOutOfMemory.
   // The engine must outlive the session.

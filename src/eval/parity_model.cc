@@ -251,9 +251,11 @@ Result<std::vector<ProbeResult>> RunSoft(const Case& c) {
   std::vector<float> soft, video;
   const auto embed = [&](const ImageInput& image, Probe* probe) {
     soft.assign(static_cast<size_t>(image.rows * width), 0.0f);
-    AlignedBuffer<float> values = PatchValues(image);
+    const int64_t each = engine.config.vision.patch_values();
+    std::vector<float> values(static_cast<size_t>(image.rows * each));
+    PatchValues(image, values);
     EmbedImage(engine.context, {engine.config.vision, engine.weights.vision},
-               {MakeRows(values.data(), image.rows, engine.config.vision.patch_values()), image.positions},
+               {MakeRows(values.data(), image.rows, each), image.positions},
                MakeRows(soft.data(), image.rows, width), probe);
   };
   const std::vector<ImageInput> images = Pictures(c, "image");

@@ -117,18 +117,18 @@ void RefuseUnsupported(const Gguf& file, const Keys& keys, KeySource source) {
 // One a layer: from a list of bools, or the length of the pattern whose last layer is full.
 std::vector<LayerKind> LayerKinds(const Gguf& file, const Keys& keys, std::string_view key, size_t layers) {
   const GgufValue* value = file.metadata().Get(key);
-  const auto kind = [](bool sliding) { return sliding ? LayerKind::kSliding : LayerKind::kFull; };
   std::vector<LayerKind> kinds(layers);
   int64_t pattern = 6;
   if (value != nullptr && value->is_array) {
     const std::vector<int64_t> listed = keys.PerLayer("attention.sliding_window_pattern", layers, 0);
-    for (size_t i = 0; i < layers; ++i) kinds[i] = kind(listed[i] != 0);
+    for (size_t i = 0; i < layers; ++i) kinds[i] = listed[i] != 0 ? LayerKind::kSliding : LayerKind::kFull;
     return kinds;
   }
   if (value != nullptr) pattern = keys.Int("attention.sliding_window_pattern", 6);
   if (pattern < 1) keys.Complain("attention.sliding_window_pattern", "is below 1");
   for (size_t i = 0; i < layers; ++i)
-    kinds[i] = kind(static_cast<int64_t>(i + 1) % std::max<int64_t>(pattern, 1) != 0);
+    kinds[i] = static_cast<int64_t>(i + 1) % std::max<int64_t>(pattern, 1) != 0 ? LayerKind::kSliding
+                                                                                : LayerKind::kFull;
   return kinds;
 }
 

@@ -19,7 +19,7 @@ Status Decoder::Forward(Step& step, const std::atomic<bool>* cancel) {
   batch_rows_ = step.rows();
   LINNET_CHECK(batch_rows_ <= rows_);
   PlanRows(step);
-  const Rows x = Take(x_, config_.hidden_size);  // (T, D), the residual stream
+  const Rows x = Take(workspace_.x, config_.hidden_size);  // (T, D), the residual stream
   EmbedRows(step, x);
   See("embeds", -1, x);
   for (int64_t l = 0; l < static_cast<int64_t>(config_.layers.size()); ++l) {
@@ -36,7 +36,7 @@ Status Decoder::Forward(Step& step, const std::atomic<bool>* cancel) {
 void Decoder::Layer(int64_t l, const Step& step, Rows x) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const float eps = config_.rms_norm_eps;
-  const Rows a = Take(a_, config_.hidden_size);  // (T, D)
+  const Rows a = Take(workspace_.a, config_.hidden_size);  // (T, D)
 
   RmsNorm(context_, x, w.input_norm, eps, a);
   See("input_norm", l, a);
@@ -56,9 +56,9 @@ void Decoder::Attend(int64_t l, const Step& step, Rows a) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const LayerPlan& plan = config_.layers[static_cast<size_t>(l)];
   const float eps = config_.rms_norm_eps;
-  const Rows q = Take(branch_, config_.num_attention_heads * plan.head_dim);  // (T, H, E)
-  const Rows k = TakeAfter(q, plan.kv_heads * plan.head_dim);                 // (T, K, E)
-  const Rows v = TakeAfter(k, plan.kv_heads * plan.head_dim);                 // (T, K, E)
+  const Rows q = Take(workspace_.branch, config_.num_attention_heads * plan.head_dim);  // (T, H, E)
+  const Rows k = TakeAfter(q, plan.kv_heads * plan.head_dim);                           // (T, K, E)
+  const Rows v = TakeAfter(k, plan.kv_heads * plan.head_dim);                           // (T, K, E)
 
   if (plan.k_eq_v) {
     Project(context_, a, {{&w.q_proj, q}, {&w.k_proj, k}});
@@ -69,7 +69,7 @@ void Decoder::Attend(int64_t l, const Step& step, Rows a) {
   HeadNorm(context_, q, config_.num_attention_heads, w.q_norm, eps);
   HeadNorm(context_, k, plan.kv_heads, w.k_norm, eps);
   if (config_.v_norm) HeadNorm(context_, v, plan.kv_heads, {}, eps);
-  RopeTable& table = tables_[layer_table_[static_cast<size_t>(l)]];
+  RopeTable& table = workspace_.tables[workspace_.layer_table[static_cast<size_t>(l)]];
   Rope(context_, q, plan.head_dim, Cos(table), Sin(table));
   Rope(context_, k, plan.head_dim, Cos(table), Sin(table));
   See("q", l, q);
@@ -83,8 +83,8 @@ void Decoder::Attend(int64_t l, const Step& step, Rows a) {
 }
 
 void Decoder::FeedForward(const LayerWeights& w, Rows a) {
-  const Rows gate = Take(branch_, w.gate_proj.n);  // (T, F)
-  const Rows up = TakeAfter(gate, w.up_proj.n);    // (T, F)
+  const Rows gate = Take(workspace_.branch, w.gate_proj.n);  // (T, F)
+  const Rows up = TakeAfter(gate, w.up_proj.n);              // (T, F)
   Project(context_, a, {{&w.gate_proj, gate}, {&w.up_proj, up}});
   GeluMul(context_, gate, up);
   MatMul(context_, w.down_proj, gate, a);
@@ -92,8 +92,7 @@ void Decoder::FeedForward(const LayerWeights& w, Rows a) {
 
 void Decoder::Head(Step& step, Rows x) {
   const int64_t rows = step.wanted_;
-  LINNET_CHECK(rows * (config_.hidden_size + config_.vocab_size) <=
-               static_cast<int64_t>(step.results_.size()));
+  LINNET_CHECK(rows <= step.room_);
   const Rows hidden = MakeRows(step.results_.data(), rows, config_.hidden_size);  // (wanted, D)
   const Rows logits = MakeRows(hidden.row(rows), rows, config_.vocab_size);       // (wanted, V)
   for (const Step::Sequence& s : step.sequences_) {

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "base/aligned.h"
+#include "base/buffers.h"
 #include "linnet/error.h"
 #include "model/config.h"
 #include "model/probe.h"
@@ -25,7 +25,9 @@ class Decoder {
   // makes good for it.
   void Reserve(int64_t rows);
   int64_t rows() const { return rows_; }
-  uint64_t bytes() const;
+  // What calls of so many rows take of its own, and of the operations.
+  static uint64_t PlannedBytes(const ModelConfig& config, int64_t rows);
+  static OpShape PlannedOps(const ModelConfig& config, int64_t rows);
 
   // Appends the rows to their caches and leaves their results in the step. `cancel`, which may be null, is
   // looked at before each layer. Error, only then: kCancelled, the caches have their length but may have lost
@@ -54,7 +56,19 @@ class Decoder {
   // What the rows of a call see in the layers of one kind: those with the same window.
   struct Visibility {
     int64_t window = 0;
-    std::vector<KeyRange> keys;  // (T)
+    AlignedBuffer<KeyRange> keys;  // (T)
+  };
+
+  struct Workspace {
+    explicit Workspace(const ModelConfig& config);
+    void List(BufferList& list, const ModelConfig& config, int64_t rows);
+
+    AlignedBuffer<float> x, a;
+    AlignedBuffer<float> branch;    // what attention, and after it the feed-forward branch, works on
+    std::vector<StoreRows> pieces;  // of every sequence, those that are written and attended at once
+    std::vector<RopeTable> tables;
+    std::vector<Visibility> visible;
+    std::vector<size_t> layer_table, layer_visible;  // layer -> its entry of the two
   };
 
   // The page to read: decoder.cc.
@@ -89,14 +103,8 @@ class Decoder {
   OpContext& context_;
   Probe* probe_ = nullptr;
   float embed_scale_;
-  std::vector<RopeTable> tables_;
-  std::vector<Visibility> visible_;
-  std::vector<size_t> layer_table_, layer_visible_;  // layer -> its entry of the two
-
   int64_t rows_ = 0, batch_rows_ = 0;
-  AlignedBuffer<float> x_, a_;
-  AlignedBuffer<float> branch_;    // what attention, and after it the feed-forward branch, works on
-  std::vector<StoreRows> pieces_;  // of every sequence, those that are written and attended at once
+  Workspace workspace_;
 };
 
 }  // namespace linnet

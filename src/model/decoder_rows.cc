@@ -14,69 +14,86 @@ bool SamePlan(const RopePlan& a, const RopePlan& b) {
   return a.theta == b.theta && a.linear_factor == b.linear_factor && a.rotated_pairs == b.rotated_pairs;
 }
 
+// The widest layer's.
+struct Widths {
+  int64_t query = 0, kv = 0, head = 0;
+};
+
+Widths WidthsOf(const ModelConfig& config) {
+  Widths widths;
+  for (const LayerPlan& plan : config.layers) {
+    widths.query = std::max(widths.query, config.num_attention_heads * plan.head_dim);
+    widths.kv = std::max(widths.kv, plan.kv_heads * plan.head_dim);
+    widths.head = std::max(widths.head, plan.head_dim);
+  }
+  return widths;
+}
+
 }  // namespace
 
 Decoder::Decoder(const ModelConfig& config, const Weights& weights, OpContext& context)
-    : config_(config), weights_(weights), context_(context) {
+    : config_(config), weights_(weights), context_(context), workspace_(config) {
   embed_scale_ = static_cast<float>(std::sqrt(static_cast<double>(config.hidden_size)));
   if (config.embed_scale_bf16) embed_scale_ = Bf16ToFloat(FloatToBf16(embed_scale_));
+}
+
+Decoder::Workspace::Workspace(const ModelConfig& config) {
   for (const LayerPlan& plan : config.layers) {
     size_t t = 0;
-    while (t < tables_.size() &&
-           !(tables_[t].head_dim == plan.head_dim && SamePlan(tables_[t].plan, plan.rope)))
+    while (t < tables.size() && !(tables[t].head_dim == plan.head_dim && SamePlan(tables[t].plan, plan.rope)))
       ++t;
-    if (t == tables_.size()) {
+    if (t == tables.size()) {
       RopeTable table;
       table.plan = plan.rope;
       table.head_dim = plan.head_dim;
       table.inverse_frequencies = InverseFrequencies(plan.rope.theta, plan.rope.linear_factor, plan.head_dim,
                                                      plan.rope.rotated_pairs);
-      tables_.push_back(std::move(table));
+      tables.push_back(std::move(table));
     }
-    layer_table_.push_back(t);
-    const auto same = std::ranges::find(visible_, plan.window, &Visibility::window);
-    layer_visible_.push_back(static_cast<size_t>(same - visible_.begin()));
-    if (same == visible_.end()) visible_.push_back({plan.window, {}});
+    layer_table.push_back(t);
+    const auto same = std::ranges::find(visible, plan.window, &Visibility::window);
+    layer_visible.push_back(static_cast<size_t>(same - visible.begin()));
+    if (same == visible.end()) visible.push_back({plan.window, {}});
   }
+}
+
+void Decoder::Workspace::List(BufferList& list, const ModelConfig& config, int64_t rows) {
+  const Widths widths = WidthsOf(config);
+  list.Add(x, rows * config.hidden_size);
+  list.Add(a, rows * config.hidden_size);
+  list.Add(branch, rows * 2 * std::max(widths.query + widths.kv, config.WidestFeedForward()));
+  for (RopeTable& table : tables) {
+    list.Add(table.cos, rows * table.plan.rotated_pairs);
+    list.Add(table.sin, rows * table.plan.rotated_pairs);
+  }
+  for (Visibility& kind : visible) list.Add(kind.keys, rows);
+  list.Add(pieces, rows);
+}
+
+OpShape Decoder::PlannedOps(const ModelConfig& config, int64_t rows) {
+  const Widths widths = WidthsOf(config);
+  return {rows, std::max({widths.query, config.hidden_size, config.WidestFeedForward()}),
+          config.num_attention_heads, widths.head};
+}
+
+uint64_t Decoder::PlannedBytes(const ModelConfig& config, int64_t rows) {
+  return BytesOf(Workspace(config), config, rows);
 }
 
 void Decoder::Reserve(int64_t rows) {
-  int64_t query = 0, kv = 0, head_dim = 0;
-  for (const LayerPlan& plan : config_.layers) {
-    query = std::max(query, config_.num_attention_heads * plan.head_dim);
-    kv = std::max(kv, plan.kv_heads * plan.head_dim);
-    head_dim = std::max(head_dim, plan.head_dim);
-  }
-  context_.Reserve(rows, std::max({query, config_.hidden_size, config_.WidestFeedForward()}),
-                   config_.num_attention_heads, head_dim);
+  context_.Reserve(PlannedOps(config_, rows));
   if (rows <= rows_) return;
   rows_ = 0;
-  const auto take = [&](int64_t width) { return AlignedBuffer<float>(static_cast<size_t>(rows * width)); };
-  x_ = take(config_.hidden_size);
-  a_ = take(config_.hidden_size);
-  branch_ = take(std::max(2 * (query + kv), 2 * config_.WidestFeedForward()));
-  for (RopeTable& table : tables_) {
-    table.cos = take(table.plan.rotated_pairs);
-    table.sin = take(table.plan.rotated_pairs);
-  }
-  for (Visibility& visible : visible_) visible.keys.resize(static_cast<size_t>(rows));
-  pieces_.reserve(static_cast<size_t>(rows));
+  Allocate(workspace_, config_, rows);
   rows_ = rows;
-}
-
-uint64_t Decoder::bytes() const {
-  uint64_t total = context_.bytes();
-  for (const auto* buffer : {&x_, &a_, &branch_}) total += buffer->bytes();
-  for (const RopeTable& table : tables_) total += table.cos.bytes() + table.sin.bytes();
-  return total;
 }
 
 void Decoder::PlanRows(const Step& step) {
   for (const Step::Sequence& s : step.sequences_) s.rows.cache->BeginRows(s.count());
-  for (RopeTable& table : tables_) {
+  for (RopeTable& table : workspace_.tables) {
     FillRopeTable(table.inverse_frequencies, step.positions_, Cos(table), Sin(table));
   }
-  for (Visibility& visible : visible_) FindVisible(step, visible);
+  for (Visibility& visible : workspace_.visible) FindVisible(step, visible);
 }
 
 Rows Decoder::Cos(RopeTable& table) const {
@@ -111,26 +128,27 @@ void Decoder::FindVisible(const Step& step, Visibility& visible) const {
 // The rows of a long sequence are appended some at a time, each of which attend before the next, so that the
 // rings of sliding layers need no room for a whole call. Short sequences take part in the first round only.
 void Decoder::AppendAndAttend(int64_t l, const Step& step, const AttentionRows& rows) {
-  const Visibility& visible = visible_[layer_visible_[static_cast<size_t>(l)]];
-  pieces_.clear();
-  for (const Step::Sequence& s : step.sequences_) pieces_.push_back({&s.rows.cache->layer(l), s.first, 0});
+  const Visibility& visible = workspace_.visible[workspace_.layer_visible[static_cast<size_t>(l)]];
+  workspace_.pieces.clear();
+  for (const Step::Sequence& s : step.sequences_)
+    workspace_.pieces.push_back({&s.rows.cache->layer(l), s.first, 0});
   while (NextPieces(step, visible.window)) {
     WritePieces(l, step, rows);
-    Attention(context_, {rows.q, visible.keys, config_.attention_scale}, pieces_, rows.out);
+    Attention(context_, {rows.q, visible.keys, config_.attention_scale}, workspace_.pieces, rows.out);
   }
 }
 
 // Moves every sequence's piece on; false when all have come to their end.
 bool Decoder::NextPieces(const Step& step, int64_t window) {
   bool any = false;
-  for (size_t i = 0; i < pieces_.size(); ++i) {
+  for (size_t i = 0; i < workspace_.pieces.size(); ++i) {
     const Step::Sequence& s = step.sequences_[i];
-    const int64_t begin = pieces_[i].first + pieces_[i].rows - s.first;
+    const int64_t begin = workspace_.pieces[i].first + workspace_.pieces[i].rows - s.first;
     const int64_t most = window > 0 ? s.rows.cache->rows_at_once() : s.count();
     const int64_t end = s.rows.blocks.empty() ? std::min(begin + most, s.count())
                                               : WholeBlocksEnd(s.rows.blocks, s.start, begin, most);
-    pieces_[i].first = s.first + begin;
-    pieces_[i].rows = end - begin;
+    workspace_.pieces[i].first = s.first + begin;
+    workspace_.pieces[i].rows = end - begin;
     any = any || end > begin;
   }
   return any;
@@ -138,10 +156,10 @@ bool Decoder::NextPieces(const Step& step, int64_t window) {
 
 void Decoder::WritePieces(int64_t l, const Step& step, const AttentionRows& rows) {
   const auto range = [&](int64_t begin, int64_t end, int) {
-    for (size_t i = 0; i < pieces_.size(); ++i) {
+    for (size_t i = 0; i < workspace_.pieces.size(); ++i) {
       const Step::Sequence& s = step.sequences_[i];
-      const int64_t last = std::min(end, pieces_[i].first + pieces_[i].rows);
-      for (int64_t t = std::max(begin, pieces_[i].first); t < last; ++t) {
+      const int64_t last = std::min(end, workspace_.pieces[i].first + workspace_.pieces[i].rows);
+      for (int64_t t = std::max(begin, workspace_.pieces[i].first); t < last; ++t) {
         s.rows.cache->layer(l).Write(s.start + t - s.first, rows.k.row(t), rows.v.row(t));
       }
     }

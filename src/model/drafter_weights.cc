@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "model/decoder.h"
 #include "model/drafter.h"
 #include "model/tensor_names.h"
 #include "model/weight_loader.h"
@@ -42,14 +43,6 @@ Result<std::vector<int32_t>> ReadOrdering(const TensorSource& source, int64_t vo
 
 }  // namespace
 
-uint64_t DrafterWeights::bytes() const {
-  uint64_t total = (norm.size() + token_ordering.size()) * sizeof(float);
-  for (const Matrix* m : {&pre_projection, &embed_tokens, &post_projection, &centroids})
-    total += m->panels.bytes();
-  for (const LayerWeights& w : layers) total += w.bytes();
-  return total;
-}
-
 Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const TensorSource& source,
                                           ThreadPool& pool, const WeightLoading& loading) {
   const std::vector<ExpectedTensor> tensors = DrafterTensors(config);
@@ -57,6 +50,7 @@ Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const Ten
   WeightLoader loader(config.text, pool, loading);
   loader.Expect(source, tensors);
   DrafterWeights weights;
+  weights.bytes = PlannedWeights(config, source, loading.dequantise);
   LINNET_ASSIGN(weights.pre_projection, loader.ReadMatrix(source, Role::kPreProjection));
   LINNET_ASSIGN(weights.layers, loader.ReadLayers(source));
   LINNET_ASSIGN(weights.norm, loader.ReadNorm(source, Role::kFinalNorm));
@@ -67,6 +61,12 @@ Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const Ten
     LINNET_ASSIGN(weights.token_ordering, ReadOrdering(source, config.text.vocab_size));
   }
   return weights;
+}
+
+WeightBytes PlannedWeights(const DrafterConfig& config, const TensorSource& source, bool dequantise) {
+  WeightBytes bytes;
+  AddPlanned(source, DrafterTensors(config), dequantise, bytes);
+  return bytes;
 }
 
 Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
@@ -98,6 +98,38 @@ Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
   return {};
 }
 
+void Drafter::Workspace::List(BufferList& list, const ModelConfig& target, const DrafterConfig& config) {
+  const ModelConfig& text = config.text;
+  int64_t query = 0, pairs = 0;
+  for (const LayerPlan& plan : text.layers) {
+    query = std::max(query, text.num_attention_heads * plan.head_dim);
+    pairs = std::max(pairs, plan.rope.rotated_pairs);
+  }
+  list.Add(input, 2 * target.hidden_size);
+  list.Add(x, text.hidden_size);
+  list.Add(a, text.hidden_size);
+  list.Add(q, query);
+  list.Add(attn, query);
+  list.Add(gate, text.WidestFeedForward());
+  list.Add(up, text.WidestFeedForward());
+  list.Add(cos, pairs);
+  list.Add(sin, pairs);
+  list.Add(logits, text.vocab_size);
+  if (!config.use_ordered_embeddings) return;
+  list.Add(scores, config.num_centroids);
+  list.Add(order, config.num_centroids);
+  list.Add(selected, text.vocab_size);
+}
+
+uint64_t Drafter::PlannedBytes(const ModelConfig& target, const DrafterConfig& config) {
+  return BytesOf(Workspace(), target, config);
+}
+
+OpShape Drafter::PlannedOps(const ModelConfig& target, const DrafterConfig& config) {
+  const OpShape layers = Decoder::PlannedOps(config.text, 1);
+  return {1, std::max(2 * target.hidden_size, layers.width), layers.heads, layers.head_dim};
+}
+
 Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights,
                  OpContext& context)
     : config_(config), weights_(weights), context_(context), target_width_(target.hidden_size) {
@@ -105,42 +137,12 @@ Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const D
   sliding_layer_ = target.LastLayer(LayerKind::kSliding);
   full_layer_ = target.LastLayer(LayerKind::kFull);
   if (sliding_layer_ >= 0) window_ = target.layers[static_cast<size_t>(sliding_layer_)].window;
-  int64_t query = 0, head_dim = 0, pairs = 0;
   for (const LayerPlan& plan : config.text.layers) {
-    query = std::max(query, config.text.num_attention_heads * plan.head_dim);
-    head_dim = std::max(head_dim, plan.head_dim);
-    pairs = std::max(pairs, plan.rope.rotated_pairs);
     inverse_frequencies_.push_back(
         InverseFrequencies(plan.rope.theta, plan.rope.linear_factor, plan.head_dim, plan.rope.rotated_pairs));
   }
-  const auto take = [](int64_t width) { return AlignedBuffer<float>(static_cast<size_t>(width)); };
-  input_ = take(2 * target_width_);
-  x_ = take(config.text.hidden_size);
-  a_ = take(config.text.hidden_size);
-  q_ = take(query);
-  attn_ = take(query);
-  gate_ = take(config.text.WidestFeedForward());
-  up_ = take(config.text.WidestFeedForward());
-  cos_ = take(pairs);
-  sin_ = take(pairs);
-  logits_ = take(config.text.vocab_size);
-  if (config.use_ordered_embeddings) {
-    scores_ = take(config.num_centroids);
-    order_.resize(static_cast<size_t>(config.num_centroids));
-    selected_.resize(static_cast<size_t>(config.text.vocab_size));
-  }
-  context_.Reserve(
-      1, std::max({2 * target_width_, query, config.text.hidden_size, config.text.WidestFeedForward()}),
-      config.text.num_attention_heads, head_dim);
-}
-
-uint64_t Drafter::bytes() const {
-  uint64_t total = order_.size() * sizeof(int32_t) + selected_.size();
-  for (const auto* buffer :
-       {&input_, &x_, &a_, &q_, &attn_, &gate_, &up_, &cos_, &sin_, &logits_, &scores_}) {
-    total += buffer->bytes();
-  }
-  return total;
+  Allocate(workspace_, target, config);
+  context_.Reserve(PlannedOps(target, config));
 }
 
 }  // namespace linnet

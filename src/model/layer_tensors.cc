@@ -75,9 +75,4 @@ const Matrix* LayerTensor::MatrixOf(const LayerWeights& weights) const {
   return member == nullptr ? nullptr : &(weights.**member);
 }
 
-const Vector* LayerTensor::NormOf(const LayerWeights& weights) const {
-  const NormPlace* member = std::get_if<NormPlace>(&place);
-  return member == nullptr ? nullptr : &(weights.**member);
-}
-
 }  // namespace linnet

@@ -38,7 +38,6 @@ struct LayerTensor {
   bool IsIn(const ModelConfig& config, const LayerPlan& plan) const;
   std::vector<int64_t> ShapeIn(const ModelConfig& config, const LayerPlan& plan) const;
   const Matrix* MatrixOf(const LayerWeights& weights) const;  // nullptr where it is none
-  const Vector* NormOf(const LayerWeights& weights) const;
 };
 
 // In the order of files.

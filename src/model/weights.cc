@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <string>
 
-#include "model/layer_tensors.h"
 #include "model/tensor_names.h"
 #include "model/weight_loader.h"
 
@@ -31,36 +30,14 @@ Result<VisionWeights> ReadVision(WeightLoader& loader, const ModelConfig& config
   return w;
 }
 
-uint64_t Bytes(std::initializer_list<const Matrix*> matrices) {
-  uint64_t total = 0;
-  for (const Matrix* matrix : matrices) total += matrix->panels.bytes();
-  return total;
-}
-
-uint64_t VectorBytes(std::initializer_list<const Vector*> vectors) {
-  uint64_t total = 0;
-  for (const Vector* vector : vectors) total += vector->size() * sizeof(float);
-  return total;
-}
-
 }  // namespace
 
-uint64_t LayerWeights::bytes() const {
-  uint64_t total = 0;
-  for (const LayerTensor& tensor : LayerTensors()) {
-    if (const Matrix* matrix = tensor.MatrixOf(*this)) total += Bytes({matrix});
-    if (const Vector* norm = tensor.NormOf(*this)) total += VectorBytes({norm});
-  }
-  return total;
-}
-
-uint64_t Weights::bytes() const {
-  uint64_t total = Bytes({&embed_tokens, &vision.patch_dense, &vision.projection, &audio.projection});
-  total += VectorBytes({&norm, &vision.position_x, &vision.position_y, &vision.patch_ln1_weight,
-                        &vision.patch_ln1_bias, &vision.patch_dense_bias, &vision.patch_ln2_weight,
-                        &vision.patch_ln2_bias, &vision.pos_norm_weight, &vision.pos_norm_bias});
-  for (const LayerWeights& w : layers) total += w.bytes();
-  return total;
+WeightBytes PlannedWeights(const ModelConfig& config, const TensorSource& text,
+                           const TensorSource* multimodal, bool dequantise) {
+  WeightBytes bytes;
+  AddPlanned(text, TextTensors(config), dequantise, bytes);
+  if (multimodal != nullptr) AddPlanned(*multimodal, MultimodalTensors(config), dequantise, bytes);
+  return bytes;
 }
 
 Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text,
@@ -75,6 +52,7 @@ Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text,
     loader.Expect(*multimodal, media_tensors);
   }
   Weights weights;
+  weights.bytes = PlannedWeights(config, text, multimodal, loading.dequantise);
   LINNET_ASSIGN(weights.embed_tokens, loader.ReadMatrix(text, Role::kEmbedding));
   LINNET_ASSIGN(weights.norm, loader.ReadNorm(text, Role::kFinalNorm));
   LINNET_ASSIGN(weights.layers, loader.ReadLayers(text));

@@ -140,24 +140,29 @@ const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
 const std::vector<std::string>& Engine::notes() const { return impl_->notes; }
 const std::string& Engine::prompts_json() const { return impl_->prompts_json; }
 ThreadPool& Engine::pool() { return impl_->pool; }
-uint64_t Engine::weight_bytes() const { return impl_->weights.bytes() + impl_->drafter_weights.bytes(); }
 
-Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& options) {
-  const int64_t longest = impl_->config.max_position_embeddings;
+Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions options) {
+  const int64_t longest = config.max_position_embeddings;
   if (options.context < 0) {
     return Fail(ErrorCode::kInvalidArgument,
                 "a context of " + std::to_string(options.context) + " tokens cannot be",
                 "give 1 to " + std::to_string(longest) + ", or 0 for the usual");
   }
-  const int64_t context = options.context > 0 ? options.context : std::min(longest, kDefaultContext);
-  if (context > longest) {
+  if (options.context == 0) options.context = std::min(longest, kDefaultContext);
+  if (options.context > longest) {
     return Fail(ErrorCode::kInvalidArgument,
-                "a context of " + std::to_string(context) + " tokens is more than this model's " +
+                "a context of " + std::to_string(options.context) + " tokens is more than this model's " +
                     std::to_string(longest),
                 "ask for at most " + std::to_string(longest));
   }
-  const int64_t rows = std::clamp<int64_t>(options.rows_per_call, 1, context);
-  LINNET_ASSIGN(KvCache cache, KvCache::Create(impl_->config, impl_->weights, {options.kv, context, rows}));
+  options.rows_per_call = std::clamp<int64_t>(options.rows_per_call, 1, options.context);
+  return options;
+}
+
+Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& wanted) {
+  LINNET_ASSIGN(const SessionOptions options, ResolveSession(impl_->config, wanted));
+  LINNET_ASSIGN(KvCache cache, KvCache::Create(impl_->config, impl_->weights,
+                                               {options.kv, options.context, options.rows_per_call}));
   return WithinMemory("another session", "give it a shorter --context",
                       [&]() -> Result<std::unique_ptr<Session>> {
                         auto session = std::make_unique<Session::Impl>(*impl_, std::move(cache));

@@ -97,6 +97,12 @@ class TurnStep {
 
 int64_t WantedRows(int64_t turns) { return turns + kDraftRows; }
 
+StepSize LargestStep(const SchedulerOptions& options, int64_t largest_block) {
+  const int64_t wanted = WantedRows(options.turns);
+  // A picture is whole, even where one row is left for it.
+  return {std::max(options.prompt_rows, options.prompt_rows_beside) + largest_block + wanted, wanted};
+}
+
 void RunTurns(Engine::Impl& engine, Step& step, const StepTurns& turns, const SchedulerOptions& options) {
   for (Turn* turn : turns.all) {
     if (!turn->done() && turn->cancelled()) turn->Cancel();
@@ -126,11 +132,9 @@ Result<Scheduler> Scheduler::Create(Engine& engine, const SchedulerOptions& opti
 Status Scheduler::Add(Turn& turn) {
   LINNET_CHECK(!full());
   return WithinMemory("another conversation", "have fewer at once", [&]() -> Status {
-    const int64_t wanted = WantedRows(options_.turns);
-    // A picture is whole, even where one row is left for it.
-    const int64_t rows = std::max(options_.prompt_rows, options_.prompt_rows_beside) + turn.largest_block();
-    step_->Reserve(engine_.impl().config, rows + wanted, wanted);
-    engine_.impl().decoder->Reserve(rows + wanted);
+    const StepSize size = LargestStep(options_, turn.largest_block());
+    step_->Reserve(engine_.impl().config, size.rows, size.wanted);
+    engine_.impl().decoder->Reserve(size.rows);
     turns_.push_back(&turn);
     return {};
   });
