@@ -116,16 +116,16 @@ struct Facts {
 };
 
 std::string LayersLine(const ModelConfig& config) {
-  const int64_t widest = config.WidestFeedForward();
-  int64_t sliding = 0, window = 0, narrowest = widest;
+  int64_t sliding = 0, window = 0;
   for (const LayerPlan& layer : config.layers) {
-    narrowest = std::min(narrowest, layer.intermediate_size);
     if (!layer.sliding()) continue;
     ++sliding;
     window = layer.window;
   }
-  const std::string feed_forward =
-      narrowest == widest ? std::to_string(widest) : fmt::format("{} to {}", narrowest, widest);
+  const auto [least, most] = std::ranges::minmax(config.layers, {}, &LayerPlan::intermediate_size);
+  std::string feed_forward = std::to_string(most.intermediate_size);
+  if (least.intermediate_size < most.intermediate_size)
+    feed_forward = fmt::format("{} to {}", least.intermediate_size, feed_forward);
   return fmt::format("{} layers: {} sliding (window {}), {} full; width {}, feed-forward {}, {} query heads",
                      config.layers.size(), sliding, window,
                      static_cast<int64_t>(config.layers.size()) - sliding, config.hidden_size, feed_forward,

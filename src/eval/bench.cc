@@ -36,10 +36,11 @@ Cost CostOf(const Weights& weights) {
   Cost cost;
   for (const LayerWeights& w : weights.layers) {
     for (const LayerTensor& tensor : LayerTensors()) {
-      const Matrix* m = tensor.MatrixOf(w);
-      if (m == nullptr) continue;
-      cost.macs += static_cast<double>(m->n * m->k);
-      cost.bytes += static_cast<double>(m->panels.bytes());
+      const auto* place = std::get_if<LayerTensor::MatrixPlace>(&tensor.place);
+      if (place == nullptr) continue;
+      const Matrix& matrix = w.**place;
+      cost.macs += static_cast<double>(matrix.n * matrix.k);
+      cost.bytes += static_cast<double>(matrix.panels.bytes());
     }
   }
   cost.bytes += static_cast<double>(weights.embed_tokens.panels.bytes());

@@ -86,12 +86,6 @@ int64_t ModelConfig::LastLayer(LayerKind kind) const {
   return l;
 }
 
-int64_t ModelConfig::WidestFeedForward() const {
-  int64_t widest = 0;
-  for (const LayerPlan& plan : layers) widest = std::max(widest, plan.intermediate_size);
-  return widest;
-}
-
 Status ModelConfig::Validate() const {
   Checks checks;
   checks.Range("vocab_size", vocab_size, 1, kMaxVocab);

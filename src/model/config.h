@@ -18,6 +18,8 @@ struct RopePlan {
   double theta = 10000.0;
   double linear_factor = 1.0;
   int64_t rotated_pairs = 0;
+
+  bool operator==(const RopePlan&) const = default;
 };
 
 enum class LayerKind : uint8_t { kSliding, kFull };
@@ -68,6 +70,7 @@ struct LayerPlan {
   RopePlan rope;
 
   bool sliding() const { return kind == LayerKind::kSliding; }
+  bool has_keys() const { return key_source == KeySource::kOwn; }
 };
 
 struct VisionConfig {
@@ -132,7 +135,6 @@ struct ModelConfig {
   GenerationDefaults generation;
 
   int64_t LastLayer(LayerKind kind) const;  // its index, -1 if there is none
-  int64_t WidestFeedForward() const;
 
   // Names the first field that makes no sense: what was found, what to do. Every size is bounded so that
   // products of two or three of them stay far from overflow.

@@ -4,11 +4,9 @@
 #include <string>
 
 #include "base/check.h"
-#include "model/decoder.h"
 #include "model/drafter.h"
 #include "model/tensor_names.h"
 #include "model/weight_loader.h"
-#include "ops/rope.h"
 
 namespace linnet {
 namespace {
@@ -98,50 +96,37 @@ Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
   return {};
 }
 
-void Drafter::Workspace::List(BufferList& list, const ModelConfig& target, const DrafterConfig& config) {
-  const ModelConfig& text = config.text;
-  int64_t query = 0, pairs = 0;
-  for (const LayerPlan& plan : text.layers) {
-    query = std::max(query, text.num_attention_heads * plan.head_dim);
-    pairs = std::max(pairs, plan.rope.rotated_pairs);
-  }
+void Drafter::OwnWorkspace::List(BufferList& list, const ModelConfig& target, const DrafterConfig& config) {
   list.Add(input, 2 * target.hidden_size);
-  list.Add(x, text.hidden_size);
-  list.Add(a, text.hidden_size);
-  list.Add(q, query);
-  list.Add(attn, query);
-  list.Add(gate, text.WidestFeedForward());
-  list.Add(up, text.WidestFeedForward());
-  list.Add(cos, pairs);
-  list.Add(sin, pairs);
-  list.Add(logits, text.vocab_size);
+  list.Add(logits, config.text.vocab_size);
   if (!config.use_ordered_embeddings) return;
   list.Add(scores, config.num_centroids);
   list.Add(order, config.num_centroids);
-  list.Add(selected, text.vocab_size);
+  list.Add(selected, config.text.vocab_size);
 }
 
 uint64_t Drafter::PlannedBytes(const ModelConfig& target, const DrafterConfig& config) {
-  return BytesOf(Workspace(), target, config);
+  return BytesOf(LayerWorkspace(config.text), config.text, int64_t{1}) +
+         BytesOf(OwnWorkspace(), target, config);
 }
 
 OpShape Drafter::PlannedOps(const ModelConfig& target, const DrafterConfig& config) {
-  const OpShape layers = Decoder::PlannedOps(config.text, 1);
+  const OpShape layers = DecoderLayers::PlannedOps(config.text, 1);
   return {1, std::max(2 * target.hidden_size, layers.width), layers.heads, layers.head_dim};
 }
 
 Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights,
                  OpContext& context)
-    : config_(config), weights_(weights), context_(context), target_width_(target.hidden_size) {
+    : DecoderLayers(config.text, weights.layers, context),
+      drafter_(config),
+      weights_(weights),
+      target_width_(target.hidden_size) {
   LINNET_CHECK(CheckPairing(target, config).has_value());
   sliding_layer_ = target.LastLayer(LayerKind::kSliding);
   full_layer_ = target.LastLayer(LayerKind::kFull);
   if (sliding_layer_ >= 0) window_ = target.layers[static_cast<size_t>(sliding_layer_)].window;
-  for (const LayerPlan& plan : config.text.layers) {
-    inverse_frequencies_.push_back(
-        InverseFrequencies(plan.rope.theta, plan.rope.linear_factor, plan.head_dim, plan.rope.rotated_pairs));
-  }
-  Allocate(workspace_, target, config);
+  Allocate(workspace_, config.text, int64_t{1});
+  Allocate(own_, target, config);
   context_.Reserve(PlannedOps(target, config));
 }
 

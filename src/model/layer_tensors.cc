@@ -41,38 +41,18 @@ std::span<const LayerTensor> LayerTensors() {
 }
 
 bool LayerTensor::IsIn(const ModelConfig& config, const LayerPlan& plan) const {
-  const bool own = plan.key_source == KeySource::kOwn;
-  switch (in) {
-    case In::kAll:
-      return true;
-    case In::kOwnKeys:
-      return own;
-    case In::kOwnValues:
-      return own && !plan.k_eq_v;
-    case In::kScaled:
-      return config.layer_scalar;
-  }
-  return false;
+  const bool has[] = {true, plan.has_keys(), plan.has_keys() && !plan.k_eq_v, config.layer_scalar};
+  return has[static_cast<size_t>(in)];
 }
 
 std::vector<int64_t> LayerTensor::ShapeIn(const ModelConfig& config, const LayerPlan& plan) const {
-  const int64_t sizes[] = {0,
-                           1,
-                           config.hidden_size,
-                           plan.intermediate_size,
-                           plan.head_dim,
-                           config.num_attention_heads * plan.head_dim,
-                           plan.kv_heads * plan.head_dim};  // in the order of Dim
+  const int64_t e = plan.head_dim, heads = config.num_attention_heads;
+  const int64_t sizes[] = {0, 1, config.hidden_size, plan.intermediate_size, e, heads * e, plan.kv_heads * e};
   std::vector<int64_t> found;
   for (const Dim dim : shape) {
     if (dim != Dim::kNone) found.push_back(sizes[static_cast<size_t>(dim)]);
   }
   return found;
-}
-
-const Matrix* LayerTensor::MatrixOf(const LayerWeights& weights) const {
-  const MatrixPlace* member = std::get_if<MatrixPlace>(&place);
-  return member == nullptr ? nullptr : &(weights.**member);
 }
 
 }  // namespace linnet

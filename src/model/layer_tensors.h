@@ -17,13 +17,9 @@ namespace linnet {
 struct LayerTensor {
   // The key of dimensions of decoder.cc; kHE and kKE are products.
   enum class Dim : uint8_t { kNone, kOne, kD, kF, kE, kHE, kKE };
-  // Which layers have it.
-  enum class In : uint8_t {
-    kAll,
-    kOwnKeys,    // layers with keys of their own
-    kOwnValues,  // those of them whose values are not the raw keys
-    kScaled,     // layers of a model that stores a factor for each
-  };
+  // Which layers have it: all, those with keys of their own, those of them whose values are not the raw keys,
+  // those of a model that stores a factor for each.
+  enum class In : uint8_t { kAll, kOwnKeys, kOwnValues, kScaled };
   using MatrixPlace = Matrix LayerWeights::*;
   using NormPlace = Vector LayerWeights::*;
   using ScalarPlace = float LayerWeights::*;
@@ -37,7 +33,6 @@ struct LayerTensor {
 
   bool IsIn(const ModelConfig& config, const LayerPlan& plan) const;
   std::vector<int64_t> ShapeIn(const ModelConfig& config, const LayerPlan& plan) const;
-  const Matrix* MatrixOf(const LayerWeights& weights) const;  // nullptr where it is none
 };
 
 // In the order of files.

@@ -107,7 +107,8 @@ TEST(LayerTensorsTest, EveryWeightIsReadIntoAPlaceOfItsOwn) {
     std::vector<uint8_t> scratch;
     const auto stored = source->Bytes(*info, 0, first.size() * sizeof(float), scratch);
     std::copy(stored.begin(), stored.end(), reinterpret_cast<uint8_t*>(first.data()));
-    if (const Matrix* matrix = tensor.MatrixOf(w)) {
+    if (const auto* place = std::get_if<LayerTensor::MatrixPlace>(&tensor.place)) {
+      const Matrix* matrix = &(w.**place);
       places.insert(matrix);
       EXPECT_EQ((std::vector<int64_t>{matrix->n, matrix->k}), shape) << tensor.hf;
       std::vector<float> row(first.size());
