@@ -24,41 +24,34 @@ struct RopePlan {
 
 enum class LayerKind : uint8_t { kSliding, kFull };
 
-// Whose keys and values a layer's queries look into.
-enum class KeySource : uint8_t {
-  kOwn,
-  kTarget,  // of a drafter's layers: those of the target's last layer of the same kind. No k_proj, v_proj,
-            // k_norm
-};
+// Whose keys and values a layer's queries look into: its own, or, in a drafter, which has no k_proj, v_proj
+// and k_norm, those of the target's last layer of the same kind.
+enum class KeySource : uint8_t { kOwn, kTarget };
 
-// Everything in which one decoder layer may differ from another. What a layer does not have is a value here
-// and a row that is absent from its table of weights (layer_tensors.h), never a branch on the model.
+// Everything in which one decoder layer may differ from another: what it does not have is a value here and a
+// row of the table of weights (layer_tensors.h) that does not apply, never a branch on the model.
 //
-// The siblings of the 12B, and with which fields, added with the code that reads them:
+// How the 12B's siblings will be expressed. New fields come with the code that reads them.
 //
-//   field              12B            26B-A4B           E4B                      E2B
-//   kind               5 sliding, 1 full, over and over
-//   window             1024           1024              512                      as E4B
-//   head_dim           256; full layers 512
-//   kv_heads           8; full 1      8; full 2         2                        from the file
-//   k_eq_v             full layers    full layers       none                     none
-//   intermediate_size  15360          2112, the dense   10240                    twice as wide where keys
-//                                     branch                                     are shared
-//   key_source         kOwn           kOwn              from layer 24 on kLayer  as E4B
-//   key_layer (new)                                     22; full layers 23       from the file
-//   experts (new)                     128, 8 a token,
-//                                     each 704 wide
-//   per_layer_width    0              0                 256                      256
-//     (new)
+//   field                 12B          26B-A4B        E4B (E2B likewise, sizes from its file)
+//   kind                  five sliding, one full, over and over
+//   window                1024         1024           512
+//   head_dim              256; full layers 512
+//   kv_heads              8; full 1    8; full 2      2
+//   intermediate_size     15360        2112           10240 (E2B: twice as wide where keys are shared)
+//   k_eq_v                full layers  full layers    no layer
+//   key_source            kOwn         kOwn           kOwn; from layer 24 on kLayer (new)
+//   key_layer (new)                                   22; full layers 23
+//   experts (new)                      128 of 704, 8 a token, beside the dense branch
+//   per_layer_width (new)                             256
 //
-//  * kLayer: keys and values of `key_layer`, the last earlier layer of the same kind that has its own. The
-//    cache keeps a store for layers with kOwn only. A ring must then hold the window and a whole call, since
-//    rows are read again after the layer that wrote them is done.
-//  * experts (N of them, M wide): beside the dense branch, with a router; roles router.proj (N, D),
-//    router.scale (D), router.per_expert_scale (N), experts.gate_up_proj (N, 2 M, D), experts.down_proj
-//    (N, D, M) and three more norms (D).
-//  * per_layer_width (P): after the feed-forward branch a gate (P, D), a projection (D, P) and a norm (D),
-//    fed from a table (V, layers * P) that belongs to the model.
+//  * kLayer: the keys and values of `key_layer`, the last earlier layer of the kind that has its own. The
+//    cache keeps no store for it; a ring must hold a window and a whole call, since it is read after the
+//    call's last rows were written.
+//  * experts, N of width M: rows router.proj (N, D), router.scale (D), router.per_expert_scale (N),
+//    experts.gate_up_proj (N, 2 M, D), experts.down_proj (N, D, M) and three more norms (D).
+//  * per_layer_width P: after the feed-forward branch a gate (P, D), a projection (D, P) and a norm (D), fed
+//    from the model's table (V, layers * P).
 struct LayerPlan {
   LayerKind kind = LayerKind::kSliding;
   int64_t head_dim = 0;           // E
@@ -66,7 +59,7 @@ struct LayerPlan {
   int64_t window = 0;             // keys visible including the row's own; 0 = all
   int64_t intermediate_size = 0;  // F, feed-forward width
   KeySource key_source = KeySource::kOwn;
-  bool k_eq_v = false;  // no v_proj: V is the raw K projection, before k_norm and rotation
+  bool k_eq_v = false;  // no v_proj: V is the layer's raw K projection, before k_norm and rotation
   RopePlan rope;
 
   bool sliding() const { return kind == LayerKind::kSliding; }
