@@ -224,8 +224,7 @@ std::array<std::span<uint8_t>, 4> KvStore::BlockParts(int64_t head, int64_t posi
 }
 
 int64_t KvStore::saved_block_bytes() const {
-  const int64_t scales = type_ == KvType::kInt8 ? 2 * kScalesOfBlock : 0;
-  return kv_heads_ * (block_bytes((shared() ? 0 : head_dim_) + layout_.row_width) + scales);
+  return (layout_.page_bytes - kOverread) / (layout_.positions / kKeyBlock);
 }
 
 void KvStore::SaveBlock(int64_t position, uint8_t* out) const {
