@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "linnet/error.h"
+#include "linnet/export.h"
 #include "linnet/options.h"
 
 namespace linnet {
@@ -19,7 +20,7 @@ class Session;
 class Tokenizer;
 class ThreadPool;
 
-class Engine {
+class LINNET_API Engine {
  public:
   // Reads, checks and repacks the weights. Errors: kNotFound, kBadFile, kUnsupported, kOutOfMemory;
   // kInvalidArgument for options that contradict each other or are out of range, and for a LINNET_ISA that

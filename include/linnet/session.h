@@ -14,13 +14,14 @@
 #include <span>
 
 #include "linnet/error.h"
+#include "linnet/export.h"
 #include "linnet/options.h"
 
 namespace linnet {
 
 struct Prompt;
 
-class Session {
+class LINNET_API Session {
  public:
   ~Session();
 
