@@ -30,7 +30,7 @@ TEST(SessionsOfTwoEngines, WorkAtOnceAsTheyDoAlone) {
   const auto alone = Load(1);
   const std::vector<float> expected[] = {Work(*alone, 1), Work(*alone, 7)};
   const std::unique_ptr<Engine> engines[] = {Load(3), Load(3)};
-  EXPECT_EQ(&engines[0]->pool(), &engines[1]->pool());
+  EXPECT_EQ(&engines[0]->impl().pool, &engines[1]->impl().pool);
   std::atomic<int> equal{0};
   std::vector<std::thread> threads;
   for (int e = 0; e < 2; ++e) {
