@@ -51,7 +51,7 @@ void SplitTranslation(const std::string& answer, const std::string& language, Ut
   utterance.translation = Trimmed(answer.substr(at + mark.size()));
 }
 
-struct Transcriber::Impl {
+struct LINNET_HIDDEN Transcriber::Impl {
   // A conversation that pieces are heard in, one after another.
   struct Seat {
     Conversation conversation;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -67,6 +68,14 @@ std::filesystem::path ProgramDirectory() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
   return error ? std::filesystem::path() : program.parent_path();
+}
+
+std::filesystem::path LibraryDirectory() {
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<const void*>(&LibraryDirectory), &info) == 0) return {};
+  std::error_code error;
+  const auto library = std::filesystem::canonical(info.dli_fname, error);
+  return error ? std::filesystem::path() : library.parent_path();
 }
 
 Result<ChildProcess> ChildProcess::Start(const std::filesystem::path& program,

@@ -22,7 +22,7 @@
 
 namespace linnet {
 
-struct Engine::Impl {
+struct LINNET_HIDDEN Engine::Impl {
   Impl(int threads, const KernelTable& kernels)
       : shared_pool(ThreadPool::Shared(threads)), pool(*shared_pool), context(pool, kernels) {}
 
@@ -66,7 +66,7 @@ Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions 
 Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const TensorSource& source,
                   const WeightLoading& loading);
 
-struct Session::Impl {
+struct LINNET_HIDDEN Session::Impl {
   Impl(Engine::Impl& engine_impl, KvCache kv_cache) : engine(engine_impl), cache(std::move(kv_cache)) {}
 
   // Appends rows of its own cache, under its own mask rule. Errors: those of RunStep().
