@@ -10,8 +10,8 @@
 #include "base/thread_pool.h"
 #include "kernels/dispatch.h"
 #include "model/drafter.h"
+#include "model/generated_source.h"
 #include "model/kv_cache.h"
-#include "model/synthetic.h"
 
 namespace linnet {
 namespace {

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/thread_pool.h"
-#include "model/synthetic.h"
+#include "model/generated_source.h"
 
 namespace linnet {
 namespace {

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/process.h"
-#include "model/synthetic.h"
+#include "quant/synthetic.h"
 #include "runtime/engine_impl.h"
 #include "runtime/scheduler.h"
 
@@ -46,7 +46,7 @@ SmallModel Make(const Combination& c) {
   drafter.config.text.vocab_size = kVocabulary;
   small.drafter = std::make_unique<GeneratedSource>(
       drafter.config,
-      [&](const ExpectedTensor& t) { return drafter.source->Find(HfName(t.role, t.layer, true))->dtype; },
+      [&](const ExpectedTensor& t) { return drafter.source->Find(HfName(t.role, t.layer, kDrafterPrefix))->dtype; },
       FillZeros);
   small.drafter_config = std::move(drafter.config);
   return small;
@@ -151,7 +151,7 @@ TEST(MemoryPlan, KnowsTheWeightsOfEveryFormat) {
 TEST(MemoryPlan, KnowsTheRoomOfPicturesInTheRings) {
   const auto engine = LoadEngine({.threads = 1}, false);
   ASSERT_TRUE(engine);
-  const ModelConfig& config = (*engine)->config();
+  const ModelConfig& config = (*engine)->impl().config;
   const KvCacheOptions options{KvType::kBf16, 4096, 64};
   auto cache = KvCache::Create(config, (*engine)->impl().weights, options);
   ASSERT_TRUE(cache);
