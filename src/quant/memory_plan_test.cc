@@ -46,7 +46,9 @@ SmallModel Make(const Combination& c) {
   drafter.config.text.vocab_size = kVocabulary;
   small.drafter = std::make_unique<GeneratedSource>(
       drafter.config,
-      [&](const ExpectedTensor& t) { return drafter.source->Find(HfName(t.role, t.layer, kDrafterPrefix))->dtype; },
+      [&](const ExpectedTensor& t) {
+        return drafter.source->Find(HfName(t.role, t.layer, kDrafterPrefix))->dtype;
+      },
       FillZeros);
   small.drafter_config = std::move(drafter.config);
   return small;
