@@ -43,7 +43,7 @@ void Measure(ThreadPool& pool, const LimitMeter& meter, const Shape& shape, KvTy
   std::vector<KvStore> stores;
   for (int i = 0; i < kLayers; ++i) stores.push_back(Filled(type, shape, weight));
   OpContext context(pool, Kernels());
-  context.Reserve(1, 32, kHeads, shape.dim);
+  context.Reserve({1, 32, kHeads, shape.dim});
   std::vector<float> q(static_cast<size_t>(kHeads * shape.dim), 0.02f), out(q.size());
   const KeyRange visible{0, shape.keys - 1};
   double best = 1e9, bandwidth = 0;

@@ -94,7 +94,7 @@ class Products {
     // Bits that are harmless as factors of any format: 0x2e2e is a small positive float16 and bfloat16.
     std::fill_n(weights_.data(), weights_.size(), uint8_t{0x2e});
     for (size_t i = 0; i < x_.size(); ++i) x_[i] = std::sin(static_cast<float>(i % 1000));
-    context_.Reserve(kMostRows, k, 1, 64);
+    context_.Reserve({kMostRows, k, 1, 64});
   }
 
   int64_t Bytes(PanelFormat format) const { return PanelBytes(format, k_) * PanelCount(n_); }

@@ -35,7 +35,6 @@ class LINNET_API Session {
 
   int64_t length() const;   // tokens held
   int64_t context() const;  // tokens it can hold
-  uint64_t cache_bytes() const;
 
   // Forgets everything from position `length` on. Sliding layers keep a window plus some slack, so only a
   // limited distance can be rolled back: kInvalidArgument says how far; 0 always works.

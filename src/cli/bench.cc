@@ -37,6 +37,7 @@ std::string AsJson(const BenchResult& r) {
   j["file_gb"] = r.file_gb;
   j["weights_gb"] = r.weight_gb;
   j["resident_gb"] = r.resident_gb;
+  j["planned_gb"] = r.planned_gb;
   j["int8_peak_tmacs"] = r.limits.int8_peak_tmacs;
   j["int8_fed_tmacs"] = r.limits.int8_fed_tmacs;
   j["bandwidth_gbs"] = r.limits.bandwidth_gbs;
@@ -56,8 +57,8 @@ std::string AsJson(const BenchResult& r) {
 
 std::string AsText(const BenchResult& r, const BenchOptions& options) {
   std::string text = fmt::format("{}: kernels {}, {} threads\n", r.model, r.kernels, r.threads);
-  text += fmt::format("load      {:.1f} s, weights {:.2f} GB, resident {:.2f} GB\n", r.load_s, r.weight_gb,
-                      r.resident_gb);
+  text += fmt::format("load      {:.1f} s, weights {:.2f} GB, resident {:.2f} GB (planned {:.2f})\n",
+                      r.load_s, r.weight_gb, r.resident_gb, r.planned_gb);
   text += fmt::format(
       "limits    int8 {:.3f} T multiply-adds/s from registers, {:.3f} fed from the first-level cache; "
       "memory {:.1f} GB/s\n",

@@ -9,12 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "base/cpu_info.h"
 #include "base/printable.h"
 #include "cli/commands.h"
+#include "cli/model_args.h"
 #include "cli/report.h"
 #include "model/model_files.h"
 #include "model/tensor_names.h"
+#include "runtime/engine_impl.h"
 #include "runtime/load_tokenizer.h"
+#include "runtime/memory_plan.h"
 #include "tensor/dtype.h"
 
 namespace linnet {
@@ -23,7 +27,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct InfoArgs {
-  std::string model, mmproj, drafter;
+  ModelArgs model;
+  int64_t conversations = 1, image_tokens = -1;
   bool json = false;
 };
 
@@ -62,7 +67,8 @@ std::vector<Part> PartsOf(const ModelFiles& files) {
 }
 
 // What a person would want and this model does not have, and what is wrong with it.
-std::vector<std::string> MissingFrom(const ModelFiles& files) {
+std::vector<std::string> MissingFrom(const ModelFiles& files,
+                                     const Result<std::unique_ptr<Tokenizer>>& tokenizer) {
   std::vector<std::string> missing;
   const ModelConfig& config = files.config;
   const auto add = [&](const Status& status) {
@@ -84,7 +90,7 @@ std::vector<std::string> MissingFrom(const ModelFiles& files) {
   }
   missing.insert(missing.end(), files.not_fetched.begin(), files.not_fetched.end());
   if (multimodal_kind && files.drafter == nullptr) missing.push_back("a drafter (optional, for speed)");
-  if (const auto tokenizer = LoadTokenizer(files); !tokenizer) missing.push_back(tokenizer.error().Message());
+  if (!tokenizer) missing.push_back(tokenizer.error().Message());
   return missing;
 }
 
@@ -100,27 +106,30 @@ std::string KindName(ModelFiles::Kind kind) {
   return "";
 }
 
-// Bytes of keys and values that `tokens` tokens take in float32.
-uint64_t CacheBytes(const ModelConfig& config, int64_t tokens) {
-  uint64_t bytes = 0;
-  for (const LayerPlan& layer : config.layers) {
-    const int64_t held = layer.window > 0 ? std::min(layer.window, tokens) : tokens;
-    bytes += static_cast<uint64_t>(held * layer.kv_heads * layer.head_dim) * 2 * sizeof(float);
-  }
-  return bytes;
-}
+// What is known of an opened model.
+struct Facts {
+  ModelFiles files;
+  std::vector<Part> parts;
+  std::vector<std::string> missing;
+  MemoryPlan memory;
+  std::string memory_of;  // what is planned
+};
 
 std::string LayersLine(const ModelConfig& config) {
   int64_t sliding = 0, window = 0;
   for (const LayerPlan& layer : config.layers) {
-    if (!layer.sliding) continue;
+    if (!layer.sliding()) continue;
     ++sliding;
     window = layer.window;
   }
+  const auto [least, most] = std::ranges::minmax(config.layers, {}, &LayerPlan::intermediate_size);
+  std::string feed_forward = std::to_string(most.intermediate_size);
+  if (least.intermediate_size < most.intermediate_size)
+    feed_forward = fmt::format("{} to {}", least.intermediate_size, feed_forward);
   return fmt::format("{} layers: {} sliding (window {}), {} full; width {}, feed-forward {}, {} query heads",
                      config.layers.size(), sliding, window,
-                     static_cast<int64_t>(config.layers.size()) - sliding, config.hidden_size,
-                     config.intermediate_size, config.num_attention_heads);
+                     static_cast<int64_t>(config.layers.size()) - sliding, config.hidden_size, feed_forward,
+                     config.num_attention_heads);
 }
 
 std::string SamplingLine(const GenerationDefaults& defaults) {
@@ -129,8 +138,8 @@ std::string SamplingLine(const GenerationDefaults& defaults) {
                      defaults.top_p);
 }
 
-void PrintText(const ModelFiles& files, const std::vector<Part>& parts,
-               const std::vector<std::string>& missing) {
+void PrintText(const Facts& facts) {
+  const ModelFiles& files = facts.files;
   const ModelConfig& config = files.config;
   const auto line = [](const std::string& name, const std::string& text) {
     Write(fmt::format("{:<13}{}\n", name, Printable(text)));
@@ -140,9 +149,7 @@ void PrintText(const ModelFiles& files, const std::vector<Part>& parts,
        fmt::format("{}{}{} ({})", name, name.empty() ? "" : ", ", config.model_type, KindName(files.kind)));
   line("architecture", LayersLine(config));
   line("vocabulary", fmt::format("{} tokens", config.vocab_size));
-  const int64_t cached = std::min<int64_t>(8192, config.max_position_embeddings);
-  line("context", fmt::format("{} tokens; the keys and values of {} take {}", config.max_position_embeddings,
-                              cached, HumanBytes(CacheBytes(config, cached))));
+  line("context", fmt::format("{} tokens", config.max_position_embeddings));
   line("pictures", config.vision.present
                        ? fmt::format("yes, {} tokens each by default", config.vision.num_soft_tokens)
                        : "no");
@@ -154,7 +161,7 @@ void PrintText(const ModelFiles& files, const std::vector<Part>& parts,
                               config.tokens.suppressed.empty()
                                   ? "-"
                                   : fmt::format("{}", fmt::join(config.tokens.suppressed, ", "))));
-  for (const Part& part : parts) {
+  for (const Part& part : facts.parts) {
     line("part", fmt::format("{}{}{}: {} tensors, {:.1f} M parameters, {}", part.name,
                              part.path.empty() ? "" : " in ", part.path, part.total.tensors,
                              static_cast<double>(part.total.parameters) / 1e6, HumanBytes(part.total.bytes)));
@@ -162,14 +169,27 @@ void PrintText(const ModelFiles& files, const std::vector<Part>& parts,
       line("", fmt::format("  {:<12}{:>5} tensors {:>12}", format, use.tensors, HumanBytes(use.bytes)));
     }
   }
-  for (const std::string& text : missing) line("missing", text);
+  line("memory",
+       fmt::format("{} beside the program itself; {}", HumanBytes(facts.memory.total()), facts.memory_of));
+  for (const MemoryPlan::Line& part : facts.memory.lines) {
+    line("", fmt::format("  {:<34}{:>12}", part.name, HumanBytes(part.bytes)));
+  }
+  for (const std::string& text : facts.missing) line("missing", text);
 }
 
-void PrintJson(const ModelFiles& files, const std::vector<Part>& parts,
-               const std::vector<std::string>& missing) {
+Json AsJson(const MemoryPlan& plan) {
+  Json lines = Json::array();
+  for (const MemoryPlan::Line& line : plan.lines) {
+    lines.push_back({{"name", line.name}, {"bytes", line.bytes}, {"mapped", line.mapped}});
+  }
+  return {{"bytes", plan.total()}, {"lines", lines}};
+}
+
+void PrintJson(const Facts& facts) {
+  const ModelFiles& files = facts.files;
   const ModelConfig& config = files.config;
   Json json_parts = Json::array();
-  for (const Part& part : parts) {
+  for (const Part& part : facts.parts) {
     Json formats = Json::object();
     for (const auto& [format, use] : part.formats)
       formats[format] = {{"tensors", use.tensors}, {"bytes", use.bytes}};
@@ -191,35 +211,60 @@ void PrintJson(const ModelFiles& files, const std::vector<Part>& parts,
                      {"sound", config.audio.present},
                      {"drafter", files.drafter != nullptr},
                      {"parts", json_parts},
-                     {"missing", missing}};
+                     {"memory", AsJson(facts.memory)},
+                     {"missing", facts.missing}};
   Write(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
+Result<Facts> Learn(const InfoArgs& args) {
+  LINNET_ASSIGN(const int32_t drafts, DraftsOf(args.model));
+  MemoryPlanOptions options;
+  LINNET_ASSIGN(options.session, ToSessionOptions(args.model));
+  LINNET_ASSIGN(options.threads, ThreadsOf(args.model.threads));
+  options.sessions = args.conversations;
+  options.dequantise = args.model.dequantise;
+  options.picture_tokens = args.image_tokens;
+  Facts facts;
+  LINNET_ASSIGN(facts.files, OpenModel(args.model.model, args.model.mmproj, args.model.drafter, drafts != 0));
+  facts.parts = PartsOf(facts.files);
+  const Result<std::unique_ptr<Tokenizer>> tokenizer = LoadTokenizer(facts.files);
+  facts.missing = MissingFrom(facts.files, tokenizer);
+  LINNET_ASSIGN(facts.memory,
+                PlanMemory(ToPlan(facts.files, tokenizer ? tokenizer->get() : nullptr), options));
+  LINNET_ASSIGN(const SessionOptions session, ResolveSession(facts.files.config, options.session));
+  LINNET_ASSIGN(const int threads, ThreadCount(options.threads));
+  facts.memory_of = fmt::format("{} conversation{} of {} tokens in {}, {} thread{}", options.sessions,
+                                options.sessions == 1 ? "" : "s", session.context, args.model.kv, threads,
+                                threads == 1 ? "" : "s");
+  return facts;
+}
+
 int Run(const InfoArgs& args) {
-  const auto files = OpenModel(args.model, args.mmproj, args.drafter);
-  if (!files) return Report(files.error());
-  const std::vector<Part> parts = PartsOf(*files);
-  const std::vector<std::string> missing = MissingFrom(*files);
-  args.json ? PrintJson(*files, parts, missing) : PrintText(*files, parts, missing);
+  const Result<Facts> facts = Learn(args);
+  if (!facts) return Report(facts.error());
+  args.json ? PrintJson(*facts) : PrintText(*facts);
   return kExitDone;
 }
 
 }  // namespace
 
 Command InfoCommand() {
-  return {
-      "info", "say what a model is: architecture, parts, formats, sizes, what is missing", [](Args& args) {
-        auto values = std::make_shared<InfoArgs>();
-        args.Option("MODEL,--model", values->model,
-                    "Hugging Face directory, GGUF file, or directory of GGUFs; without it: Chick, built in");
-        args.Option("--mmproj", values->mmproj, "multimodal GGUF, if it does not lie beside the model");
-        args.Option("--drafter", values->drafter, "drafter, if it does not lie beside the model");
-        args.Flag("--json", values->json, "one JSON object");
-        args.Footer(
-            "Examples:\n  linnet info\n  linnet info gemma-4-12b-it-q4_0.gguf\n  linnet info "
-            "~/models/gemma-4-12B-it --json\n");
-        return [values] { return Run(*values); };
-      }};
+  return {"info", "say what a model is: architecture, parts, formats, the memory it takes, what is missing",
+          [](Args& args) {
+            auto values = std::make_shared<InfoArgs>();
+            DeclareModel(args, values->model);
+            DeclareDrafting(args, values->model);
+            args.Option("--conversations", values->conversations, "memory is planned for so many at once");
+            args.Option(
+                "--image-tokens", values->image_tokens,
+                "and for pictures of up to so many tokens; 0 = none; default: the model's own number");
+            args.Flag("--json", values->json, "one JSON object");
+            args.Footer(
+                "Examples:\n  linnet info\n  linnet info gemma-4-12b-it-q4_0.gguf --context 65536 --kv "
+                "int8\n  linnet info "
+                "~/models/gemma-4-12B-it --json\n");
+            return [values] { return Run(*values); };
+          }};
 }
 
 }  // namespace linnet

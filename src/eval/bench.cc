@@ -8,8 +8,10 @@
 #include "base/stopwatch.h"
 #include "eval/median.h"
 #include "linnet/session.h"
+#include "model/layer_tensors.h"
 #include "quant/synthetic.h"
 #include "runtime/engine_impl.h"
+#include "runtime/memory_plan.h"
 
 namespace linnet {
 namespace {
@@ -33,10 +35,12 @@ struct Cost {
 Cost CostOf(const Weights& weights) {
   Cost cost;
   for (const LayerWeights& w : weights.layers) {
-    for (const Matrix* m :
-         {&w.q_proj, &w.k_proj, &w.v_proj, &w.o_proj, &w.gate_proj, &w.up_proj, &w.down_proj}) {
-      cost.macs += static_cast<double>(m->n * m->k);
-      cost.bytes += static_cast<double>(m->panels.bytes());
+    for (const LayerTensor& tensor : LayerTensors()) {
+      const auto* place = std::get_if<LayerTensor::MatrixPlace>(&tensor.place);
+      if (place == nullptr) continue;
+      const Matrix& matrix = w.**place;
+      cost.macs += static_cast<double>(matrix.n * matrix.k);
+      cost.bytes += static_cast<double>(matrix.panels.bytes());
     }
   }
   cost.bytes += static_cast<double>(weights.embed_tokens.panels.bytes());
@@ -104,7 +108,7 @@ class Bench {
     cost_ = CostOf(e.weights);
     result_.kernels = e.context.kernels().name;
     result_.threads = e.pool.threads();
-    result_.weight_gb = static_cast<double>(e.weights.bytes()) / 1e9;
+    result_.weight_gb = static_cast<double>(e.weights.bytes.total()) / 1e9;
     LINNET_TRY(Resident());
     meter_ = std::make_unique<LimitMeter>(e.pool);
     LINNET_TRY(Prefill());
@@ -119,18 +123,40 @@ class Bench {
   }
 
   Status Load() {
-    Status status;
-    result_.load_s = SecondsOf([&] { status = LoadEngineTimed(); });
-    return status;
+    Status loaded;
+    if (options_.synthetic.empty()) {
+      const LoadOptions& load = options_.load;
+      LINNET_ASSIGN(const ModelFiles files,
+                    OpenModel(load.model, load.mmproj, load.drafter, load.use_drafter));
+      LINNET_TRY(Plan(ToPlan(files, nullptr)));
+      result_.model = load.model.empty() ? "Chick (built in)" : load.model;
+      result_.load_s = SecondsOf([&] { loaded = LoadFiles(); });
+    } else {
+      LINNET_ASSIGN(SyntheticModel model, MakeSynthetic(options_.synthetic, false));
+      LINNET_TRY(Plan({.config = &model.config, .text = model.source.get()}));
+      result_.load_s = SecondsOf([&] { loaded = LoadSynthetic(model); });
+    }
+    return loaded;
   }
 
-  Status LoadEngineTimed() {
-    if (options_.synthetic.empty()) {
-      LINNET_ASSIGN(engine_, LoadEngine(options_.load, false, progress_));
-      result_.model = options_.load.model.empty() ? "Chick (built in)" : options_.load.model;
-      return {};
-    }
-    LINNET_ASSIGN(SyntheticModel model, MakeSynthetic(options_.synthetic, false));
+  // Of what Resident() does.
+  Status Plan(const PlannedModel& model) {
+    MemoryPlanOptions options;
+    options.session = SessionOf(*model.config, kResidentContext, options_.prompt);
+    options.threads = options_.load.threads;
+    options.picture_tokens = options.sound_seconds = 0;
+    options.process_bytes = ResidentBytes();
+    LINNET_ASSIGN(const MemoryPlan plan, PlanMemory(model, options));
+    result_.planned_gb = static_cast<double>(plan.total()) / 1e9;
+    return {};
+  }
+
+  Status LoadFiles() {
+    LINNET_ASSIGN(engine_, LoadEngine(options_.load, false, progress_));
+    return {};
+  }
+
+  Status LoadSynthetic(SyntheticModel& model) {
     LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options_.load.threads));
     impl->config = std::move(model.config);
     LINNET_ASSIGN(impl->weights,
@@ -141,12 +167,16 @@ class Bench {
     return {};
   }
 
-  Result<std::unique_ptr<Session>> Open(int64_t context, int64_t rows) {
+  SessionOptions SessionOf(const ModelConfig& config, int64_t context, int64_t rows) const {
     SessionOptions options;
-    options.context = std::min(context, engine_->impl().config.max_position_embeddings);
+    options.context = std::min(context, config.max_position_embeddings);
     options.rows_per_call = rows;
     options.kv = options_.kv;
-    return engine_->NewSession(options);
+    return options;
+  }
+
+  Result<std::unique_ptr<Session>> Open(int64_t context, int64_t rows) {
+    return engine_->NewSession(SessionOf(engine_->impl().config, context, rows));
   }
 
   Status Prefill() {

@@ -38,6 +38,7 @@ struct BenchResult {
   double weight_gb = 0;    // packed, resident
   double file_gb = 0;      // as a file would hold it; 0 if unknown
   double resident_gb = 0;  // of the process with a session of 8,192 positions, all filled
+  double planned_gb = 0;   // the same, as PlanMemory() says before anything is loaded
   MachineLimits limits;    // the best seen; the bandwidth as the mean of the repetition that had most
   Spread prefill_tok_s;
   double prefill_share = 0;  // of int8_peak, best

@@ -134,8 +134,9 @@ class MtpBench {
                   : "synthetic " + options_.synthetic;
     r.kernels = e.context.kernels().name;
     r.threads = e.pool.threads();
-    r.drafter_gb = static_cast<double>(e.drafter_weights.bytes()) / 1e9;
-    if (e.drafter != nullptr) r.drafter_work_mb = static_cast<double>(e.drafter->bytes()) / 1e6;
+    r.drafter_gb = static_cast<double>(e.drafter_weights.bytes.total()) / 1e9;
+    if (e.drafter != nullptr)
+      r.drafter_work_mb = static_cast<double>(Drafter::PlannedBytes(e.config, e.drafter_config)) / 1e6;
     r.plain_tok_s = 1 / Median(plain);
     r.draft_tok_s = 1 / Median(draft);
     r.speedup = Median(ratios);

@@ -7,11 +7,11 @@
 #include <span>
 #include <vector>
 
-#include "base/aligned.h"
 #include "base/thread_pool.h"
 #include "io/tensor_source.h"
 #include "linnet/error.h"
 #include "model/config.h"
+#include "model/decoder.h"
 #include "model/kv_cache.h"
 #include "model/weights.h"
 #include "ops/attention.h"
@@ -28,13 +28,14 @@ struct DrafterWeights {
   Matrix post_projection;               // (D, d)
   Matrix centroids;                     // (C, d); empty with the ordinary head
   std::vector<int32_t> token_ordering;  // (V): the V / C tokens of each centroid one after another
-
-  uint64_t bytes() const;
+  WeightBytes bytes;                    // of all of them, as they were planned
 };
 
 // Errors name the tensor: missing, of another shape, a token out of the vocabulary; kOutOfMemory.
 Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const TensorSource& source,
                                           ThreadPool& pool, const WeightLoading& loading);
+
+WeightBytes PlannedWeights(const DrafterConfig& config, const TensorSource& source, bool dequantise);
 
 // Whether a drafter can draft for a target: widths, vocabulary, the shape of the shared keys. The error says
 // what differs.
@@ -48,7 +49,7 @@ struct SharedKeys {
   int64_t position = 0;  // rotary position: that of the last known token, whose key is not there yet
 };
 
-class Drafter {
+class Drafter final : public DecoderLayers {
  public:
   // REQUIRES: CheckPairing() passed. The arguments must outlive the drafter. Allocates; Step() does not.
   Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights,
@@ -60,31 +61,37 @@ class Drafter {
 
   // What Step() reads: the target's scaled embedding of the last token (Decoder::Embed), and the target's
   // hidden state of the token before it, or after the first draft what the step before wrote there. (D) each.
-  std::span<float> embedding() { return {input_.data(), static_cast<size_t>(target_width_)}; }
-  std::span<float> hidden() { return {input_.data() + target_width_, static_cast<size_t>(target_width_)}; }
+  std::span<float> embedding() { return {own_.input.data(), static_cast<size_t>(target_width_)}; }
+  std::span<float> hidden() {
+    return {own_.input.data() + target_width_, static_cast<size_t>(target_width_)};
+  }
 
   // One draft: logits (V), valid until the next step; hidden() becomes the input of the next.
   std::span<float> Step(const SharedKeys& keys);
 
-  uint64_t bytes() const;  // beside the weights
+  // What one takes of its own, and of the operations.
+  static uint64_t PlannedBytes(const ModelConfig& target, const DrafterConfig& config);
+  static OpShape PlannedOps(const ModelConfig& target, const DrafterConfig& config);
 
  private:
-  void Layer(size_t l, const SharedKeys& keys, Rows x);
-  void Attend(size_t l, const SharedKeys& keys, Rows a);
-  void FeedForward(const LayerWeights& w, Rows a);
+  struct OwnWorkspace {
+    void List(BufferList& list, const ModelConfig& target, const DrafterConfig& config);
+
+    AlignedBuffer<float> input, logits, scores;
+    AlignedBuffer<int32_t> order;     // (C)
+    AlignedBuffer<uint8_t> selected;  // (V)
+  };
+
+  void AttendToKeys(int64_t l, const AttentionRows& rows) override;
   Rows Head(Rows h);
   void KeepBestCentroids(Rows scores, Rows logits);
-  Rows Row(AlignedBuffer<float>& buffer, int64_t width) { return MakeRows(buffer.data(), 1, width); }
 
-  const DrafterConfig& config_;
+  const DrafterConfig& drafter_;
   const DrafterWeights& weights_;
-  OpContext& context_;
   int64_t target_width_, window_ = 0;
-  int64_t sliding_layer_ = -1, full_layer_ = -1;         // of the target
-  std::vector<std::vector<float>> inverse_frequencies_;  // by layer
-  AlignedBuffer<float> input_, x_, a_, q_, attn_, gate_, up_, cos_, sin_, logits_, scores_;
-  std::vector<int32_t> order_;     // (C)
-  std::vector<uint8_t> selected_;  // (V)
+  int64_t sliding_layer_ = -1, full_layer_ = -1;  // of the target
+  const SharedKeys* keys_ = nullptr;              // during a step
+  OwnWorkspace own_;
 };
 
 }  // namespace linnet

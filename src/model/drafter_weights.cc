@@ -7,18 +7,9 @@
 #include "model/drafter.h"
 #include "model/tensor_names.h"
 #include "model/weight_loader.h"
-#include "ops/rope.h"
 
 namespace linnet {
 namespace {
-
-// The index of the last layer of a kind, -1 if there is none.
-int64_t LastLayer(const ModelConfig& config, bool sliding) {
-  for (int64_t l = static_cast<int64_t>(config.layers.size()) - 1; l >= 0; --l) {
-    if (config.layers[static_cast<size_t>(l)].sliding == sliding) return l;
-  }
-  return -1;
-}
 
 std::unexpected<Error> Mismatch(const std::string& what) {
   return Fail(ErrorCode::kInvalidArgument, "the drafter does not belong to this model: " + what,
@@ -50,14 +41,6 @@ Result<std::vector<int32_t>> ReadOrdering(const TensorSource& source, int64_t vo
 
 }  // namespace
 
-uint64_t DrafterWeights::bytes() const {
-  uint64_t total = (norm.size() + token_ordering.size()) * sizeof(float);
-  for (const Matrix* m : {&pre_projection, &embed_tokens, &post_projection, &centroids})
-    total += m->panels.bytes();
-  for (const LayerWeights& w : layers) total += w.bytes();
-  return total;
-}
-
 Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const TensorSource& source,
                                           ThreadPool& pool, const WeightLoading& loading) {
   const std::vector<ExpectedTensor> tensors = DrafterTensors(config);
@@ -65,12 +48,9 @@ Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const Ten
   WeightLoader loader(config.text, pool, loading);
   loader.Expect(source, tensors);
   DrafterWeights weights;
+  weights.bytes = PlannedWeights(config, source, loading.dequantise);
   LINNET_ASSIGN(weights.pre_projection, loader.ReadMatrix(source, Role::kPreProjection));
-  for (size_t l = 0; l < config.text.layers.size(); ++l) {
-    LINNET_ASSIGN(LayerWeights layer,
-                  loader.ReadLayer(source, config.text.layers[l], static_cast<int>(l), false));
-    weights.layers.push_back(std::move(layer));
-  }
+  LINNET_ASSIGN(weights.layers, loader.ReadLayers(source));
   LINNET_ASSIGN(weights.norm, loader.ReadNorm(source, Role::kFinalNorm));
   LINNET_ASSIGN(weights.embed_tokens, loader.ReadMatrix(source, Role::kEmbedding));
   LINNET_ASSIGN(weights.post_projection, loader.ReadMatrix(source, Role::kPostProjection));
@@ -79,6 +59,12 @@ Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const Ten
     LINNET_ASSIGN(weights.token_ordering, ReadOrdering(source, config.text.vocab_size));
   }
   return weights;
+}
+
+WeightBytes PlannedWeights(const DrafterConfig& config, const TensorSource& source, bool dequantise) {
+  WeightBytes bytes;
+  AddPlanned(source, DrafterTensors(config), dequantise, bytes);
+  return bytes;
 }
 
 Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
@@ -92,8 +78,8 @@ Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
     return Mismatch("its vocabulary is " + numbers(drafter.text.vocab_size, target.vocab_size));
   }
   for (const LayerPlan& plan : drafter.text.layers) {
-    const std::string kind = plan.sliding ? "sliding" : "full";
-    const int64_t layer = LastLayer(target, plan.sliding);
+    const std::string kind = plan.sliding() ? "sliding" : "full";
+    const int64_t layer = target.LastLayer(plan.kind);
     if (layer < 0) return Mismatch("it reads keys of a " + kind + " layer, and the model has none");
     const LayerPlan& shared = target.layers[static_cast<size_t>(layer)];
     if (plan.head_dim != shared.head_dim) {
@@ -104,54 +90,44 @@ Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
       return Mismatch("its " + std::to_string(drafter.text.num_attention_heads) + " heads cannot share " +
                       std::to_string(shared.kv_heads) + " key heads of a " + kind + " layer");
     }
-    if (plan.sliding && shared.window < 2) return Mismatch("a window of one token leaves it no keys to read");
+    if (plan.sliding() && shared.window < 2)
+      return Mismatch("a window of one token leaves it no keys to read");
   }
   return {};
 }
 
-Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights,
-                 OpContext& context)
-    : config_(config), weights_(weights), context_(context), target_width_(target.hidden_size) {
-  LINNET_CHECK(CheckPairing(target, config).has_value());
-  sliding_layer_ = LastLayer(target, true);
-  full_layer_ = LastLayer(target, false);
-  if (sliding_layer_ >= 0) window_ = target.layers[static_cast<size_t>(sliding_layer_)].window;
-  int64_t query = 0, head_dim = 0, pairs = 0;
-  for (const LayerPlan& plan : config.text.layers) {
-    query = std::max(query, config.text.num_attention_heads * plan.head_dim);
-    head_dim = std::max(head_dim, plan.head_dim);
-    pairs = std::max(pairs, plan.rope.rotated_pairs);
-    inverse_frequencies_.push_back(
-        InverseFrequencies(plan.rope.theta, plan.rope.linear_factor, plan.head_dim, plan.rope.rotated_pairs));
-  }
-  const auto take = [](int64_t width) { return AlignedBuffer<float>(static_cast<size_t>(width)); };
-  input_ = take(2 * target_width_);
-  x_ = take(config.text.hidden_size);
-  a_ = take(config.text.hidden_size);
-  q_ = take(query);
-  attn_ = take(query);
-  gate_ = take(config.text.intermediate_size);
-  up_ = take(config.text.intermediate_size);
-  cos_ = take(pairs);
-  sin_ = take(pairs);
-  logits_ = take(config.text.vocab_size);
-  if (config.use_ordered_embeddings) {
-    scores_ = take(config.num_centroids);
-    order_.resize(static_cast<size_t>(config.num_centroids));
-    selected_.resize(static_cast<size_t>(config.text.vocab_size));
-  }
-  context_.Reserve(
-      1, std::max({2 * target_width_, query, config.text.hidden_size, config.text.intermediate_size}),
-      config.text.num_attention_heads, head_dim);
+void Drafter::OwnWorkspace::List(BufferList& list, const ModelConfig& target, const DrafterConfig& config) {
+  list.Add(input, 2 * target.hidden_size);
+  list.Add(logits, config.text.vocab_size);
+  if (!config.use_ordered_embeddings) return;
+  list.Add(scores, config.num_centroids);
+  list.Add(order, config.num_centroids);
+  list.Add(selected, config.text.vocab_size);
 }
 
-uint64_t Drafter::bytes() const {
-  uint64_t total = order_.size() * sizeof(int32_t) + selected_.size();
-  for (const auto* buffer :
-       {&input_, &x_, &a_, &q_, &attn_, &gate_, &up_, &cos_, &sin_, &logits_, &scores_}) {
-    total += buffer->bytes();
-  }
-  return total;
+uint64_t Drafter::PlannedBytes(const ModelConfig& target, const DrafterConfig& config) {
+  return BytesOf(LayerWorkspace(config.text), config.text, int64_t{1}) +
+         BytesOf(OwnWorkspace(), target, config);
+}
+
+OpShape Drafter::PlannedOps(const ModelConfig& target, const DrafterConfig& config) {
+  const OpShape layers = DecoderLayers::PlannedOps(config.text, 1);
+  return {1, std::max(2 * target.hidden_size, layers.width), layers.heads, layers.head_dim};
+}
+
+Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights,
+                 OpContext& context)
+    : DecoderLayers(config.text, weights.layers, context),
+      drafter_(config),
+      weights_(weights),
+      target_width_(target.hidden_size) {
+  LINNET_CHECK(CheckPairing(target, config).has_value());
+  sliding_layer_ = target.LastLayer(LayerKind::kSliding);
+  full_layer_ = target.LastLayer(LayerKind::kFull);
+  if (sliding_layer_ >= 0) window_ = target.layers[static_cast<size_t>(sliding_layer_)].window;
+  Allocate(workspace_, config.text, int64_t{1});
+  Allocate(own_, target, config);
+  context_.Reserve(PlannedOps(target, config));
 }
 
 }  // namespace linnet

@@ -25,15 +25,22 @@ void AddPositions(const VisionWeights& w, std::span<const int32_t> positions, Ro
 
 }  // namespace
 
+OpShape PlannedOps(const VisionConfig& config, int64_t rows) {
+  return {rows, std::max(config.patch_values(), config.mm_embed_dim), 1, 1};
+}
+
+OpShape PlannedOps(const AudioConfig& config, int64_t rows) { return {rows, config.frame_samples, 1, 1}; }
+
 void EmbedImage(OpContext& context, VisionModel model, const PatchCells& cells, Rows out, Probe* probe) {
   const auto& [config, w] = model;
   const Rows patches = cells.patches;
   const auto see = [&](std::string_view name, Rows rows) {
     if (probe != nullptr) probe->See(name, -1, rows);
   };
-  context.Reserve(patches.rows, std::max(patches.width, config.mm_embed_dim), 1, 1);
-  AlignedBuffer<float> h_buffer(static_cast<size_t>(patches.rows * config.mm_embed_dim));
-  const Rows h = MakeRows(h_buffer.data(), patches.rows, config.mm_embed_dim);  // (n, M)
+  context.Reserve(PlannedOps(config, patches.rows));
+  ImageWorkspace workspace;
+  Allocate(workspace, config, patches.rows);
+  const Rows h = MakeRows(workspace.hidden.data(), patches.rows, config.mm_embed_dim);  // (n, M)
 
   LayerNorm(context, patches, {w.patch_ln1_weight, w.patch_ln1_bias}, kLayerNormEps, patches);
   see("patch_ln1", patches);
@@ -52,11 +59,9 @@ void EmbedImage(OpContext& context, VisionModel model, const PatchCells& cells, 
 
 void EmbedAudio(OpContext& context, AudioModel model, Rows frames, Rows out, Probe* probe) {
   if (probe != nullptr) probe->See("frames", -1, frames);
-  context.Reserve(frames.rows, frames.width, 1, 1);
-  AlignedBuffer<float> buffer(static_cast<size_t>(frames.rows * frames.width));
-  const Rows normed = MakeRows(buffer.data(), frames.rows, frames.width);  // (n, 640)
-  RmsNorm(context, frames, {}, model.config.rms_norm_eps, normed);  // loudness leaves here, frame by frame
-  MatMul(context, model.weights.projection, normed, out);
+  context.Reserve(PlannedOps(model.config, frames.rows));
+  RmsNorm(context, frames, {}, model.config.rms_norm_eps, frames);  // loudness leaves here, frame by frame
+  MatMul(context, model.weights.projection, frames, out);
   if (probe != nullptr) probe->See("soft", -1, out);
 }
 

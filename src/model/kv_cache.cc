@@ -33,24 +33,49 @@ Status CheckHeads(const ModelConfig& config, KvType type) {
   return {};
 }
 
-// What pages of all full layers take. The norms' numbers do not matter for that.
+// Bytes of a page of so many positions of one layer. The numbers of the norms do not matter for that.
+int64_t LayerBytes(const ModelConfig& config, const LayerPlan& plan, KvType type, int64_t positions) {
+  return KvLayout(type, plan.kv_heads, plan.head_dim, positions, NormOf(config, plan, {}, type)).page_bytes;
+}
+
+// What pages of all full layers take.
 int64_t PageBytes(const ModelConfig& config, KvType type) {
   int64_t bytes = 0;
   for (const LayerPlan& plan : config.layers) {
-    if (plan.window > 0) continue;
-    const std::vector<float> weight(static_cast<size_t>(plan.head_dim));
-    bytes += KvStore::Paged(type, plan.kv_heads, plan.head_dim, 0, NormOf(config, plan, weight, type))
-                 .page_bytes();
+    if (plan.window == 0) bytes += LayerBytes(config, plan, type, kPagePositions);
   }
   return bytes;
 }
 
 int64_t PagesOf(int64_t positions) { return (positions + kPagePositions - 1) / kPagePositions; }
 
+int64_t RowsAtOnce(const KvCacheOptions& options) {
+  return std::min(options.rows_per_call, KvCache::kRowsAtOnce);
+}
+
+int64_t LargestWindow(const ModelConfig& config) {
+  int64_t window = 0;
+  for (const LayerPlan& plan : config.layers) window = std::max(window, plan.window);
+  return window;
+}
+
+int64_t RingCapacity(int64_t window, int64_t context, int64_t rows_at_once) {
+  return std::min(window + rows_at_once + KvCache::kRollBack, std::max(context, rows_at_once) + kKeyBlock);
+}
+
 }  // namespace
 
-int64_t KvCache::RingCapacity(int64_t rows_at_once) const {
-  return std::min(window_ + rows_at_once + kRollBack, std::max(context_, rows_at_once) + kKeyBlock);
+Result<KvCache::Bytes> KvCache::PlannedBytes(const ModelConfig& config, const KvCacheOptions& options,
+                                             int64_t block) {
+  LINNET_TRY(CheckHeads(config, options.type));
+  const int64_t ring =
+      RingCapacity(LargestWindow(config), options.context, std::max(RowsAtOnce(options), block));
+  Bytes bytes;
+  for (const LayerPlan& plan : config.layers) {
+    if (plan.window > 0) bytes.rings += static_cast<uint64_t>(LayerBytes(config, plan, options.type, ring));
+  }
+  bytes.pages = static_cast<uint64_t>(PagesOf(options.context) * PageBytes(config, options.type));
+  return bytes;
 }
 
 Result<std::shared_ptr<KvPagePool>> KvCache::NewPool(const ModelConfig& config, KvType type,
@@ -68,7 +93,7 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weight
   cache.type_ = options.type;
   cache.context_ = options.context;
   cache.rows_per_call_ = options.rows_per_call;
-  cache.rows_at_once_ = std::min(options.rows_per_call, kRowsAtOnce);
+  cache.rows_at_once_ = RowsAtOnce(options);
   cache.pool_ = options.pool;
   if (cache.pool_ == nullptr) {
     LINNET_ASSIGN(cache.pool_, NewPool(config, options.type, options.context));
@@ -77,14 +102,14 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weight
     LINNET_CHECK(cache.pool_->page_bytes() == PageBytes(config, options.type));
     cache.pages_.reserve(static_cast<size_t>(PagesOf(options.context)));
     cache.plan_ = config.layers;
-    for (const LayerPlan& plan : config.layers) cache.window_ = std::max(cache.window_, plan.window);
+    cache.window_ = LargestWindow(config);
+    const int64_t ring = RingCapacity(cache.window_, options.context, cache.rows_at_once_);
     for (size_t l = 0; l < config.layers.size(); ++l) {
       const LayerPlan& plan = config.layers[l];
       const KeyNorm norm = NormOf(config, plan, weights.layers[l].k_norm, options.type);
       cache.zeros_.resize(std::max(cache.zeros_.size(), static_cast<size_t>(plan.kv_heads * plan.head_dim)));
       if (plan.window > 0) {
-        cache.layers_.emplace_back(options.type, plan.kv_heads, plan.head_dim,
-                                   cache.RingCapacity(cache.rows_at_once_), norm);
+        cache.layers_.emplace_back(options.type, plan.kv_heads, plan.head_dim, ring, norm);
       } else {
         cache.layers_.push_back(
             KvStore::Paged(options.type, plan.kv_heads, plan.head_dim, options.context, norm));
@@ -92,12 +117,6 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, const Weights& weight
     }
     return std::move(cache);
   });
-}
-
-uint64_t KvCache::bytes() const {
-  uint64_t total = static_cast<uint64_t>(PagesOf(context_) * pool_->page_bytes());
-  for (const KvStore& store : layers_) total += store.bytes();
-  return total;
 }
 
 void KvCache::PutPage(int64_t page, KvPage held) {
@@ -156,7 +175,8 @@ Status KvCache::ReserveBlock(int64_t rows) {
         grown.emplace_back();
         continue;
       }
-      KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, RingCapacity(rows), layers_[l].norm());
+      KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, RingCapacity(window_, context_, rows),
+                    layers_[l].norm());
       store.CopyFrom(layers_[l], oldest_, length_);
       grown.push_back(std::move(store));
     }

@@ -55,6 +55,13 @@ class KvCache {
   static Result<KvCache> Create(const ModelConfig& config, const Weights& weights,
                                 const KvCacheOptions& options);
 
+  // What a cache with a pool of its own takes once it is full and has been given room for blocks of so many
+  // rows. Error: the type does not fit the model's heads.
+  struct Bytes {
+    uint64_t rings = 0, pages = 0;
+  };
+  static Result<Bytes> PlannedBytes(const ModelConfig& config, const KvCacheOptions& options, int64_t block);
+
   // Pages for `positions` positions, of any number of sequences. Error: kOutOfMemory.
   static Result<std::shared_ptr<KvPagePool>> NewPool(const ModelConfig& config, KvType type,
                                                      int64_t positions);
@@ -65,7 +72,6 @@ class KvCache {
   int64_t length() const { return length_; }
   int64_t context() const { return context_; }
   int64_t rows_per_call() const { return rows_per_call_; }
-  uint64_t bytes() const;  // of the rings, and of pages for the whole context, shared or not
 
   // Rows of a call that are written before they are read for: kRowsAtOnce, or the longest block of a picture.
   int64_t rows_at_once() const { return rows_at_once_; }
@@ -110,7 +116,6 @@ class KvCache {
   Status Restore(const KvPrefix& prefix, std::span<const uint8_t> rings);
 
  private:
-  int64_t RingCapacity(int64_t rows_at_once) const;
   int64_t WindowStart(int64_t position) const;
   Status CheckRestore(const KvPrefix& prefix, std::span<const uint8_t> rings) const;
   void PutPage(int64_t page, KvPage held);

@@ -16,15 +16,27 @@ int64_t WholeBlocksEnd(std::span<const KeyRange> blocks, int64_t start, int64_t 
   return block_begin > begin ? block_begin : last.last - start + 1;
 }
 
+void Step::List(BufferList& list, const ModelConfig& config, int64_t rows, int64_t wanted) {
+  list.Add(ids_, rows);
+  list.Add(positions_, rows);
+  list.Add(sequences_, rows);
+  list.Add(results_, wanted * (config.hidden_size + config.vocab_size));
+}
+
+uint64_t Step::PlannedBytes(const ModelConfig& config, int64_t rows, int64_t wanted) {
+  BufferList list(false);
+  Step().List(list, config, rows, wanted);
+  return list.bytes();
+}
+
 void Step::Reserve(const ModelConfig& config, int64_t rows, int64_t wanted) {
-  const size_t floats = static_cast<size_t>(wanted * (config.hidden_size + config.vocab_size));
-  ids_.reserve(static_cast<size_t>(rows));
-  positions_.reserve(static_cast<size_t>(rows));
-  sequences_.reserve(static_cast<size_t>(rows));
-  if (floats <= results_.size()) return;
-  Clear();
-  results_ = {};
-  results_ = AlignedBuffer<float>(floats);
+  if (wanted > room_) {
+    Clear();
+    room_ = 0;
+  }
+  BufferList list(true);
+  List(list, config, rows, wanted);
+  room_ = std::max(room_, wanted);
 }
 
 void Step::Clear() {

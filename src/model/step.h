@@ -14,7 +14,7 @@
 #include <span>
 #include <vector>
 
-#include "base/aligned.h"
+#include "base/buffers.h"
 #include "linnet/error.h"
 #include "linnet/options.h"
 #include "model/config.h"
@@ -46,7 +46,7 @@ class Step {
  public:
   // Room for `rows` rows, logits of `wanted` of them. Keeps nothing where it grows. Throws std::bad_alloc.
   void Reserve(const ModelConfig& config, int64_t rows, int64_t wanted);
-  uint64_t bytes() const { return results_.bytes(); }
+  static uint64_t PlannedBytes(const ModelConfig& config, int64_t rows, int64_t wanted);
 
   // The next call: no sequence takes part yet, nothing is computed.
   void Clear();
@@ -77,13 +77,14 @@ class Step {
     int64_t count() const { return static_cast<int64_t>(rows.ids.size()); }
   };
   Rows Results(Rows all, size_t sequence) const;
+  void List(BufferList& list, const ModelConfig& config, int64_t rows, int64_t wanted);
 
   std::vector<Sequence> sequences_;
   std::vector<int32_t> ids_;        // (T)
   std::vector<int64_t> positions_;  // (T)
-  int64_t wanted_ = 0;
+  AlignedBuffer<float> results_;    // hidden states, then logits
+  int64_t wanted_ = 0, room_ = 0;   // rows whose results are wanted, or fit
   Rows hidden_, logits_;
-  AlignedBuffer<float> results_;
 };
 
 }  // namespace linnet

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "model/layer_tensors.h"
 #include "tensor/block_format.h"
 
 namespace linnet {
@@ -15,6 +16,30 @@ constexpr uint64_t kPieceBytes = uint64_t{16} << 20;
 
 }  // namespace
 
+std::optional<HeldMatrix> HowHeld(const TensorInfo& tensor, Role role, bool dequantise) {
+  const std::optional<PanelFormat> stored = PanelFormatOf(tensor.dtype);
+  if (!stored) return std::nullopt;
+  const PanelFormat format = dequantise || IsPlanar(tensor, role) ? PanelFormat::kF32 : *stored;
+  return HeldMatrix{format, tensor.packed && format == *stored};
+}
+
+void AddPlanned(const TensorSource& source, const std::vector<ExpectedTensor>& tensors, bool dequantise,
+                WeightBytes& bytes) {
+  for (const ExpectedTensor& expected : tensors) {
+    const TensorInfo* tensor = FindTensor(source, expected.role, expected.layer);
+    if (tensor == nullptr) continue;
+    const std::optional<HeldMatrix> held =
+        expected.shape.size() == 2 ? HowHeld(*tensor, expected.role, dequantise) : std::nullopt;
+    if (!held) {  // a vector: floats, or the tokens of the drafter's centroids
+      bytes.own += static_cast<uint64_t>(tensor->elements()) * sizeof(float);
+    } else if (held->in_place) {
+      bytes.mapped += tensor->bytes;
+    } else {
+      bytes.own += static_cast<uint64_t>(MatrixBytes(held->format, expected.shape[0], expected.shape[1]));
+    }
+  }
+}
+
 void WeightLoader::Expect(const TensorSource& source, const std::vector<ExpectedTensor>& tensors) {
   for (const ExpectedTensor& expected : tensors) {
     if (const TensorInfo* tensor = FindTensor(source, expected.role, expected.layer)) total_ += tensor->bytes;
@@ -25,14 +50,13 @@ Result<Matrix> WeightLoader::ReadMatrix(const TensorSource& source, Role role, i
   const TensorInfo* tensor = FindTensor(source, role, layer);
   LINNET_CHECK(tensor != nullptr);  // CheckTensors has seen it
   const int64_t n = tensor->shape[0], k = tensor->shape[1];
-  if (tensor->packed) return ReadPacked(source, *tensor, role);
-  if (IsPlanar(*tensor, role)) return PackPlanar(source, *tensor);
-  const std::optional<PanelFormat> stored = PanelFormatOf(tensor->dtype);
-  if (!stored) {
+  const std::optional<HeldMatrix> held = HowHeld(*tensor, role, loading_.dequantise);
+  if (!held) {
     return Fail(ErrorCode::kBadFile, "tensor " + tensor->name + " holds integers where weights are expected");
   }
-  Matrix matrix = AllocateMatrix(loading_.dequantise ? PanelFormat::kF32 : *stored, n, k);
-  if (matrix.panels.size() == 0) return NoMemory(*tensor);
+  if (tensor->packed) return ReadPacked(source, *tensor, role);
+  if (IsPlanar(*tensor, role)) return PackPlanar(source, *tensor);
+  Matrix matrix = AllocateMatrix(held->format, n, k);
   Pack(source, *tensor, matrix);
   Report(tensor->bytes);
   return matrix;
@@ -50,36 +74,24 @@ Result<Vector> WeightLoader::ReadNorm(const TensorSource& source, Role role, int
   return w;
 }
 
-Result<LayerWeights> WeightLoader::ReadLayer(const TensorSource& source, const LayerPlan& plan, int layer,
-                                             bool own_kv) {
-  LayerWeights w;
-  LINNET_ASSIGN(w.input_norm, ReadNorm(source, Role::kInputNorm, layer));
-  LINNET_ASSIGN(w.post_attention_norm, ReadNorm(source, Role::kPostAttentionNorm, layer));
-  LINNET_ASSIGN(w.pre_feedforward_norm, ReadNorm(source, Role::kPreFeedForwardNorm, layer));
-  LINNET_ASSIGN(w.post_feedforward_norm, ReadNorm(source, Role::kPostFeedForwardNorm, layer));
-  LINNET_ASSIGN(w.q_proj, ReadMatrix(source, Role::kQ, layer));
-  LINNET_ASSIGN(w.q_norm, ReadNorm(source, Role::kQNorm, layer));
-  if (own_kv) {
-    LINNET_ASSIGN(w.k_proj, ReadMatrix(source, Role::kK, layer));
-    LINNET_ASSIGN(w.k_norm, ReadNorm(source, Role::kKNorm, layer));
+Result<std::vector<LayerWeights>> WeightLoader::ReadLayers(const TensorSource& source) {
+  std::vector<LayerWeights> layers(config_.layers.size());
+  for (size_t l = 0; l < layers.size(); ++l) {
+    LayerWeights& w = layers[l];
+    const int layer = static_cast<int>(l);
+    for (const LayerTensor& tensor : LayerTensors()) {
+      if (!tensor.IsIn(config_, config_.layers[l])) continue;
+      if (const auto* matrix = std::get_if<LayerTensor::MatrixPlace>(&tensor.place)) {
+        LINNET_ASSIGN(w.**matrix, ReadMatrix(source, tensor.role, layer));
+      } else if (const auto* norm = std::get_if<LayerTensor::NormPlace>(&tensor.place)) {
+        LINNET_ASSIGN(w.**norm, ReadNorm(source, tensor.role, layer));
+      } else if (const auto* scalar = std::get_if<LayerTensor::ScalarPlace>(&tensor.place)) {
+        LINNET_ASSIGN(const Vector value, ReadVector(source, tensor.role, layer));
+        w.** scalar = value[0];
+      }
+    }
   }
-  if (own_kv && !plan.k_eq_v) {
-    LINNET_ASSIGN(w.v_proj, ReadMatrix(source, Role::kV, layer));
-  }
-  LINNET_ASSIGN(w.o_proj, ReadMatrix(source, Role::kO, layer));
-  LINNET_ASSIGN(w.gate_proj, ReadMatrix(source, Role::kGate, layer));
-  LINNET_ASSIGN(w.up_proj, ReadMatrix(source, Role::kUp, layer));
-  LINNET_ASSIGN(w.down_proj, ReadMatrix(source, Role::kDown, layer));
-  if (config_.layer_scalar) {
-    LINNET_ASSIGN(const Vector scalar, ReadVector(source, Role::kLayerScalar, layer));
-    w.layer_scalar = scalar[0];
-  }
-  return w;
-}
-
-std::unexpected<Error> WeightLoader::NoMemory(const TensorInfo& tensor) const {
-  return Fail(ErrorCode::kOutOfMemory, "not enough memory for the weights (at tensor " + tensor.name + ")",
-              "use a smaller quantisation or close other programs");
+  return layers;
 }
 
 Result<Matrix> WeightLoader::ReadPacked(const TensorSource& source, const TensorInfo& tensor, Role role) {
@@ -91,9 +103,8 @@ Result<Matrix> WeightLoader::ReadPacked(const TensorSource& source, const Tensor
                 "pack the original again");
   }
   Matrix view = ViewMatrix(*PanelFormatOf(tensor.dtype), n, k, bytes);
-  if (loading_.dequantise && view.format != PanelFormat::kF32) {
+  if (!HowHeld(tensor, role, loading_.dequantise)->in_place) {
     Matrix matrix = AllocateMatrix(PanelFormat::kF32, n, k);
-    if (matrix.panels.size() == 0) return NoMemory(tensor);
     Unpack(view, matrix);
     view = std::move(matrix);
   } else {
@@ -122,10 +133,9 @@ void WeightLoader::Unpack(const Matrix& packed, Matrix& floats) {
   });
 }
 
-Result<Matrix> WeightLoader::PackPlanar(const TensorSource& source, const TensorInfo& tensor) {
+Matrix WeightLoader::PackPlanar(const TensorSource& source, const TensorInfo& tensor) {
   const int64_t n = tensor.shape[0], k = tensor.shape[1];
   Matrix matrix = AllocateMatrix(PanelFormat::kF32, n, k);
-  if (matrix.panels.size() == 0) return NoMemory(tensor);
   const size_t width = static_cast<size_t>(k);
   const uint64_t row_bytes = RowBytes(tensor.dtype, width);
   pool_.For(PanelCount(n), [&](int64_t begin, int64_t end, int) {

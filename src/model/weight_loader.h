@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -13,6 +14,18 @@
 #include "model/weights.h"
 
 namespace linnet {
+
+// How a matrix is held: packed by the loader, or in place, as a file has it.
+struct HeldMatrix {
+  PanelFormat format = PanelFormat::kF32;
+  bool in_place = false;
+};
+// Nothing for whole numbers.
+std::optional<HeldMatrix> HowHeld(const TensorInfo& tensor, Role role, bool dequantise);
+
+// Adds what the tensors will take once they are read. Those that are missing take nothing.
+void AddPlanned(const TensorSource& source, const std::vector<ExpectedTensor>& tensors, bool dequantise,
+                WeightBytes& bytes);
 
 class WeightLoader {
  public:
@@ -27,17 +40,15 @@ class WeightLoader {
   Result<Vector> ReadVector(const TensorSource& source, Role role, int layer = -1);
   // A norm weight of the decoder, with its 1 added where the configuration says so.
   Result<Vector> ReadNorm(const TensorSource& source, Role role, int layer = -1);
-  // One decoder layer; without `own_kv` it has no k_proj, v_proj and k_norm.
-  Result<LayerWeights> ReadLayer(const TensorSource& source, const LayerPlan& plan, int layer,
-                                 bool own_kv = true);
+  // All decoder layers: what layer_tensors.h says that each has.
+  Result<std::vector<LayerWeights>> ReadLayers(const TensorSource& source);
 
  private:
-  std::unexpected<Error> NoMemory(const TensorInfo& tensor) const;
   // A packed matrix in place; with `dequantise`, unpacked.
   Result<Matrix> ReadPacked(const TensorSource& source, const TensorInfo& tensor, Role role);
   void Unpack(const Matrix& packed, Matrix& floats);
   // The matrix whose columns GGUF keeps in another order, as float32.
-  Result<Matrix> PackPlanar(const TensorSource& source, const TensorInfo& tensor);
+  Matrix PackPlanar(const TensorSource& source, const TensorInfo& tensor);
   void Pack(const TensorSource& source, const TensorInfo& tensor, Matrix& matrix);
   void Report(uint64_t bytes);
 

@@ -30,33 +30,14 @@ Result<VisionWeights> ReadVision(WeightLoader& loader, const ModelConfig& config
   return w;
 }
 
-uint64_t Bytes(std::initializer_list<const Matrix*> matrices) {
-  uint64_t total = 0;
-  for (const Matrix* matrix : matrices) total += matrix->panels.bytes();
-  return total;
-}
-
-uint64_t VectorBytes(std::initializer_list<const Vector*> vectors) {
-  uint64_t total = 0;
-  for (const Vector* vector : vectors) total += vector->size() * sizeof(float);
-  return total;
-}
-
 }  // namespace
 
-uint64_t LayerWeights::bytes() const {
-  return Bytes({&q_proj, &k_proj, &v_proj, &o_proj, &gate_proj, &up_proj, &down_proj}) +
-         VectorBytes({&input_norm, &post_attention_norm, &pre_feedforward_norm, &post_feedforward_norm,
-                      &q_norm, &k_norm});
-}
-
-uint64_t Weights::bytes() const {
-  uint64_t total = Bytes({&embed_tokens, &vision.patch_dense, &vision.projection, &audio.projection});
-  total += VectorBytes({&norm, &vision.position_x, &vision.position_y, &vision.patch_ln1_weight,
-                        &vision.patch_ln1_bias, &vision.patch_dense_bias, &vision.patch_ln2_weight,
-                        &vision.patch_ln2_bias, &vision.pos_norm_weight, &vision.pos_norm_bias});
-  for (const LayerWeights& w : layers) total += w.bytes();
-  return total;
+WeightBytes PlannedWeights(const ModelConfig& config, const TensorSource& text,
+                           const TensorSource* multimodal, bool dequantise) {
+  WeightBytes bytes;
+  AddPlanned(text, TextTensors(config), dequantise, bytes);
+  if (multimodal != nullptr) AddPlanned(*multimodal, MultimodalTensors(config), dequantise, bytes);
+  return bytes;
 }
 
 Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text,
@@ -71,12 +52,10 @@ Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text,
     loader.Expect(*multimodal, media_tensors);
   }
   Weights weights;
+  weights.bytes = PlannedWeights(config, text, multimodal, loading.dequantise);
   LINNET_ASSIGN(weights.embed_tokens, loader.ReadMatrix(text, Role::kEmbedding));
   LINNET_ASSIGN(weights.norm, loader.ReadNorm(text, Role::kFinalNorm));
-  for (int l = 0; l < static_cast<int>(config.layers.size()); ++l) {
-    LINNET_ASSIGN(LayerWeights layer, loader.ReadLayer(text, config.layers[static_cast<size_t>(l)], l));
-    weights.layers.push_back(std::move(layer));
-  }
+  LINNET_ASSIGN(weights.layers, loader.ReadLayers(text));
   if (multimodal != nullptr && config.vision.present) {
     LINNET_ASSIGN(weights.vision, ReadVision(loader, config, *multimodal));
   }

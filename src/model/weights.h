@@ -29,8 +29,6 @@ struct LayerWeights {
   Matrix gate_proj, up_proj;     // (F, D)
   Matrix down_proj;              // (D, F)
   float layer_scalar = 1.0f;
-
-  uint64_t bytes() const;
 };
 
 struct VisionWeights {
@@ -51,14 +49,20 @@ struct AudioWeights {
   bool empty() const { return projection.empty(); }
 };
 
+// What weights take: of memory, and of pages of their file.
+struct WeightBytes {
+  uint64_t own = 0, mapped = 0;
+
+  uint64_t total() const { return own + mapped; }
+};
+
 struct Weights {
   Matrix embed_tokens;  // (V, D): lookup table and head
   Vector norm;          // (D)
   std::vector<LayerWeights> layers;
   VisionWeights vision;
   AudioWeights audio;
-
-  uint64_t bytes() const;
+  WeightBytes bytes;  // of all of them, as they were planned
 };
 
 struct WeightLoading {
@@ -72,5 +76,9 @@ struct WeightLoading {
 // cannot be multiplied; kOutOfMemory.
 Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text,
                             const TensorSource* multimodal, ThreadPool& pool, const WeightLoading& loading);
+
+// What they will take, from what the sources say of their tensors.
+WeightBytes PlannedWeights(const ModelConfig& config, const TensorSource& text,
+                           const TensorSource* multimodal, bool dequantise);
 
 }  // namespace linnet

@@ -63,7 +63,7 @@ struct By {
 std::vector<float> Attend(const Case& c, const KvStore& store, int64_t first, int64_t count, By by) {
   ThreadPool pool(by.threads);
   OpContext context(pool, by.kernels);
-  context.Reserve(1, 32, c.shape.heads, c.shape.dim);
+  context.Reserve({1, 32, c.shape.heads, c.shape.dim});
   const int64_t width = c.shape.heads * c.shape.dim;
   std::vector<float> q(c.q.begin() + first * width, c.q.begin() + (first + count) * width), out(q.size());
   const auto visible = std::span(c.visible).subspan(static_cast<size_t>(first), static_cast<size_t>(count));

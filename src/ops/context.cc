@@ -7,34 +7,32 @@
 
 namespace linnet {
 
-OpContext::Scratch::Scratch(const Shape& shape, int threads) : shape(shape) {
-  const size_t values = static_cast<size_t>((shape.rows + kMaxWideRows) * shape.width);
-  q = AlignedBuffer<int8_t>(values);
-  scale = AlignedBuffer<float>(values / kActBlock);
-  scaled_sum = AlignedBuffer<float>(values / kActBlock);
-  start = AlignedBuffer<int32_t>(values / kActBlock);
-  half_start = AlignedBuffer<int32_t>(2 * values / kActBlock);
-  partials = AlignedBuffer<float>(static_cast<size_t>(AttentionPartialFloats(shape.heads, shape.head_dim)));
+OpShape Union(const OpShape& a, const OpShape& b) {
+  return {std::max(a.rows, b.rows), std::max(a.width, b.width), std::max(a.heads, b.heads),
+          std::max(a.head_dim, b.head_dim)};
+}
+
+void OpContext::Scratch::List(BufferList& list, const OpShape& shape, int threads) {
+  const int64_t blocks = (shape.rows + kMaxWideRows) * ((shape.width + kActBlock - 1) / kActBlock);
+  list.Add(q, blocks * kActBlock);
+  list.Add(scale, blocks);
+  list.Add(scaled_sum, blocks);
+  list.Add(start, blocks);
+  list.Add(half_start, 2 * blocks);
+  list.Add(partials, AttentionPartialFloats(shape.heads, shape.head_dim));
   const int64_t each =
       std::max(MatMulScratchFloats(shape.rows), AttentionScratchFloats(shape.heads, shape.head_dim));
-  for (int t = 0; t < threads; ++t) of_threads.emplace_back(static_cast<size_t>(each));
+  of_threads.resize(static_cast<size_t>(threads));
+  for (AlignedBuffer<float>& buffer : of_threads) list.Add(buffer, each);
 }
 
-void OpContext::Reserve(int64_t rows, int64_t width, int64_t heads, int64_t head_dim) {
-  width = (width + kActBlock - 1) / kActBlock * kActBlock;
-  const Shape& now = scratch_.shape;
-  if (rows <= now.rows && width <= now.width && heads <= now.heads && head_dim <= now.head_dim) return;
-  scratch_ = Scratch({std::max(rows, now.rows), std::max(width, now.width), std::max(heads, now.heads),
-                      std::max(head_dim, now.head_dim)},
-                     pool_.threads());
-}
-
-uint64_t OpContext::bytes() const {
-  const Scratch& s = scratch_;
-  uint64_t total = s.q.bytes() + s.scale.bytes() + s.scaled_sum.bytes() + s.partials.bytes();
-  total += s.start.bytes() + s.half_start.bytes();
-  for (const AlignedBuffer<float>& buffer : s.of_threads) total += buffer.bytes();
-  return total;
+void OpContext::Reserve(const OpShape& shape) {
+  if (shape_.Covers(shape)) return;
+  const OpShape both = Union(shape_, shape);
+  Scratch scratch;
+  Allocate(scratch, both, pool_.threads());
+  scratch_ = std::move(scratch);
+  shape_ = both;
 }
 
 RowTiles OpContext::Tiles(int64_t width) const {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "base/aligned.h"
+#include "base/buffers.h"
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 
@@ -24,6 +24,18 @@ struct Rows {
 
 inline Rows MakeRows(float* data, int64_t rows, int64_t width) { return {data, rows, width, width}; }
 
+// What the operations must have room for: products of up to `rows` rows with up to `width` inputs, attention
+// with `heads` query heads of up to `head_dim`.
+struct OpShape {
+  int64_t rows = 0, width = 0, heads = 0, head_dim = 0;
+
+  bool Covers(const OpShape& other) const {
+    return other.rows <= rows && other.width <= width && other.heads <= heads && other.head_dim <= head_dim;
+  }
+};
+// The least that covers both.
+OpShape Union(const OpShape& a, const OpShape& b);
+
 // Scratch of the operations. Reserve() is the only place that allocates; a decode step calls none of it.
 class OpContext {
  public:
@@ -32,11 +44,13 @@ class OpContext {
   ThreadPool& pool() const { return pool_; }
   const KernelTable& kernels() const { return kernels_; }
 
-  // Makes room for products of up to `rows` rows with up to `width` inputs, and for attention with `heads`
-  // query heads of up to `head_dim`. Throws std::bad_alloc and is as before then.
-  void Reserve(int64_t rows, int64_t width, int64_t heads, int64_t head_dim);
-  int64_t rows() const { return scratch_.shape.rows; }
-  uint64_t bytes() const;
+  // Makes room for this beside all that was asked for before. Throws std::bad_alloc and is as before then.
+  void Reserve(const OpShape& shape);
+  int64_t rows() const { return shape_.rows; }
+  // What scratch of this shape takes.
+  static uint64_t PlannedBytes(const OpShape& shape, int threads) {
+    return BytesOf(Scratch(), shape, threads);
+  }
 
   // Quantised activations of `width` inputs, written lane by lane by matmul.cc.
   RowTiles Tiles(int64_t width) const;
@@ -56,14 +70,9 @@ class OpContext {
   int64_t partial_floats() const { return static_cast<int64_t>(scratch_.partials.size()); }
 
  private:
-  struct Shape {
-    int64_t rows = 0, width = 0, heads = 0, head_dim = 0;
-  };
   struct Scratch {
-    Scratch() = default;
-    Scratch(const Shape& shape, int threads);
+    void List(BufferList& list, const OpShape& shape, int threads);
 
-    Shape shape;
     AlignedBuffer<int8_t> q;
     AlignedBuffer<float> scale, scaled_sum, partials;
     AlignedBuffer<int32_t> start, half_start;
@@ -72,6 +81,7 @@ class OpContext {
 
   ThreadPool& pool_;
   const KernelTable& kernels_;
+  OpShape shape_;
   Scratch scratch_;
 };
 

@@ -55,44 +55,46 @@ void WithElement(KvType type, const Visit& visit) {
 
 }  // namespace
 
-KvStore::KvStore(KvType type, int64_t kv_heads, int64_t head_dim, const KeyNorm& norm)
+KvLayout::KvLayout(KvType type, int64_t kv_heads, int64_t head_dim, int64_t wanted, const KeyNorm& norm) {
+  positions = (wanted + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+  row_width = head_dim + (norm.from_values ? 2 * norm.rotated_pairs : 0);
+  const auto bytes = [&](int64_t width) { return kv_heads * positions * width * 4 / KvStore::GroupOf(type); };
+  const int64_t scales = type == KvType::kInt8 ? 2 * kv_heads * positions : 0;
+  values_at = norm.from_values ? 0 : bytes(head_dim);
+  scales_at = values_at + bytes(row_width);
+  page_bytes = scales_at + scales * static_cast<int64_t>(sizeof(float)) + kOverread;
+}
+
+KvStore::KvStore(KvType type, int64_t kv_heads, int64_t head_dim, const KeyNorm& norm, int64_t positions)
     : type_(type),
       kv_heads_(kv_heads),
       head_dim_(head_dim),
-      row_width_(head_dim),
       group_(GroupOf(type)),
-      norm_(norm) {
+      norm_(norm),
+      layout_(type, kv_heads, head_dim, positions, norm) {
   LINNET_CHECK(head_dim % group_ == 0 && rotated() % group_ == 0);
   LINNET_CHECK(norm.weight.empty() ? !norm.from_values
                                    : static_cast<int64_t>(norm.weight.size()) == head_dim);
   PrepareScores();
-  row_width_ += rotated();
 }
 
 KvStore::KvStore(KvType type, int64_t kv_heads, int64_t head_dim, int64_t capacity, const KeyNorm& norm)
-    : KvStore(type, kv_heads, head_dim, norm) {
-  const int64_t whole = (capacity + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
-  PreparePages(whole, whole);
-  own_ = AlignedBuffer<uint8_t>(static_cast<size_t>(page_bytes_));
+    : KvStore(type, kv_heads, head_dim, norm, capacity) {
+  PreparePages(1);
+  own_ = AlignedBuffer<uint8_t>(static_cast<size_t>(layout_.page_bytes));
   SetPage(0, own_.data());
 }
 
 KvStore KvStore::Paged(KvType type, int64_t kv_heads, int64_t head_dim, int64_t capacity,
                        const KeyNorm& norm) {
-  KvStore store(type, kv_heads, head_dim, norm);
-  store.PreparePages((capacity + kPagePositions - 1) / kPagePositions * kPagePositions, kPagePositions);
+  KvStore store(type, kv_heads, head_dim, norm, kPagePositions);
+  store.PreparePages((capacity + kPagePositions - 1) / kPagePositions);
   return store;
 }
 
-void KvStore::PreparePages(int64_t capacity, int64_t positions) {
-  capacity_ = capacity;
-  page_positions_ = positions;
-  const auto bytes = [&](int64_t width) { return kv_heads_ * positions * width * element_bytes(); };
-  const int64_t scales = type_ == KvType::kInt8 ? 2 * kv_heads_ * positions : 0;
-  values_at_ = shared() ? 0 : bytes(head_dim_);
-  scales_at_ = values_at_ + bytes(row_width_);
-  page_bytes_ = scales_at_ + scales * static_cast<int64_t>(sizeof(float)) + kOverread;
-  pages_.resize(static_cast<size_t>(positions == 0 ? 0 : capacity / positions));
+void KvStore::PreparePages(int64_t pages) {
+  capacity_ = pages * layout_.positions;
+  pages_.resize(static_cast<size_t>(pages));
 }
 
 // Orders and factors. A shared store's values have the rotated dimensions first, its scores last; each part
@@ -124,18 +126,18 @@ void KvStore::PrepareScores() {
 
 KvStore::Place KvStore::PlaceOf(int64_t position) const {
   const int64_t slot = position % capacity_;
-  return {pages_[static_cast<size_t>(slot / page_positions_)], slot % page_positions_};
+  return {pages_[static_cast<size_t>(slot / layout_.positions)], slot % layout_.positions};
 }
 
 KvStore::Place KvStore::BlockOf(int64_t position) const { return PlaceOf(position / kKeyBlock * kKeyBlock); }
 
 int64_t KvStore::KeyIndex(int64_t head, int64_t slot, int64_t e) const {
-  return (head * page_positions_ + slot / kPanel * kPanel) * head_dim_ + e / group_ * group_ * kPanel +
+  return (head * layout_.positions + slot / kPanel * kPanel) * head_dim_ + e / group_ * group_ * kPanel +
          slot % kPanel * group_ + e % group_;
 }
 
 int64_t KvStore::ValueIndex(int64_t head, int64_t slot, int64_t e) const {
-  return (head * page_positions_ + slot / group_ * group_) * row_width_ + e * group_ + slot % group_;
+  return (head * layout_.positions + slot / group_ * group_) * layout_.row_width + e * group_ + slot % group_;
 }
 
 template <typename Element>
@@ -212,7 +214,8 @@ std::array<std::span<uint8_t>, 4> KvStore::BlockParts(int64_t head, int64_t posi
   std::array<std::span<uint8_t>, 4> parts{
       part(block.page + KeyIndex(head, block.slot, 0) * element_bytes(),
            shared() ? 0 : block_bytes(head_dim_)),
-      part(Values(block) + ValueIndex(head, block.slot, 0) * element_bytes(), block_bytes(row_width_))};
+      part(Values(block) + ValueIndex(head, block.slot, 0) * element_bytes(),
+           block_bytes(layout_.row_width))};
   if (type_ == KvType::kInt8) {
     parts[2] = part(KeyScale(head, block), kScalesOfBlock);
     parts[3] = part(ValueScale(head, block), kScalesOfBlock);
@@ -221,8 +224,7 @@ std::array<std::span<uint8_t>, 4> KvStore::BlockParts(int64_t head, int64_t posi
 }
 
 int64_t KvStore::saved_block_bytes() const {
-  const int64_t scales = type_ == KvType::kInt8 ? 2 * kScalesOfBlock : 0;
-  return kv_heads_ * (block_bytes((shared() ? 0 : head_dim_) + row_width_) + scales);
+  return (layout_.page_bytes - kOverread) / (layout_.positions / kKeyBlock);
 }
 
 void KvStore::SaveBlock(int64_t position, uint8_t* out) const {
@@ -241,8 +243,8 @@ void KvStore::LoadBlock(int64_t position, const uint8_t* in) {
 }
 
 void KvStore::CopyFrom(const KvStore& other, int64_t first, int64_t last) {
-  LINNET_CHECK(type_ == other.type_ && kv_heads_ == other.kv_heads_ && row_width_ == other.row_width_ &&
-               capacity_ >= other.capacity_);
+  LINNET_CHECK(type_ == other.type_ && kv_heads_ == other.kv_heads_ &&
+               layout_.row_width == other.row_width() && capacity_ >= other.capacity_);
   for (int64_t p = first / kKeyBlock * kKeyBlock; p < last; p += kKeyBlock) {
     for (int64_t h = 0; h < kv_heads_; ++h) {
       const auto from = other.BlockParts(h, p), to = BlockParts(h, p);

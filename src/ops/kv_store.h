@@ -47,6 +47,18 @@ struct KeyNorm {
   bool from_values = false;       // value = norm(k): store both as one row
 };
 
+// Where things lie in a page of so many positions, rounded up to whole blocks: bytes from its beginning,
+// where the keys are.
+struct KvLayout {
+  KvLayout() = default;
+  KvLayout(KvType type, int64_t kv_heads, int64_t head_dim, int64_t positions, const KeyNorm& norm);
+
+  int64_t positions = 0;
+  int64_t row_width = 0;  // elements of a value row
+  int64_t values_at = 0, scales_at = 0;
+  int64_t page_bytes = 0;
+};
+
 class KvStore {
  public:
   KvStore() = default;
@@ -65,7 +77,7 @@ class KvStore {
   // Of a store of others' pages: where page `page` is, null where it is no more. REQUIRES: page_bytes(),
   // aligned to kAlignment, that live until then.
   void SetPage(int64_t page, uint8_t* data) { pages_[static_cast<size_t>(page)] = data; }
-  int64_t page_bytes() const { return page_bytes_; }
+  int64_t page_bytes() const { return layout_.page_bytes; }
 
   // The page of a position must be there for all of these. key and value are (K, E) of one token.
   void Write(int64_t position, const float* key, const float* value);
@@ -84,7 +96,7 @@ class KvStore {
   // store) and its values or shared rows.
   const void* KeyBlock(int64_t head, int64_t position) const;
   const void* ValueBlock(int64_t head, int64_t position) const;
-  int64_t row_width() const { return row_width_; }  // elements of a value row
+  int64_t row_width() const { return layout_.row_width; }  // elements of a value row
   // Of bytes: the scales of that block, kKeyBlock each.
   const float* KeyScales(int64_t head, int64_t position) const;
   const float* ValueScales(int64_t head, int64_t position) const;
@@ -112,9 +124,9 @@ class KvStore {
     int64_t slot;
   };
 
-  KvStore(KvType type, int64_t kv_heads, int64_t head_dim, const KeyNorm& norm);
+  KvStore(KvType type, int64_t kv_heads, int64_t head_dim, const KeyNorm& norm, int64_t positions);
   void PrepareScores();
-  void PreparePages(int64_t capacity, int64_t positions);
+  void PreparePages(int64_t pages);
   Place PlaceOf(int64_t position) const;
   Place BlockOf(int64_t position) const;
   // A block's keys, values, and scales of both; empty where there are none.
@@ -122,23 +134,22 @@ class KvStore {
   // Elements from the beginning of a page's keys or values, floats from that of its scales.
   int64_t KeyIndex(int64_t head, int64_t slot, int64_t e) const;
   int64_t ValueIndex(int64_t head, int64_t slot, int64_t e) const;
-  int64_t ScaleIndex(int64_t head, int64_t slot) const { return head * page_positions_ + slot; }
-  uint8_t* Values(const Place& place) const { return place.page + values_at_; }
+  int64_t ScaleIndex(int64_t head, int64_t slot) const { return head * layout_.positions + slot; }
+  uint8_t* Values(const Place& place) const { return place.page + layout_.values_at; }
   float* KeyScale(int64_t head, const Place& place) const {
-    return reinterpret_cast<float*>(place.page + scales_at_) + ScaleIndex(head, place.slot);
+    return reinterpret_cast<float*>(place.page + layout_.scales_at) + ScaleIndex(head, place.slot);
   }
   float* ValueScale(int64_t head, const Place& place) const {
-    return KeyScale(head, place) + kv_heads_ * page_positions_;
+    return KeyScale(head, place) + kv_heads_ * layout_.positions;
   }
   int64_t element_bytes() const { return 4 / group_; }
   template <typename Element>
   void WriteAs(const Place& place, const float* key, const float* value);
 
   KvType type_ = KvType::kF32;
-  int64_t kv_heads_ = 0, head_dim_ = 0, capacity_ = 0, row_width_ = 0, group_ = 1;
-  int64_t page_positions_ = 0, page_bytes_ = 0;
-  int64_t values_at_ = 0, scales_at_ = 0;  // bytes from the beginning of a page, whose keys come first
+  int64_t kv_heads_ = 0, head_dim_ = 0, capacity_ = 0, group_ = 1;
   KeyNorm norm_;
+  KvLayout layout_;
   std::vector<int32_t> order_, score_order_;
   std::vector<float> key_divisor_;  // (E): of stored keys; empty: 1
   std::vector<float> score_factor_;

@@ -71,7 +71,7 @@ std::vector<float> Multiply(const Matrix& w, std::vector<float> x, int64_t rows,
                             const KernelTable& table) {
   ThreadPool pool(threads);
   OpContext context(pool, table);
-  context.Reserve(rows, w.k, 4, 64);
+  context.Reserve({rows, w.k, 4, 64});
   std::vector<float> y(static_cast<size_t>(rows * w.n));
   MatMul(context, w, MakeRows(x.data(), rows, w.k), MakeRows(y.data(), rows, w.n));
   return y;
@@ -202,7 +202,7 @@ TEST_P(Formats, EveryNumberOfRowsGivesTheBitsOfSingleRows) {
   for (const KernelTable* table : SupportedKernels()) {
     ThreadPool pool(2);
     OpContext context(pool, *table);
-    context.Reserve(most, k, 4, 64);
+    context.Reserve({most, k, 4, 64});
     const auto multiply = [&](int64_t first, int64_t count, std::vector<float>& out) {
       MatMul(context, w, MakeRows(x.data() + first * k, count, k), MakeRows(out.data(), count, n));
     };

@@ -67,12 +67,12 @@ Matrix AllocateMatrix(PanelFormat format, int64_t n, int64_t k) {
   matrix.format = format;
   matrix.n = n;
   matrix.k = k;
-  matrix.panels = PackedPanels(static_cast<size_t>(PanelCount(n) * PanelBytes(format, k)));
+  matrix.panels = PackedPanels(static_cast<size_t>(MatrixBytes(format, n, k)));
   return matrix;
 }
 
 Matrix ViewMatrix(PanelFormat format, int64_t n, int64_t k, std::span<const uint8_t> panels) {
-  LINNET_CHECK(panels.size() == static_cast<size_t>(PanelCount(n) * PanelBytes(format, k)));
+  LINNET_CHECK(panels.size() == static_cast<size_t>(MatrixBytes(format, n, k)));
   LINNET_CHECK(reinterpret_cast<uintptr_t>(panels.data()) % kAlignment == 0);
   Matrix matrix;
   matrix.format = format;

@@ -47,8 +47,11 @@ struct Matrix {
 std::optional<PanelFormat> PanelFormatOf(Dtype dtype);
 int64_t PanelBytes(PanelFormat format, int64_t k);
 inline int64_t PanelCount(int64_t n) { return (n + kPanel - 1) / kPanel; }
+inline int64_t MatrixBytes(PanelFormat format, int64_t n, int64_t k) {
+  return PanelCount(n) * PanelBytes(format, k);
+}
 
-// Room for a matrix, zeroed; `panels` is empty when the system has no memory.
+// Room for a matrix, zeroed. Throws std::bad_alloc.
 Matrix AllocateMatrix(PanelFormat format, int64_t n, int64_t k);
 
 // A matrix that lies packed somewhere else, which must outlive it.

@@ -170,19 +170,20 @@ bool IsMultimodal(Role role) { return role >= Role::kPatchNorm1Weight && role <=
 
 GeneratedSource::GeneratedSource(const ModelConfig& config, const FormatOf& format, Fill fill)
     : fill_(std::move(fill)) {
-  Add(TextTensors(config), false, format);
-  Add(MultimodalTensors(config), false, format);
+  Add(TextTensors(config), kModelPrefix, format);
+  Add(MultimodalTensors(config), kModelPrefix, format);
 }
 
 GeneratedSource::GeneratedSource(const DrafterConfig& config, const FormatOf& format, Fill fill)
     : fill_(std::move(fill)) {
-  Add(DrafterTensors(config), true, format);
+  Add(DrafterTensors(config), kDrafterPrefix, format);
 }
 
-void GeneratedSource::Add(const std::vector<ExpectedTensor>& expected, bool drafter, const FormatOf& format) {
+void GeneratedSource::Add(const std::vector<ExpectedTensor>& expected, std::string_view prefix,
+                          const FormatOf& format) {
   for (const ExpectedTensor& tensor : expected) {
     TensorInfo info;
-    info.name = HfName(tensor.role, tensor.layer, drafter);
+    info.name = HfName(tensor.role, tensor.layer, prefix);
     info.dtype = format(tensor);
     info.shape = tensor.shape;
     info.bytes = RowBytes(info.dtype, static_cast<uint64_t>(info.elements()));

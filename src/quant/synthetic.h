@@ -31,7 +31,7 @@ class GeneratedSource : public TensorSource {
                                  std::vector<uint8_t>& scratch) const override;
 
  private:
-  void Add(const std::vector<ExpectedTensor>& expected, bool drafter, const FormatOf& format);
+  void Add(const std::vector<ExpectedTensor>& expected, std::string_view prefix, const FormatOf& format);
 
   std::vector<TensorInfo> tensors_;
   Fill fill_;

@@ -151,7 +151,7 @@ ModelFacts Engine::facts() const {
           .watches = config.vision.present && config.tokens.video >= 0,
           .image_tokens = config.vision.present ? config.vision.num_soft_tokens : 0,
           .drafts = impl_->drafter != nullptr,
-          .weight_bytes = impl_->weights.bytes() + impl_->drafter_weights.bytes(),
+          .weight_bytes = impl_->weights.bytes.total() + impl_->drafter_weights.bytes.total(),
           .kernels = impl_->context.kernels().name,
           .threads = impl_->pool.threads()};
 }
@@ -179,22 +179,28 @@ KernelFacts DescribeKernels() {
   return facts;
 }
 
-Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& options) {
-  const int64_t longest = impl_->config.max_position_embeddings;
+Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions options) {
+  const int64_t longest = config.max_position_embeddings;
   if (options.context < 0) {
     return Fail(ErrorCode::kInvalidArgument,
                 "a context of " + std::to_string(options.context) + " tokens cannot be",
                 "give 1 to " + std::to_string(longest) + ", or 0 for the usual");
   }
-  const int64_t context = options.context > 0 ? options.context : std::min(longest, kDefaultContext);
-  if (context > longest) {
+  if (options.context == 0) options.context = std::min(longest, kDefaultContext);
+  if (options.context > longest) {
     return Fail(ErrorCode::kInvalidArgument,
-                "a context of " + std::to_string(context) + " tokens is more than this model's " +
+                "a context of " + std::to_string(options.context) + " tokens is more than this model's " +
                     std::to_string(longest),
                 "ask for at most " + std::to_string(longest));
   }
-  const int64_t rows = std::clamp<int64_t>(options.rows_per_call, 1, context);
-  LINNET_ASSIGN(KvCache cache, KvCache::Create(impl_->config, impl_->weights, {options.kv, context, rows}));
+  options.rows_per_call = std::clamp<int64_t>(options.rows_per_call, 1, options.context);
+  return options;
+}
+
+Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& wanted) {
+  LINNET_ASSIGN(const SessionOptions options, ResolveSession(impl_->config, wanted));
+  LINNET_ASSIGN(KvCache cache, KvCache::Create(impl_->config, impl_->weights,
+                                               {options.kv, options.context, options.rows_per_call}));
   return WithinMemory("another session", "give it a shorter --context",
                       [&]() -> Result<std::unique_ptr<Session>> {
                         auto session = std::make_unique<Session::Impl>(*impl_, std::move(cache));

@@ -59,6 +59,9 @@ Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with
 // null.
 std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl);
 
+// The options with what they leave open filled in: context, rows of a call. Error: kInvalidArgument.
+Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions options);
+
 // Gives an engine its drafter. Errors: those of CheckPairing and LoadDrafterWeights.
 Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const TensorSource& source,
                   const WeightLoading& loading);

@@ -31,14 +31,12 @@ Result<ImageInput> MakeImageInput(const Picture& picture, int64_t budget, const 
                       [&] { return Prepare(picture, budget, PixelScale::kProduct, config); });
 }
 
-AlignedBuffer<float> PatchValues(const ImageInput& image) {
-  AlignedBuffer<float> values(image.pixels.size() + image.patches.size());
+void PatchValues(const ImageInput& image, std::span<float> out) {
   if (image.patches.empty()) {
-    ScalePixels(image.pixels, image.scale, {values.data(), values.size()});
+    ScalePixels(image.pixels, image.scale, out);
   } else {
-    std::ranges::copy(image.patches, values.data());
+    std::ranges::copy(image.patches, out.begin());
   }
-  return values;
 }
 
 Result<VideoInput> MakeVideoInput(const std::vector<VideoFrame>& frames, double fps, bool sampled,

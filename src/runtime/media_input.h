@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
-#include "base/aligned.h"
 #include "linnet/error.h"
 #include "media/picture.h"
 #include "media/video_clip.h"
@@ -17,8 +17,8 @@ namespace linnet {
 // kOutOfMemory.
 Result<ImageInput> MakeImageInput(const Picture& picture, int64_t budget, const ModelConfig& config);
 
-// The values that the embedder takes, (n, 6912). Throws std::bad_alloc.
-AlignedBuffer<float> PatchValues(const ImageInput& image);
+// Writes the values that the embedder takes, (n, 6912).
+void PatchValues(const ImageInput& image, std::span<float> out);
 
 // A frame of a video: its index in the source, and the source's frames a second (0 = unknown).
 struct VideoFrame {

@@ -29,12 +29,21 @@ struct ImageInput {
   PixelScale scale = PixelScale::kProduct;  // from a pixel to its value
   SharedArray<int32_t> positions;           // (n, 2): x, y
   SharedArray<float> patches;               // (n, 6912) in 0..1, instead of pixels: reference data
+
+  // What one of so many soft tokens takes.
+  static uint64_t Bytes(const VisionConfig& vision, int64_t rows) {
+    return static_cast<uint64_t>(rows) * (static_cast<uint64_t>(vision.patch_values()) + 2 * sizeof(int32_t));
+  }
 };
 
 // One clip: 16 kHz mono samples; frames of 640, the last one padded with zeros. They are floats as they come
 // from mixing, resampling and amplification: fewer bits would be others.
 struct AudioInput {
   SharedArray<float> samples;
+
+  static uint64_t Bytes(const AudioConfig& audio, int64_t seconds) {
+    return static_cast<uint64_t>(seconds * audio.sampling_rate) * sizeof(float);
+  }
 };
 
 // Frames of one video in order, with the text that stands before each ("00:01").

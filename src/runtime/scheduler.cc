@@ -99,6 +99,12 @@ class TurnStep {
 
 int64_t WantedRows(int64_t turns) { return turns + kDraftRows; }
 
+StepSize LargestStep(const SchedulerOptions& options, int64_t largest_block) {
+  const int64_t wanted = WantedRows(options.turns);
+  // A picture is whole, even where one row is left for it.
+  return {std::max(options.prompt_rows, options.prompt_rows_beside) + largest_block + wanted, wanted};
+}
+
 void RunTurns(Engine::Impl& engine, Step& step, const StepTurns& turns, const SchedulerOptions& options) {
   for (Turn* turn : turns.all) {
     if (!turn->done() && turn->impl().cancelled()) turn->Cancel();
@@ -149,13 +155,9 @@ Status Scheduler::Add(Turn& turn) {
                 "wait for one to leave");
   }
   return WithinMemory("another conversation", kFewer, [&]() -> Status {
-    const SchedulerOptions& options = impl_->options;
-    const int64_t wanted = WantedRows(options.turns);
-    // A picture is whole, even where one row is left for it.
-    const int64_t rows =
-        std::max(options.prompt_rows, options.prompt_rows_beside) + turn.impl().continuation.largest_block();
-    impl_->step.Reserve(impl_->engine.config, rows + wanted, wanted);
-    impl_->engine.decoder->Reserve(rows + wanted);
+    const StepSize size = LargestStep(impl_->options, turn.impl().continuation.largest_block());
+    impl_->step.Reserve(impl_->engine.config, size.rows, size.wanted);
+    impl_->engine.decoder->Reserve(size.rows);
     impl_->turns.push_back(&turn);
     return {};
   });

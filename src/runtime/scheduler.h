@@ -14,6 +14,12 @@ namespace linnet {
 // Rows of logits that a step of so many turns may want, and of the step itself beside those of prompts.
 int64_t WantedRows(int64_t turns);
 
+// What a scheduler's step has room for.
+struct StepSize {
+  int64_t rows = 0, wanted = 0;
+};
+StepSize LargestStep(const SchedulerOptions& options, int64_t largest_block);
+
 struct StepTurns {
   std::span<Turn* const> all;
   std::span<Turn*> in_step;  // working memory: as many

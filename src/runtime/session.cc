@@ -78,7 +78,6 @@ Status Session::Feed(std::span<const int32_t> ids, const FeedHooks& hooks) {
 std::span<const float> Session::logits() const { return impl_->logits; }
 int64_t Session::length() const { return impl_->cache.length(); }
 int64_t Session::context() const { return impl_->cache.context(); }
-uint64_t Session::cache_bytes() const { return impl_->cache.bytes(); }
 
 Status Session::Truncate(int64_t length) {
   LINNET_TRY(impl_->cache.Truncate(length));

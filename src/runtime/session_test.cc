@@ -144,7 +144,8 @@ class MixedCall {
     SequenceRows rows{.cache = &sessions_[part]->impl().cache, .ids = ids, .blocks = blocks_[part]};
     rows.wanted = static_cast<int64_t>(ids.size());
     for (const ImageInput& image : prompt.images) {
-      AlignedBuffer<float> patches = PatchValues(image);
+      std::vector<float> patches(image.pixels.size());
+      PatchValues(image, patches);
       soft_.resize(static_cast<size_t>(image.rows * e.config.hidden_size));
       rows.soft = MakeRows(soft_.data(), image.rows, e.config.hidden_size);
       EmbedImage(e.context, {e.config.vision, e.weights.vision},

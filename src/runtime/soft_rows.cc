@@ -1,7 +1,9 @@
 #include "runtime/soft_rows.h"
 
 #include <string>
+#include <utility>
 
+#include "media/audio.h"
 #include "model/embedders.h"
 #include "runtime/media_input.h"
 
@@ -28,8 +30,7 @@ Status CheckMedia(const Engine::Impl& engine, const Prompt& prompt) {
   int64_t picture_rows = 0, sound_rows = 0;
   for (const ImageInput& image : prompt.images) picture_rows += image.rows;
   for (const AudioInput& clip : prompt.clips) {
-    sound_rows += (static_cast<int64_t>(clip.samples.size()) + config.audio.frame_samples - 1) /
-                  config.audio.frame_samples;
+    sound_rows += FrameCount(static_cast<int64_t>(clip.samples.size()), config.audio.frame_samples);
   }
   if (picture_rows != pictures || sound_rows != sounds) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -53,25 +54,33 @@ const float* SoftRows::Next(TokenType type) {
 
 int64_t SoftRows::ComputeImage(Stream& stream) {
   const ImageInput& image = prompt_.images[stream.medium++];
-  AlignedBuffer<float> values = PatchValues(image);
-  stream.soft = AlignedBuffer<float>(static_cast<size_t>(image.rows * engine_.config.hidden_size));
-  EmbedImage(engine_.context, {engine_.config.vision, engine_.weights.vision},
-             {MakeRows(values.data(), image.rows, engine_.config.vision.patch_values()), image.positions},
-             MakeRows(stream.soft.data(), image.rows, engine_.config.hidden_size), probe_);
+  const VisionConfig& vision = engine_.config.vision;
+  const int64_t width = engine_.config.hidden_size;
+  stream.soft = {};
+  MediumBuffers buffers;
+  Allocate(buffers, image.rows, vision.patch_values(), width);
+  PatchValues(image, buffers.input);
+  EmbedImage(engine_.context, {vision, engine_.weights.vision},
+             {MakeRows(buffers.input.data(), image.rows, vision.patch_values()), image.positions},
+             MakeRows(buffers.soft.data(), image.rows, width), probe_);
+  stream.soft = std::move(buffers.soft);
   return image.rows;
 }
 
 int64_t SoftRows::ComputeClip(Stream& stream) {
   const AudioInput& clip = prompt_.clips[stream.medium++];
-  const int64_t width = engine_.config.audio.frame_samples;
-  const int64_t rows = (static_cast<int64_t>(clip.samples.size()) + width - 1) / width;
+  const AudioConfig& audio = engine_.config.audio;
+  const int64_t width = engine_.config.hidden_size;
+  const int64_t rows = FrameCount(static_cast<int64_t>(clip.samples.size()), audio.frame_samples);
   if (rows == 0) return 0;
-  AlignedBuffer<float> frames(static_cast<size_t>(rows * width));
-  FrameSamples(clip.samples, MakeRows(frames.data(), rows, width));
-  stream.soft = AlignedBuffer<float>(static_cast<size_t>(rows * engine_.config.hidden_size));
-  EmbedAudio(engine_.context, {engine_.config.audio, engine_.weights.audio},
-             MakeRows(frames.data(), rows, width),
-             MakeRows(stream.soft.data(), rows, engine_.config.hidden_size), probe_);
+  stream.soft = {};
+  MediumBuffers buffers;
+  Allocate(buffers, rows, audio.frame_samples, width);
+  const Rows frames = MakeRows(buffers.input.data(), rows, audio.frame_samples);
+  FrameSamples(clip.samples, frames);
+  EmbedAudio(engine_.context, {audio, engine_.weights.audio}, frames,
+             MakeRows(buffers.soft.data(), rows, width), probe_);
+  stream.soft = std::move(buffers.soft);
   return rows;
 }
 

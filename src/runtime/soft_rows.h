@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "base/aligned.h"
+#include "base/buffers.h"
 #include "linnet/error.h"
 #include "model/probe.h"
 #include "runtime/engine_impl.h"
@@ -14,6 +14,15 @@ namespace linnet {
 // Whether the media fill the placeholders exactly, and the model has the part that embeds them. Errors:
 // kInvalidArgument, kUnsupported.
 Status CheckMedia(const Engine::Impl& engine, const Prompt& prompt);
+
+// Values of a medium as the embedders take them, and the rows that they make of them.
+struct MediumBuffers {
+  void List(BufferList& list, int64_t rows, int64_t values, int64_t width) {
+    list.Add(input, rows * values);
+    list.Add(soft, rows * width);
+  }
+  AlignedBuffer<float> input, soft;
+};
 
 // Hands out the soft-token rows of a prompt's media in order, computing a medium when its first row is
 // wanted. REQUIRES: CheckMedia. Engine, prompt and probe (may be null) must outlive it.

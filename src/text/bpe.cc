@@ -202,4 +202,9 @@ void Bpe::Flush(Work& work) const {
   symbols.clear();
 }
 
+uint64_t Bpe::bytes() const {
+  return tokens_.bytes() + merges_.bytes() + reserved_.capacity() / 8 +
+         basic_ids_.capacity() * sizeof(int32_t) + may_join_.capacity() * sizeof(uint64_t);
+}
+
 }  // namespace linnet

@@ -36,6 +36,7 @@ class Bpe {
   void Encode(std::string_view text, std::vector<int32_t>& ids) const;
 
   const TokenTable& tokens() const { return tokens_; }
+  uint64_t bytes() const;
 
  private:
   struct Work;

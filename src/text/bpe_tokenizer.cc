@@ -138,6 +138,7 @@ class BpeTokenizer final : public Tokenizer {
   bool IsSpecial(int32_t id) const override {
     return id >= 0 && static_cast<size_t>(id) < special_.size() && special_[static_cast<size_t>(id)];
   }
+  uint64_t bytes() const override { return bpe_.bytes(); }
 
  private:
   // The special token of this name, or nullptr.

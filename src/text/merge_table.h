@@ -35,6 +35,8 @@ class MergeTable {
     }
   }
 
+  uint64_t bytes() const { return slots_.capacity() * sizeof(Slot); }
+
  private:
   static constexpr uint64_t kFree = UINT64_MAX;  // no pair of non-negative ids
 

@@ -23,6 +23,9 @@ class TokenTable {
   std::string_view Text(int32_t id) const;  // empty for an id without a text
   bool Has(int32_t id) const { return !Text(id).empty(); }
   int32_t size() const { return static_cast<int32_t>(spans_.size()); }
+  uint64_t bytes() const {
+    return texts_.capacity() + spans_.capacity() * sizeof(Span) + slots_.capacity() * sizeof(int32_t);
+  }
 
  private:
   struct Span {

@@ -39,6 +39,7 @@ class Tokenizer {
   // The token as the vocabulary spells it, with ▁ for a space; empty for an id out of range.
   virtual std::string_view TokenText(int32_t id) const = 0;
   virtual bool IsSpecial(int32_t id) const = 0;  // an added token that skip_special removes
+  virtual uint64_t bytes() const = 0;            // of the tables of the vocabulary, which are nearly all
 };
 
 // Reads the bytes of a `tokenizer.json` with Gemma's pipeline (byte-fallback BPE, spaces to ▁, no prefix).

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Rules of the house that the compiler does not check. Usage:
 #   house.sh floors  ROOT            no include and no link upwards or sideways
+#   house.sh public  ROOT            the command line and the examples use the public headers and base alone, apart from the
+#                                    commands that show internals; no const_cast
 #   house.sh length  ROOT            no source file over 600 lines
 #   house.sh columns ROOT            no line of C++ over 110 characters
 #   house.sh functions ROOT          no function over 60 lines (39 where the forward pass is) or with more than five
@@ -83,6 +85,14 @@ case "$check" in
     cd "$1/src"
     found=$(for cmake in */CMakeLists.txt; do upward "$(dirname "$cmake")"; done)
     ;;
+  public)
+    cd "$1"
+    found=$(find src/cli examples -name '*.c' -o -name '*.cc' -o -name '*.h' 2>/dev/null |
+      xargs grep -HnE '^#include "' /dev/null |
+      grep -vE '^src/cli/(bench|bench_mtp|parity|perplexity|convert|info|inspect)\.(cc|h):' |
+      grep -vE '#include "(linnet|base|cli)/' || true
+      grep -rn 'const_cast<' --include='*.cc' --include='*.h' src include bench examples 2>/dev/null || true)
+    ;;
   length)
     cd "$1"
     found=$(find src include tests tools bench -name '*.cc' -o -name '*.h' -o -name '*.inc' -o -name '*.py' -o -name '*.sh' 2>/dev/null |
@@ -115,7 +125,7 @@ case "$check" in
     # to the whole program, which would then fail on an older processor.
     found=$("${NM:-nm}" -C "$@" | grep -E '^[0-9a-f]* *[WVu] ' || true)
     ;;
-  *) echo "usage: house.sh floors|length|columns|functions|marks|symbols ..." >&2; exit 2 ;;
+  *) echo "usage: house.sh floors|public|length|columns|functions|marks|symbols ..." >&2; exit 2 ;;
 esac
 if [ -n "$found" ]; then
   echo "$check:"

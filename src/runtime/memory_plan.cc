@@ -1,0 +1,148 @@
+#include "runtime/memory_plan.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/cpu_info.h"
+#include "media/audio.h"
+#include "model/decoder.h"
+#include "model/drafter.h"
+#include "model/embedders.h"
+#include "model/kv_cache.h"
+#include "model/step.h"
+#include "model/weights.h"
+#include "runtime/engine_impl.h"
+#include "runtime/media_input.h"
+#include "runtime/scheduler.h"
+#include "runtime/soft_rows.h"
+
+namespace linnet {
+namespace {
+
+class Planner {
+ public:
+  Planner(const PlannedModel& model, const MemoryPlanOptions& options, const SessionOptions& session,
+          int threads)
+      : model_(model), config_(*model.config), options_(options), session_(session), threads_(threads) {
+    const bool sees = model.multimodal != nullptr && config_.vision.present;
+    const bool hears = model.multimodal != nullptr && config_.audio.present;
+    if (sees) {
+      picture_ = options.picture_tokens < 0 ? config_.vision.num_soft_tokens : options.picture_tokens;
+    }
+    if (hears) {
+      sound_ = FrameCount(options.sound_seconds * config_.audio.sampling_rate, config_.audio.frame_samples);
+    }
+  }
+
+  Result<MemoryPlan> Plan() {
+    Add("program", options_.process_bytes);
+    if (model_.tokenizer != nullptr) Add("tokenizer", model_.tokenizer->bytes());
+    AddWeights("weights", PlannedWeights(config_, *model_.text, model_.multimodal, options_.dequantise));
+    if (model_.drafter != nullptr) {
+      AddWeights("drafter's weights",
+                 PlannedWeights(*model_.drafter_config, *model_.drafter, options_.dequantise));
+    }
+    LINNET_TRY(AddCaches());
+    AddWork();
+    AddMedia();
+    return std::move(plan_);
+  }
+
+ private:
+  void Add(std::string name, uint64_t bytes, bool mapped = false) {
+    if (bytes > 0) plan_.lines.push_back({std::move(name), bytes, mapped});
+  }
+
+  void AddWeights(const std::string& name, const WeightBytes& bytes) {
+    Add(name, bytes.own);
+    Add(name + ", in their file", bytes.mapped, true);
+  }
+
+  Status AddCaches() {
+    LINNET_ASSIGN(
+        const KvCache::Bytes cache,
+        KvCache::PlannedBytes(config_, {session_.kv, session_.context, session_.rows_per_call}, picture_));
+    const uint64_t sessions = static_cast<uint64_t>(options_.sessions);
+    Add("keys and values of sliding layers", sessions * cache.rings);
+    Add("keys and values of full layers", sessions * cache.pages);
+    return {};
+  }
+
+  void AddWork() {
+    const int64_t call = std::max(session_.rows_per_call, picture_);
+    StepSize step{call, WantedRows(1)};
+    uint64_t logits = 0;
+    if (options_.sessions > 1) {
+      step = LargestStep({.turns = options_.sessions}, std::max<int64_t>(picture_, 1));
+      logits = static_cast<uint64_t>(options_.sessions) * Step::PlannedBytes(config_, call, 1);
+    }
+    logits += Step::PlannedBytes(config_, step.rows, step.wanted);
+    OpShape ops = Decoder::PlannedOps(config_, step.rows);
+    uint64_t work = Decoder::PlannedBytes(config_, step.rows);
+    if (model_.drafter != nullptr) {
+      ops = Union(ops, Drafter::PlannedOps(config_, *model_.drafter_config));
+      work += Drafter::PlannedBytes(config_, *model_.drafter_config);
+    }
+    if (picture_ > 0) ops = Union(ops, PlannedOps(config_.vision, picture_));
+    if (sound_ > 0) ops = Union(ops, PlannedOps(config_.audio, sound_));
+    Add("working memory", work);
+    Add("scratch of threads", OpContext::PlannedBytes(ops, threads_));
+    Add("logits", logits);
+  }
+
+  // What a medium holds in its conversation, and what it takes while it is read.
+  void AddMedia() {
+    const int64_t width = config_.hidden_size;
+    if (picture_ > 0) {
+      Add("a picture of " + std::to_string(picture_) + " tokens",
+          ImageInput::Bytes(config_.vision, picture_) + BytesOf(ImageWorkspace(), config_.vision, picture_) +
+              BytesOf(MediumBuffers(), picture_, config_.vision.patch_values(), width));
+    }
+    if (sound_ > 0) {
+      Add(std::to_string(options_.sound_seconds) + " s of sound",
+          AudioInput::Bytes(config_.audio, options_.sound_seconds) +
+              BytesOf(MediumBuffers(), sound_, config_.audio.frame_samples, width));
+    }
+  }
+
+  const PlannedModel& model_;
+  const ModelConfig& config_;
+  const MemoryPlanOptions& options_;
+  const SessionOptions& session_;
+  int threads_;
+  int64_t picture_ = 0, sound_ = 0;  // tokens
+  MemoryPlan plan_;
+};
+
+Status CheckCount(const char* what, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return {};
+  return Fail(ErrorCode::kInvalidArgument, std::string(what) + " is " + std::to_string(value),
+              "give " + std::to_string(least) + " to " + std::to_string(most));
+}
+
+}  // namespace
+
+PlannedModel ToPlan(const ModelFiles& files, const Tokenizer* tokenizer) {
+  PlannedModel model{.config = &files.config,
+                     .text = files.text.get(),
+                     .multimodal = files.multimodal,
+                     .tokenizer = tokenizer};
+  if (files.drafter != nullptr && CheckPairing(files.config, *files.drafter_config)) {
+    model.drafter = files.drafter.get();
+    model.drafter_config = &*files.drafter_config;
+  }
+  return model;
+}
+
+Result<MemoryPlan> PlanMemory(const PlannedModel& model, const MemoryPlanOptions& options) {
+  constexpr int64_t kMost = 1 << 16;
+  LINNET_TRY(CheckCount("the number of conversations", options.sessions, 1, kMost));
+  LINNET_TRY(CheckCount("the number of tokens of a picture", options.picture_tokens, -1, kMost));
+  LINNET_TRY(CheckCount("the number of seconds of sound", options.sound_seconds, 0, kMost));
+  LINNET_ASSIGN(const SessionOptions session, ResolveSession(*model.config, options.session));
+  LINNET_ASSIGN(const int threads, ThreadCount(options.threads));
+  return Planner(model, options, session, threads).Plan();
+}
+
+}  // namespace linnet

@@ -1,0 +1,197 @@
+#include "runtime/memory_plan.h"
+
+#include <cmath>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "base/process.h"
+#include "model/synthetic.h"
+#include "runtime/engine_impl.h"
+#include "runtime/scheduler.h"
+
+namespace linnet {
+namespace {
+
+struct Combination {
+  const char* model;
+  KvType kv;
+  int64_t context;
+  bool drafter;
+};
+
+// Layers of the 12B and its drafter with a smaller vocabulary, all numbers zero.
+struct SmallModel {
+  ModelConfig config;
+  std::unique_ptr<TensorSource> source;
+  std::optional<DrafterConfig> drafter_config;
+  std::unique_ptr<TensorSource> drafter;
+};
+
+void FillZeros(const TensorInfo& /*tensor*/, uint64_t /*offset*/, std::span<uint8_t> out) {
+  std::ranges::fill(out, uint8_t{0});
+}
+
+SmallModel Make(const Combination& c) {
+  constexpr int64_t kVocabulary = 32768;
+  SmallModel small;
+  SyntheticModel model = *MakeSynthetic(c.model, false);
+  small.config = model.config;
+  small.config.vocab_size = kVocabulary;
+  small.source = std::make_unique<GeneratedSource>(
+      small.config,
+      [&](const ExpectedTensor& t) { return model.source->Find(HfName(t.role, t.layer))->dtype; }, FillZeros);
+  if (!c.drafter) return small;
+  SyntheticDrafter drafter = *MakeSyntheticDrafter(c.model);
+  drafter.config.text.vocab_size = kVocabulary;
+  small.drafter = std::make_unique<GeneratedSource>(
+      drafter.config,
+      [&](const ExpectedTensor& t) { return drafter.source->Find(HfName(t.role, t.layer, true))->dtype; },
+      FillZeros);
+  small.drafter_config = std::move(drafter.config);
+  return small;
+}
+
+std::unique_ptr<Engine> Load(const SmallModel& model, int threads) {
+  auto impl = MakeEngineImpl(threads);
+  EXPECT_TRUE(impl);
+  (*impl)->config = model.config;
+  auto weights = LoadWeights((*impl)->config, *model.source, nullptr, (*impl)->pool, {});
+  EXPECT_TRUE(weights);
+  (*impl)->weights = std::move(*weights);
+  std::unique_ptr<Engine> engine = MakeEngine(std::move(*impl));
+  if (model.drafter != nullptr) {
+    EXPECT_TRUE(AddDrafter(engine->impl(), *model.drafter_config, *model.drafter, {}));
+  }
+  return engine;
+}
+
+// Reads a prompt, fills the cache and verifies drafts, few and as many as there can be.
+void Use(Engine& engine, Session& opened, int64_t rows) {
+  Session::Impl& session = opened.impl();
+  const int64_t most = WantedRows(1), filled = opened.context() - most;
+  session.Reserve(most);
+  const std::vector<int32_t> ids(static_cast<size_t>(rows), 7);
+  ASSERT_TRUE(opened.Feed(ids));
+  session.cache.FillForTiming(filled);
+  for (const int64_t count : {int64_t{4}, most}) {
+    ASSERT_TRUE(opened.Truncate(filled));
+    session.step.Clear();
+    ASSERT_TRUE(session.step.Add(
+        {.cache = &session.cache, .ids = std::span(ids).first(static_cast<size_t>(count)), .wanted = count}));
+    ASSERT_TRUE(engine.impl().RunStep(session.step, nullptr, nullptr));
+  }
+  Drafter* drafter = engine.impl().drafter.get();
+  if (drafter != nullptr) drafter->Step(drafter->KeysOf(session.cache));
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which hold more than is asked for
+TEST(MemoryPlan, IsWhatIsResident) {
+  for (const Combination& c : {Combination{"12b@3:q4_0", KvType::kBf16, 8192, false},
+                               {"12b@3:q4_0", KvType::kInt8, 65536, true},
+                               {"12b@3:q4_k_m", KvType::kF32, 32768, false},
+                               {"12b@3:q4_k_m", KvType::kInt8, 8192, true},
+                               {"12b@2:q8_0", KvType::kBf16, 65536, true},
+                               {"12b@2:q8_0", KvType::kF32, 16384, false}}) {
+    MemoryPlanOptions options;
+    options.session.kv = c.kv;
+    options.session.context = c.context;
+    options.session.rows_per_call = 64;
+    options.threads = 2;
+    const SmallModel model = Make(c);
+    options.process_bytes = ResidentBytes();
+    const auto plan = PlanMemory({.config = &model.config,
+                                  .text = model.source.get(),
+                                  .drafter_config = c.drafter ? &*model.drafter_config : nullptr,
+                                  .drafter = model.drafter.get()},
+                                 options);
+    ASSERT_TRUE(plan) << plan.error().Message();
+    const std::unique_ptr<Engine> engine = Load(model, options.threads);
+    const auto session = engine->NewSession(options.session);
+    ASSERT_TRUE(session);
+    Use(*engine, **session, options.session.rows_per_call);
+    const double planned = static_cast<double>(plan->total()),
+                 resident = static_cast<double>(ResidentBytes());
+    EXPECT_NEAR(resident / planned, 1.0, 0.03) << c.model << " " << c.context << " " << resident;
+    std::cout << c.model << " " << planned / 1e6 << " " << resident / 1e6 << "\n";
+    for (const auto& line : plan->lines) std::cout << "  " << line.name << " " << line.bytes / 1e6 << "\n";
+  }
+}
+#endif
+
+uint64_t Bytes(std::span<const Matrix* const> matrices) {
+  uint64_t bytes = 0;
+  for (const Matrix* matrix : matrices) bytes += matrix->panels.size();
+  return bytes;
+}
+
+TEST(MemoryPlan, KnowsTheWeightsOfEveryFormat) {
+  for (const bool dequantise : {false, true}) {
+    const auto files = OpenModel("", "", "");
+    ASSERT_TRUE(files);
+    const auto engine = LoadEngine({.threads = 1, .dequantise = dequantise}, false);
+    ASSERT_TRUE(engine);
+    const Weights& w = (*engine)->impl().weights;
+    const uint64_t places = (w.vision.position_x.size() + w.vision.position_y.size()) * sizeof(float);
+    std::vector<const Matrix*> matrices = {&w.embed_tokens, &w.vision.patch_dense, &w.vision.projection,
+                                           &w.audio.projection};
+    for (const LayerWeights& l : w.layers) {
+      for (const Matrix* m :
+           {&l.q_proj, &l.k_proj, &l.v_proj, &l.o_proj, &l.gate_proj, &l.up_proj, &l.down_proj}) {
+        matrices.push_back(m);
+      }
+    }
+    const WeightBytes planned = PlannedWeights(files->config, *files->text, files->multimodal, dequantise);
+    EXPECT_EQ(planned.mapped, 0u);
+    EXPECT_GE(planned.own, Bytes(matrices) + places);
+    EXPECT_LT(planned.own, Bytes(matrices) + places + 200'000) << "norms and biases";
+  }
+}
+
+TEST(MemoryPlan, KnowsTheRoomOfPicturesInTheRings) {
+  const auto engine = LoadEngine({.threads = 1}, false);
+  ASSERT_TRUE(engine);
+  const ModelConfig& config = (*engine)->config();
+  const KvCacheOptions options{KvType::kBf16, 4096, 64};
+  auto cache = KvCache::Create(config, (*engine)->impl().weights, options);
+  ASSERT_TRUE(cache);
+  for (const int64_t block : {int64_t{1}, int64_t{280}}) {
+    ASSERT_TRUE(cache->ReserveBlock(block));
+    const auto planned = KvCache::PlannedBytes(config, options, block);
+    ASSERT_TRUE(planned);
+    uint64_t rings = 0;
+    for (size_t l = 0; l < config.layers.size(); ++l) rings += cache->layer(static_cast<int64_t>(l)).bytes();
+    EXPECT_EQ(planned->rings, rings) << block;
+  }
+}
+
+TEST(MemoryPlan, RefusesWhatASessionRefuses) {
+  const auto files = OpenModel("", "", "");
+  ASSERT_TRUE(files);
+  for (const MemoryPlanOptions& options :
+       {MemoryPlanOptions{.session = {.context = 1'000'000'000}},
+        MemoryPlanOptions{.session = {.context = -1}}, MemoryPlanOptions{.sessions = 0},
+        MemoryPlanOptions{.sound_seconds = -1}, MemoryPlanOptions{.picture_tokens = 1'000'000'000'000}}) {
+    const auto plan = PlanMemory(ToPlan(*files, nullptr), options);
+    ASSERT_FALSE(plan);
+    EXPECT_EQ(plan.error().code, ErrorCode::kInvalidArgument);
+  }
+}
+
+TEST(MemoryPlan, CountsEveryConversation) {
+  const auto files = OpenModel("", "", "");
+  ASSERT_TRUE(files);
+  const auto one = PlanMemory(ToPlan(*files, nullptr), {});
+  const auto many = PlanMemory(ToPlan(*files, nullptr), {.sessions = 8});
+  ASSERT_TRUE(one && many);
+  const auto keys = [](const MemoryPlan& plan) {
+    uint64_t bytes = 0;
+    for (const MemoryPlan::Line& line : plan.lines) bytes += line.name.starts_with("keys") ? line.bytes : 0;
+    return bytes;
+  };
+  EXPECT_EQ(8 * keys(*one), keys(*many));
+  EXPECT_GT(many->total(), one->total());
+}
+
+}  // namespace
+}  // namespace linnet
