@@ -24,6 +24,7 @@ below() {
     runtime) echo "base tensor kernels io ops model text media" ;;
     quant | train | assist) echo "base tensor kernels io ops model text media runtime" ;;
     eval) echo "base tensor kernels io ops model text media runtime quant" ;;
+    api) echo "base tensor kernels io ops model text media runtime quant eval train assist" ;;
     server) echo "base tensor kernels io ops model text media runtime quant eval train assist" ;;
     cli) echo "base tensor kernels io ops model text media runtime quant eval train assist server" ;;
     *) echo "unknown folder src/$1: give it a floor in tests/checks/house.sh" >&2; exit 1 ;;
