@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "media/golden_test_util.h"
+#include "media/helper.h"
 
 namespace linnet {
 namespace {

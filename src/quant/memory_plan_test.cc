@@ -195,5 +195,17 @@ TEST(MemoryPlan, CountsEveryConversation) {
   EXPECT_GT(many->total(), one->total());
 }
 
+TEST(MemoryPlan, IsHadBeforeAnythingIsLoaded) {
+  const auto plan = PlanMemory(LoadOptions{.threads = 2}, {.context = 1024}, 2);
+  ASSERT_TRUE(plan.has_value()) << plan.error().Message();
+  const auto one = PlanMemory(LoadOptions{.threads = 2}, {.context = 1024});
+  EXPECT_GT(plan->total(), one->total());
+  const auto weights = std::ranges::find(plan->lines, "weights", &MemoryPlan::Line::name);
+  ASSERT_NE(weights, plan->lines.end());
+  EXPECT_EQ(weights->bytes, (*Engine::Load({}))->facts().weight_bytes);
+  EXPECT_EQ(PlanMemory({.model = "/nowhere"}).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(PlanMemory(LoadOptions{}, {.context = -1}).error().code, ErrorCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace linnet
