@@ -188,6 +188,19 @@ TEST_F(Api, ManyConversationsAnswerAsAlone) {
 TEST_F(Api, SeesAndHears) {
   ASSERT_EQ(::setenv("LINNET_MEDIA_HELPER", LINNET_MEDIA_HELPER, 1), 0);
   linnet_conversation* chat = Chat();
+  std::string lines;
+  linnet_set_log([](const char* line, void* user) { *static_cast<std::string*>(user) += line; }, &lines);
+  std::ifstream picture(kExamples + "shapes.png", std::ios::binary);
+  std::string cut{std::istreambuf_iterator<char>(picture), {}};
+  cut.resize(cut.size() * 9 / 10);
+  ASSERT_EQ(linnet_attach_bytes(chat, cut.data(), cut.size(), "cut.png", &error_), LINNET_OK);
+  if (linnet_add_user(chat, "what is in the picture", &error_) == LINNET_OK) {
+    EXPECT_NE(lines.find("cut.png"), std::string::npos) << lines;
+  } else {
+    EXPECT_EQ(error_.code, LINNET_BAD_FILE) << error_.message;
+  }
+  linnet_set_log(nullptr, nullptr);
+  ASSERT_EQ(linnet_conversation_reset(chat, &error_), LINNET_OK);
   ASSERT_EQ(linnet_attach_file(chat, (kExamples + "shapes.png").c_str(), &error_), LINNET_OK);
   EXPECT_NE(Ask(chat, "what is in the picture"), "");
   std::ifstream file(kExamples + "command.wav", std::ios::binary);

@@ -21,8 +21,11 @@ size_t Fitting(std::string_view text, size_t most) {
 }  // namespace
 
 void Log(const std::string& line) {
-  const std::lock_guard lock(log_mutex);
-  if (log_function != nullptr && !line.empty()) log_function(line.c_str(), log_user);
+  const auto [log, user] = [] {
+    const std::lock_guard lock(log_mutex);
+    return std::pair(log_function, log_user);
+  }();
+  if (log != nullptr && !line.empty()) log(line.c_str(), user);  // which may set another
 }
 
 linnet_status Report(const Error& error, linnet_error* out) noexcept {
