@@ -23,7 +23,7 @@ linnet::Status Run(const std::string& model) {
   std::vector<Talk> talks;
   for (int i = 1; i <= 8; ++i) {
     LINNET_ASSIGN(linnet::Conversation conversation, linnet::Conversation::Create(*engine, {.context = 512}));
-    talks.push_back({"what is " + std::to_string(i) + " + 4", std::move(conversation)});
+    talks.push_back({std::to_string(i) + " + 4", std::move(conversation)});
   }
 
   std::map<linnet::Turn*, Talk*> writing;

@@ -92,7 +92,7 @@ TEST_F(Api, ErrorsAreValues) {
   EXPECT_EQ(linnet_attach_file(chat, ("/nowhere/" + std::string(3000, 'x')).c_str(), &error_), LINNET_OK);
   EXPECT_NE(linnet_add_user(chat, "x", &error_), LINNET_OK);
   EXPECT_LT(std::string(error_.message).size(), sizeof error_.message);
-  EXPECT_NE(Ask(chat, "what is 3 + 4").find("7"), std::string::npos);  // what was attached is let go
+  EXPECT_NE(Ask(chat, "3 + 4").find("7"), std::string::npos);  // what was attached is let go
   linnet_conversation_free(chat);
 }
 
@@ -120,13 +120,13 @@ TEST_F(Api, OutlivesItsEngine) {
   linnet_conversation* chat = Chat();
   linnet_engine_free(engine_);
   engine_ = nullptr;
-  EXPECT_NE(Ask(chat, "what is 3 + 4").find("7"), std::string::npos);
+  EXPECT_NE(Ask(chat, "3 + 4").find("7"), std::string::npos);
   linnet_conversation_free(chat);
 }
 
 TEST_F(Api, Cancels) {
   linnet_conversation* chat = Chat();
-  EXPECT_EQ(linnet_add_user(chat, "what is 3 + 4", &error_), LINNET_OK);
+  EXPECT_EQ(linnet_add_user(chat, "3 + 4", &error_), LINNET_OK);
   linnet_cancel(chat);
   EXPECT_EQ(linnet_answer(chat, nullptr, &error_), LINNET_CANCELLED);
   Told told;
@@ -139,16 +139,16 @@ TEST_F(Api, Cancels) {
 
 TEST_F(Api, ACallbackThatThrowsEndsTheAnswer) {
   linnet_conversation* chat = Chat();
-  EXPECT_EQ(linnet_add_user(chat, "what is 3 + 4", &error_), LINNET_OK);
+  EXPECT_EQ(linnet_add_user(chat, "3 + 4", &error_), LINNET_OK);
   linnet_answer_options options = LINNET_ANSWER_OPTIONS;
   options.on_event = [](const linnet_event*, void*) -> int { throw 1; };
   EXPECT_EQ(linnet_answer(chat, &options, &error_), LINNET_INTERNAL);
-  EXPECT_FALSE(Ask(chat, "what is 3 + 4").empty());
+  EXPECT_FALSE(Ask(chat, "3 + 4").empty());
   linnet_conversation_free(chat);
 }
 
 TEST_F(Api, ManyConversationsAnswerAsAlone) {
-  const std::string questions[] = {"what is 3 + 4", "what is 12 + 9", "turn off the garden lamp"};
+  const std::string questions[] = {"3 + 4", "12 + 9", "turn off the garden lamp"};
   std::vector<std::string> alone;
   std::vector<linnet_conversation*> chats;
   std::vector<Told> told(3);
@@ -180,7 +180,7 @@ TEST_F(Api, ManyConversationsAnswerAsAlone) {
   EXPECT_GE(linnet_scheduler_step(scheduler, &error_), 0);
   linnet_conversation_free(chats[0]);  // in any order
   linnet_scheduler_free(scheduler);
-  EXPECT_FALSE(Ask(chats[1], "what is 3 + 4").empty());
+  EXPECT_FALSE(Ask(chats[1], "3 + 4").empty());
   linnet_conversation_free(chats[1]), linnet_conversation_free(chats[2]);
 }
 

@@ -21,7 +21,7 @@ directory=$(dirname "$library")
 [ -e "$directory/liblinnet.a" ] || fail "no liblinnet.a"
 LC_ALL=C readelf -d "$library" | grep -q 'SONAME.*liblinnet\.so\.[0-9]' || fail "its SONAME has no version"
 # The installed program finds its helper.
-"$prefix/bin/linnet" run -p "what is in the picture" --image "$examples/shapes.png" > "$work/answer" ||
+"$prefix/bin/linnet" run -p "what is in the picture" --image "$examples/shapes.png" > "$work/answer" 2> "$work/log" ||
   fail "the installed program cannot see"
 grep -q . "$work/answer" || fail "the installed program says nothing"
 
@@ -46,8 +46,9 @@ flags="$(pkg-config --cflags --libs linnet) -Wl,-rpath,$directory"
 pkg-config --static --libs linnet | grep -q -- -lfmt || fail "linnet.pc says nothing about what liblinnet.a needs"
 
 for kind in shared static pkg; do
-  "$work/$kind/question" 'what is 3 + 4' | grep -q 7 || fail "question ($kind) says something else"
-  [ "$("$work/$kind/eight_at_once" | grep -c '+ 4: .')" = 8 ] || fail "eight_at_once ($kind) says something else"
+  "$work/$kind/question" '3 + 4' | grep -q 7 || fail "question ($kind) says something else"
+  "$work/$kind/eight_at_once" | awk '$1 + $3 == $4 {++right} END {exit right != 8}' ||
+    fail "eight_at_once ($kind) says something else"
 done
 "$work/shared/question" /nowhere/model 'x' 2> "$work/said" && fail "a model that is nowhere is no error"
 grep -q /nowhere/model "$work/said" || fail "the error does not name the model"
