@@ -59,19 +59,19 @@ Prompt Question() {
 
 // Tokens a second of `count` turns that write together.
 double Turns(Engine& engine, int64_t count) {
-  NoEnd mask(engine.config());
+  NoEnd mask(engine.impl().config);
   const Prompt prompt = Question();
   GenerateOptions options;
   options.sampling.temperature = 0.0f;
   options.max_tokens = kTokens;
   options.draft = 0;
+  options.mask = &mask;
   std::vector<std::unique_ptr<Session>> sessions;
   std::vector<std::unique_ptr<Turn>> turns;
   Scheduler scheduler = Must(Scheduler::Create(engine, {.turns = count}));
   for (int64_t i = 0; i < count; ++i) {
     sessions.push_back(Must(engine.NewSession({.context = 256})));
-    turns.push_back(Must(Turn::Begin(
-        engine, *sessions.back(), {.prompt = prompt, .earlier = {}, .plain = true, .mask = &mask}, options)));
+    turns.push_back(Must(Turn::Begin(engine, *sessions.back(), prompt.ids, options)));
     Must(scheduler.Add(*turns.back()));
   }
   scheduler.RunStep();  // reads the prompts, all within one step's rows
@@ -90,7 +90,7 @@ double Calls(Engine& engine, int64_t count) {
   const Prompt prompt = Question();
   for (int64_t i = 0; i < count; ++i) {
     sessions.push_back(Must(engine.NewSession({.context = 256})));
-    Must(sessions.back()->Feed(prompt));
+    Must(sessions.back()->impl().Feed(prompt));
   }
   Step step;
   step.Reserve(e.config, count, count);

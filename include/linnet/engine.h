@@ -1,23 +1,39 @@
-// A loaded model: weights, tokenizer and threads. Sessions hold the conversation state.
+// A loaded model: weights, tokenizer and threads. Sessions and conversations hold what is said with it.
 //
-// Thread safety: an Engine may be used from one thread at a time; its sessions share its threads.
+// Thread safety: an Engine and everything that was made with it may be used from one thread at a time; what
+// is const may be called from any. Several engines may be used at once, each by a thread of its own.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "linnet/error.h"
+#include "linnet/export.h"
 #include "linnet/options.h"
 
 namespace linnet {
 
-struct ModelConfig;
 class Session;
-class Tokenizer;
-class ThreadPool;
 
-class Engine {
+// What a program may want to know about a model.
+struct ModelFacts {
+  std::string name;  // free text from the file; may be empty
+  std::string type;  // "gemma4_unified", "gemma3_text"
+  int64_t layers = 0, width = 0, vocabulary = 0;
+  int64_t context = 0;                                // tokens that it was made for at most
+  bool sees = false, hears = false, watches = false;  // pictures, sound, videos
+  int64_t image_tokens = 0;                           // of a picture, the model's own number
+  bool drafts = false;                                // it has an assistant that guesses ahead
+  uint64_t weight_bytes = 0;                          // resident, of all weights
+  std::string kernels;                                // which instruction set computes
+  int threads = 0;
+};
+
+class LINNET_API Engine {
  public:
   // Reads, checks and repacks the weights. Errors: kNotFound, kBadFile, kUnsupported, kOutOfMemory;
   // kInvalidArgument for options that contradict each other or are out of range, and for a LINNET_ISA that
@@ -25,23 +41,27 @@ class Engine {
   static Result<std::unique_ptr<Engine>> Load(const LoadOptions& options, const Progress& progress = {});
   ~Engine();
 
-  const ModelConfig& config() const;
-  const Tokenizer& tokenizer() const;
-  // The prompts the model was taught: a JSON object of texts, from prompts.json in its directory; usually
-  // empty.
-  const std::string& prompts_json() const;
+  ModelFacts facts() const;
   // What somebody should know who loaded this: an assistant beside the model that does not belong to it, and
   // the like.
   const std::vector<std::string>& notes() const;
-  ThreadPool& pool();
+
+  // Ordinary tokens, whatever the text spells.
+  std::vector<int32_t> Tokenise(std::string_view text) const;
+  // A text for the model to continue as it is: bos, where the vocabulary has one, and the text. Special
+  // tokens spelled out in it are those tokens. Errors, kInvalidArgument: it has places for media.
+  Result<std::vector<int32_t>> TokeniseMarked(std::string_view text) const;
+  // Special tokens are spelled out. Ids that the vocabulary does not have give nothing.
+  std::string Text(std::span<const int32_t> ids) const;
 
   // Errors: kInvalidArgument when the context is beyond the model's, kOutOfMemory.
   // The engine must outlive the session.
   Result<std::unique_ptr<Session>> NewSession(const SessionOptions& options);
 
-  struct Impl;
+  struct Impl;  // for Linnet's own floors
   explicit Engine(std::unique_ptr<Impl> impl);
   Impl& impl() { return *impl_; }
+  const Impl& impl() const { return *impl_; }
 
  private:
   std::unique_ptr<Impl> impl_;

@@ -64,14 +64,19 @@ struct SamplingOptions {
   uint64_t seed = 0;                 // same seed, same text, whatever the thread count
 };
 
+class TokenMask;  // linnet/turn.h
+
+inline constexpr int64_t kMaxDrafts = 15;
+
 struct GenerateOptions {
   SamplingOptions sampling;
   int64_t max_tokens = 0;            // 0 = until the model stops or the context is full
   std::vector<std::string> stop;     // texts that end generation; not part of the answer
   std::vector<int32_t> stop_tokens;  // beside the model's own
   // Tokens guessed ahead and verified together; the answer is the same whatever the number
-  // (docs/drafting.md). -1 = as many as pay off, 0 = none, otherwise fixed, at most 15.
+  // (docs/drafting.md). -1 = as many as pay off, 0 = none, otherwise fixed, at most kMaxDrafts.
   int32_t draft = -1;
+  TokenMask* mask = nullptr;  // rules out tokens; must outlive the answer
 };
 
 }  // namespace linnet

@@ -14,27 +14,23 @@
 #include <span>
 
 #include "linnet/error.h"
+#include "linnet/export.h"
 #include "linnet/options.h"
 
 namespace linnet {
 
-struct Prompt;
-
-class Session {
+class LINNET_API Session {
  public:
   ~Session();
 
-  // Appends a prompt (text and media) and computes the logits of its last row, which logits() then returns.
-  // kInvalidArgument: empty, an id out of range, context full (says by how much); kUnsupported: the model
-  // lacks the sense. These leave the session as it was. kCancelled, kOutOfMemory, kBadFile (the model's file
-  // has changed): length() says how much of the prompt the session holds; it may be 0 where a stopped call
-  // had begun to overwrite the window.
-  Status Feed(const Prompt& prompt, const FeedHooks& hooks = {});
-  // The same for plain token ids.
+  // Appends tokens and computes the logits of the last one, which logits() then returns. kInvalidArgument:
+  // none, an id out of range, context full (says by how much); these leave the session as it was. kCancelled,
+  // kOutOfMemory, kBadFile (the model's file has changed): length() says how many of them the session holds;
+  // it may be 0 where a stopped call had begun to overwrite the window.
   Status Feed(std::span<const int32_t> ids, const FeedHooks& hooks = {});
 
-  // (V) after the soft-cap, of the last token. Valid until the
-  // next call of this session's Feed() or Truncate(); empty before the first and after Truncate().
+  // (V) after the soft-cap, of the last token. Valid until the next call of this session's Feed() or
+  // Truncate(); empty before the first and after Truncate().
   std::span<const float> logits() const;
 
   int64_t length() const;   // tokens held
@@ -44,7 +40,7 @@ class Session {
   // limited distance can be rolled back: kInvalidArgument says how far; 0 always works.
   Status Truncate(int64_t length);
 
-  struct Impl;
+  struct Impl;  // for Linnet's own floors
   explicit Session(std::unique_ptr<Impl> impl);
   Impl& impl() { return *impl_; }
 

@@ -4,10 +4,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "assist/journal.h"
 #include "assist/prompts.h"
 #include "assist/transcriber.h"
-#include "assist/transcript.h"
 #include "media/audio.h"
 
 namespace linnet {

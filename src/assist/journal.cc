@@ -1,4 +1,4 @@
-#include "assist/journal.h"
+#include "linnet/speech.h"
 
 #include <cerrno>
 #include <cmath>

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/json.h"
+#include "linnet/speech.h"
 
 namespace linnet {
 namespace {

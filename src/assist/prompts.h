@@ -23,7 +23,4 @@ Result<SpeechPrompts> ReadPrompts(std::string_view prompts_json);
 // Puts language and text where a prompt has them in braces. The text is not searched for braces again.
 std::string FillPrompt(std::string_view prompt, std::string_view language, std::string_view text);
 
-// "French" of "fr" or "French"; empty if it is neither a code that Linnet knows nor a plain name of letters.
-std::string LanguageName(std::string_view language);
-
 }  // namespace linnet

@@ -1,10 +1,18 @@
 #include "assist/transcriber.h"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "assist/prompts.h"
 #include "base/stopwatch.h"
-#include "model/config.h"
+#include "linnet/conversation.h"
+#include "linnet/scheduler.h"
+#include "media/voice.h"
+#include "runtime/engine_impl.h"
+#include "runtime/prompt.h"
 
 namespace linnet {
 namespace {
@@ -22,9 +30,8 @@ std::string Trimmed(std::string_view text) {
   return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
 }
 
-bool WasCut(const Generation& answer) {
-  return answer.finish == FinishReason::kLength || answer.finish == FinishReason::kContext;
-}
+// More than a transcript or translation can be: the model has begun to repeat itself.
+bool WasCut(const Generation& answer) { return answer.finish == FinishReason::kLength; }
 
 }  // namespace
 
@@ -44,84 +51,137 @@ void SplitTranslation(const std::string& answer, const std::string& language, Ut
   utterance.translation = Trimmed(answer.substr(at + mark.size()));
 }
 
+struct Transcriber::Impl {
+  // A conversation that pieces are heard in, one after another.
+  struct Seat {
+    Conversation conversation;
+    Turn* turn = nullptr;  // of the piece at hand; null: the seat is free
+  };
+  // A piece that is being heard or, where the model does not do both at once, whose text is being translated.
+  struct Job {
+    Utterance utterance;
+    Seat* seat = nullptr;
+    bool translating = false, done = false;
+  };
+  // What a run is given, and its pieces from the first that has not been handed out.
+  struct Hearing {
+    const UtteranceSink& sink;
+    const PositionSink& position;
+    const std::atomic<bool>* cancel;
+    std::deque<Job> jobs;
+  };
+
+  bool TranslatesTogether() const { return !options.language.empty() && !prompts.translate_speech.empty(); }
+  Status AddSeat();
+  bool Full();
+  Seat* FreeSeat();
+  Status Ask(Seat& seat, UserMessage message, int64_t max_tokens, const std::atomic<bool>* cancel);
+  Result<Generation> Answer(Seat& seat);
+  Status Hear(VoicePiece piece, Hearing& hearing);
+  Status Translate(const std::string& text, Seat& seat, const std::atomic<bool>* cancel);
+  Status Take(Job& job, const std::atomic<bool>* cancel);
+  Status RunStep(Hearing& hearing);
+  Result<Heard> HearAll(AudioReader& reader, double from_seconds, Hearing& hearing);
+  void GiveUp();
+
+  Engine& engine;
+  SessionOptions session;
+  Scheduler scheduler;
+  SpeechPrompts prompts;
+  TranscribeOptions options;
+  std::vector<std::unique_ptr<Seat>> seats = {};  // at least one
+};
+
+Transcriber::Transcriber(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Transcriber::Transcriber(Transcriber&&) noexcept = default;
+Transcriber& Transcriber::operator=(Transcriber&&) noexcept = default;
+Transcriber::~Transcriber() = default;
+
+const std::string& Transcriber::language() const { return impl_->options.language; }
+
 Result<Transcriber> Transcriber::Create(Engine& engine, const SessionOptions& session,
                                         const TranscribeOptions& options) {
-  if (!engine.config().audio.present) {
+  if (!engine.facts().hears) {
     return Fail(ErrorCode::kUnsupported, "this model takes no sound",
                 "use a model with its multimodal part ('linnet info MODEL' lists the parts)");
   }
   LINNET_TRY(VoiceSplitter::Create(options.split));
-  LINNET_ASSIGN(SpeechPrompts prompts, ReadPrompts(engine.prompts_json()));
+  LINNET_ASSIGN(SpeechPrompts prompts, ReadPrompts(engine.impl().prompts_json));
   LINNET_ASSIGN(Scheduler scheduler, Scheduler::Create(engine, {.turns = options.together}));
-  Transcriber transcriber(engine, session, std::move(scheduler), std::move(prompts));
-  transcriber.options_ = options;
-  LINNET_TRY(transcriber.AddSeat());
-  return transcriber;
+  auto impl = std::make_unique<Impl>(engine, session, std::move(scheduler), std::move(prompts), options);
+  LINNET_TRY(impl->AddSeat());
+  return Transcriber(std::move(impl));
 }
 
-Status Transcriber::AddSeat() {
-  LINNET_ASSIGN(Conversation conversation, Conversation::Create(engine_, session_, {}));
-  seats_.push_back(std::make_unique<Seat>(std::move(conversation)));
+Status Transcriber::Impl::AddSeat() {
+  LINNET_ASSIGN(Conversation conversation, Conversation::Create(engine, session, {}));
+  seats.push_back(std::make_unique<Seat>(std::move(conversation)));
   return {};
 }
 
-Transcriber::Seat* Transcriber::FreeSeat() {
-  const auto seat = std::ranges::find(seats_, nullptr, [](const auto& s) { return s->turn; });
-  return seat == seats_.end() ? nullptr : seat->get();
+Transcriber::Impl::Seat* Transcriber::Impl::FreeSeat() {
+  const auto seat = std::ranges::find(seats, nullptr, [](const auto& s) { return s->turn; });
+  return seat == seats.end() ? nullptr : seat->get();
 }
 
 // Whether no other piece can be heard now: every seat is taken, and there is no memory for another.
-bool Transcriber::Full() {
+bool Transcriber::Impl::Full() {
   if (FreeSeat() != nullptr) return false;
-  if (static_cast<int64_t>(seats_.size()) < options_.together && !AddSeat()) {
-    options_.together = static_cast<int64_t>(seats_.size());
+  if (static_cast<int64_t>(seats.size()) < options.together && !AddSeat()) {
+    options.together = static_cast<int64_t>(seats.size());
   }
   return FreeSeat() == nullptr;
 }
 
-Status Transcriber::Ask(Seat& seat, UserMessage message, int64_t max_tokens,
-                        const std::atomic<bool>* cancel) {
+Status Transcriber::Impl::Ask(Seat& seat, UserMessage message, int64_t max_tokens,
+                              const std::atomic<bool>* cancel) {
   GenerateOptions generate;
   generate.sampling.temperature = 0.0f;
   generate.max_tokens = max_tokens;
   seat.conversation.Reset();
   seat.conversation.AddUser(std::move(message));
   LINNET_ASSIGN(seat.turn, seat.conversation.Begin(generate, cancel));
-  return scheduler_.Add(*seat.turn);
+  return scheduler.Add(*seat.turn);
 }
 
 // Of a turn that is done, and leaves its seat.
-Result<Generation> Transcriber::Answer(Seat& seat) {
+Result<Generation> Transcriber::Impl::Answer(Seat& seat) {
   seat.turn = nullptr;
   auto answer = seat.conversation.End();
   if (answer && answer->finish == FinishReason::kCancelled) return Fail(ErrorCode::kCancelled, "stopped");
+  if (answer && answer->finish == FinishReason::kContext) {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("a context of {} tokens has no room for all of an answer", seat.conversation.context()),
+        "ask for a larger --context, or give shorter pieces");
+  }
   return answer;
 }
 
-Status Transcriber::Hear(VoicePiece piece, Hearing& hearing) {
+Status Transcriber::Impl::Hear(VoicePiece piece, Hearing& hearing) {
   Utterance utterance{piece.begin_seconds(), piece.end_seconds(), {}, {}, false};
   const double share = TranslatesTogether() ? 2 : 1;
   const auto most =
       static_cast<int64_t>(share * kTokensPerSecond * (utterance.end - utterance.begin)) + kSpareTokens;
   UserMessage message;
-  message.text = TranslatesTogether() ? FillPrompt(prompts_.translate_speech, options_.language, "")
-                                      : prompts_.transcribe;
-  message.sounds.push_back(AudioInput{std::move(piece.samples)});
+  message.text =
+      TranslatesTogether() ? FillPrompt(prompts.translate_speech, options.language, "") : prompts.transcribe;
+  message.sounds.push_back(MakeMedium(AudioInput{std::move(piece.samples)}));
   Seat* const seat = FreeSeat();
   hearing.jobs.push_back({std::move(utterance), seat});
   return Ask(*seat, std::move(message), most, hearing.cancel);
 }
 
-Status Transcriber::Translate(const std::string& text, Seat& seat, const std::atomic<bool>* cancel) {
+Status Transcriber::Impl::Translate(const std::string& text, Seat& seat, const std::atomic<bool>* cancel) {
   UserMessage message;
-  message.text = FillPrompt(prompts_.translate_text, options_.language, text);
+  message.text = FillPrompt(prompts.translate_text, options.language, text);
   // A translation may be longer than its text, in tokens of a script the vocabulary knows less well.
   const auto most = static_cast<int64_t>(text.size()) * 2 + kSpareTokens;
   return Ask(seat, std::move(message), most, cancel);
 }
 
 // The answer to what was asked for a piece; where it is to be translated by itself, that is asked next.
-Status Transcriber::Take(Job& job, const std::atomic<bool>* cancel) {
+Status Transcriber::Impl::Take(Job& job, const std::atomic<bool>* cancel) {
   LINNET_ASSIGN(const Generation answer, Answer(*job.seat));
   Utterance& utterance = job.utterance;
   utterance.cut = utterance.cut || WasCut(answer);
@@ -131,19 +191,19 @@ Status Transcriber::Take(Job& job, const std::atomic<bool>* cancel) {
     return {};
   }
   if (TranslatesTogether()) {
-    SplitTranslation(answer.text, options_.language, utterance);
+    SplitTranslation(answer.text, options.language, utterance);
     return {};
   }
   utterance.text = Trimmed(answer.text);
-  if (options_.language.empty() || utterance.text.empty()) return {};
+  if (options.language.empty() || utterance.text.empty()) return {};
   job.translating = true;
   job.done = false;
   return Translate(utterance.text, *job.seat, cancel);
 }
 
 // One step; hands out what is done from the front.
-Status Transcriber::RunStep(Hearing& hearing) {
-  for (Turn* turn : scheduler_.RunStep()) {
+Status Transcriber::Impl::RunStep(Hearing& hearing) {
+  for (Turn* turn : scheduler.RunStep()) {
     const auto of_turn = [&](const Job& job) { return !job.done && job.seat->turn == turn; };
     LINNET_TRY(Take(*std::ranges::find_if(hearing.jobs, of_turn), hearing.cancel));
   }
@@ -156,10 +216,10 @@ Status Transcriber::RunStep(Hearing& hearing) {
 }
 
 // Leaves every seat as it was before a run.
-void Transcriber::GiveUp() {
-  for (const auto& seat : seats_) {
+void Transcriber::Impl::GiveUp() {
+  for (const auto& seat : seats) {
     if (seat->turn != nullptr) {
-      scheduler_.Remove(*seat->turn);
+      scheduler.Remove(*seat->turn);
       (void)Answer(*seat);
     }
     seat->conversation.Reset();
@@ -168,12 +228,13 @@ void Transcriber::GiveUp() {
 
 Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cut,
                                                const std::atomic<bool>* cancel) {
-  Seat& seat = *seats_.front();
-  const Status asked = Translate(text, seat, cancel);
-  while (asked && !scheduler_.empty()) scheduler_.RunStep();
-  auto answer = asked ? Answer(seat) : std::unexpected(asked.error());
+  Impl& t = *impl_;
+  Impl::Seat& seat = *t.seats.front();
+  const Status asked = t.Translate(text, seat, cancel);
+  while (asked && !t.scheduler.empty()) t.scheduler.RunStep();
+  auto answer = asked ? t.Answer(seat) : std::unexpected(asked.error());
   if (!answer) {
-    GiveUp();
+    t.GiveUp();
     return std::unexpected(answer.error());
   }
   cut = cut || WasCut(*answer);
@@ -182,14 +243,14 @@ Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cu
 
 Result<Heard> Transcriber::Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
                                const PositionSink& position, const std::atomic<bool>* cancel) {
-  Hearing hearing{sink, position, cancel, {}};
-  auto heard = HearAll(reader, from_seconds, hearing);
-  if (!heard) GiveUp();
+  Impl::Hearing hearing{sink, position, cancel, {}};
+  auto heard = impl_->HearAll(reader, from_seconds, hearing);
+  if (!heard) impl_->GiveUp();
   return heard;
 }
 
-Result<Heard> Transcriber::HearAll(AudioReader& reader, double from_seconds, Hearing& hearing) {
-  LINNET_ASSIGN(VoiceSplitter splitter, VoiceSplitter::Create(options_.split));
+Result<Heard> Transcriber::Impl::HearAll(AudioReader& reader, double from_seconds, Hearing& hearing) {
+  LINNET_ASSIGN(VoiceSplitter splitter, VoiceSplitter::Create(options.split));
   std::vector<float> samples(kRead);
   Heard heard;
   const auto stopped = [&] { return hearing.cancel != nullptr && hearing.cancel->load(); };

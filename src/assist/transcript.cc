@@ -1,11 +1,11 @@
-#include "assist/transcript.h"
+#include "linnet/speech.h"
 
 #include <cmath>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "text/plain_text.h"
+#include "base/plain_text.h"
 
 namespace linnet {
 namespace {

@@ -7,8 +7,6 @@
 
 #include "base/process.h"
 #include "cli/report.h"
-#include "model/config.h"
-#include "text/tokenizer.h"
 
 namespace linnet {
 namespace {
@@ -163,9 +161,9 @@ std::string AnswerJson(const Generation& answer, const Engine& engine, const std
       {"text", answer.text},
       {"thought", answer.thought},
       {"tool_calls", calls},
-      {"raw", engine.tokenizer().Decode(answer.ids)},
+      {"raw", engine.Text(answer.ids)},
       {"finish", FinishReasonName(answer.finish)},
-      {"model", engine.config().name},
+      {"model", engine.facts().name},
       {"media", files},
       {"usage", {{"prompt_tokens", stats.prompt_tokens}, {"generated_tokens", stats.generated_tokens}}},
       {"timing",

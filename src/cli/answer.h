@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "linnet/conversation.h"
 #include "linnet/engine.h"
-#include "runtime/generate.h"
-#include "runtime/media_composer.h"
+#include "linnet/turn.h"
 
 namespace linnet {
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "cli/report.h"
-#include "kernels/dispatch.h"
+#include "linnet/version.h"
 
 namespace linnet {
 
@@ -149,7 +149,7 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
     const CLI::App* sub = app.get_subcommand(commands[i].name);
     if (!sub->parsed()) continue;
     if (const int code = CheckRemaining(*sub, commands[i].name); code != kExitDone) return code;
-    if (const Status isa = CheckIsa(); !isa) return Report(isa.error());
+    if (const Status isa = DescribeKernels().usable; !isa) return Report(isa.error());
     if (given[i] != nullptr) RecordGiven(*sub, *given[i]);
     return actions[i]();
   }

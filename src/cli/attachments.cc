@@ -9,8 +9,6 @@
 #include <string_view>
 #include <utility>
 
-#include "media/media_kind.h"
-
 namespace linnet {
 namespace {
 

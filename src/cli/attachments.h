@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "linnet/error.h"
-#include "media/media_loader.h"
+#include "linnet/media.h"
 
 namespace linnet {
 

@@ -15,7 +15,6 @@
 #include "cli/line_editor.h"
 #include "cli/media_args.h"
 #include "cli/report.h"
-#include "model/config.h"
 
 namespace linnet {
 namespace {
@@ -63,11 +62,8 @@ std::string Unquoted(const std::string& name) {
 
 class ChatLoop {
  public:
-  ChatLoop(Engine& engine, Conversation& conversation, ChatStart start)
-      : engine_(engine),
-        conversation_(conversation),
-        start_(std::move(start)),
-        next_(std::move(start_.first)) {}
+  ChatLoop(Conversation& conversation, ChatStart start)
+      : conversation_(conversation), start_(std::move(start)), next_(std::move(start_.first)) {}
 
   int Run() {
     Say("A chat with {}. /help lists the commands.\n", start_.title);
@@ -162,8 +158,7 @@ class ChatLoop {
       return false;
     }
     next_.text = std::move(found->text);
-    if (Told(LoadAttachments(found->files, start_.media, engine_.config(), conversation_, next_)))
-      return true;
+    if (Told(LoadAttachments(found->files, start_.media, conversation_, next_))) return true;
     next_.text.clear();
     return false;
   }
@@ -177,12 +172,12 @@ class ChatLoop {
       return;
     }
     const Attachment attachment{kind, std::move(*source)};
-    Told(LoadAttachments({&attachment, 1}, start_.media, engine_.config(), conversation_, next_));
+    Told(LoadAttachments({&attachment, 1}, start_.media, conversation_, next_));
   }
 
   void Record() {
     interrupt_.Clear();
-    Told(LoadMic(start_.media, engine_.config(), conversation_, interrupt_.flag(), next_));
+    Told(LoadMic(start_.media, conversation_, interrupt_.flag(), next_));
     interrupt_.Clear();
   }
 
@@ -224,13 +219,12 @@ class ChatLoop {
     }
     printer.Finish(*answer);
     if (!start_.quiet) {
-      Say("linnet: {}; {} of {} tokens used\n", StatsLine(answer->stats), conversation_.session().length(),
-          conversation_.session().context());
+      Say("linnet: {}; {} of {} tokens used\n", StatsLine(answer->stats), conversation_.length(),
+          conversation_.context());
     }
     if (conversation_.AwaitsToolResult()) Say("(answer the call with /result TEXT)\n");
   }
 
-  Engine& engine_;
   Conversation& conversation_;
   ChatStart start_;
   UserMessage next_;
@@ -241,8 +235,8 @@ class ChatLoop {
 
 }  // namespace
 
-int Chat(Engine& engine, Conversation& conversation, ChatStart start) {
-  return ChatLoop(engine, conversation, std::move(start)).Run();
+int Chat(Conversation& conversation, ChatStart start) {
+  return ChatLoop(conversation, std::move(start)).Run();
 }
 
 }  // namespace linnet

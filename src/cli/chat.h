@@ -4,9 +4,8 @@
 #include <string>
 
 #include "cli/media_args.h"
-#include "linnet/engine.h"
+#include "linnet/conversation.h"
 #include "linnet/options.h"
-#include "runtime/conversation.h"
 
 namespace linnet {
 
@@ -19,6 +18,6 @@ struct ChatStart {
 };
 
 // Reads lines until /quit or the end of input; the exit code.
-int Chat(Engine& engine, Conversation& conversation, ChatStart start);
+int Chat(Conversation& conversation, ChatStart start);
 
 }  // namespace linnet

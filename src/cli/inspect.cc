@@ -164,7 +164,7 @@ class Inspection {
     options.frames_per_second = args_.frames_per_second;
     options.max_frames = args_.max_frames;
     if (args_.image_tokens != "auto") options.budget = std::stoll(args_.image_tokens);
-    LINNET_ASSIGN(VideoClip clip, loader_.LoadVideo(source, options));
+    LINNET_ASSIGN(VideoClip clip, loader_.impl().LoadVideo(source, options));
     const VideoInfo& info = clip.info;
     const Picture& first = clip.frames.front().picture;
     const int64_t frame_tokens = first.height / kCell * (first.width / kCell);

@@ -13,22 +13,21 @@
 #include "base/process.h"
 #include "cli/args.h"
 #include "cli/commands.h"
-#include "kernels/dispatch.h"
+#include "linnet/version.h"
 
 namespace linnet {
 namespace {
 
-std::string Version() {
+std::string VersionText() {
   const CpuInfo& cpu = GetCpuInfo();
+  const KernelFacts kernels = DescribeKernels();
   std::string supported;
-  for (const KernelTable* table : SupportedKernels())
-    supported += std::string(supported.empty() ? "" : ", ") + table->name;
+  for (const std::string& name : kernels.supported) supported += (supported.empty() ? "" : ", ") + name;
   std::string text = fmt::format(
       "linnet {}\nkernels: {} (this processor runs {}; LINNET_ISA=NAME chooses)\n"
       "processor: {}, {} processors, {} threads by default",
-      LINNET_VERSION, Kernels().name, supported, cpu.name.empty() ? "unknown" : cpu.name, cpu.processors,
-      cpu.cores);
-  if (const Status isa = CheckIsa(); !isa) text += "\nwarning: " + isa.error().Message();
+      Version(), kernels.used, supported, cpu.name.empty() ? "unknown" : cpu.name, cpu.processors, cpu.cores);
+  if (!kernels.usable) text += "\nwarning: " + kernels.usable.error().Message();
   return text;
 }
 
@@ -48,7 +47,7 @@ int main(int argc, char** argv) {
       linnet::ConvertCommand(), linnet::ParityCommand(),     linnet::PerplexityCommand(),
   };
   try {
-    return linnet::RunCommandLine(argc, argv, commands, linnet::Version);
+    return linnet::RunCommandLine(argc, argv, commands, linnet::VersionText);
   } catch (const std::bad_alloc&) {  // outside of what the library reports itself
     std::fputs("linnet: not enough memory; give less at a time, or close other programs\n", stderr);
     return 1;

@@ -7,10 +7,10 @@
 namespace linnet {
 namespace {
 
-MediaOptions OptionsOf(const MediaArgs& values, const ModelConfig& config) {
+MediaOptions OptionsOf(const MediaArgs& values) {
   const std::string& tokens = values.image_tokens;  // one of the choices
   return {.image_tokens = tokens == "auto"    ? 0
-                          : tokens == "model" ? config.vision.num_soft_tokens
+                          : tokens == "model" ? kModelImageTokens
                                               : std::stoll(tokens),
           .frame_tokens = std::stoll(values.frame_tokens),
           .frames_per_second = values.frames_per_second,
@@ -45,8 +45,8 @@ void DeclareMedia(Args& args, MediaArgs& values) {
   DeclareMic(args, values.mic);
 }
 
-Result<std::vector<MediaUse>> LoadMedia(const MediaArgs& values, const ModelConfig& config,
-                                        Conversation& conversation, UserMessage& message) {
+Result<std::vector<MediaUse>> LoadMedia(const MediaArgs& values, Conversation& conversation,
+                                        UserMessage& message) {
   std::vector<Attachment> files;
   const std::pair<const char*, const std::vector<std::string>&> kinds[] = {
       {"image", values.images}, {"video", values.videos}, {"audio", values.audio}};
@@ -56,37 +56,32 @@ Result<std::vector<MediaUse>> LoadMedia(const MediaArgs& values, const ModelConf
       files.push_back({kind, std::move(source)});
     }
   }
-  return LoadAttachments(files, values, config, conversation, message);
+  return LoadAttachments(files, values, conversation, message);
 }
 
 Result<std::vector<MediaUse>> LoadAttachments(std::span<const Attachment> files, const MediaArgs& values,
-                                              const ModelConfig& config, Conversation& conversation,
-                                              UserMessage& message) {
+                                              Conversation& conversation, UserMessage& message) {
   std::vector<MediaPart> parts;
   for (const Attachment& file : files) {
     const MediaKind kind = file.kind == "image"   ? MediaKind::kPicture
                            : file.kind == "video" ? MediaKind::kVideo
                                                   : MediaKind::kSound;
-    const MediaOptions options = OptionsOf(values, config);
-    parts.push_back({.content = file.source, .kind = kind, .options = options});
+    parts.push_back({.content = file.source, .kind = kind, .options = OptionsOf(values)});
   }
   if (parts.empty()) return {};
   const MediaLoader loader({.sandbox = !values.no_sandbox});
   WarnOfWeakness(loader);
-  LINNET_ASSIGN(const MediaRoom room, conversation.Room(message));
-  return Told(AddMedia(loader, config, room, std::move(parts), message));
+  return Told(conversation.Attach(loader, std::move(parts), message));
 }
 
-Result<std::vector<MediaUse>> LoadMic(const MediaArgs& values, const ModelConfig& config,
-                                      Conversation& conversation, const std::atomic<bool>& stop,
-                                      UserMessage& message) {
-  LINNET_ASSIGN(const MediaRoom room, conversation.Room(message));
-  LINNET_ASSIGN(const double seconds, RoomForSound(config, room));
+Result<std::vector<MediaUse>> LoadMic(const MediaArgs& values, Conversation& conversation,
+                                      const std::atomic<bool>& stop, UserMessage& message) {
+  LINNET_ASSIGN(const double seconds, conversation.RoomForSound(message));
   LINNET_ASSIGN(AudioClip clip, RecordClip(values.mic, seconds, stop));
   std::vector<MediaPart> parts;
   parts.push_back({.content = std::move(clip), .options = {}, .name = "microphone"});
   // Samples need no decoder, and so no sandbox.
-  return Told(AddMedia(MediaLoader({.sandbox = false}), config, room, std::move(parts), message));
+  return Told(conversation.Attach(MediaLoader({.sandbox = false}), std::move(parts), message));
 }
 
 void WarnOfWeakness(const MediaLoader& loader) {

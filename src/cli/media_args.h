@@ -10,10 +10,9 @@
 #include "cli/args.h"
 #include "cli/attachments.h"
 #include "cli/mic_args.h"
+#include "linnet/conversation.h"
 #include "linnet/error.h"
-#include "media/media_loader.h"
-#include "runtime/conversation.h"
-#include "runtime/media_composer.h"
+#include "linnet/media.h"
 
 namespace linnet {
 
@@ -36,24 +35,18 @@ void DeclareMedia(Args& args, MediaArgs& values);
 
 // Reads the files into the message that the conversation is to get next. What a person should know about a
 // file (its budget, lost detail, damage, the parts of a long sound) goes to standard error. Errors: those of
-// AddMedia.
-Result<std::vector<MediaUse>> LoadMedia(const MediaArgs& values, const ModelConfig& config,
-                                        Conversation& conversation, UserMessage& message);
-
-// The same for one of a chat's.
-Status LoadAttachment(const Attachment& attachment, const MediaArgs& values, const ModelConfig& config,
-                      UserMessage& message, std::vector<MediaUse>& uses);
+// Conversation::Attach.
+Result<std::vector<MediaUse>> LoadMedia(const MediaArgs& values, Conversation& conversation,
+                                        UserMessage& message);
 
 // The same for files of a chat; of `values` only how they are to be read counts.
 Result<std::vector<MediaUse>> LoadAttachments(std::span<const Attachment> files, const MediaArgs& values,
-                                              const ModelConfig& config, Conversation& conversation,
-                                              UserMessage& message);
+                                              Conversation& conversation, UserMessage& message);
 
 // Records from the microphone until `stop`, as long as the context has room for it, and adds the sound. The
 // same notes and errors, and those of the microphone.
-Result<std::vector<MediaUse>> LoadMic(const MediaArgs& values, const ModelConfig& config,
-                                      Conversation& conversation, const std::atomic<bool>& stop,
-                                      UserMessage& message);
+Result<std::vector<MediaUse>> LoadMic(const MediaArgs& values, Conversation& conversation,
+                                      const std::atomic<bool>& stop, UserMessage& message);
 
 // Says once a run, on standard error, when media are decoded without all of the sandbox.
 void WarnOfWeakness(const MediaLoader& loader);

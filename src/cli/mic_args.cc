@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "cli/report.h"
-#include "media/microphone.h"
 
 namespace linnet {
 void DeclareMic(Args& args, MicArgs& values) {
@@ -40,7 +39,7 @@ Result<AudioReader> OpenMic(const MicArgs& values, bool quiet, std::function<boo
 Result<AudioClip> RecordClip(MicArgs values, double most_seconds, const std::atomic<bool>& stop) {
   values.seconds = values.seconds > 0 ? std::min(values.seconds, most_seconds) : most_seconds;
   LINNET_ASSIGN(AudioReader reader, OpenMic(values, false, [&] { return stop.load(); }));
-  auto clip = ReadClip(reader, most_seconds + 1);
+  auto clip = reader.ReadClip(most_seconds + 1);
   if (!clip) return Prefixed("microphone", std::move(clip).error());
   return clip;
 }

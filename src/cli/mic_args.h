@@ -8,7 +8,7 @@
 
 #include "cli/args.h"
 #include "linnet/error.h"
-#include "media/audio.h"
+#include "linnet/media.h"
 
 namespace linnet {
 

@@ -6,7 +6,6 @@
 #include <charconv>
 
 #include "cli/report.h"
-#include "runtime/draft_depth.h"
 
 namespace linnet {
 namespace {

@@ -12,8 +12,6 @@
 #include "cli/report.h"
 #include "cli/text_input.h"
 #include "eval/perplexity.h"
-#include "model/config.h"
-#include "text/tokenizer.h"
 
 namespace linnet {
 namespace {
@@ -37,8 +35,8 @@ Result<std::vector<TokenText>> Tokenise(const std::vector<std::string>& paths, c
   std::vector<TokenText> texts;
   for (const std::string& path : paths) {
     LINNET_ASSIGN(const std::string text, ReadTextFile(path, kMaxCorpusBytes));
-    texts.push_back({path, engine.tokenizer().EncodeOrdinary(text)});
-    if (reference != nullptr && reference->tokenizer().EncodeOrdinary(text) != texts.back().ids) {
+    texts.push_back({path, engine.Tokenise(text)});
+    if (reference != nullptr && reference->Tokenise(text) != texts.back().ids) {
       return Fail(ErrorCode::kInvalidArgument, "the two models cut " + path + " into different tokens",
                   "compare two files of the same model");
     }

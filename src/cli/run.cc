@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/plain_text.h"
 #include "base/process.h"
 #include "base/spooled_file.h"
 #include "cli/answer.h"
@@ -19,13 +20,9 @@
 #include "cli/model_args.h"
 #include "cli/report.h"
 #include "cli/text_input.h"
-#include "media/media_loader.h"
-#include "media/pdf.h"
-#include "model/config.h"
-#include "runtime/conversation.h"
-#include "runtime/generate.h"
-#include "runtime/prompt.h"
-#include "text/plain_text.h"
+#include "linnet/conversation.h"
+#include "linnet/media.h"
+#include "linnet/session.h"
 
 namespace linnet {
 namespace {
@@ -107,7 +104,8 @@ Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
 bool MayBePdf(const std::string& address) {
   if (IsStandardInput(address) || SpooledFile::IsStream(address)) return true;
   const auto source = ParseMediaAddress(address);
-  return !source || IsPdf(*source);
+  const auto format = source ? RecogniseMedia(*source) : std::unexpected(source.error());
+  return !format || format->kind == MediaKind::kPdf;
 }
 
 // What says how media are read is of use where there are some; in a chat they may come later.
@@ -134,7 +132,8 @@ Result<std::string> ReadTools(const std::string& file) {
 
 std::string Title(const RunArgs& args, const Engine& engine) {
   if (args.model.model.empty()) return "Chick";
-  return engine.config().name.empty() ? args.model.model : engine.config().name;
+  const std::string name = engine.facts().name;
+  return name.empty() ? args.model.model : name;
 }
 
 // `generate` writes the answer and calls the hooks it is given.
@@ -166,12 +165,12 @@ MediaArgs WithoutFiles(MediaArgs media) {
   return media;
 }
 
-Result<int> Continue(const RunArgs& args, Engine& engine, const std::string& text,
-                     const SessionOptions& options, const GenerateOptions& generation) {
-  LINNET_ASSIGN(const Prompt prompt, BuildPlainPrompt(engine.tokenizer(), engine.config(), text));
+Result<int> ContinueText(const RunArgs& args, Engine& engine, const std::string& text,
+                         const SessionOptions& options, const GenerateOptions& generation) {
+  LINNET_ASSIGN(const std::vector<int32_t> ids, engine.TokeniseMarked(text));
   LINNET_ASSIGN(const std::unique_ptr<Session> session, engine.NewSession(options));
   return AnswerOnce(args, engine, {}, [&](const GenerateHooks& hooks) {
-    return Generate(engine, *session, {.prompt = prompt, .earlier = {}, .plain = true}, generation, hooks);
+    return linnet::Continue(engine, *session, ids, generation, hooks);
   });
 }
 
@@ -191,19 +190,18 @@ Result<int> Run(const RunArgs& args) {
     LINNET_ASSIGN(setup.tools, ReadTools(args.tools));
   }
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
-  if (args.raw) return Continue(args, *engine, *prompt, session, options);
+  if (args.raw) return ContinueText(args, *engine, *prompt, session, options);
   LINNET_ASSIGN(Conversation conversation, Conversation::Create(*engine, session, setup));
   UserMessage message;
   message.text = prompt.value_or("");
-  LINNET_ASSIGN(std::vector<MediaUse> uses, LoadMedia(args.media, engine->config(), conversation, message));
+  LINNET_ASSIGN(std::vector<MediaUse> uses, LoadMedia(args.media, conversation, message));
   if (args.media.mic.on) {
     const InterruptGuard interrupt;
-    LINNET_ASSIGN(const auto spoken,
-                  LoadMic(args.media, engine->config(), conversation, interrupt.flag(), message));
+    LINNET_ASSIGN(const auto spoken, LoadMic(args.media, conversation, interrupt.flag(), message));
     uses.insert(uses.end(), spoken.begin(), spoken.end());
   }
   if (!prompt) {
-    return Chat(*engine, conversation,
+    return Chat(conversation,
                 {Title(args, *engine), std::move(message), WithoutFiles(args.media), options, args.quiet});
   }
   conversation.AddUser(std::move(message));

@@ -9,11 +9,9 @@
 #include <map>
 #include <optional>
 
-#include "assist/journal.h"
 #include "base/mapped_file.h"
 #include "base/write_file.h"
 #include "cli/report.h"
-#include "media/audio.h"
 
 namespace linnet {
 namespace {

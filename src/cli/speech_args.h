@@ -8,12 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "assist/transcriber.h"
-#include "assist/transcript.h"
 #include "cli/args.h"
 #include "cli/mic_args.h"
 #include "cli/model_args.h"
-#include "media/media_loader.h"
+#include "linnet/media.h"
+#include "linnet/speech.h"
 
 namespace linnet {
 

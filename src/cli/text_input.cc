@@ -6,12 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/plain_text.h"
 #include "base/process.h"
 #include "base/stream_reader.h"
 #include "cli/report.h"
-#include "media/media_kind.h"
-#include "media/media_loader.h"
-#include "text/plain_text.h"
 
 namespace linnet {
 namespace {

@@ -1,11 +1,12 @@
 // Texts that come from outside: prompts, files with texts or tools, standard input. All of them become UTF-8
-// without a byte order mark (text/plain_text.h).
+// without a byte order mark (base/plain_text.h).
 #pragma once
 
 #include <cstddef>
 #include <string>
 
 #include "linnet/error.h"
+#include "linnet/media.h"
 
 namespace linnet {
 
@@ -25,7 +26,6 @@ Result<std::string> ReadStandardInput();
 Result<std::string> ReadTextFile(const std::string& file, size_t limit = kMaxTextBytes);
 
 // The text of a file, or of what came through a pipe or in an address.
-struct MediaSource;
 Result<std::string> ReadText(const MediaSource& source);
 
 }  // namespace linnet

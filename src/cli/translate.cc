@@ -5,7 +5,7 @@
 #include <memory>
 #include <string_view>
 
-#include "assist/prompts.h"
+#include "base/plain_text.h"
 #include "base/process.h"
 #include "base/write_file.h"
 #include "cli/commands.h"
@@ -13,8 +13,6 @@
 #include "cli/report.h"
 #include "cli/speech_args.h"
 #include "cli/text_input.h"
-#include "media/media_kind.h"
-#include "text/plain_text.h"
 
 namespace linnet {
 namespace {

@@ -95,10 +95,11 @@ class Bench {
 
   Result<BenchResult> Run() {
     LINNET_TRY(Load());
-    if (options_.prompt > engine_->config().max_position_embeddings - kPromptRoom) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  "a prompt of " + std::to_string(options_.prompt) + " tokens does not fit this model",
-                  "give at most " + std::to_string(engine_->config().max_position_embeddings - kPromptRoom));
+    if (options_.prompt > engine_->impl().config.max_position_embeddings - kPromptRoom) {
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          "a prompt of " + std::to_string(options_.prompt) + " tokens does not fit this model",
+          "give at most " + std::to_string(engine_->impl().config.max_position_embeddings - kPromptRoom));
     }
     Engine::Impl& e = engine_->impl();
     cost_ = CostOf(e.weights);
@@ -172,11 +173,11 @@ class Bench {
   }
 
   Result<std::unique_ptr<Session>> Open(int64_t context, int64_t rows) {
-    return engine_->NewSession(SessionOf(engine_->config(), context, rows));
+    return engine_->NewSession(SessionOf(engine_->impl().config, context, rows));
   }
 
   Status Prefill() {
-    const std::vector<int32_t> ids = Ids(options_.prompt, engine_->config().vocab_size);
+    const std::vector<int32_t> ids = Ids(options_.prompt, engine_->impl().config.vocab_size);
     LINNET_ASSIGN(const std::unique_ptr<Session> session,
                   Open(options_.prompt + kPromptRoom, options_.prompt));
     std::vector<double> seconds;
@@ -202,7 +203,7 @@ class Bench {
     const std::shared_ptr<Session> session = std::move(opened);
     session->impl().cache.FillForTiming(depth + 8);
     session->impl().all_logits = rows > 1;
-    const std::vector<int32_t> ids = Ids(rows, engine_->config().vocab_size);
+    const std::vector<int32_t> ids = Ids(rows, engine_->impl().config.vocab_size);
     return Stepper{[session, depth, ids](int64_t t) -> Status {
                      LINNET_TRY(session->Truncate(depth + t));
                      return session->Feed(ids);
@@ -245,7 +246,7 @@ class Bench {
   Status Generation() {
     Say(0.6, "filling a cache");
     engine_->impl().decoder->Reserve(kStreams);
-    result_.depth = std::min(options_.depth, engine_->config().max_position_embeddings - kDepthRoom);
+    result_.depth = std::min(options_.depth, engine_->impl().config.max_position_embeddings - kDepthRoom);
     LINNET_ASSIGN(Stepper one, Writing(0, 1));
     LINNET_ASSIGN(Stepper verify, Writing(0, kVerified));
     LINNET_ASSIGN(Stepper streams, OpenStreams());
@@ -281,9 +282,9 @@ class Bench {
     Say(0.05, "filling a session");
     LINNET_ASSIGN(const std::unique_ptr<Session> session, Open(kResidentContext, options_.prompt));
     LINNET_TRY(
-        session->Feed(Ids(std::min(options_.prompt, session->context()), engine_->config().vocab_size)));
+        session->Feed(Ids(std::min(options_.prompt, session->context()), engine_->impl().config.vocab_size)));
     session->impl().cache.FillForTiming(session->context() - 1);
-    LINNET_TRY(session->Feed(Ids(1, engine_->config().vocab_size)));
+    LINNET_TRY(session->Feed(Ids(1, engine_->impl().config.vocab_size)));
     result_.resident_gb = static_cast<double>(ResidentBytes()) / 1e9;
     return {};
   }

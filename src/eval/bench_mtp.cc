@@ -30,7 +30,7 @@ Result<std::unique_ptr<Engine>> LoadSynthetic(const MtpBenchOptions& options, co
 class MtpBench {
  public:
   MtpBench(Engine& engine, const MtpBenchOptions& options)
-      : engine_(engine), options_(options), sampler_({}, engine.config().vocab_size) {}
+      : engine_(engine), options_(options), sampler_({}, engine.impl().config.vocab_size) {}
 
   Result<MtpBenchResult> Run(const Progress& progress) {
     LINNET_ASSIGN(plain_, Open());
@@ -57,7 +57,7 @@ class MtpBench {
   Result<std::unique_ptr<Session>> Open() {
     SessionOptions options;
     options.context = std::min(options_.prompt + 2 * options_.tokens + 4 * options_.piece + 64,
-                               engine_.config().max_position_embeddings);
+                               engine_.impl().config.max_position_embeddings);
     options.rows_per_call = std::min<int64_t>(options_.prompt, 128);
     options.rows_per_call = std::max<int64_t>(options.rows_per_call, kMaxDrafts + 1);
     options.kv = options_.kv;
@@ -71,7 +71,8 @@ class MtpBench {
     if (ids.empty()) {
       prompt_.assign(static_cast<size_t>(options_.prompt), 0);
       for (size_t i = 0; i < prompt_.size(); ++i) {
-        prompt_[i] = static_cast<int32_t>((i * 7919 + 13) % static_cast<size_t>(engine_.config().vocab_size));
+        prompt_[i] =
+            static_cast<int32_t>((i * 7919 + 13) % static_cast<size_t>(engine_.impl().config.vocab_size));
       }
       next.ids = prompt_;
     } else {
@@ -83,7 +84,7 @@ class MtpBench {
       earlier = prompt_;
       earlier.insert(earlier.end(), ids.begin(), ids.end() - 1);
     }
-    AllowedTokens allowed({}, engine_.config().vocab_size, nullptr);
+    AllowedTokens allowed({}, engine_.impl().config.vocab_size, nullptr);
     Continuation continuation(session.impl(), {sampler_, allowed}, draft);
     LINNET_TRY(continuation.Begin(next, earlier));
     if (options_.acceptance >= 0) {
@@ -120,7 +121,7 @@ class MtpBench {
       const size_t at = static_cast<size_t>(position - options_.prompt) + i;
       const int32_t right = at < written_.size() ? written_[at] : 0;
       const bool hit = RandomUniform(1, static_cast<uint64_t>(position) + i) < options_.acceptance;
-      drafts[i] = hit ? right : static_cast<int32_t>((right + 1) % engine_.config().vocab_size);
+      drafts[i] = hit ? right : static_cast<int32_t>((right + 1) % engine_.impl().config.vocab_size);
     }
   }
 

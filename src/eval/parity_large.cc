@@ -117,7 +117,7 @@ Result<std::unique_ptr<Session>> OpenSession(Engine& engine, MaskRule rule, Prob
 
 Status RunMixed(Engine& engine, const GoldenFile& golden, Tolerance tolerance,
                 std::vector<ProbeResult>& probes) {
-  const Prompt prompt = MixedPrompt(golden, engine.config(), probes);
+  const Prompt prompt = MixedPrompt(golden, engine.impl().config, probes);
   const int64_t tokens = static_cast<int64_t>(prompt.ids.size());
   const auto image = std::find(prompt.types.begin(), prompt.types.end(), TokenType::kImage);
   for (const MaskRule rule : {MaskRule::kA, MaskRule::kB}) {
@@ -128,10 +128,10 @@ Status RunMixed(Engine& engine, const GoldenFile& golden, Tolerance tolerance,
     recorder.Want("logits", {tokens - 3, tokens - 2, tokens - 1});
     recorder.Want("soft", {5, 7});  // the picture's six rows, then the clip's two
     LINNET_ASSIGN(const std::unique_ptr<Session> session, OpenSession(engine, rule, recorder));
-    LINNET_TRY(session->Feed(prompt));
+    LINNET_TRY(session->impl().Feed(prompt));
     CompareAll(golden, rule == MaskRule::kA ? "out.mixed.A." : "out.mixed.B.", recorder, tolerance, probes);
     const std::span<const float> soft = recorder.Values("soft");
-    const size_t width = static_cast<size_t>(engine.config().hidden_size);
+    const size_t width = static_cast<size_t>(engine.impl().config.hidden_size);
     if (rule == MaskRule::kB || soft.size() != 2 * width) continue;
     if (golden.contains("out.mixed.soft_image_row5")) {
       probes.push_back(Compare("out.mixed.soft_image_row5", soft.first(width),

@@ -65,7 +65,7 @@ struct Case {
     const auto it = golden.find(tensor);
     return it == golden.end() ? nullptr : &it->second;
   }
-  const ModelConfig& config() const { return engine->config(); }
+  const ModelConfig& config() const { return engine->impl().config; }
 };
 
 ImageInput ImageOf(const GoldenTensor& patches, const GoldenTensor& positions) {
@@ -196,7 +196,7 @@ Result<std::vector<ProbeResult>> RunForward(const Case& c) {
     if (ruled ? !HasRule(c, letter) : rule == MaskRule::kB) continue;
     Recorder recorder;
     LINNET_ASSIGN(const std::unique_ptr<Session> session, NewSession(c, rule, recorder, tokens));
-    LINNET_TRY(session->Feed(prompt));
+    LINNET_TRY(session->impl().Feed(prompt));
     CompareRecorded(c, ruled ? "out." + letter + "." : "out.", recorder, tokens, probes);
   }
   return probes;
@@ -212,7 +212,7 @@ Result<std::vector<ProbeResult>> RunGreedy(const Case& c) {
   Recorder recorder;
   LINNET_ASSIGN(const std::unique_ptr<Session> session,
                 NewSession(c, MaskRule::kA, recorder, static_cast<int64_t>(prompt.ids.size()) + steps));
-  LINNET_TRY(session->Feed(prompt));
+  LINNET_TRY(session->impl().Feed(prompt));
   std::vector<int32_t> chosen;
   std::vector<float> logits;
   const size_t width = static_cast<size_t>(c.config().vocab_size);

@@ -19,6 +19,7 @@
 #include "eval/sha256.h"
 #include "io/json.h"
 #include "model/config.h"
+#include "runtime/engine_impl.h"
 #include "text/tokenizer.h"
 
 namespace linnet {
@@ -98,14 +99,14 @@ Result<ProbeResult> CompareGreedy(Session& session, const GoldenTensor& expected
 }
 
 std::vector<int32_t> TextIds(const Engine& engine, const std::string& text) {
-  std::vector<int32_t> ids = engine.tokenizer().Encode(text);
-  ids.insert(ids.begin(), engine.config().tokens.bos);
+  std::vector<int32_t> ids = engine.impl().tokenizer->Encode(text);
+  ids.insert(ids.begin(), engine.impl().config.tokens.bos);
   return ids;
 }
 
 Result<std::vector<ProbeResult>> RunCase(const fs::path& file, const std::string& text, Engine& engine) {
   LINNET_ASSIGN(const GoldenFile golden, ReadGolden(file));
-  const int64_t vocabulary = engine.config().vocab_size;
+  const int64_t vocabulary = engine.impl().config.vocab_size;
   LINNET_ASSIGN(const GoldenTensor* ids, NeedIntegers(golden, "in.input_ids", -1, vocabulary));
   const int64_t tokens = ids->elements();
   LINNET_ASSIGN(const GoldenTensor* top_ids, NeedIntegers(golden, "out.top_ids", -1, vocabulary));
@@ -167,7 +168,7 @@ Result<std::vector<ProbeResult>> RunKernels(const std::vector<std::string>& text
   LINNET_ASSIGN(Engine * exact, model.Exact());
   LINNET_ASSIGN(Engine * quantised, model.Quantised());
   std::vector<TokenText> tokens;
-  for (const std::string& text : texts) tokens.push_back({"real", quantised->tokenizer().Encode(text)});
+  for (const std::string& text : texts) tokens.push_back({"real", quantised->impl().tokenizer->Encode(text)});
   LINNET_ASSIGN(const PerplexityResult result, MeasurePerplexity(*quantised, exact, tokens, {}));
   const ModelComparison& comparison = *result.total.comparison;
   note =

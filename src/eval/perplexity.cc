@@ -8,6 +8,7 @@
 
 #include "eval/scoring.h"
 #include "model/config.h"
+#include "runtime/engine_impl.h"
 
 namespace linnet {
 namespace {
@@ -32,7 +33,7 @@ class Meter {
         reference_(reference),
         context_(context),
         kv_(kv),
-        bos_(tested.config().tokens.bos) {}
+        bos_(tested.impl().config.tokens.bos) {}
 
   Status Open() {
     LINNET_ASSIGN(ScoringSession session, ScoringSession::Open(tested_, context_, kv_));
@@ -154,13 +155,13 @@ class Meter {
 };
 
 Result<int64_t> ContextOf(const Engine& tested, const Engine* reference, int64_t wanted) {
-  int64_t longest = tested.config().max_position_embeddings;
+  int64_t longest = tested.impl().config.max_position_embeddings;
   if (reference != nullptr) {
-    longest = std::min(longest, reference->config().max_position_embeddings);
-    if (reference->config().vocab_size != tested.config().vocab_size) {
+    longest = std::min(longest, reference->impl().config.max_position_embeddings);
+    if (reference->impl().config.vocab_size != tested.impl().config.vocab_size) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("the vocabularies hold {} and {} tokens", tested.config().vocab_size,
-                              reference->config().vocab_size),
+                  fmt::format("the vocabularies hold {} and {} tokens", tested.impl().config.vocab_size,
+                              reference->impl().config.vocab_size),
                   "compare two files of the same model");
     }
   }

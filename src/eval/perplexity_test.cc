@@ -51,7 +51,7 @@ TokenText Text(int32_t tokens, int32_t seed) {
 // The definition, one token at a time.
 double DirectNll(Engine& engine, const TokenText& text, int64_t count) {
   auto session = ScoringSession::Open(engine, 200);
-  int32_t previous = engine.config().tokens.bos;
+  int32_t previous = engine.impl().config.tokens.bos;
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) {
     const auto row = session->Feed(std::span<const int32_t>(&previous, 1));

@@ -173,18 +173,6 @@ Result<AudioReader> AudioReader::LoudEnough(const std::function<Result<AudioRead
   return reader;
 }
 
-Result<AudioReader> AudioReader::Open(const std::filesystem::path& path) {
-  const auto open = [&path]() -> Result<AudioReader> {
-    LINNET_ASSIGN(MappedFile file, MappedFile::Open(path));  // its errors name the path already
-    auto source = OpenSound(std::move(file));
-    if (!source) return Prefixed(path.string(), std::move(source).error());
-    auto reader = FromSource(std::move(source).value());
-    if (!reader) return Prefixed(path.string(), std::move(reader).error());
-    return reader;
-  };
-  return LoudEnough(open);
-}
-
 const AudioInfo& AudioReader::info() const { return impl_->source->info(); }
 
 std::string AudioReader::note() const {
@@ -222,26 +210,34 @@ std::unexpected<Error> TooLong(double max_seconds) {
 
 }  // namespace
 
-Result<AudioClip> ReadClip(AudioReader& reader, double max_seconds) {
+Result<AudioClip> AudioReader::ReadClip(double max_seconds) {
   const auto limit = static_cast<int64_t>(max_seconds * static_cast<double>(kSampleRate));
-  if (reader.info().frames >= 0 && reader.expected_samples() > limit) return TooLong(max_seconds);
+  if (info().frames >= 0 && expected_samples() > limit) return TooLong(max_seconds);
   AudioClip clip;
-  clip.samples.reserve(static_cast<size_t>(std::clamp<int64_t>(reader.expected_samples(), 0, limit)));
+  clip.samples.reserve(static_cast<size_t>(std::clamp<int64_t>(expected_samples(), 0, limit)));
   std::vector<float> piece(kPiece);
   while (true) {
-    LINNET_ASSIGN(const size_t count, reader.Read(piece));
+    LINNET_ASSIGN(const size_t count, Read(piece));
     clip.samples.insert(clip.samples.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(count));
     if (static_cast<int64_t>(clip.samples.size()) > limit) return TooLong(max_seconds);
     if (count < piece.size()) break;
   }
-  clip.info = reader.info();
-  clip.info.note = reader.note();
+  clip.info = info();
+  clip.info.note = note();
   return clip;
 }
 
 Result<AudioClip> LoadAudio(const std::filesystem::path& path, double max_seconds) {
-  LINNET_ASSIGN(AudioReader reader, AudioReader::Open(path));
-  auto clip = ReadClip(reader, max_seconds);
+  const auto open = [&path]() -> Result<AudioReader> {
+    LINNET_ASSIGN(MappedFile file, MappedFile::Open(path));  // its errors name the path already
+    auto source = OpenSound(std::move(file));
+    if (!source) return Prefixed(path.string(), std::move(source).error());
+    auto reader = AudioReader::FromSource(std::move(source).value());
+    if (!reader) return Prefixed(path.string(), std::move(reader).error());
+    return reader;
+  };
+  LINNET_ASSIGN(AudioReader reader, AudioReader::LoudEnough(open));
+  auto clip = reader.ReadClip(max_seconds);
   if (!clip) return Prefixed(path.string(), std::move(clip).error());
   return clip;
 }

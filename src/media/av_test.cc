@@ -136,7 +136,7 @@ Result<AudioClip> Heard(const std::vector<uint8_t>& bytes) {
   LINNET_ASSIGN(MappedFile file, MappedFile::FromBytes(bytes, "sound"));
   LINNET_ASSIGN(auto source, OpenSound(std::move(file)));
   LINNET_ASSIGN(AudioReader reader, AudioReader::FromSource(std::move(source)));
-  return ReadClip(reader, 3600);
+  return reader.ReadClip();
 }
 
 // Links of other rates, codecs and channels follow each other; each has its tone in its odd seconds.

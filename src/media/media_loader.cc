@@ -108,13 +108,19 @@ Result<MappedFile> Map(const MediaSource& source) {
 
 }  // namespace
 
+MediaSource::MediaSource(std::filesystem::path path) : file(std::move(path)), name(file.string()) {}
+MediaSource::MediaSource(std::vector<uint8_t> content, std::string label)
+    : bytes(std::move(content)), name(std::move(label)) {}
+MediaSource::MediaSource(std::string label, std::shared_ptr<const SpooledFile> stream)
+    : file(stream->path()), name(std::move(label)), spooled(std::move(stream)) {}
+
 Result<MediaFormat> RecogniseMedia(const MediaSource& source) {
   if (source.file.empty()) return RecogniseMedia(source.bytes);
   LINNET_ASSIGN(const MappedFile file, MappedFile::Open(source.file));
   return RecogniseMedia(file.bytes());
 }
 
-MediaLoader::MediaLoader(const LoaderOptions& options)
+MediaLoader::Impl::Impl(const LoaderOptions& options)
     : in_process_(!options.sandbox), patience_(options.patience_seconds) {
   if (in_process_) return;
   helper_ = options.helper.empty() ? media_internal::FindProgram("linnet-media", "LINNET_MEDIA_HELPER")
@@ -139,7 +145,7 @@ MediaLoader::MediaLoader(const LoaderOptions& options)
   }
 }
 
-std::string MediaLoader::Weakness() const {
+std::string MediaLoader::Impl::Weakness() const {
   if (in_process_) return "the sandbox is off: media are decoded in this process, with all that it may do";
   if (!usable_ || granted_ == kAllGranted) return {};
   return fmt::format("this system does not grant all of the decoder's sandbox: without{}{}{}",
@@ -148,8 +154,8 @@ std::string MediaLoader::Weakness() const {
                      (granted_ & 4) != 0 ? "" : " seccomp (it could make any system call)");
 }
 
-Result<Helper> MediaLoader::StartHelper(const std::vector<std::string>& arguments, const MediaSource& source,
-                                        double patience) const {
+Result<Helper> MediaLoader::Impl::StartHelper(const std::vector<std::string>& arguments,
+                                              const MediaSource& source, double patience) const {
   LINNET_TRY(usable_);
   LINNET_ASSIGN(Helper helper, Helper::Start(helper_, arguments, source, patience));
   LINNET_ASSIGN(const int granted, helper.Greeting());
@@ -161,7 +167,8 @@ Result<Helper> MediaLoader::StartHelper(const std::vector<std::string>& argument
   return helper;
 }
 
-Result<Picture> MediaLoader::LoadPicture(const MediaSource& source, const PictureOptions& options) const {
+Result<Picture> MediaLoader::Impl::LoadPicture(const MediaSource& source,
+                                               const PictureOptions& options) const {
   const std::vector<std::string> arguments = {"picture", options.apply_orientation ? "1" : "0",
                                               std::to_string(options.max_pixels)};
   const auto load = [&]() -> Result<Picture> {
@@ -175,7 +182,7 @@ Result<Picture> MediaLoader::LoadPicture(const MediaSource& source, const Pictur
   return WithName(source, load());
 }
 
-Result<AudioReader> MediaLoader::OpenAudio(const MediaSource& source) const {
+Result<AudioReader> MediaLoader::Impl::OpenAudio(const MediaSource& source) const {
   const auto open = [&]() -> Result<AudioReader> {
     if (in_process_) {
       LINNET_ASSIGN(MappedFile file, Map(source));
@@ -191,12 +198,12 @@ Result<AudioReader> MediaLoader::OpenAudio(const MediaSource& source) const {
   return reader;
 }
 
-Result<AudioClip> MediaLoader::LoadAudio(const MediaSource& source, double max_seconds) const {
+Result<AudioClip> MediaLoader::Impl::LoadAudio(const MediaSource& source, double max_seconds) const {
   LINNET_ASSIGN(AudioReader reader, OpenAudio(source));
-  return WithName(source, ReadClip(reader, max_seconds));
+  return WithName(source, reader.ReadClip(max_seconds));
 }
 
-Result<VideoClip> MediaLoader::LoadVideo(const MediaSource& source, const VideoOptions& options) const {
+Result<VideoClip> MediaLoader::Impl::LoadVideo(const MediaSource& source, const VideoOptions& options) const {
   const std::vector<std::string> arguments = {"video",
                                               fmt::format("{}", options.frames_per_second),
                                               std::to_string(options.max_frames),
@@ -215,14 +222,27 @@ Result<VideoClip> MediaLoader::LoadVideo(const MediaSource& source, const VideoO
   return WithName(source, load());
 }
 
-Result<ChildProcess> MediaLoader::StartProgram(const std::filesystem::path& program,
-                                               const std::vector<std::string>& arguments,
-                                               const MediaSource& source, double patience_seconds) const {
+Result<ChildProcess> MediaLoader::Impl::StartProgram(const std::filesystem::path& program,
+                                                     const std::vector<std::string>& arguments,
+                                                     const MediaSource& source,
+                                                     double patience_seconds) const {
   if (in_process_) return media_internal::StartWith(program, arguments, source);
   std::vector<std::string> all = {"pages", program.string()};
   all.insert(all.end(), arguments.begin(), arguments.end());
   LINNET_ASSIGN(Helper helper, StartHelper(all, source, patience_seconds));
   return std::move(helper.process());
 }
+
+MediaLoader::MediaLoader(const LoaderOptions& options) : impl_(std::make_shared<const Impl>(options)) {}
+
+Result<Picture> MediaLoader::LoadPicture(const MediaSource& source) const {
+  return impl_->LoadPicture(source);
+}
+
+Result<AudioReader> MediaLoader::OpenAudio(const MediaSource& source) const {
+  return impl_->OpenAudio(source);
+}
+
+std::string MediaLoader::Weakness() const { return impl_->Weakness(); }
 
 }  // namespace linnet

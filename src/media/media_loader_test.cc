@@ -41,7 +41,7 @@ TEST(MediaLoader, SoundsAreTheSameAsWithoutTheHelper) {
     files.insert(files.end(), {MediaPath("tone.mp3"), MediaPath("tone.opus"), MediaPath("clip.mp4")});
   for (const auto& file : files) {
     const auto inside = LoadAudio(file);
-    const auto outside = loader.LoadAudio(file);
+    const auto outside = loader.impl().LoadAudio(file);
     ASSERT_EQ(inside.has_value(), outside.has_value()) << file << (outside ? "" : outside.error().Message());
     if (!inside) continue;
     EXPECT_EQ(inside->samples, outside->samples) << file;
@@ -54,7 +54,7 @@ TEST(MediaLoader, VideosAreTheSameAsWithoutTheHelper) {
   if (!AvAvailable()) GTEST_SKIP() << "built without FFmpeg";
   const MediaLoader loader(kOptions);
   for (const std::string name : {"clip.mp4", "clip-h264.mp4", "clip.webm", "turned.mp4"}) {
-    const auto inside = LoadVideo(MediaPath(name)), outside = loader.LoadVideo(MediaPath(name));
+    const auto inside = LoadVideo(MediaPath(name)), outside = loader.impl().LoadVideo(MediaPath(name));
     ASSERT_TRUE(inside && outside) << name << (outside ? "" : outside.error().Message());
     ASSERT_EQ(inside->frames.size(), outside->frames.size());
     for (size_t i = 0; i < inside->frames.size(); ++i) {
@@ -77,7 +77,7 @@ TEST(MediaLoader, AddressesNameFilesAndContent) {
     ASSERT_TRUE(picture.has_value()) << picture.error().Message();
     EXPECT_EQ(picture->rgb, (std::vector<uint8_t>{255, 0, 0}));
     const auto wav = ReadFile(GoldenPath("wav/mono-8k-s16.wav"));
-    const auto sound = loader.LoadAudio(MediaSource(wav, "upload"));
+    const auto sound = loader.impl().LoadAudio(MediaSource(wav, "upload"));
     ASSERT_TRUE(sound.has_value()) << sound.error().Message();
     EXPECT_EQ(sound->samples, LoadAudio(GoldenPath("wav/mono-8k-s16.wav"))->samples);
     const auto empty = loader.LoadPicture(MediaSource({}, "upload"));
@@ -158,8 +158,8 @@ TEST(MediaLoader, WithoutAHelperNothingIsDecoded) {
   const auto source = MediaSource(GoldenPath("formats/rgb.png"));
   const auto picture = loader.LoadPicture(source);
   const auto sound = loader.OpenAudio(source);
-  const auto video = loader.LoadVideo(source);
-  const auto program = loader.StartProgram("/bin/true", {}, source, 1);
+  const auto video = loader.impl().LoadVideo(source);
+  const auto program = loader.impl().StartProgram("/bin/true", {}, source, 1);
   ASSERT_FALSE(picture || sound || video || program);
   for (const Error& error : {picture.error(), sound.error(), video.error(), program.error()}) {
     EXPECT_EQ(error.code, ErrorCode::kUnsupported);

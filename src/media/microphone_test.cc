@@ -28,7 +28,7 @@ MicrophoneOptions Options(std::string device, double seconds = 0) {
 }
 
 std::vector<float> ReadAll(AudioReader& reader) {
-  auto clip = ReadClip(reader, 3600);
+  auto clip = reader.ReadClip();
   EXPECT_TRUE(clip.has_value()) << clip.error().Message();
   return clip ? clip->samples : std::vector<float>();
 }

@@ -86,7 +86,7 @@ Status LoadRange(const MediaLoader& loader, const MediaSource& source, std::pair
                                               "-l",
                                               std::to_string(range.second),
                                               "-"};
-  LINNET_ASSIGN(ChildProcess child, loader.StartProgram(converter, arguments, source, patience));
+  LINNET_ASSIGN(ChildProcess child, loader.impl().StartProgram(converter, arguments, source, patience));
   int64_t got = 0;
   const int64_t wanted = range.second - range.first + 1;
   for (; got < wanted; ++got) {

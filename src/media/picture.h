@@ -12,21 +12,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "linnet/error.h"
+#include "linnet/media.h"
 
 namespace linnet {
-
-struct Picture {
-  int64_t width = 0;
-  int64_t height = 0;
-  std::vector<uint8_t> rgb;  // (height, width, 3)
-  std::string format;        // "PNG", "JPEG" …
-  std::string note;          // what a person should know: damaged data, further frames; usually empty
-};
 
 struct PictureOptions {
   // Turns and mirrors the picture as its EXIF orientation says, as a photograph needs. Off: pixels as stored,

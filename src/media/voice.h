@@ -10,18 +10,10 @@
 #include <vector>
 
 #include "linnet/error.h"
+#include "linnet/speech.h"
 #include "media/audio.h"
 
 namespace linnet {
-
-struct SplitOptions {
-  double max_seconds = 15.0;   // the model's hearing fades beyond about 450 positions, 18 s
-  double pause_seconds = 0.4;  // a silence of this length ends a piece
-  double pad_seconds = 0.12;   // of the silence around a piece that goes with it
-  // A moment is judged when this much of what follows is known: its loudness counts too. What is heard live
-  // comes that much later.
-  double lookahead_seconds = 3.0;
-};
 
 struct VoicePiece {
   int64_t begin = 0;  // sample of the recording, at 16 kHz

@@ -7,7 +7,11 @@
 
 #include "base/check.h"
 #include "base/memory_guard.h"
-#include "model/config.h"
+#include "linnet/session.h"
+#include "runtime/engine_impl.h"
+#include "runtime/generate.h"
+#include "runtime/media_composer.h"
+#include "runtime/turn.h"
 #include "text/chat_format.h"
 #include "text/tokenizer.h"
 #include "text/tool_syntax.h"
@@ -71,8 +75,8 @@ struct Conversation::Impl {
   std::vector<int32_t> held;         // the tokens that the session holds
   bool thinking = false;
   std::string system;
-  Prompt prompt;               // of the turn: what the session did not hold
-  std::unique_ptr<Turn> turn;  // the answer in the making
+  std::shared_ptr<const Prompt> prompt;  // of the turn: what the session did not hold
+  std::unique_ptr<Turn> turn;            // the answer in the making
 
   // Takes no message where there is no memory for all of it.
   void Add(Json message, std::vector<MediaInput> more = {}, WrittenTurn turn = {}) {
@@ -107,7 +111,7 @@ struct Conversation::Impl {
   Result<Prompt> Render(bool& inside_thought) const;
   Status ReuseHeld(Prompt& prompt);
   void ForgetMediaFrom(size_t medium);
-  void HoldAfterFailure(const Prompt& prompt);
+  void HoldAfterFailure();
   Status Begin(const GenerateOptions& options, const std::atomic<bool>* cancel);
   Result<Generation> End();
   void AddAnswer(const Generation& answer);
@@ -116,13 +120,13 @@ struct Conversation::Impl {
 // The whole conversation as a prompt.
 Result<Prompt> Conversation::Impl::Render(bool& inside_thought) const {
   ChatOptions options;
-  if (engine.config().model_type.starts_with("gemma3")) options.style = ChatStyle::kGemma3;
+  if (engine.impl().config.model_type.starts_with("gemma3")) options.style = ChatStyle::kGemma3;
   options.enable_thinking = thinking;
   options.generation = ChatOptions::Generation::kAlways;
   options.written = written;
   LINNET_ASSIGN(const RenderedChat chat, RenderChat(messages, tools, options));
   inside_thought = chat.inside_thought;
-  return BuildPrompt(engine.tokenizer(), engine.config(), chat.text, media);
+  return BuildPrompt(*engine.impl().tokenizer, engine.impl().config, chat.text, media);
 }
 
 // Rolls the session back to what it shares with the prompt and leaves the rest in `prompt`. Media of earlier
@@ -148,7 +152,7 @@ void Conversation::Impl::ForgetMediaFrom(size_t medium) {
     const auto* video = std::get_if<VideoInput>(&media[i]);
     places += video == nullptr ? 1 : video->frames.size();
   }
-  const TokenIds& tokens = engine.config().tokens;
+  const TokenIds& tokens = engine.impl().config.tokens;
   const auto given_up = std::ranges::find_if(held, [&](int32_t id) {
     return (id == tokens.begin_image || id == tokens.begin_audio) && places-- == 0;
   });
@@ -156,8 +160,8 @@ void Conversation::Impl::ForgetMediaFrom(size_t medium) {
 }
 
 // After an answer that was not given: the session keeps what it has read of the prompt.
-void Conversation::Impl::HoldAfterFailure(const Prompt& prompt) {
-  held.insert(held.end(), prompt.ids.begin(), prompt.ids.end());
+void Conversation::Impl::HoldAfterFailure() {
+  held.insert(held.end(), prompt->ids.begin(), prompt->ids.end());
   const int64_t length = std::min(session->length(), static_cast<int64_t>(held.size()));
   const bool kept = session->Truncate(length).has_value();
   if (!kept) (void)session->Truncate(0);
@@ -229,14 +233,28 @@ void Conversation::Impl::AddUser(UserMessage message) {
     return;
   }
   Json parts = Json::array();
-  for (const MediaInput& picture : message.pictures) {
-    parts.push_back({{"type", std::holds_alternative<VideoInput>(picture) ? "video" : "image"}});
+  std::vector<MediaInput> media;
+  for (const Medium& picture : message.pictures) {
+    media.push_back(picture.impl().input);
+    parts.push_back({{"type", std::holds_alternative<VideoInput>(media.back()) ? "video" : "image"}});
   }
   if (!message.text.empty()) parts.push_back({{"type", "text"}, {"text", std::move(message.text)}});
-  for (size_t i = 0; i < message.sounds.size(); ++i) parts.push_back({{"type", "audio"}});
-  std::vector<MediaInput> media = std::move(message.pictures);
-  for (MediaInput& sound : message.sounds) media.push_back(std::move(sound));
+  for (const Medium& sound : message.sounds) {
+    media.push_back(sound.impl().input);
+    parts.push_back({{"type", "audio"}});
+  }
   Add({{"role", "user"}, {"content", std::move(parts)}}, std::move(media));
+}
+
+Result<std::vector<MediaUse>> Conversation::Attach(const MediaLoader& loader, std::vector<MediaPart> parts,
+                                                   UserMessage& message) {
+  LINNET_ASSIGN(const MediaRoom room, Room(message));
+  return AddMedia(loader, impl_->engine.impl().config, room, std::move(parts), message);
+}
+
+Result<double> Conversation::RoomForSound(const UserMessage& message) {
+  LINNET_ASSIGN(const MediaRoom room, Room(message));
+  return linnet::RoomForSound(impl_->engine.impl().config, room);
 }
 
 bool Conversation::AwaitsToolResult() const {
@@ -262,13 +280,14 @@ void Conversation::AddToolResult(const std::string& result) {
 
 Status Conversation::Impl::Begin(const GenerateOptions& options, const std::atomic<bool>* cancel) {
   bool inside_thought = false;
-  LINNET_ASSIGN(prompt, Render(inside_thought));
-  LINNET_TRY(ReuseHeld(prompt));
-  held.reserve(held.size() + prompt.ids.size());
-  const TurnInput input{
-      .prompt = prompt, .earlier = held, .inside_thought = inside_thought, .cancel = cancel};
-  auto begun = Turn::Begin(engine, *session, input, options);
-  if (!begun) HoldAfterFailure(prompt);
+  LINNET_ASSIGN(Prompt whole, Render(inside_thought));
+  LINNET_TRY(ReuseHeld(whole));
+  prompt = std::make_shared<const Prompt>(std::move(whole));
+  held.reserve(held.size() + prompt->ids.size());
+  auto begun = BeginTurn(
+      engine, *session,
+      {.prompt = prompt, .earlier = held, .inside_thought = inside_thought, .cancel = cancel}, options);
+  if (!begun) HoldAfterFailure();
   if (begun) turn = std::move(*begun);
   return begun ? Status() : std::unexpected(begun.error());
 }
@@ -278,10 +297,10 @@ Result<Generation> Conversation::Impl::End() {
   auto answer = turn->Finish();
   turn.reset();
   if (!answer) {
-    HoldAfterFailure(prompt);
+    HoldAfterFailure();
     return answer;
   }
-  held.insert(held.end(), prompt.ids.begin(), prompt.ids.end());
+  held.insert(held.end(), prompt->ids.begin(), prompt->ids.end());
   held.insert(held.end(), answer->ids.begin(), answer->ids.begin() + answer->stats.decode_steps);
   AddAnswer(*answer);
   return answer;
@@ -320,7 +339,10 @@ void Conversation::SetSystem(const std::string& system) {
 
 void Conversation::SetThinking(bool thinking) { impl_->thinking = thinking; }
 bool Conversation::thinking() const { return impl_->thinking; }
-const Session& Conversation::session() const { return *impl_->session; }
+int64_t Conversation::length() const { return impl_->session->length(); }
+int64_t Conversation::context() const { return impl_->session->context(); }
+
+Session& SessionOf(Conversation& conversation) { return *conversation.impl_->session; }
 
 int64_t DropPrefix(Prompt& prompt, int64_t length) {
   const Cut cut = CutAt(prompt, length);

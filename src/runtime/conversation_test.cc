@@ -9,6 +9,7 @@
 #include "model/config.h"
 #include "runtime/engine_impl.h"
 #include "runtime/media_input.h"
+#include "runtime/turn.h"
 #include "text/tokenizer.h"
 
 namespace linnet {
@@ -75,7 +76,7 @@ class ConversationTest : public testing::Test {
     message.text = text;
     auto picture = LoadPicture(std::string(LINNET_SOURCE_DIR "/models/chick/examples/") + file);
     EXPECT_TRUE(picture.has_value());
-    message.pictures.push_back(*MakeImageInput(*picture, 70, engine_->config()));
+    message.pictures.push_back(MakeMedium(*MakeImageInput(*picture, 70, engine_->impl().config)));
     return message;
   }
 
@@ -99,7 +100,7 @@ TEST_F(ConversationTest, AContinuedConversationAnswersAsAFreshOne) {
   const auto ask_both = [&](const std::function<UserMessage()>& message) {
     const Generation continued = Ask(live, message());
     fresh.AddUser(message());
-    EXPECT_TRUE(const_cast<Session&>(fresh.session()).Truncate(0));  // behind its back
+    EXPECT_TRUE(SessionOf(fresh).Truncate(0));  // behind its back
     const auto computed = fresh.Answer({});
     EXPECT_TRUE(computed.has_value());
     EXPECT_EQ(continued.ids, computed->ids);
@@ -119,7 +120,7 @@ TEST_F(ConversationTest, APromptThatWasStoppedLeavesTheConversationAsItWas) {
   for (const char* second : {"see-018.png", "see-030.png"}) {
     Conversation stopped = Begin(), straight = Begin();
     for (Conversation* c : {&stopped, &straight}) Ask(*c, Picture("what is in the picture", "see-006.png"));
-    const int64_t length = stopped.session().length();
+    const int64_t length = stopped.length();
     const std::atomic<bool> cancel{true};
     stopped.AddUser(Picture("what color is the circle", "see-024.png"));
     GenerateHooks hooks;
@@ -127,7 +128,7 @@ TEST_F(ConversationTest, APromptThatWasStoppedLeavesTheConversationAsItWas) {
     const auto answer = stopped.Answer({}, hooks);
     ASSERT_FALSE(answer.has_value());
     EXPECT_EQ(answer.error().code, ErrorCode::kCancelled);
-    EXPECT_LE(stopped.session().length(), length + 200);
+    EXPECT_LE(stopped.length(), length + 200);
     stopped.DropUnanswered();
     // Another picture of the same size gives the same tokens: what was read of the first must not stand for
     // it.
@@ -146,11 +147,11 @@ TEST_F(ConversationTest, CancelledBeforeTheFirstTokenTakesNoAnswer) {
   const auto turn = conversation.Begin({}, &cancel);
   ASSERT_TRUE(turn.has_value());
   Step step;
-  step.Reserve(engine_->config(), 512, 1);
-  ASSERT_TRUE(step.Add((*turn)->Want({})));
+  step.Reserve(engine_->impl().config, 512, 1);
+  ASSERT_TRUE(step.Add((*turn)->impl().Want({})));
   ASSERT_TRUE(engine_->impl().RunStep(step, nullptr, nullptr));
   cancel = true;
-  (*turn)->Take({step.hidden(0), step.logits(0)});
+  (*turn)->impl().Take({step.hidden(0), step.logits(0)});
   const auto answer = conversation.End();
   ASSERT_FALSE(answer.has_value());
   EXPECT_EQ(answer.error().code, ErrorCode::kCancelled);
@@ -181,7 +182,7 @@ TEST_F(ConversationTest, WhatTheModelWroteKeepsItsTokens) {
   EXPECT_TRUE(text.written.calls.empty());
   const Generation call = Ask(conversation, {"Use a tool. call tom", {}, {}});
   ASSERT_EQ(call.tool_calls.size(), 1u);
-  EXPECT_EQ(engine_->tokenizer().Decode(call.written.calls),
+  EXPECT_EQ(engine_->impl().tokenizer->Decode(call.written.calls),
             "<|tool_call>call:phone{name:<|\"|>tom<|\"|>}<tool_call|>");
   ASSERT_TRUE(conversation.AwaitsToolResult());
   // What the session holds of the call is read on, not again.
@@ -197,16 +198,16 @@ TEST_F(ConversationTest, RoomCountsTheMessagesSoFarAndTheOneThatIsWritten) {
   const auto taken = [&](const UserMessage& message) {
     const auto room = conversation.Room(message);
     EXPECT_TRUE(room.has_value());
-    EXPECT_EQ(room->context, conversation.session().context());
+    EXPECT_EQ(room->context, conversation.context());
     return room->taken;
   };
   const UserMessage first = Picture("what is in the picture", "see-006.png");
   const int64_t before = taken({"what is in the picture", {}, {}}), with = taken(first);
-  EXPECT_EQ(with - before, std::get<ImageInput>(first.pictures[0]).rows + 2);
+  EXPECT_EQ(with - before, std::get<ImageInput>(first.pictures[0].impl().input).rows + 2);
   EXPECT_EQ(Ask(conversation, first).stats.prompt_tokens, with);
   const int64_t next = taken({"6 + 1", {}, {}});
   const Generation answer = Ask(conversation, {"6 + 1", {}, {}});
-  EXPECT_EQ(conversation.session().length(), next + answer.stats.decode_steps);
+  EXPECT_EQ(conversation.length(), next + answer.stats.decode_steps);
   Conversation unasked = Begin({"You are terse.", "", false});
   Ask(unasked, first);
   EXPECT_EQ(Ask(unasked, {"6 + 1", {}, {}}).stats.prompt_tokens, answer.stats.prompt_tokens);

@@ -14,17 +14,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "linnet/turn.h"
+
 namespace linnet {
-
-inline constexpr int64_t kMaxDrafts = 15;
-
-// Where drafts come from; each has an acceptance of its own.
-enum class DraftSource : uint8_t {
-  kDrafter,
-  kShortMatch,  // prompt lookup: the last 2 or 3 tokens occurred before
-  kLongMatch,   // more than that
-};
-inline constexpr size_t kDraftSources = 3;
 
 class DraftDepth {
  public:

@@ -8,9 +8,11 @@
 #include "base/cpu_info.h"
 #include "base/memory_guard.h"
 #include "kernels/dispatch.h"
+#include "linnet/version.h"
 #include "model/model_files.h"
 #include "runtime/engine_impl.h"
 #include "runtime/load_tokenizer.h"
+#include "runtime/prompt.h"
 
 namespace linnet {
 namespace {
@@ -135,11 +137,46 @@ std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl) {
   return std::make_unique<Engine>(std::move(impl));
 }
 
-const ModelConfig& Engine::config() const { return impl_->config; }
-const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
+ModelFacts Engine::facts() const {
+  const ModelConfig& config = impl_->config;
+  return {.name = config.name,
+          .type = config.model_type,
+          .layers = static_cast<int64_t>(config.layers.size()),
+          .width = config.hidden_size,
+          .vocabulary = config.vocab_size,
+          .context = config.max_position_embeddings,
+          .sees = config.vision.present,
+          .hears = config.audio.present,
+          .watches = config.vision.present && config.tokens.video >= 0,
+          .image_tokens = config.vision.present ? config.vision.num_soft_tokens : 0,
+          .drafts = impl_->drafter != nullptr,
+          .weight_bytes = impl_->weights.bytes.total() + impl_->drafter_weights.bytes.total(),
+          .kernels = impl_->context.kernels().name,
+          .threads = impl_->pool.threads()};
+}
+
 const std::vector<std::string>& Engine::notes() const { return impl_->notes; }
-const std::string& Engine::prompts_json() const { return impl_->prompts_json; }
-ThreadPool& Engine::pool() { return impl_->pool; }
+
+std::vector<int32_t> Engine::Tokenise(std::string_view text) const {
+  return impl_->tokenizer->EncodeOrdinary(text);
+}
+
+Result<std::vector<int32_t>> Engine::TokeniseMarked(std::string_view text) const {
+  LINNET_ASSIGN(Prompt prompt, BuildPlainPrompt(*impl_->tokenizer, impl_->config, text));
+  return std::move(prompt.ids);
+}
+
+std::string Engine::Text(std::span<const int32_t> ids) const {
+  return impl_->tokenizer->Decode({ids.begin(), ids.end()});
+}
+
+std::string_view Version() { return LINNET_VERSION; }
+
+KernelFacts DescribeKernels() {
+  KernelFacts facts{Kernels().name, {}, CheckIsa()};
+  for (const KernelTable* table : SupportedKernels()) facts.supported.emplace_back(table->name);
+  return facts;
+}
 
 Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions options) {
   const int64_t longest = config.max_position_embeddings;

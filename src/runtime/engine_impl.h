@@ -72,7 +72,9 @@ struct Session::Impl {
   // Room for calls of the cache's rows, logits of so many of them wanted. Logits are no longer known where
   // memory must grow. Throws std::bad_alloc.
   void Reserve(int64_t wanted = 1);
-  // Session::Feed once the prompt is known to fit.
+  // Session::Feed of a prompt with media. Errors: also kUnsupported, the model lacks the sense.
+  Status Feed(const Prompt& prompt, const FeedHooks& hooks = {});
+  // The same once it is known to fit.
   Status FeedPrompt(const Prompt& prompt, const FeedHooks& hooks);
   Status FeedIds(std::span<const int32_t> ids, const FeedHooks& hooks);
 

@@ -6,9 +6,12 @@
 #include "base/memory_guard.h"
 #include "runtime/engine_impl.h"
 #include "runtime/scheduler.h"
+#include "runtime/turn.h"
 
 namespace linnet {
+namespace {
 
+// What has become of a turn since the last call.
 void Tell(Turn& turn, const GenerateHooks& hooks) {
   for (const TurnEvent& event : turn.TakeEvents()) {
     switch (event.kind) {
@@ -25,6 +28,8 @@ void Tell(Turn& turn, const GenerateHooks& hooks) {
   }
 }
 
+}  // namespace
+
 void Run(Session& session, Turn& turn, const GenerateHooks& hooks) {
   Session::Impl& s = session.impl();
   const SchedulerOptions sizes{.turns = 1, .prompt_rows = s.cache.rows_per_call()};
@@ -33,7 +38,7 @@ void Run(Session& session, Turn& turn, const GenerateHooks& hooks) {
         s.Reserve(WantedRows(1));
         return {};
       });
-  if (!reserved) turn.Fail(reserved.error());
+  if (!reserved) turn.impl().Fail(reserved.error());
   Turn* const all[] = {&turn};
   Turn* in_step[1];
   while (!turn.done()) {
@@ -44,10 +49,9 @@ void Run(Session& session, Turn& turn, const GenerateHooks& hooks) {
   }
 }
 
-Result<Generation> Generate(Engine& engine, Session& session, TurnInput input, const GenerateOptions& options,
-                            const GenerateHooks& hooks) {
-  input.cancel = hooks.cancel;
-  LINNET_ASSIGN(const std::unique_ptr<Turn> turn, Turn::Begin(engine, session, input, options));
+Result<Generation> Continue(Engine& engine, Session& session, std::span<const int32_t> ids,
+                            const GenerateOptions& options, const GenerateHooks& hooks) {
+  LINNET_ASSIGN(const std::unique_ptr<Turn> turn, Turn::Begin(engine, session, ids, options, hooks.cancel));
   Run(session, *turn, hooks);
   return turn->Finish();
 }

@@ -71,7 +71,7 @@ class KvPrefixes : public ::testing::TestWithParam<std::tuple<KvType, Model>> {
   // The logits of `more` after `history`, read by a sequence that shares nothing.
   std::vector<float> Fresh(const Prompt& history, std::span<const int32_t> more) {
     const std::unique_ptr<Session> fresh = Open(*engine_, 400, type_, kContext);
-    EXPECT_TRUE(history.ids.empty() || fresh->Feed(history));
+    EXPECT_TRUE(history.ids.empty() || fresh->impl().Feed(history));
     EXPECT_TRUE(fresh->Feed(more));
     return Logits(*fresh);
   }
@@ -80,7 +80,7 @@ class KvPrefixes : public ::testing::TestWithParam<std::tuple<KvType, Model>> {
   Prompt Document() {
     Prompt prompt;
     AddIds(prompt, RandomIds(kPagePositions - 20, 1));
-    AddPicture(prompt, engine_->config(), 7, 5, 2);
+    AddPicture(prompt, engine_->impl().config, 7, 5, 2);
     AddIds(prompt, RandomIds(30, 3));
     return prompt;
   }
@@ -93,7 +93,7 @@ class KvPrefixes : public ::testing::TestWithParam<std::tuple<KvType, Model>> {
 TEST_P(KvPrefixes, SequencesGoOnDifferentlyFromOneThatIsGone) {
   const Prompt document = Document();
   std::unique_ptr<Session> first = OpenShared();
-  ASSERT_TRUE(first->Feed(document));
+  ASSERT_TRUE(first->impl().Feed(document));
   const Kept kept = Keep(first, first->length(), document);
   EXPECT_EQ(pool_->free_pages(), 14);
   const std::unique_ptr<Session> second = OpenShared(7), third = OpenShared(150);
@@ -103,9 +103,9 @@ TEST_P(KvPrefixes, SequencesGoOnDifferentlyFromOneThatIsGone) {
   EXPECT_EQ(pool_->free_pages(), 14);
 
   Prompt picture = document, more;
-  AddPicture(more, engine_->config(), 12, 9, 8);
-  AddPicture(picture, engine_->config(), 12, 9, 8);
-  ASSERT_TRUE(second->Feed(more));
+  AddPicture(more, engine_->impl().config, 12, 9, 8);
+  AddPicture(picture, engine_->impl().config, 12, 9, 8);
+  ASSERT_TRUE(second->impl().Feed(more));
   EXPECT_EQ(pool_->free_pages(), 13);  // the page they have begun has been copied, the full one has not
   ASSERT_TRUE(first->Feed(RandomIds(9, 5)));
   ASSERT_TRUE(first->Feed(RandomIds(20, 6)));
@@ -126,7 +126,7 @@ TEST_P(KvPrefixes, GoingBackIntoAPageThatOthersHoldCopiesIt) {
   const std::vector<int32_t> wrong = RandomIds(50, 77);
   for (const int64_t back : {1, 49, 60}) {  // the last one to the page before
     const std::unique_ptr<Session> session = OpenShared();
-    ASSERT_TRUE(session->Feed(document));
+    ASSERT_TRUE(session->impl().Feed(document));
     const int64_t end = session->length();
     const Kept kept = Keep(session, end, document);
     ASSERT_TRUE(session->Truncate(end - back));
@@ -141,7 +141,7 @@ TEST_P(KvPrefixes, GoingBackIntoAPageThatOthersHoldCopiesIt) {
 TEST_P(KvPrefixes, ASnapshotMayLieBeforeTheEndOfThePages) {
   const Prompt document = Document();
   const std::unique_ptr<Session> session = OpenShared();
-  ASSERT_TRUE(session->Feed(document));
+  ASSERT_TRUE(session->impl().Feed(document));
   const int64_t position = session->length() - 25;
   const Kept kept = Keep(session, position, document);
   const std::unique_ptr<Session> other = OpenShared();
@@ -199,7 +199,7 @@ TEST_P(KvPrefixes, WhatDoesNotFitIsRefused) {
   const std::unique_ptr<Session> session = OpenShared();
   Prompt history;
   AddIds(history, RandomIds(500));
-  ASSERT_TRUE(session->Feed(history));
+  ASSERT_TRUE(session->impl().Feed(history));
   const Kept kept = Keep(session, 500, history);
   KvCache& cache = CacheOf(session);
   std::vector<uint8_t> rings(static_cast<size_t>(cache.RingBytes(20)));
@@ -214,7 +214,7 @@ TEST_P(KvPrefixes, WhatDoesNotFitIsRefused) {
   EXPECT_TRUE(refused(cache.Prefix(499), kept.rings));
   EXPECT_TRUE(refused({{}, 500}, kept.rings));
   const std::unique_ptr<Session> alone = Open(*engine_, 100, type_, kContext);
-  ASSERT_TRUE(alone->Feed(history));
+  ASSERT_TRUE(alone->impl().Feed(history));
   EXPECT_TRUE(refused(CacheOf(alone).Prefix(500), kept.rings));
   for (const int64_t position : {int64_t{-1}, int64_t{499}, int64_t{1} << 60}) {
     std::vector<uint8_t> wrong = kept.rings;
@@ -264,7 +264,7 @@ class RandomKvPrefixes : public KvPrefixes {
         return GoOn(live);
       case 5: {
         Prompt prompt;
-        AddPicture(prompt, engine_->config(), static_cast<int32_t>(2 + rng_() % 14),
+        AddPicture(prompt, engine_->impl().config, static_cast<int32_t>(2 + rng_() % 14),
                    static_cast<int32_t>(1 + rng_() % 9), static_cast<uint32_t>(rng_()));
         return Feed(live, prompt);
       }
@@ -278,7 +278,7 @@ class RandomKvPrefixes : public KvPrefixes {
 
   void Feed(Live& live, const Prompt& prompt) {
     if (live.session->length() + static_cast<int64_t>(prompt.ids.size()) > kContext) return Begin(live);
-    ASSERT_TRUE(live.session->Feed(prompt));
+    ASSERT_TRUE(live.session->impl().Feed(prompt));
     live.history.ids.insert(live.history.ids.end(), prompt.ids.begin(), prompt.ids.end());
     live.history.types.insert(live.history.types.end(), prompt.types.begin(), prompt.types.end());
     live.history.images.insert(live.history.images.end(), prompt.images.begin(), prompt.images.end());

@@ -132,7 +132,7 @@ class Composer {
     if (part.kind == MediaKind::kPdf) return AddPages(part, source, out);
     if (part.kind == MediaKind::kVideo) return AddVideo(part, source, out);
     if (part.kind == MediaKind::kSound) {
-      LINNET_ASSIGN(AudioClip clip, loader_.LoadAudio(source));
+      LINNET_ASSIGN(AudioClip clip, loader_.impl().LoadAudio(source));
       return AddSound(UseOf(part.name, "audio", clip.info.note), std::move(clip.samples), out);
     }
     LINNET_ASSIGN(const Picture picture, loader_.LoadPicture(source));
@@ -151,7 +151,8 @@ class Composer {
 
   Status AddPicture(const MediaPart& part, const Picture& picture, Composed& out) {
     const int64_t own = config_.vision.num_soft_tokens, cell = config_.vision.cell();
-    int64_t budget = part.options.image_tokens, wanted = budget;
+    const int64_t asked = part.options.image_tokens;
+    int64_t budget = asked == kModelImageTokens ? own : asked, wanted = budget;
     if (budget == 0) {
       const int64_t share = (Usable(room_) - Used()) / waiting_-- - kMarkerTokens;
       wanted = AutoBudget(picture.height, picture.width, own, cell);
@@ -188,7 +189,7 @@ class Composer {
     options.budget = part.options.frame_tokens;
     options.cell = config_.vision.cell();
     options.sound = config_.audio.present;
-    LINNET_ASSIGN(VideoClip clip, loader_.LoadVideo(source, options));
+    LINNET_ASSIGN(VideoClip clip, loader_.impl().LoadVideo(source, options));
     LINNET_ASSIGN(VideoInput video, MakeVideoInput(clip, config_));
     out.uses.push_back(UseOf(part.name, "video", clip.note));
     out.media.push_back(std::move(video));
@@ -296,14 +297,15 @@ class Composer {
 
   Result<std::vector<MediaUse>> Take(const std::vector<MediaPart>& parts, UserMessage& message) {
     std::vector<MediaUse> uses;
-    std::vector<MediaInput> pictures = message.pictures, sounds = message.sounds;
+    std::vector<Medium> pictures = message.pictures, sounds = message.sounds;
     for (size_t i = 0; i < parts.size(); ++i) {
       Composed& part = composed_[i];
       const bool decoded = std::holds_alternative<MediaSource>(parts[i].content);
       for (MediaUse& use : part.uses) use.unprotected = decoded ? loader_.Weakness() : "";
       std::ranges::move(part.uses, std::back_inserter(uses));
       for (MediaInput& medium : part.media) {
-        (std::holds_alternative<AudioInput>(medium) ? sounds : pictures).push_back(std::move(medium));
+        const bool sound = std::holds_alternative<AudioInput>(medium);
+        (sound ? sounds : pictures).push_back(MakeMedium(std::move(medium)));
       }
     }
     message.pictures = std::move(pictures);

@@ -6,7 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include "media/audio.h"
 #include "runtime/media_testing.h"
+#include "runtime/prompt.h"
 
 namespace linnet {
 namespace {
@@ -131,8 +133,8 @@ TEST_F(MediaComposer, LongSoundsBecomeSeveralThatShareTheirSamples) {
     ASSERT_GE(message_.sounds.size(), least) << seconds;
     EXPECT_EQ(message_.sounds.size() == 1, least == 1) << seconds;
     int64_t tokens = 0;
-    for (const MediaInput& sound : message_.sounds) {
-      const auto& part = std::get<AudioInput>(sound).samples;
+    for (const Medium& sound : message_.sounds) {
+      const auto& part = std::get<AudioInput>(sound.impl().input).samples;
       EXPECT_EQ(part.data(), samples) << "copied, or something left out";
       EXPECT_LE(part.size(), static_cast<size_t>((least == 1 ? 30 : 15) * kSampleRate));
       samples += part.size();
@@ -153,10 +155,10 @@ TEST_F(MediaComposer, KindsKeepTheirOrderWhateverIsLoadedFirst) {
   const auto uses = Add(kWide, std::move(parts));
   ASSERT_TRUE(uses.has_value()) << uses.error().Message();
   ASSERT_EQ(message_.pictures.size(), 2u);
-  EXPECT_GT(std::get<ImageInput>(message_.pictures[0]).rows, 70);
-  EXPECT_LE(std::get<ImageInput>(message_.pictures[1]).rows, 70);
+  EXPECT_GT(std::get<ImageInput>(message_.pictures[0].impl().input).rows, 70);
+  EXPECT_LE(std::get<ImageInput>(message_.pictures[1].impl().input).rows, 70);
   ASSERT_EQ(message_.sounds.size(), 2u);
-  EXPECT_EQ(std::get<AudioInput>(message_.sounds[0]).samples.size(), 2u * kSampleRate);
+  EXPECT_EQ(std::get<AudioInput>(message_.sounds[0].impl().input).samples.size(), 2u * kSampleRate);
   std::vector<std::string> kinds;
   for (const MediaUse& use : *uses) kinds.push_back(use.kind);
   EXPECT_EQ(kinds, (std::vector<std::string>{"audio", "image", "image", "audio"}));
@@ -166,7 +168,7 @@ TEST_F(MediaComposer, APictureIsHeldAsItsBytes) {
   std::vector<MediaPart> parts;
   parts.push_back(PicturePart(480, 640));
   ASSERT_TRUE(Add(kWide, std::move(parts)).has_value());
-  const auto& image = std::get<ImageInput>(message_.pictures[0]);
+  const auto& image = std::get<ImageInput>(message_.pictures[0].impl().input);
   EXPECT_EQ(image.pixels.size(), static_cast<size_t>(image.rows * 48 * 48 * 3));
   EXPECT_TRUE(image.patches.empty());
 }
@@ -197,13 +199,13 @@ TEST_F(MediaComposer, VideosKeepFewerFramesWhereThereIsLittleRoom) {
   const auto wide = Add(kWide, film());
   if (!wide && wide.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << wide.error().Message();
   ASSERT_TRUE(wide.has_value()) << wide.error().Message();
-  const VideoInput all = std::get<VideoInput>(message_.pictures[0]);
+  const VideoInput all = std::get<VideoInput>(message_.pictures[0].impl().input);
   const int64_t sound = Tokens(*wide) - (*wide)[0].soft_tokens;
   message_ = {};
   const int64_t room = sound + (*wide)[0].soft_tokens / 2;
   const auto little = Add({.context = room, .taken = 0}, film());
   ASSERT_TRUE(little.has_value()) << little.error().Message();
-  const auto& few = std::get<VideoInput>(message_.pictures[0]);
+  const auto& few = std::get<VideoInput>(message_.pictures[0].impl().input);
   EXPECT_LT(few.frames.size(), all.frames.size());
   EXPECT_EQ(few.frames.size(), few.timestamps.size());
   EXPECT_EQ(few.timestamps[0], all.timestamps[0]);

@@ -113,8 +113,6 @@ TEST(MemoryPlan, IsWhatIsResident) {
     const double planned = static_cast<double>(plan->total()),
                  resident = static_cast<double>(ResidentBytes());
     EXPECT_NEAR(resident / planned, 1.0, 0.03) << c.model << " " << c.context << " " << resident;
-    std::cout << c.model << " " << planned / 1e6 << " " << resident / 1e6 << "\n";
-    for (const auto& line : plan->lines) std::cout << "  " << line.name << " " << line.bytes / 1e6 << "\n";
   }
 }
 #endif
@@ -151,7 +149,7 @@ TEST(MemoryPlan, KnowsTheWeightsOfEveryFormat) {
 TEST(MemoryPlan, KnowsTheRoomOfPicturesInTheRings) {
   const auto engine = LoadEngine({.threads = 1}, false);
   ASSERT_TRUE(engine);
-  const ModelConfig& config = (*engine)->config();
+  const ModelConfig& config = (*engine)->impl().config;
   const KvCacheOptions options{KvType::kBf16, 4096, 64};
   auto cache = KvCache::Create(config, (*engine)->impl().weights, options);
   ASSERT_TRUE(cache);

@@ -8,6 +8,7 @@
 #include "base/allocation_counter.h"
 #include "media/picture.h"
 #include "runtime/conversation.h"
+#include "runtime/engine_impl.h"
 #include "runtime/media_input.h"
 
 namespace linnet {
@@ -41,8 +42,8 @@ class Talk {
     if (answers_.empty() && !asked_ && first_.pictures.empty()) {
       LINNET_ASSIGN(const Picture picture,
                     LoadPicture(LINNET_SOURCE_DIR "/models/chick/examples/see-006.png"));
-      LINNET_ASSIGN(ImageInput image, MakeImageInput(picture, 70, engine_.config()));
-      first_.pictures.push_back(std::move(image));
+      LINNET_ASSIGN(ImageInput image, MakeImageInput(picture, 70, engine_.impl().config));
+      first_.pictures.push_back(MakeMedium(std::move(image)));
     }
     if (answers_.empty()) LINNET_TRY(Answer(first_));
     if (answers_.size() == 1) LINNET_TRY(Answer(second_));
@@ -65,7 +66,7 @@ class Talk {
   Engine& engine_;
   std::optional<Conversation> conversation_;
   UserMessage first_{"what is in the picture", {}, {}}, second_{"5 + 10 " + std::string(5000, ' '), {}, {}},
-      third_{"Transcribe the audio.", {}, {AudioInput{std::vector<float>(16000, 0.1f)}}};
+      third_{"Transcribe the audio.", {}, {MakeMedium(AudioInput{std::vector<float>(16000, 0.1f)})}};
   bool asked_ = false;
   std::vector<std::string> answers_;
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/shared_array.h"
+#include "linnet/conversation.h"
 #include "linnet/error.h"
 #include "media/patches.h"
 #include "model/config.h"
@@ -52,6 +53,13 @@ struct VideoInput {
 };
 
 using MediaInput = std::variant<ImageInput, AudioInput, VideoInput>;
+
+struct Medium::Impl {
+  MediaInput input;
+};
+inline Medium MakeMedium(MediaInput input) {
+  return Medium(std::make_shared<const Medium::Impl>(Medium::Impl{std::move(input)}));
+}
 
 enum class TokenType : uint8_t { kText = 0, kImage = 1, kVideo = 2, kAudio = 3 };
 

@@ -14,11 +14,13 @@ namespace {
 // Drafts of all turns of a step: more rows than these cost more than they bring.
 constexpr int64_t kDraftRows = kMaxDrafts;
 
+constexpr const char* kFewer = "have fewer at once";
+
 // Runs what may find no memory for one turn; the turn fails then.
 template <typename Body>
 void ForTurn(Turn& turn, const Body& body) {
   const Status done = WithinMemory("an answer", "shorten the prompt, or close other programs", body);
-  if (!done) turn.Fail(done.error());
+  if (!done) turn.impl().Fail(done.error());
 }
 
 // A step in the making: which turn each of its sequences belongs to.
@@ -45,16 +47,16 @@ class TurnStep {
     // A step of one turn stops in its middle; one of several is not stopped for one of them.
     const bool alone = step_.sequences() == 1;
     const auto begin = Clock::now();
-    const Status done = engine_.RunStep(step_, alone ? sequences_[0]->cancel_flag() : nullptr, nullptr);
+    const Status done = engine_.RunStep(step_, alone ? sequences_[0]->impl().input.cancel : nullptr, nullptr);
     const double seconds = SecondsSince(begin);
     for (size_t i = 0; i < step_.sequences(); ++i) {
       Turn& turn = *sequences_[i];
       if (!done) {
-        done.error().code == ErrorCode::kCancelled ? turn.Cancel() : turn.Fail(done.error());
+        done.error().code == ErrorCode::kCancelled ? turn.Cancel() : turn.impl().Fail(done.error());
         continue;
       }
       ForTurn(turn, [&]() -> Status {
-        turn.Take({step_.hidden(i), step_.logits(i), reads_ ? 0 : seconds});
+        turn.impl().Take({step_.hidden(i), step_.logits(i), reads_ ? 0 : seconds});
         return {};
       });
     }
@@ -63,13 +65,13 @@ class TurnStep {
  private:
   void AddWriting(Turn& turn) {
     const RowLimits limits{.drafts = kDraftRows / writing_, .beside = writing_ - 1};
-    ForTurn(turn, [&] { return Add(turn, turn.Want(limits)); });
+    ForTurn(turn, [&] { return Add(turn, turn.impl().Want(limits)); });
   }
 
   int64_t AddReading(Turn& turn, int64_t rows) {
     int64_t read = 0;
     ForTurn(turn, [&]() -> Status {
-      const SequenceRows piece = turn.Want({.prompt_rows = rows});
+      const SequenceRows piece = turn.impl().Want({.prompt_rows = rows});
       LINNET_TRY(Add(turn, piece));
       read = static_cast<int64_t>(piece.ids.size());
       return {};
@@ -105,12 +107,30 @@ StepSize LargestStep(const SchedulerOptions& options, int64_t largest_block) {
 
 void RunTurns(Engine::Impl& engine, Step& step, const StepTurns& turns, const SchedulerOptions& options) {
   for (Turn* turn : turns.all) {
-    if (!turn->done() && turn->cancelled()) turn->Cancel();
+    if (!turn->done() && turn->impl().cancelled()) turn->Cancel();
   }
   TurnStep next(engine, step, turns, options);
   next.Plan();
   next.Run();
 }
+
+struct Scheduler::Impl {
+  Impl(Engine& the_engine, const SchedulerOptions& the_options)
+      : engine(the_engine.impl()), options(the_options), in_step(static_cast<size_t>(options.turns)) {
+    turns.reserve(in_step.size());
+    left.reserve(in_step.size());
+  }
+
+  Engine::Impl& engine;
+  SchedulerOptions options;
+  std::vector<Turn*> turns, left, in_step;
+  Step step;
+};
+
+Scheduler::Scheduler(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Scheduler::Scheduler(Scheduler&&) noexcept = default;
+Scheduler& Scheduler::operator=(Scheduler&&) noexcept = default;
+Scheduler::~Scheduler() = default;
 
 Result<Scheduler> Scheduler::Create(Engine& engine, const SchedulerOptions& options) {
   if (options.turns < 1 || options.prompt_rows < 1 || options.prompt_rows_beside < 1) {
@@ -120,36 +140,40 @@ Result<Scheduler> Scheduler::Create(Engine& engine, const SchedulerOptions& opti
                     std::to_string(options.prompt_rows_beside) + " rows of prompts",
                 "each counts from 1");
   }
-  Scheduler scheduler(engine, options);
-  return WithinMemory("so many conversations", "have fewer at once", [&]() -> Result<Scheduler> {
-    scheduler.turns_.reserve(static_cast<size_t>(options.turns));
-    scheduler.left_.reserve(static_cast<size_t>(options.turns));
-    scheduler.in_step_.resize(static_cast<size_t>(options.turns));
-    return std::move(scheduler);
+  return WithinMemory("so many conversations", kFewer, [&]() -> Result<Scheduler> {
+    return Scheduler(std::make_unique<Impl>(engine, options));
   });
 }
 
+bool Scheduler::full() const { return static_cast<int64_t>(impl_->turns.size()) >= impl_->options.turns; }
+bool Scheduler::empty() const { return impl_->turns.empty(); }
+
 Status Scheduler::Add(Turn& turn) {
-  LINNET_CHECK(!full());
-  return WithinMemory("another conversation", "have fewer at once", [&]() -> Status {
-    const StepSize size = LargestStep(options_, turn.largest_block());
-    step_->Reserve(engine_.impl().config, size.rows, size.wanted);
-    engine_.impl().decoder->Reserve(size.rows);
-    turns_.push_back(&turn);
+  if (full()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "this scheduler has its " + std::to_string(impl_->options.turns) + " turns",
+                "wait for one to leave");
+  }
+  return WithinMemory("another conversation", kFewer, [&]() -> Status {
+    const StepSize size = LargestStep(impl_->options, turn.impl().continuation.largest_block());
+    impl_->step.Reserve(impl_->engine.config, size.rows, size.wanted);
+    impl_->engine.decoder->Reserve(size.rows);
+    impl_->turns.push_back(&turn);
     return {};
   });
 }
 
-void Scheduler::Remove(Turn& turn) { std::erase(turns_, &turn); }
+void Scheduler::Remove(Turn& turn) { std::erase(impl_->turns, &turn); }
 
 std::span<Turn* const> Scheduler::RunStep() {
-  RunTurns(engine_.impl(), *step_, {turns_, in_step_}, options_);
-  left_.clear();
-  for (Turn* turn : turns_) {
-    if (turn->done()) left_.push_back(turn);
+  Impl& s = *impl_;
+  RunTurns(s.engine, s.step, {s.turns, s.in_step}, s.options);
+  s.left.clear();
+  for (Turn* turn : s.turns) {
+    if (turn->done()) s.left.push_back(turn);
   }
-  std::erase_if(turns_, [](const Turn* turn) { return turn->done(); });
-  return left_;
+  std::erase_if(s.turns, [](const Turn* turn) { return turn->done(); });
+  return s.left;
 }
 
 }  // namespace linnet

@@ -54,14 +54,14 @@ class SchedulerTest : public ::testing::Test {
     message.text = texts[kind % 5];
     const uint32_t seed = static_cast<uint32_t>(kind);
     if (kind % 5 == 2) {
-      message.pictures.push_back(
-          *MakeImageInput(Pixels(96 + 48 * static_cast<int>(kind % 4), 96, seed), 70, engine_->config()));
+      const Picture picture = Pixels(96 + 48 * static_cast<int>(kind % 4), 96, seed);
+      message.pictures.push_back(MakeMedium(*MakeImageInput(picture, 70, engine_->impl().config)));
     }
     if (kind % 5 == 4) {
       std::vector<float> samples(640 * (3 + kind));
       std::mt19937 rng(seed);
       for (float& sample : samples) sample = static_cast<float>(rng() % 2001) / 5000.0f - 0.2f;
-      message.sounds.push_back(AudioInput{std::move(samples)});
+      message.sounds.push_back(MakeMedium(AudioInput{std::move(samples)}));
     }
     chat->AddUser(std::move(message));
     return std::move(*chat);

@@ -65,9 +65,9 @@ Status Session::Impl::FeedIds(std::span<const int32_t> ids, const FeedHooks& hoo
   return {};
 }
 
-Status Session::Feed(const Prompt& prompt, const FeedHooks& hooks) {
-  LINNET_TRY(CheckPrompt(impl_->engine, impl_->cache, prompt));
-  return WithinMemory(kPrompt, kLess, [&] { return impl_->FeedPrompt(prompt, hooks); });
+Status Session::Impl::Feed(const Prompt& prompt, const FeedHooks& hooks) {
+  LINNET_TRY(CheckPrompt(engine, cache, prompt));
+  return WithinMemory(kPrompt, kLess, [&] { return FeedPrompt(prompt, hooks); });
 }
 
 Status Session::Feed(std::span<const int32_t> ids, const FeedHooks& hooks) {

@@ -55,11 +55,11 @@ class RandomSession {
   void Compare() {
     if (history_.ids.empty()) return;
     const std::unique_ptr<Session> fresh = Open(engine_, 400, kv_, kContext);
-    ASSERT_TRUE(fresh->Feed(history_));
+    ASSERT_TRUE(fresh->impl().Feed(history_));
     Feed(Text(3));
     Prompt tail;
     AddIds(tail, std::span(history_.ids).last(3));
-    ASSERT_TRUE(fresh->Feed(tail));
+    ASSERT_TRUE(fresh->impl().Feed(tail));
     ASSERT_EQ(session_->length(), fresh->length());
     ASSERT_EQ(Logits(*session_), Logits(*fresh)) << "length " << session_->length();
     ++compared;
@@ -77,7 +77,7 @@ class RandomSession {
   Prompt Picture() {
     Prompt prompt = Text(rng_() % 4);
     const auto columns = static_cast<int32_t>(2 + rng_() % 18), lines = static_cast<int32_t>(1 + rng_() % 10);
-    AddPicture(prompt, engine_.config(), columns, lines, static_cast<uint32_t>(rng_()));
+    AddPicture(prompt, engine_.impl().config, columns, lines, static_cast<uint32_t>(rng_()));
     return prompt;
   }
 
@@ -92,7 +92,7 @@ class RandomSession {
       ASSERT_TRUE(session_->Truncate(0));
       history_ = {};
     }
-    ASSERT_TRUE(session_->Feed(prompt));
+    ASSERT_TRUE(session_->impl().Feed(prompt));
     Remember(prompt);
   }
 
@@ -117,7 +117,7 @@ class RandomSession {
     if (session_->length() + static_cast<int64_t>(prompt.ids.size()) > kContext) return;
     StopAtLayer probe(static_cast<int64_t>(rng_() % 6));
     session_->impl().probe = &probe;
-    const Status status = session_->Feed(prompt, {{}, &probe.stop});
+    const Status status = session_->impl().Feed(prompt, {{}, &probe.stop});
     session_->impl().probe = nullptr;
     ASSERT_FALSE(status);
     ASSERT_EQ(status.error().code, ErrorCode::kCancelled);
@@ -180,8 +180,8 @@ TEST_P(RandomSessions, RingsThatGrowForgetNothingThatTheyHadLost) {
   ASSERT_TRUE(session->Truncate(intact));
   Prompt picture;
   AddIds(picture, RandomIds(1));
-  AddPicture(picture, engine->config(), 20, 14, 4);
-  ASSERT_TRUE(session->Feed(picture));
+  AddPicture(picture, engine->impl().config, 20, 14, 4);
+  ASSERT_TRUE(session->impl().Feed(picture));
   EXPECT_GE(session->impl().cache.shortest(), intact);
   EXPECT_FALSE(session->Truncate(intact - 1));
   ASSERT_TRUE(session->Truncate(intact));

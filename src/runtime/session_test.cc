@@ -49,13 +49,13 @@ TEST_P(KvTypes, LogitsDoNotDependOnChunksOrThreads) {
   std::vector<float> text, mixed;
   for (const int threads : {1, 2, 4}) {
     const std::unique_ptr<Engine> engine = Load(threads);
-    const Prompt prompt = MixedPrompt(engine->config());
+    const Prompt prompt = MixedPrompt(engine->impl().config);
     for (const int64_t rows : {400, 1, 7, 64}) {
       const std::unique_ptr<Session> session = Open(*engine, rows, GetParam());
       ASSERT_TRUE(session->Feed(ids));
       if (text.empty()) text = Logits(*session);
       EXPECT_EQ(Logits(*session), text) << rows << " rows, " << threads << " threads";
-      ASSERT_TRUE(session->Feed(prompt));
+      ASSERT_TRUE(session->impl().Feed(prompt));
       if (mixed.empty()) mixed = Logits(*session);
       EXPECT_EQ(Logits(*session), mixed) << rows << " rows, " << threads << " threads";
     }
@@ -67,11 +67,11 @@ TEST_P(KvTypes, PicturesAcrossThePiecesOfACallStayWhole) {
   const std::unique_ptr<Engine> engine = Load(2);
   const size_t before = KvCache::kRowsAtOnce - 8;
   for (const Prompt& prompt :
-       {MixedPrompt(engine->config(), before), MixedPrompt(engine->config(), 20, 14, 11)}) {
+       {MixedPrompt(engine->impl().config, before), MixedPrompt(engine->impl().config, 20, 14, 11)}) {
     std::vector<float> expected;
     for (const int64_t rows : {400, 64, 7}) {
       const std::unique_ptr<Session> session = Open(*engine, rows, GetParam());
-      ASSERT_TRUE(session->Feed(prompt));
+      ASSERT_TRUE(session->impl().Feed(prompt));
       if (expected.empty()) expected = Logits(*session);
       EXPECT_EQ(Logits(*session), expected) << rows << " rows";
     }
@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(All, KvTypes, ::testing::Values(KvType::kF32, KvType::k
 class MixedCall {
  public:
   MixedCall(Engine& engine, KvType kv) : engine_(engine), kv_(kv), parts_(5), blocks_(5), ids_(5) {
-    const ModelConfig& config = engine.config();
+    const ModelConfig& config = engine.impl().config;
     AddIds(parts_[0], RandomIds(1, 21));
     AddIds(parts_[1], RandomIds(5, 22));
     AddIds(parts_[2], RandomIds(150, 23));
@@ -181,7 +181,7 @@ TEST_P(KvTypes, SequencesOfOneCallGetTheBitsOfSingles) {
     ASSERT_TRUE(alone->Feed(MixedCall::Held(i)));
     const bool whole = !prompt.images.empty();
     for (size_t t = whole ? prompt.ids.size() - 1 : 0; t < prompt.ids.size(); ++t) {
-      ASSERT_TRUE(whole ? alone->Feed(prompt) : alone->Feed(std::span(prompt.ids).subspan(t, 1)));
+      ASSERT_TRUE(whole ? alone->impl().Feed(prompt) : alone->Feed(std::span(prompt.ids).subspan(t, 1)));
       const std::vector<float> expected = Logits(*alone);
       const float* row = logits.row(static_cast<int64_t>(t));
       const std::vector<float> found(row, row + logits.width);
@@ -200,7 +200,7 @@ TEST(Session, ResultsBelongToTheirSession) {
   const std::span<const float> before = a->logits();
   const std::unique_ptr<Session> b = Open(*engine, 300);  // makes the workspace grow
   ASSERT_TRUE(b->Feed(RandomIds(70, 2)));
-  ASSERT_TRUE(b->Feed(MixedPrompt(engine->config())));
+  ASSERT_TRUE(b->impl().Feed(MixedPrompt(engine->impl().config)));
   EXPECT_EQ(a->logits().data(), before.data());
   EXPECT_EQ(Logits(*a), Logits(*expected));
   EXPECT_NE(Logits(*a), Logits(*b));
@@ -257,12 +257,12 @@ TEST(Session, ErrorsLeaveItAsItWas) {
   EXPECT_FALSE(session->Feed(std::vector<int32_t>{5, 100000}));
   EXPECT_FALSE(session->Feed(std::vector<int32_t>{-1}));
   EXPECT_FALSE(session->Feed(RandomIds(381)));
-  Prompt prompt = MixedPrompt(engine->config());
+  Prompt prompt = MixedPrompt(engine->impl().config);
   prompt.images.clear();
-  EXPECT_FALSE(session->Feed(prompt));
-  prompt = MixedPrompt(engine->config());
+  EXPECT_FALSE(session->impl().Feed(prompt));
+  prompt = MixedPrompt(engine->impl().config);
   prompt.images[0].positions = std::vector<int32_t>(prompt.images[0].positions.size(), 1000);
-  EXPECT_FALSE(session->Feed(prompt));
+  EXPECT_FALSE(session->impl().Feed(prompt));
   EXPECT_EQ(session->length(), 20);
   EXPECT_EQ(Logits(*session), before);
   EXPECT_FALSE(session->Truncate(21));

@@ -22,23 +22,6 @@
 
 namespace linnet {
 
-struct DraftStats {
-  int64_t passes = 0;                                              // calls of the target
-  int64_t tokens = 0;                                              // that came out of them
-  std::array<int64_t, kMaxDrafts> drafted{}, accepted{};           // by position in the round
-  std::array<int64_t, kDraftSources> drafted_by{}, accepted_by{};  // by DraftSource
-  double draft_seconds = 0;                                        // spent on guessing
-  double verify_seconds = 0;                                       // spent in the target
-  double plain_seconds = 0;  // a plain step as measured; 0 = none was made
-
-  int64_t drafts() const;
-  double TokensPerPass() const {
-    return passes > 0 ? static_cast<double>(tokens) / static_cast<double>(passes) : 0;
-  }
-  // Speed over plain decoding, from the measured time of a plain step; 0 = unknown.
-  double Gain() const;
-};
-
 // What choosing needs beside the logits.
 struct Choosing {
   Sampler& sampler;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/continuation.h"
 #include "runtime/conversation.h"
 #include "runtime/engine_impl.h"
 

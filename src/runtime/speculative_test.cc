@@ -84,8 +84,8 @@ Prompt TextPrompt(const std::vector<int32_t>& ids) {
 struct Alone {
   Alone(Engine& engine, Session& the_session, const SamplingPlan& plan, int32_t draft)
       : session(the_session),
-        sampler(plan, engine.config().vocab_size),
-        allowed(engine.config().tokens.suppressed, engine.config().vocab_size, nullptr),
+        sampler(plan, engine.impl().config.vocab_size),
+        allowed(engine.impl().config.tokens.suppressed, engine.impl().config.vocab_size, nullptr),
         continuation(session.impl(), {sampler, allowed}, draft) {}
 
   void Write(const std::vector<int32_t>& prompt, const Continuation::Choose& choose) {
@@ -253,8 +253,9 @@ TEST(Speculator, ChoicesFollowTheTargetsDistribution) {
   SamplingPlan plan;
   plan.temperature = 2.0f;
   plan.top_k = 12;
-  Sampler reference(plan, engine->config().vocab_size);
-  AllowedTokens suppressed(engine->config().tokens.suppressed, engine->config().vocab_size, nullptr);
+  Sampler reference(plan, engine->impl().config.vocab_size);
+  AllowedTokens suppressed(engine->impl().config.tokens.suppressed, engine->impl().config.vocab_size,
+                           nullptr);
   std::vector<int32_t> fed = prompt;
   fed.push_back(bonus);
   session->impl().Reserve(2);
@@ -270,7 +271,7 @@ TEST(Speculator, ChoicesFollowTheTargetsDistribution) {
     for (int i = 0; i < kDraws; ++i) {
       plan.seed = static_cast<uint64_t>(i) * 2 + drafted;
       ASSERT_TRUE(session->Truncate(static_cast<int64_t>(prompt.size())));
-      Sampler sampler(plan, engine->config().vocab_size);
+      Sampler sampler(plan, engine->impl().config.vocab_size);
       Speculator speculator(engine->impl(), session->impl().cache, {sampler, suppressed}, 1);
       speculator.set_edit([&](std::span<int32_t> drafts, int64_t) { drafts[0] = expected[drafted].id; });
       speculator.Add(fed);
@@ -357,7 +358,7 @@ class EveryThird : public TokenMask {
 
 TEST(Speculator, ObeysAMaskThatDependsOnTheTokens) {
   const std::unique_ptr<Engine> engine = Load("assistant", 2);
-  const int64_t vocabulary = engine->config().vocab_size;
+  const int64_t vocabulary = engine->impl().config.vocab_size;
   std::vector<std::vector<int32_t>> written;
   written.reserve(4);
   int64_t accepted = 0;
@@ -365,7 +366,7 @@ TEST(Speculator, ObeysAMaskThatDependsOnTheTokens) {
     const std::unique_ptr<Session> session = Open(*engine);
     Sampler sampler(Warm(2), vocabulary);
     EveryThird mask(vocabulary);
-    AllowedTokens allowed(engine->config().tokens.suppressed, vocabulary, &mask);
+    AllowedTokens allowed(engine->impl().config.tokens.suppressed, vocabulary, &mask);
     Continuation continuation(session->impl(), {sampler, allowed}, draft);
     const Prompt prompt = TextPrompt(RandomPrompt(9));
     ASSERT_TRUE(continuation.Begin(prompt, {}));

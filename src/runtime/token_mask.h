@@ -1,31 +1,17 @@
-// Which tokens may come next. The logits stay what the model computed; the sampler passes over what is not
-// allowed.
+// Which tokens the sampler may choose: what a model suppresses, and a rule of the caller.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
-namespace linnet {
+#include "linnet/turn.h"
 
-// One bit a token, 32 in a word, the lowest id in the lowest bit. Empty: every token is allowed.
-using AllowedWords = std::span<const uint32_t>;
+namespace linnet {
 
 inline bool IsAllowed(AllowedWords words, size_t id) {
   return words.empty() || (words[id / 32] >> (id % 32) & 1) != 0;
 }
-
-// A rule that depends on the tokens so far, such as a grammar.
-class TokenMask {
- public:
-  virtual ~TokenMask() = default;
-  // For the next token; valid until the next call. As many words as the vocabulary needs, or none.
-  virtual AllowedWords Allowed() = 0;
-  // The token that was chosen, or a draft, whether or not it is allowed.
-  virtual void Advance(int32_t id) = 0;
-  // Takes back the last `tokens` calls of Advance().
-  virtual void RollBack(int64_t tokens) = 0;
-};
 
 // A model's suppressed tokens together with a rule, which may be null and must outlive this.
 class AllowedTokens {

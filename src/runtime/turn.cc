@@ -6,8 +6,6 @@
 #include "base/check.h"
 #include "base/memory_guard.h"
 #include "base/process.h"
-#include "base/stopwatch.h"
-#include "runtime/sampler.h"
 #include "runtime/stop_filter.h"
 #include "runtime/written_turn.h"
 #include "text/output_parser.h"
@@ -43,14 +41,15 @@ class TurnWriter {
       : engine_(engine),
         options_(options),
         plain_(input.plain),
-        decoder_(engine.tokenizer(), true),
-        parser_(engine.tokenizer(), input.inside_thought),
-        recorder_(engine.tokenizer(), input.inside_thought),
+        decoder_(*engine.impl().tokenizer, true),
+        parser_(*engine.impl().tokenizer, input.inside_thought),
+        recorder_(*engine.impl().tokenizer, input.inside_thought),
         filter_(options.stop) {}
 
   // Takes a chosen token; the reason to end the answer, if it is one.
   std::optional<FinishReason> Take(int32_t id) {
-    if (IsOneOf(engine_.config().tokens.eos, id) || IsOneOf(options_.stop_tokens, id)) return StopReason(id);
+    if (IsOneOf(engine_.impl().config.tokens.eos, id) || IsOneOf(options_.stop_tokens, id))
+      return StopReason(id);
     answer_.ids.push_back(id);
     if (plain_) {
       EmitText(filter_.Push(decoder_.Push(id)));
@@ -106,7 +105,7 @@ class TurnWriter {
 
   // `<|tool_response>` says that the model waits for results, even of a call that could not be read.
   FinishReason StopReason(int32_t last) const {
-    const auto response = engine_.tokenizer().TokenId("<|tool_response>");
+    const auto response = engine_.impl().tokenizer->TokenId("<|tool_response>");
     return !plain_ && response && last == *response ? FinishReason::kToolCall : FinishReason::kStop;
   }
 
@@ -137,39 +136,24 @@ std::string_view FinishReasonName(FinishReason reason) {
   return "unknown";
 }
 
-struct Turn::Impl {
-  Impl(Engine& engine, Session& session, const TurnInput& input, const GenerateOptions& options,
-       const SamplingPlan& plan)
-      : sampler(plan, engine.config().vocab_size),
-        allowed(engine.config().tokens.suppressed, engine.config().vocab_size, input.mask),
-        continuation(session.impl(), {sampler, allowed}, options.draft),
-        writer(engine, input, options),
-        cancel(input.cancel),
-        prompt_tokens(static_cast<int64_t>(input.prompt.ids.size())) {}
+Turn::Impl::Impl(Engine& engine, Session& session, TurnInput turn_input, const GenerateOptions& options,
+                 const SamplingPlan& plan)
+    : input(std::move(turn_input)),
+      sampler(plan, engine.impl().config.vocab_size),
+      allowed(engine.impl().config.tokens.suppressed, engine.impl().config.vocab_size, options.mask),
+      continuation(session.impl(), {sampler, allowed}, options.draft),
+      writer(std::make_unique<TurnWriter>(engine, input, options)) {}
 
-  void End(FinishReason reason);
-  bool Choose(int32_t id);
-
-  Sampler sampler;
-  AllowedTokens allowed;
-  Continuation continuation;
-  TurnWriter writer;
-  const std::atomic<bool>* cancel;
-  int64_t prompt_tokens;
-  bool done = false, chosen = false;
-  std::optional<Error> error;
-  Clock::time_point start = Clock::now(), first_token;
-  double prompt_seconds = 0, first_token_seconds = 0;
-};
+Turn::Impl::~Impl() = default;
 
 void Turn::Impl::End(FinishReason reason) {
-  writer.End(reason);
+  writer->End(reason);
   done = true;
-  GenerateStats& stats = writer.answer().stats;
-  stats.prompt_tokens = prompt_tokens;
+  GenerateStats& stats = writer->answer().stats;
+  stats.prompt_tokens = static_cast<int64_t>(input.prompt->ids.size());
   stats.prompt_seconds = prompt_seconds;
   stats.first_token_seconds = first_token_seconds;
-  stats.generated_tokens = static_cast<int64_t>(writer.answer().ids.size());
+  stats.generated_tokens = static_cast<int64_t>(writer->answer().ids.size());
   stats.decode_steps = continuation.fed();
   stats.decode_seconds = stats.decode_steps > 0 ? SecondsSince(first_token) : 0;
   stats.peak_memory = PeakResidentBytes();
@@ -182,63 +166,73 @@ bool Turn::Impl::Choose(int32_t id) {
     first_token = Clock::now();
     first_token_seconds = SecondsSince(start);
   }
-  std::optional<FinishReason> reason = writer.Take(id);
+  std::optional<FinishReason> reason = writer->Take(id);
   if (!reason && continuation.full()) reason = FinishReason::kContext;
   if (reason) End(*reason);
   return !reason;
 }
 
-Turn::Turn(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Turn::~Turn() = default;
-
-Result<std::unique_ptr<Turn>> Turn::Begin(Engine& engine, Session& session, const TurnInput& input,
-                                          const GenerateOptions& options) {
-  LINNET_TRY(CheckOptions(options));
-  LINNET_ASSIGN(const SamplingPlan plan, ResolveSampling(options.sampling, engine.config().generation));
-  return WithinMemory("an answer", "shorten the prompt, or close other programs",
-                      [&]() -> Result<std::unique_ptr<Turn>> {
-                        auto impl = std::make_unique<Impl>(engine, session, input, options, plan);
-                        LINNET_TRY(impl->continuation.Begin(input.prompt, input.earlier));
-                        return std::unique_ptr<Turn>(new Turn(std::move(impl)));
-                      });
+SequenceRows Turn::Impl::Want(const RowLimits& limits) {
+  LINNET_CHECK(!done);
+  return continuation.Want(limits);
 }
 
-SequenceRows Turn::Want(const RowLimits& limits) {
-  LINNET_CHECK(!done());
-  return impl_->continuation.Want(limits);
-}
-
-void Turn::Take(const Computed& computed) {
-  if (reading() && cancelled()) return Cancel();  // while the last layers were computed
-  if (reading()) impl_->prompt_seconds = SecondsSince(impl_->start);
-  const Status taken = impl_->continuation.Take(
-      computed, [&](int32_t id, std::span<const float>) { return impl_->Choose(id); });
+void Turn::Impl::Take(const Computed& computed) {
+  if (continuation.reading() && cancelled()) return Cancel();  // while the last layers were computed
+  if (continuation.reading()) prompt_seconds = SecondsSince(start);
+  const Status taken =
+      continuation.Take(computed, [this](int32_t id, std::span<const float>) { return Choose(id); });
   if (!taken) Fail(taken.error());
 }
 
-void Turn::Cancel() {
-  if (done()) return;
-  if (!impl_->chosen) return Fail({ErrorCode::kCancelled, "stopped", {}});
-  impl_->End(FinishReason::kCancelled);
+void Turn::Impl::Cancel() {
+  if (done) return;
+  if (!chosen) return Fail({ErrorCode::kCancelled, "stopped", {}});
+  End(FinishReason::kCancelled);
 }
 
-void Turn::Fail(Error error) {
-  impl_->done = true;
-  impl_->error = std::move(error);
+void Turn::Impl::Fail(Error why) {
+  done = true;
+  error = std::move(why);
 }
 
+Result<std::unique_ptr<Turn>> BeginTurn(Engine& engine, Session& session, TurnInput input,
+                                        const GenerateOptions& options) {
+  LINNET_TRY(CheckOptions(options));
+  LINNET_ASSIGN(const SamplingPlan plan, ResolveSampling(options.sampling, engine.impl().config.generation));
+  return WithinMemory(
+      "an answer", "shorten the prompt, or close other programs", [&]() -> Result<std::unique_ptr<Turn>> {
+        auto impl = std::make_unique<Turn::Impl>(engine, session, std::move(input), options, plan);
+        LINNET_TRY(impl->continuation.Begin(*impl->input.prompt, impl->input.earlier));
+        return std::make_unique<Turn>(std::move(impl));
+      });
+}
+
+Turn::Turn(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Turn::~Turn() = default;
+
+Result<std::unique_ptr<Turn>> Turn::Begin(Engine& engine, Session& session, std::span<const int32_t> ids,
+                                          const GenerateOptions& options, const std::atomic<bool>* cancel) {
+  Prompt prompt{.ids = {ids.begin(), ids.end()}, .types = std::vector(ids.size(), TokenType::kText)};
+  return BeginTurn(engine, session,
+                   {.prompt = std::make_shared<const Prompt>(std::move(prompt)),
+                    .earlier = {},
+                    .plain = true,
+                    .cancel = cancel},
+                   options);
+}
+
+void Turn::Cancel() { impl_->Cancel(); }
 bool Turn::done() const { return impl_->done; }
-const std::atomic<bool>* Turn::cancel_flag() const { return impl_->cancel; }
 bool Turn::reading() const { return impl_->continuation.reading(); }
 double Turn::fraction_read() const { return impl_->continuation.fraction_read(); }
-int64_t Turn::largest_block() const { return impl_->continuation.largest_block(); }
-std::vector<TurnEvent> Turn::TakeEvents() { return impl_->writer.TakeEvents(); }
+std::vector<TurnEvent> Turn::TakeEvents() { return impl_->writer->TakeEvents(); }
 
 Result<Generation> Turn::Finish() {
   LINNET_CHECK(done());
   if (impl_->error) return std::unexpected(*impl_->error);
-  impl_->writer.answer().stats.draft = impl_->continuation.speculator().stats();
-  return std::move(impl_->writer.answer());
+  impl_->writer->answer().stats.draft = impl_->continuation.speculator().stats();
+  return std::move(impl_->writer->answer());
 }
 
 }  // namespace linnet

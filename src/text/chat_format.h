@@ -11,6 +11,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "linnet/error.h"
+#include "linnet/turn.h"
 #include "text/marked_text.h"
 
 namespace linnet {
@@ -19,14 +20,6 @@ enum class ChatStyle {
   kGemma4,         // 12B, 26B, 31B: without thinking, the answer starts after an empty thought
   kGemma4Compact,  // E2B, E4B: without that empty thought
   kGemma3,         // <start_of_turn>, no tools, no thinking, no media
-};
-
-// The tokens of a turn that a model wrote itself. A part that is not empty stands for that of the message, so
-// that history reads as it was written.
-struct WrittenTurn {
-  std::vector<int32_t> thought;  // between the markers of its channel, with the channel's name
-  std::vector<int32_t> calls;    // all of them, with their markers
-  std::vector<int32_t> text;
 };
 
 struct ChatOptions {

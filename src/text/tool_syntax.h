@@ -11,6 +11,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "linnet/error.h"
+#include "linnet/turn.h"
 #include "text/marked_text.h"
 
 namespace linnet {
@@ -34,12 +35,6 @@ MarkedText RenderToolCall(std::string_view name, const nlohmann::ordered_json& a
 
 // As Python prints it: 3, 2.5, 1e-05, 1e+22.
 std::string PythonNumber(const nlohmann::ordered_json& number);
-
-struct ToolCall {
-  std::string name;
-  std::string arguments;  // JSON text of an object
-  bool complete = true;   // false: cut off or not well-formed (neither the notation nor JSON), and repaired
-};
 
 // The calls of one block, which should be one.
 struct ToolCallBlock {

@@ -1,0 +1,179 @@
+// One answer in the making. Between any two steps of it, it can be looked at and cancelled.
+//
+// Invariant: its bits are those it would have alone, whatever else its steps compute.
+//
+// Thread safety: one thread at a time, that of its engine; a flag to cancel may be set from any.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "linnet/error.h"
+#include "linnet/export.h"
+#include "linnet/options.h"
+
+namespace linnet {
+
+class Engine;
+class Session;
+
+// One bit a token, 32 in a word, the lowest id in the lowest bit. Empty: every token is allowed.
+using AllowedWords = std::span<const uint32_t>;
+
+// A rule on which tokens may come next that depends on those so far, such as a grammar. Logits stay what the
+// model computed; the sampler passes over what is not allowed.
+class LINNET_API TokenMask {
+ public:
+  virtual ~TokenMask() = default;
+  // For the next token; valid until the next call. As many words as the vocabulary needs, or none.
+  virtual AllowedWords Allowed() = 0;
+  // The token that was chosen, or a draft, whether or not it is allowed.
+  virtual void Advance(int32_t id) = 0;
+  // Takes back the last `tokens` calls of Advance().
+  virtual void RollBack(int64_t tokens) = 0;
+};
+
+struct ToolCall {
+  std::string name;
+  std::string arguments;  // JSON text of an object
+  bool complete = true;   // false: cut off or not well-formed, and repaired as it was most likely meant
+};
+
+// Where drafts come from; each has an acceptance of its own.
+enum class DraftSource : uint8_t {
+  kDrafter,
+  kShortMatch,  // prompt lookup: the last 2 or 3 tokens occurred before
+  kLongMatch,   // more than that
+};
+inline constexpr size_t kDraftSources = 3;
+
+struct LINNET_API DraftStats {
+  int64_t passes = 0;                                              // calls of the target
+  int64_t tokens = 0;                                              // that came out of them
+  std::array<int64_t, kMaxDrafts> drafted{}, accepted{};           // by position in the round
+  std::array<int64_t, kDraftSources> drafted_by{}, accepted_by{};  // by DraftSource
+  double draft_seconds = 0;                                        // spent on guessing
+  double verify_seconds = 0;                                       // spent in the target
+  double plain_seconds = 0;  // a plain step as measured; 0 = none was made
+
+  int64_t drafts() const;
+  double TokensPerPass() const {
+    return passes > 0 ? static_cast<double>(tokens) / static_cast<double>(passes) : 0;
+  }
+  // Speed over plain decoding, from the measured time of a plain step; 0 = unknown.
+  double Gain() const;
+};
+
+enum class FinishReason {
+  kStop,       // the model ended its turn, or a stop text or token came
+  kLength,     // max_tokens were written
+  kContext,    // the session is full
+  kCancelled,  // the caller asked to stop
+  kToolCall,   // the model ended its turn with at least one tool call and waits for results
+};
+// "stop", "length", "context", "cancelled", "tool_call".
+LINNET_API std::string_view FinishReasonName(FinishReason reason);
+
+struct GenerateStats {
+  int64_t prompt_tokens = 0;     // fed by this call
+  int64_t generated_tokens = 0;  // in the answer, without the token that ended it
+  int64_t decode_steps = 0;      // tokens fed after the prompt
+  double prompt_seconds = 0;
+  double decode_seconds = 0;       // of the decode steps with their sampling
+  double first_token_seconds = 0;  // from the call to the first token
+  uint64_t peak_memory = 0;        // bytes, largest resident size of the process so far
+  DraftStats draft;
+
+  // 0 where nothing was measured.
+  double PromptSpeed() const {
+    return prompt_seconds > 0 ? static_cast<double>(prompt_tokens) / prompt_seconds : 0;
+  }
+  double DecodeSpeed() const {
+    return decode_seconds > 0 ? static_cast<double>(decode_steps) / decode_seconds : 0;
+  }
+};
+
+// The tokens of a turn that a model wrote itself. A part that is not empty stands for that of the message, so
+// that history reads as it was written.
+struct WrittenTurn {
+  std::vector<int32_t> thought;  // between the markers of its channel, with the channel's name
+  std::vector<int32_t> calls;    // all of them, with their markers
+  std::vector<int32_t> text;
+};
+
+// One answer, taken apart.
+struct Generation {
+  std::string thought;
+  std::string text;  // what a person reads: without thoughts, tool calls, turn ends and stop texts
+  std::vector<ToolCall> tool_calls;
+  WrittenTurn written;  // the tokens of these three, where they say exactly this; empty where all is text
+  // Without the token that ended it; the session holds the first decode_steps of them.
+  std::vector<int32_t> ids;
+  FinishReason finish = FinishReason::kStop;
+  GenerateStats stats;
+};
+
+// What a turn tells while it goes on. The pieces joined are the fields of the Generation.
+struct TurnEvent {
+  enum class Kind { kThought, kText, kToolCall };
+  Kind kind = Kind::kText;
+  std::string text;  // of kThought and kText
+  ToolCall call;     // of kToolCall
+};
+
+class LINNET_API Turn {
+ public:
+  // Continues tokens as they are, without a chat around them, behind what the session holds; all that is
+  // written is text. The turns of a chat come from Conversation::Begin(). Engine and session must outlive it,
+  // and nothing else may use the session meanwhile. `cancel` is looked at between two steps, and between the
+  // layers of a step of this turn alone. Errors: those of Session::Feed; kInvalidArgument for options out of
+  // range.
+  static Result<std::unique_ptr<Turn>> Begin(Engine& engine, Session& session, std::span<const int32_t> ids,
+                                             const GenerateOptions& options,
+                                             const std::atomic<bool>* cancel = nullptr);
+  ~Turn();
+
+  // Ends it here. The answer is what was written so far; before the first token there is none, only
+  // kCancelled.
+  void Cancel();
+
+  bool done() const;
+  bool reading() const;  // the prompt; after that it writes
+  double fraction_read() const;
+
+  // Since the last call.
+  std::vector<TurnEvent> TakeEvents();
+  // The whole answer, or what went wrong: kCancelled before the first token, kOutOfMemory, kBadFile. Once,
+  // and not of a conversation's turn, which ends with Conversation::End(). REQUIRES: done().
+  Result<Generation> Finish();
+
+  struct Impl;  // for Linnet's own floors
+  explicit Turn(std::unique_ptr<Impl> impl);
+  Impl& impl() { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// Called while an answer is written; each may be empty. The pieces joined are the fields of the Generation.
+struct GenerateHooks {
+  std::function<void(std::string_view)> on_thought;
+  std::function<void(std::string_view)> on_text;
+  std::function<void(const ToolCall&)> on_tool_call;
+  Progress on_prompt;                         // while the prompt is read
+  const std::atomic<bool>* cancel = nullptr;  // as of Turn::Begin()
+};
+
+// Turn::Begin() and all steps of it. When an error comes the session may hold part of the tokens and of the
+// answer.
+LINNET_API Result<Generation> Continue(Engine& engine, Session& session, std::span<const int32_t> ids,
+                                       const GenerateOptions& options, const GenerateHooks& hooks = {});
+
+}  // namespace linnet
