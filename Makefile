@@ -9,7 +9,7 @@ export CTEST_OUTPUT_ON_FAILURE = 1
 
 # What also runs under the sanitizers: everything that threads share, and what reads the files and texts of strangers,
 # from the fuzzers' seeds here and with its own tests in test-long.
-ASAN := base tensor io ops model runtime
+ASAN := base tensor io ops model runtime quant
 READERS := text media
 TSAN := base ops model runtime
 empty :=
@@ -27,8 +27,8 @@ SCHEDULES := SchedulerTest*:All/RandomSchedules*/0
 DAMAGE := Damage.*Cut*:Damage.Converting*:Damage.Ggufs*
 # The same at length.
 TALKS := Damage.*:Session*:*KvTypes*:*RandomSessions*/0:ConversationTest*:Packed*:Speculator.S*:Speculator.F*:$(SCHEDULES)
-# Readers and converters work on one thread, and so does a sandbox, whose limits the thread sanitizer's memory breaks.
-ONE_THREAD := Damage.*:ConvertTest.*:Packed.*:Sandbox.*
+# A sandbox works on one thread, and the thread sanitizer's memory breaks its limits.
+ONE_THREAD := Sandbox.*
 
 .PHONY: help setup setup-tests build demo test test-long test-real build-asan asan tsan fuzz format clean
 
@@ -67,8 +67,8 @@ build-asan: setup
 	@ninja -C build/asan -j$(JOBS) $(call targets,$(ASAN)) linnet_fuzz_seeds
 
 asan: build-asan
-	@GTEST_FILTER='-$(LONG)' ctest --test-dir build/asan -R '$(call regex,$(filter-out runtime,$(ASAN)) fuzz_.*)' -j$(JOBS)
-	@GTEST_FILTER='$(TURNS):$(DAMAGE)' ctest --test-dir build/asan -R '^runtime$$'
+	@GTEST_FILTER='-$(LONG)' ctest --test-dir build/asan -R '$(call regex,$(filter-out runtime quant,$(ASAN)) fuzz_.*)' -j$(JOBS)
+	@GTEST_FILTER='$(TURNS):$(DAMAGE)' ctest --test-dir build/asan -R '^(runtime|quant)$$' -j$(JOBS)
 
 tsan: setup
 	@echo "build: the tests of $(TSAN) for the thread sanitizer, $(JOBS) jobs"
@@ -95,7 +95,7 @@ test-long: setup-tests build build-asan fuzz
 	@ninja -C build/asan -j$(JOBS) $(call targets,$(READERS))
 	@ctest --test-dir build/release -L long -j$(JOBS) --no-tests=ignore
 	@GTEST_FILTER='-$(MANY):$(TIMED)' ctest --test-dir build/asan -R '$(call regex,ops $(READERS))' -j$(JOBS) --timeout 3000
-	@GTEST_FILTER='$(TALKS)' ctest --test-dir build/asan -R '^runtime$$' --timeout 3000
+	@GTEST_FILTER='$(TALKS)' ctest --test-dir build/asan -R '^(runtime|quant)$$' --timeout 3000
 	@$(call configure,tsan) > /dev/null
 	@ninja -C build/tsan -j$(JOBS) $(call targets,runtime)
 	@GTEST_FILTER='$(SCHEDULES)' ctest --test-dir build/tsan -R '^runtime$$' --timeout 3000

@@ -1,8 +1,10 @@
-// What many conversations bring, and what the scheduler takes for itself: Chick writes with 1, 4, 8 and 16
+// What many conversations bring, and what the scheduler takes for itself: a model writes with 1, 4, 8 and 16
 // turns at once, and in turns with that the decoder alone computes calls of as many rows.
+// Usage: linnet_bench_scheduler [SYNTHETIC [TOKENS]], as 12b@6:q4_0 24; without it is Chick, 120 tokens.
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <fmt/core.h>
@@ -10,15 +12,17 @@
 #include "base/stopwatch.h"
 #include "eval/median.h"
 #include "linnet/engine.h"
+#include "model/model_files.h"
+#include "quant/synthetic.h"
 #include "runtime/conversation.h"
 #include "runtime/engine_impl.h"
+#include "runtime/load_tokenizer.h"
 #include "runtime/scheduler.h"
 
 namespace linnet {
 namespace {
 
 constexpr int kRepeat = 7;
-constexpr int64_t kTokens = 120;
 
 template <typename T>
 T Must(Result<T> result) {
@@ -58,12 +62,12 @@ Prompt Question() {
 }
 
 // Tokens a second of `count` turns that write together.
-double Turns(Engine& engine, int64_t count) {
+double Turns(Engine& engine, int64_t count, int64_t tokens) {
   NoEnd mask(engine.impl().config);
   const Prompt prompt = Question();
   GenerateOptions options;
   options.sampling.temperature = 0.0f;
-  options.max_tokens = kTokens;
+  options.max_tokens = tokens;
   options.draft = 0;
   options.mask = &mask;
   std::vector<std::unique_ptr<Session>> sessions;
@@ -84,7 +88,7 @@ double Turns(Engine& engine, int64_t count) {
 }
 
 // The same of calls of `count` rows, with nothing around them.
-double Calls(Engine& engine, int64_t count) {
+double Calls(Engine& engine, int64_t count, int64_t tokens) {
   Engine::Impl& e = engine.impl();
   std::vector<std::unique_ptr<Session>> sessions;
   const Prompt prompt = Question();
@@ -97,26 +101,38 @@ double Calls(Engine& engine, int64_t count) {
   e.decoder->Reserve(count);
   const int32_t id = 301;
   const Clock::time_point begin = Clock::now();
-  for (int64_t t = 1; t < kTokens; ++t) {
+  for (int64_t t = 1; t < tokens; ++t) {
     step.Clear();
     for (const auto& session : sessions) Must(step.Add({.cache = &session->impl().cache, .ids = {&id, 1}}));
     Must(e.RunStep(step, nullptr, nullptr));
   }
-  return static_cast<double>((kTokens - 1) * count) / SecondsSince(begin);
+  return static_cast<double>((tokens - 1) * count) / SecondsSince(begin);
+}
+
+// Made-up weights write in Chick's words; tokens beyond them have no text.
+std::unique_ptr<Engine> Open(const std::string& shape) {
+  if (shape.empty()) return Must(Engine::Load({}));
+  const SyntheticModel synthetic = Must(MakeSynthetic(shape, false));
+  std::unique_ptr<Engine::Impl> impl = Must(MakeEngineImpl(0));
+  impl->config = synthetic.config;
+  impl->weights = Must(LoadWeights(impl->config, *synthetic.source, nullptr, impl->pool, {false, {}}));
+  impl->tokenizer = Must(LoadTokenizer(Must(OpenModel("", "", "", false))));
+  return MakeEngine(std::move(impl));
 }
 
 }  // namespace
 }  // namespace linnet
 
-int main() {
+int main(int argc, char** argv) {
   using namespace linnet;
-  const auto engine = Must(Engine::Load({}));
+  const auto engine = Open(argc > 1 ? argv[1] : "");
+  const int64_t tokens = argc > 2 ? std::atoll(argv[2]) : 120;
   std::vector<double> one;
   for (const int64_t count : {1, 4, 8, 16}) {
     std::vector<double> turns, shares;
     for (int i = 0; i < kRepeat; ++i) {
-      const double calls = Calls(*engine, count);
-      turns.push_back(Turns(*engine, count));
+      const double calls = Calls(*engine, count, tokens);
+      turns.push_back(Turns(*engine, count, tokens));
       shares.push_back(turns.back() / calls);
     }
     if (count == 1) one = turns;

@@ -11,6 +11,9 @@ endif()
 # Fused multiply-adds are written where they are meant (std::fma, intrinsics), never left to the compiler:
 # otherwise the same source gives other bits on another compiler.
 target_compile_options(linnet_flags INTERFACE -ffp-contract=off)
+# The shared library lets programs see what is marked LINNET_API.
+target_compile_options(linnet_flags INTERFACE -fvisibility=hidden
+  $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
 target_include_directories(linnet_flags INTERFACE
   ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/generated)
 

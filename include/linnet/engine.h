@@ -1,7 +1,9 @@
 // A loaded model: weights, tokenizer and threads. Sessions and conversations hold what is said with it.
 //
 // Thread safety: an Engine and everything that was made with it may be used from one thread at a time; what
-// is const may be called from any. Several engines may be used at once, each by a thread of its own.
+// is const may be called from any. Several engines may work at once, each with a thread of its own: those
+// with the same number of threads share them, taking turns of a step, or of some 20 ms of a longer one. What
+// each computes does not change by it.
 #pragma once
 
 #include <cstdint>

@@ -2,3 +2,5 @@
 #pragma once
 
 #define LINNET_API __attribute__((visibility("default")))
+// What belongs to a visible class and is hidden all the same.
+#define LINNET_HIDDEN __attribute__((visibility("hidden")))

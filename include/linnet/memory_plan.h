@@ -5,6 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "linnet/error.h"
+#include "linnet/export.h"
+#include "linnet/options.h"
+
 namespace linnet {
 
 struct MemoryPlan {
@@ -22,5 +26,11 @@ struct MemoryPlan {
     return sum;
   }
 };
+
+// Of a model that is loaded with these options, for so many conversations with full caches, a picture of the
+// model's own number of tokens and 30 s of sound. The program itself is not counted. Only the heads of the
+// files are read. Errors: those of Engine::Load and Engine::NewSession.
+LINNET_API Result<MemoryPlan> PlanMemory(const LoadOptions& load, const SessionOptions& session = {},
+                                         int64_t conversations = 1);
 
 }  // namespace linnet

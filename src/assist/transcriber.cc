@@ -12,7 +12,6 @@
 #include "linnet/scheduler.h"
 #include "media/voice.h"
 #include "runtime/engine_impl.h"
-#include "runtime/prompt.h"
 
 namespace linnet {
 namespace {
@@ -51,7 +50,7 @@ void SplitTranslation(const std::string& answer, const std::string& language, Ut
   utterance.translation = Trimmed(answer.substr(at + mark.size()));
 }
 
-struct Transcriber::Impl {
+struct LINNET_HIDDEN Transcriber::Impl {
   // A conversation that pieces are heard in, one after another.
   struct Seat {
     Conversation conversation;
@@ -89,7 +88,8 @@ struct Transcriber::Impl {
   Scheduler scheduler;
   SpeechPrompts prompts;
   TranscribeOptions options;
-  std::vector<std::unique_ptr<Seat>> seats = {};  // at least one
+  MediaLoader loader = MediaLoader({.sandbox = false});  // pieces are samples: nothing is decoded
+  std::vector<std::unique_ptr<Seat>> seats = {};         // at least one
 };
 
 Transcriber::Transcriber(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -138,7 +138,6 @@ Status Transcriber::Impl::Ask(Seat& seat, UserMessage message, int64_t max_token
   GenerateOptions generate;
   generate.sampling.temperature = 0.0f;
   generate.max_tokens = max_tokens;
-  seat.conversation.Reset();
   seat.conversation.AddUser(std::move(message));
   LINNET_ASSIGN(seat.turn, seat.conversation.Begin(generate, cancel));
   return scheduler.Add(*seat.turn);
@@ -166,8 +165,11 @@ Status Transcriber::Impl::Hear(VoicePiece piece, Hearing& hearing) {
   UserMessage message;
   message.text =
       TranslatesTogether() ? FillPrompt(prompts.translate_speech, options.language, "") : prompts.transcribe;
-  message.sounds.push_back(MakeMedium(AudioInput{std::move(piece.samples)}));
   Seat* const seat = FreeSeat();
+  seat->conversation.Reset();
+  std::vector<MediaPart> parts;
+  parts.push_back({.content = AudioClip{{}, std::move(piece.samples)}, .name = "a piece"});
+  LINNET_TRY(seat->conversation.Attach(loader, std::move(parts), message));
   hearing.jobs.push_back({std::move(utterance), seat});
   return Ask(*seat, std::move(message), most, hearing.cancel);
 }
@@ -175,6 +177,7 @@ Status Transcriber::Impl::Hear(VoicePiece piece, Hearing& hearing) {
 Status Transcriber::Impl::Translate(const std::string& text, Seat& seat, const std::atomic<bool>* cancel) {
   UserMessage message;
   message.text = FillPrompt(prompts.translate_text, options.language, text);
+  seat.conversation.Reset();
   // A translation may be longer than its text, in tokens of a script the vocabulary knows less well.
   const auto most = static_cast<int64_t>(text.size()) * 2 + kSpareTokens;
   return Ask(seat, std::move(message), most, cancel);

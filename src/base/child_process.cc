@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -51,8 +52,10 @@ int Spawn(const std::filesystem::path& program, const std::vector<std::string>& 
 #ifdef __GLIBC__
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
 #endif
-  std::vector<char*> argv = {const_cast<char*>(program.c_str())};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  std::vector<std::string> words = {program.string()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   const int error = posix_spawn(&id, program.c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
@@ -65,6 +68,14 @@ std::filesystem::path ProgramDirectory() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
   return error ? std::filesystem::path() : program.parent_path();
+}
+
+std::filesystem::path LibraryDirectory() {
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<const void*>(&LibraryDirectory), &info) == 0) return {};
+  std::error_code error;
+  const auto library = std::filesystem::canonical(info.dli_fname, error);
+  return error ? std::filesystem::path() : library.parent_path();
 }
 
 Result<ChildProcess> ChildProcess::Start(const std::filesystem::path& program,

@@ -13,6 +13,8 @@ namespace linnet {
 
 // Where the running program lies; empty if the system does not say.
 std::filesystem::path ProgramDirectory();
+// Where what this code was linked into lies: the shared library, or the program again.
+std::filesystem::path LibraryDirectory();
 
 class ChildProcess {
  public:

@@ -105,7 +105,7 @@ Result<MappedFile> MappedFile::FromBytes(std::span<const uint8_t> bytes, const s
   std::memcpy(address, bytes.data(), bytes.size());
   file.in_memory_ = true;
   file.size_ = bytes.size();
-  file.data_ = static_cast<const uint8_t*>(address);
+  file.data_ = static_cast<uint8_t*>(address);
   return file;
 }
 
@@ -128,7 +128,7 @@ Result<MappedFile> MappedFile::FromDescriptor(int descriptor, const std::filesys
     file.size_ = 0;
     return Fail(ErrorCode::kBadFile, path.string() + ": cannot map: " + std::strerror(error));
   }
-  file.data_ = static_cast<const uint8_t*>(address);
+  file.data_ = static_cast<uint8_t*>(address);
   file.descriptor_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
   if (file.descriptor_ < 0) {
     return Fail(ErrorCode::kBadFile, path.string() + ": cannot be kept open: " + std::strerror(errno),
@@ -178,7 +178,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 MappedFile::~MappedFile() {
   if (data_ == nullptr) return;
   ForgetRange(data_);
-  ::munmap(const_cast<uint8_t*>(data_), size_);
+  ::munmap(data_, size_);
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
@@ -189,12 +189,12 @@ void MappedFile::Prefault(size_t offset, size_t length) const {
 #ifdef MADV_HUGEPAGE
   // Where the file system can, what is not in the file cache yet comes in huge pages, and stays so for later
   // runs.
-  ::madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_HUGEPAGE);
+  ::madvise(data_ + begin, end - begin, MADV_HUGEPAGE);
 #endif
 #ifdef MADV_POPULATE_READ
-  if (::madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_POPULATE_READ) == 0) return;
+  if (::madvise(data_ + begin, end - begin, MADV_POPULATE_READ) == 0) return;
 #endif
-  ::madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_WILLNEED);
+  ::madvise(data_ + begin, end - begin, MADV_WILLNEED);
 }
 
 void MappedFile::Forget(size_t offset, size_t length) const {
@@ -202,7 +202,7 @@ void MappedFile::Forget(size_t offset, size_t length) const {
   // Whole pages inside the range only: neighbours may still be wanted.
   const size_t begin = (offset + kPage - 1) / kPage * kPage;
   const size_t end = (offset + length) / kPage * kPage;
-  if (end > begin) ::madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_DONTNEED);
+  if (end > begin) ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
 }
 
 }  // namespace linnet

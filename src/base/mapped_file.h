@@ -43,7 +43,7 @@ class MappedFile {
  private:
   static Result<MappedFile> FromDescriptor(int descriptor, const std::filesystem::path& path);
 
-  const uint8_t* data_ = nullptr;
+  uint8_t* data_ = nullptr;
   size_t size_ = 0;
   int descriptor_ = -1;  // of a file
   struct Stamp {

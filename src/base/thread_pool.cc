@@ -1,7 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
-#include <chrono>
+#include <map>
 #include <utility>
 
 #if defined(__x86_64__)
@@ -50,6 +50,67 @@ void ThreadPool::Stop() {
   }
   wake_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+}
+
+std::shared_ptr<ThreadPool> ThreadPool::Shared(int threads) {
+  static std::mutex mutex;
+  static std::map<int, std::weak_ptr<ThreadPool>> pools;
+  const std::lock_guard lock(mutex);
+  std::weak_ptr<ThreadPool>& known = pools[threads];
+  std::shared_ptr<ThreadPool> pool = known.lock();
+  if (pool == nullptr) known = pool = std::make_shared<ThreadPool>(threads);
+  return pool;
+}
+
+bool ThreadPool::Enter() {
+  if (workers_.empty()) return false;
+  if (holder_.load(std::memory_order_relaxed) != std::this_thread::get_id()) {
+    WaitForTurn();
+    return true;
+  }
+  if (tickets_.load(std::memory_order_relaxed) > served_.load(std::memory_order_relaxed) &&
+      TurnIsOver(kLongestTurn)) {
+    Leave();
+    WaitForTurn();
+  }
+  return false;
+}
+
+void ThreadPool::WaitForTurn() {
+  const std::thread::id caller = std::this_thread::get_id(), nobody;
+  std::unique_lock lock(queue_mutex_);
+  const bool queue = tickets_ > served_;
+  const bool goes_on = last_ == caller && !TurnIsOver(kShortestTurn);
+  if (holder_ != nobody || (queue && !goes_on)) {
+    const uint64_t mine = tickets_++;
+    while (holder_ != nobody || served_ != mine || !TurnIsOver(kShortestTurn)) {
+      // Who leaves early tells nobody, for it may come back: that wait ends by itself.
+      if (TurnIsOver(kShortestTurn)) {
+        queue_.wait(lock);
+      } else {
+        queue_.wait_until(lock, since_ + kShortestTurn);
+      }
+    }
+    ++served_;
+    queue_.notify_all();  // the others wait for the end of another turn now
+  }
+  if (last_ != caller || !goes_on) since_ = std::chrono::steady_clock::now();
+  last_ = caller;
+  holder_ = caller;
+}
+
+void ThreadPool::Leave() {
+  bool over = false;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    holder_ = std::thread::id();
+    over = tickets_ > served_ && TurnIsOver(kShortestTurn);
+  }
+  if (over) queue_.notify_all();
+}
+
+bool ThreadPool::TurnIsOver(std::chrono::milliseconds length) const {
+  return std::chrono::steady_clock::now() - since_ >= length;
 }
 
 void ThreadPool::RunOnAll(Function function, const void* context) {

@@ -1,7 +1,9 @@
-// One pool of threads for the whole engine.
+// A pool of threads for the engines of a process.
 //
-// Thread safety: one thread at a time may call Run(); the work itself runs on all of them.
-// Invariants:
+// Thread safety: any thread may call anything. Callers take turns, first come first served, and sleep while
+// another holds the pool: at least kShortestTurn, in which a caller that ends a lease and soon begins the
+// next keeps the pool, and not much more than kLongestTurn, after which a Run() within a lease lets the
+// others go first. Between the two a turn ends with a lease. Invariants:
 //  1. Run() hands out parts by index only; what a part computes may not depend on which thread takes it or on
 //     how many there are. Results are therefore the same for every thread count.
 //  2. Run() allocates nothing. What a body throws on any thread (no memory, nothing else) comes out of Run()
@@ -11,9 +13,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -26,10 +30,30 @@ class ThreadPool {
   // starts no more (memory_guard.h makes an error of it).
   explicit ThreadPool(int threads);
   ~ThreadPool();
+  // The pool of this process with so many threads, which lives as long as somebody holds it: pools of their
+  // own would spin against each other on the same cores. Throws as the constructor does.
+  static std::shared_ptr<ThreadPool> Shared(int threads);
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // The pool for one caller, for many calls of Run(): callers that took turns call by call would throw each
+  // other's data out of the caches. Within another lease of the same thread it changes nothing.
+  class Lease {
+   public:
+    explicit Lease(ThreadPool& pool) : pool_(pool), first_(pool.Enter()) {}
+    ~Lease() {
+      if (first_) pool_.Leave();
+    }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+
+   private:
+    ThreadPool& pool_;
+    const bool first_;
+  };
+  static constexpr std::chrono::milliseconds kShortestTurn{2}, kLongestTurn{20};
 
   // Calls body(thread) once on every thread, 0 ≤ thread < threads(), and returns when all have finished.
   template <typename Body>
@@ -38,6 +62,7 @@ class ThreadPool {
       body(0);
       return;
     }
+    const Lease lease(*this);
     RunOnAll([](const void* context, int thread) { (*static_cast<const Body*>(context))(thread); }, &body);
   }
 
@@ -68,6 +93,10 @@ class ThreadPool {
   void RunOne(int thread);
   void Work(int thread);
   void Stop();
+  bool Enter();  // whether the calling thread did not hold the pool before
+  void Leave();
+  void WaitForTurn();
+  bool TurnIsOver(std::chrono::milliseconds length) const;
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
@@ -79,6 +108,14 @@ class ThreadPool {
   std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
   std::exception_ptr thrown_;  // by a body, the first; under mutex_ until all have finished
+
+  // Whose turn it is. Without workers nothing is shared and nobody waits.
+  std::mutex queue_mutex_;
+  std::condition_variable queue_;
+  std::atomic<std::thread::id> holder_;           // nobody's while free
+  std::atomic<uint64_t> tickets_{0}, served_{0};  // of those who had to wait
+  std::thread::id last_;                          // the holder, and who held it before it became free
+  std::chrono::steady_clock::time_point since_;   // when the turn of `last_` began
 };
 
 }  // namespace linnet

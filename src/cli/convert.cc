@@ -11,7 +11,7 @@
 #include "cli/commands.h"
 #include "cli/model_args.h"
 #include "cli/report.h"
-#include "runtime/convert.h"
+#include "quant/convert.h"
 
 namespace linnet {
 namespace {

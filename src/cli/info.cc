@@ -118,14 +118,18 @@ struct Facts {
 std::string LayersLine(const ModelConfig& config) {
   int64_t sliding = 0, window = 0;
   for (const LayerPlan& layer : config.layers) {
-    if (!layer.sliding) continue;
+    if (!layer.sliding()) continue;
     ++sliding;
     window = layer.window;
   }
+  const auto [least, most] = std::ranges::minmax(config.layers, {}, &LayerPlan::intermediate_size);
+  std::string feed_forward = std::to_string(most.intermediate_size);
+  if (least.intermediate_size < most.intermediate_size)
+    feed_forward = fmt::format("{} to {}", least.intermediate_size, feed_forward);
   return fmt::format("{} layers: {} sliding (window {}), {} full; width {}, feed-forward {}, {} query heads",
                      config.layers.size(), sliding, window,
-                     static_cast<int64_t>(config.layers.size()) - sliding, config.hidden_size,
-                     config.intermediate_size, config.num_attention_heads);
+                     static_cast<int64_t>(config.layers.size()) - sliding, config.hidden_size, feed_forward,
+                     config.num_attention_heads);
 }
 
 std::string SamplingLine(const GenerationDefaults& defaults) {

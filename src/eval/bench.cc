@@ -8,7 +8,8 @@
 #include "base/stopwatch.h"
 #include "eval/median.h"
 #include "linnet/session.h"
-#include "model/synthetic.h"
+#include "model/layer_tensors.h"
+#include "quant/synthetic.h"
 #include "runtime/engine_impl.h"
 #include "runtime/memory_plan.h"
 
@@ -34,10 +35,12 @@ struct Cost {
 Cost CostOf(const Weights& weights) {
   Cost cost;
   for (const LayerWeights& w : weights.layers) {
-    for (const Matrix* m :
-         {&w.q_proj, &w.k_proj, &w.v_proj, &w.o_proj, &w.gate_proj, &w.up_proj, &w.down_proj}) {
-      cost.macs += static_cast<double>(m->n * m->k);
-      cost.bytes += static_cast<double>(m->panels.bytes());
+    for (const LayerTensor& tensor : LayerTensors()) {
+      const auto* place = std::get_if<LayerTensor::MatrixPlace>(&tensor.place);
+      if (place == nullptr) continue;
+      const Matrix& matrix = w.**place;
+      cost.macs += static_cast<double>(matrix.n * matrix.k);
+      cost.bytes += static_cast<double>(matrix.panels.bytes());
     }
   }
   cost.bytes += static_cast<double>(weights.embed_tokens.panels.bytes());

@@ -14,7 +14,7 @@
 namespace linnet {
 
 struct BenchOptions {
-  std::string synthetic;  // a spec of model/synthetic.h; empty = `load`
+  std::string synthetic;  // a spec of quant/synthetic.h; empty = `load`
   LoadOptions load;
   int64_t prompt = 512;  // tokens of the prefill
   int64_t decode = 12;   // tokens a decode repetition

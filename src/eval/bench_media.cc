@@ -12,7 +12,7 @@
 #include "media/patches.h"
 #include "media/resample.h"
 #include "model/embedders.h"
-#include "model/synthetic.h"
+#include "quant/synthetic.h"
 #include "runtime/engine_impl.h"
 
 namespace linnet {

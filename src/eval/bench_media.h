@@ -11,7 +11,7 @@
 namespace linnet {
 
 struct MediaBenchOptions {
-  std::string synthetic = "12b:q4_0";  // a spec of model/synthetic.h; empty = `load`
+  std::string synthetic = "12b:q4_0";  // a spec of quant/synthetic.h; empty = `load`
   LoadOptions load;
   int64_t repeat = 3;
 };

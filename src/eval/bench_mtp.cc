@@ -8,7 +8,7 @@
 #include "base/stopwatch.h"
 #include "eval/median.h"
 #include "linnet/session.h"
-#include "model/synthetic.h"
+#include "quant/synthetic.h"
 #include "runtime/continuation.h"
 #include "runtime/engine_impl.h"
 

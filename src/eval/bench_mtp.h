@@ -12,7 +12,7 @@
 namespace linnet {
 
 struct MtpBenchOptions {
-  std::string synthetic;  // a spec of model/synthetic.h, target and drafter; empty = `load`
+  std::string synthetic;  // a spec of quant/synthetic.h, target and drafter; empty = `load`
   LoadOptions load;
   double acceptance =
       -1;  // imposed: each draft is right with this probability, at the cost of a real one; < 0 = as it is

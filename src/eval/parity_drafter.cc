@@ -36,9 +36,9 @@ class DrafterCase {
     keys.sliding = &sliding;
     keys.full = &full;
     keys.full_keys = {0, keys.position - 1};
-    LINNET_TRY(Fill("sliding", true, sliding));
-    LINNET_TRY(Fill("full", false, full));
-    const int64_t window = engine_.config.layers[static_cast<size_t>(LastLayer(true))].window;
+    LINNET_TRY(Fill("sliding", LayerKind::kSliding, sliding));
+    LINNET_TRY(Fill("full", LayerKind::kFull, full));
+    const int64_t window = LastPlan(LayerKind::kSliding).window;
     const int64_t first = keys.position - window + (reference_window ? -1 : 1);
     keys.sliding_keys = {std::max<int64_t>(0, first), keys.position - 1};
     LINNET_TRY(Draft(bonus->integers[0], keys));
@@ -50,10 +50,10 @@ class DrafterCase {
     return NeedFloats(golden_, name, elements);
   }
 
-  int64_t LastLayer(bool sliding) const {
-    int64_t l = static_cast<int64_t>(engine_.config.layers.size()) - 1;
-    while (l > 0 && engine_.config.layers[static_cast<size_t>(l)].sliding != sliding) --l;
-    return l;
+  // The first layer where there is none of the kind.
+  int64_t LastLayer(LayerKind kind) const { return std::max<int64_t>(0, engine_.config.LastLayer(kind)); }
+  const LayerPlan& LastPlan(LayerKind kind) const {
+    return engine_.config.layers[static_cast<size_t>(LastLayer(kind))];
   }
 
   // `in.h` and `in.kv.*` are results of the target: they are compared before they are used.
@@ -68,8 +68,8 @@ class DrafterCase {
     LINNET_ASSIGN(const GoldenTensor* h, Floats("in.h", hidden.width));
     probes_.push_back(
         Compare("in.h", {hidden.row(hidden.rows - 1), static_cast<size_t>(hidden.width)}, *h, tolerance_));
-    for (const bool sliding : {true, false}) {
-      const KvStore& store = session->impl().cache.layer(LastLayer(sliding));
+    for (const LayerKind kind : {LayerKind::kSliding, LayerKind::kFull}) {
+      const KvStore& store = session->impl().cache.layer(LastLayer(kind));
       const size_t width = static_cast<size_t>(store.head_dim());
       std::vector<float> keys, values, key(width), value(width);
       for (int64_t p = 0; p < static_cast<int64_t>(prompt_.size()); ++p) {
@@ -79,7 +79,7 @@ class DrafterCase {
           values.insert(values.end(), value.begin(), value.end());
         }
       }
-      const std::string name = sliding ? "in.kv.sliding" : "in.kv.full";
+      const std::string name = kind == LayerKind::kSliding ? "in.kv.sliding" : "in.kv.full";
       LINNET_ASSIGN(const GoldenTensor* k, Floats(name + ".k", -1));
       LINNET_ASSIGN(const GoldenTensor* v, Floats(name + ".v", -1));
       probes_.push_back(Compare(name + ".k", keys, *k, tolerance_));
@@ -88,8 +88,8 @@ class DrafterCase {
     return {};
   }
 
-  Status Fill(const std::string& name, bool sliding, KvStore& store) const {
-    const LayerPlan& plan = engine_.config.layers[static_cast<size_t>(LastLayer(sliding))];
+  Status Fill(const std::string& name, LayerKind kind, KvStore& store) const {
+    const LayerPlan& plan = LastPlan(kind);
     const int64_t tokens = static_cast<int64_t>(prompt_.size()), width = plan.kv_heads * plan.head_dim;
     LINNET_ASSIGN(const GoldenTensor* keys, Floats("in.kv." + name + ".k", tokens * width));
     LINNET_ASSIGN(const GoldenTensor* values, Floats("in.kv." + name + ".v", tokens * width));

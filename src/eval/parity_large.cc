@@ -13,7 +13,7 @@
 #include "io/json.h"
 #include "linnet/session.h"
 #include "model/config_files.h"
-#include "model/synthetic.h"
+#include "quant/synthetic.h"
 #include "runtime/engine_impl.h"
 
 namespace linnet {

@@ -138,9 +138,8 @@ Result<std::unique_ptr<Session>> NewSession(const Case& c, MaskRule rule, Record
 }
 
 // Rotary tables of length E: the angles of all E/2 pairs twice, 1 and 0 where a pair does not rotate.
-std::vector<float> RopeReference(const Case& c, bool sliding, bool cosine, int64_t tokens) {
-  const auto plan = std::find_if(c.config().layers.begin(), c.config().layers.end(),
-                                 [&](const LayerPlan& p) { return p.sliding == sliding; });
+std::vector<float> RopeReference(const Case& c, LayerKind kind, bool cosine, int64_t tokens) {
+  const auto plan = std::ranges::find(c.config().layers, kind, &LayerPlan::kind);
   if (plan == c.config().layers.end()) return {};
   const int64_t pairs = plan->rope.rotated_pairs, dim = plan->head_dim;
   std::vector<int64_t> positions(static_cast<size_t>(tokens));
@@ -167,9 +166,9 @@ void CompareRecorded(const Case& c, const std::string& prefix, const Recorder& r
     const std::string key = name.substr(prefix.size());
     if (prefix == "out." && (key.starts_with("A.") || key.starts_with("B."))) continue;
     if (key.starts_with("rope.")) {
-      const bool sliding = key.starts_with("rope.sliding");
+      const LayerKind kind = key.starts_with("rope.sliding") ? LayerKind::kSliding : LayerKind::kFull;
       probes.push_back(
-          Compare(name, RopeReference(c, sliding, key.ends_with("cos"), tokens), expected, c.tolerance));
+          Compare(name, RopeReference(c, kind, key.ends_with("cos"), tokens), expected, c.tolerance));
       continue;
     }
     const std::vector<float>* found = recorder.Find(key);

@@ -115,7 +115,7 @@ Result<std::unique_ptr<MonoSource>> OpenSound(MappedFile file) {
   return OtherSource::Open(std::move(file));
 }
 
-struct AudioReader::Impl {
+struct LINNET_HIDDEN AudioReader::Impl {
   std::unique_ptr<MonoSource> source;
   int64_t rate;  // that the resampler takes
   Resampler resampler;

@@ -110,12 +110,17 @@ Status HelperSound::Refill() {
 
 std::filesystem::path FindProgram(const std::string& name, const char* variable) {
   if (const char* named = std::getenv(variable); named != nullptr && *named != '\0') return named;
-  const std::filesystem::path directory = ProgramDirectory();
   std::error_code ignored;
-  for (const auto& candidate : {directory / name, directory / "../libexec/linnet" / name}) {
-    if (!directory.empty() && std::filesystem::exists(candidate, ignored)) return candidate;
+  for (const std::filesystem::path& directory : {ProgramDirectory(), LibraryDirectory()}) {
+    if (directory.empty()) continue;
+    // A library may lie one directory deeper: lib/x86_64-linux-gnu.
+    for (const char* from_there : {"", "../libexec/linnet", "../../libexec/linnet"}) {
+      const std::filesystem::path candidate = directory / from_there / name;
+      if (std::filesystem::exists(candidate, ignored)) return candidate;
+    }
   }
-  return {};
+  const std::filesystem::path installed = std::filesystem::path(LINNET_HELPER_DIRECTORY) / name;
+  return std::filesystem::exists(installed, ignored) ? installed : std::filesystem::path();
 }
 
 }  // namespace linnet::media_internal

@@ -84,8 +84,8 @@ class HelperSound : public MonoSource {
   std::function<void(ChildProcess&)> on_wait_;
 };
 
-// A program of ours: named by the environment variable, beside this one, or in ../libexec/linnet. Empty if it
-// is nowhere.
+// A program of ours: named by the environment variable, beside this program or library, in ../libexec/linnet
+// from there, or where this build is meant to be installed. Empty if it is nowhere.
 std::filesystem::path FindProgram(const std::string& name, const char* variable);
 
 }  // namespace linnet::media_internal

@@ -20,7 +20,7 @@ namespace media_internal {
 class Helper;
 }
 
-struct MediaLoader::Impl {
+struct LINNET_HIDDEN MediaLoader::Impl {
   explicit Impl(const LoaderOptions& options);
 
   // Errors of all: see MediaLoader::LoadPicture.

@@ -2,6 +2,8 @@
 #define FILE(symbol, name)            \
   .global symbol;                     \
   .global symbol##_end;               \
+  .hidden symbol;                     \
+  .hidden symbol##_end;               \
   .balign 64;                         \
   symbol: .incbin name;                 \
   symbol##_end: .byte 0;

@@ -54,7 +54,8 @@ void CheckLayer(const ModelConfig& config, size_t index, Checks& checks) {
   checks.True(layer.kv_heads > 0 && config.num_attention_heads % layer.kv_heads == 0,
               fmt::format("{}has {} key/value heads, which do not divide the {} query heads", where,
                           layer.kv_heads, config.num_attention_heads));
-  checks.Range(where + "window", layer.window, layer.sliding ? 1 : 0, layer.sliding ? kMaxPositions : 0);
+  checks.Range(where + "window", layer.window, layer.sliding() ? 1 : 0, layer.sliding() ? kMaxPositions : 0);
+  checks.Range(where + "intermediate_size", layer.intermediate_size, 1, kMaxMlp);
   checks.Positive(where + "rope theta", layer.rope.theta, 1e12);
   checks.Positive(where + "rope factor", layer.rope.linear_factor, 1e6);
   checks.Range(where + "rotated pairs", layer.rope.rotated_pairs, 0, layer.head_dim / 2);
@@ -79,11 +80,16 @@ void CheckTokens(const ModelConfig& config, Checks& checks) {
 
 }  // namespace
 
+int64_t ModelConfig::LastLayer(LayerKind kind) const {
+  int64_t l = static_cast<int64_t>(layers.size()) - 1;
+  while (l >= 0 && layers[static_cast<size_t>(l)].kind != kind) --l;
+  return l;
+}
+
 Status ModelConfig::Validate() const {
   Checks checks;
   checks.Range("vocab_size", vocab_size, 1, kMaxVocab);
   checks.Range("hidden_size", hidden_size, 1, kMaxWidth);
-  checks.Range("intermediate_size", intermediate_size, 1, kMaxMlp);
   checks.Range("num_attention_heads", num_attention_heads, 1, kMaxHeads);
   checks.Range("num_hidden_layers", static_cast<int64_t>(layers.size()), 1, kMaxLayers);
   checks.Range("max_position_embeddings", max_position_embeddings, 1, kMaxPositions);

@@ -18,16 +18,52 @@ struct RopePlan {
   double theta = 10000.0;
   double linear_factor = 1.0;
   int64_t rotated_pairs = 0;
+
+  bool operator==(const RopePlan&) const = default;
 };
 
-// Everything in which one decoder layer may differ from another.
+enum class LayerKind : uint8_t { kSliding, kFull };
+
+// Whose keys and values a layer's queries look into: its own, or, in a drafter, which has no k_proj, v_proj
+// and k_norm, those of the target's last layer of the same kind.
+enum class KeySource : uint8_t { kOwn, kTarget };
+
+// Everything in which one decoder layer may differ from another: what it does not have is a value here and a
+// row of the table of weights (layer_tensors.h) that does not apply, never a branch on the model.
+//
+// How the 12B's siblings will be expressed. New fields come with the code that reads them.
+//
+//   field                 12B          26B-A4B        E4B (E2B likewise, sizes from its file)
+//   kind                  five sliding, one full, over and over
+//   window                1024         1024           512
+//   head_dim              256; full layers 512
+//   kv_heads              8; full 1    8; full 2      2
+//   intermediate_size     15360        2112           10240 (E2B: twice as wide where keys are shared)
+//   k_eq_v                full layers  full layers    no layer
+//   key_source            kOwn         kOwn           kOwn; from layer 24 on kLayer (new)
+//   key_layer (new)                                   22; full layers 23
+//   experts (new)                      128 of 704, 8 a token, beside the dense branch
+//   per_layer_width (new)                             256
+//
+//  * kLayer: the keys and values of `key_layer`, the last earlier layer of the kind that has its own. The
+//    cache keeps no store for it; a ring must hold a window and a whole call, since it is read after the
+//    call's last rows were written.
+//  * experts, N of width M: rows router.proj (N, D), router.scale (D), router.per_expert_scale (N),
+//    experts.gate_up_proj (N, 2 M, D), experts.down_proj (N, D, M) and three more norms (D).
+//  * per_layer_width P: after the feed-forward branch a gate (P, D), a projection (D, P) and a norm (D), fed
+//    from the model's table (V, layers * P).
 struct LayerPlan {
-  bool sliding = true;
-  int64_t head_dim = 0;  // E
-  int64_t kv_heads = 0;  // K
-  int64_t window = 0;    // keys visible including the row's own; 0 = all
-  bool k_eq_v = false;   // no v_proj: V is the raw K projection, before k_norm and rotation
+  LayerKind kind = LayerKind::kSliding;
+  int64_t head_dim = 0;           // E
+  int64_t kv_heads = 0;           // K
+  int64_t window = 0;             // keys visible including the row's own; 0 = all
+  int64_t intermediate_size = 0;  // F, feed-forward width
+  KeySource key_source = KeySource::kOwn;
+  bool k_eq_v = false;  // no v_proj: V is the layer's raw K projection, before k_norm and rotation
   RopePlan rope;
+
+  bool sliding() const { return kind == LayerKind::kSliding; }
+  bool has_keys() const { return key_source == KeySource::kOwn; }
 };
 
 struct VisionConfig {
@@ -73,7 +109,6 @@ struct ModelConfig {
   std::string name;  // free text from the file, may be empty
   int64_t vocab_size = 0;           // V
   int64_t hidden_size = 0;          // D
-  int64_t intermediate_size = 0;    // F
   int64_t num_attention_heads = 0;  // H, the same in every layer
   int64_t max_position_embeddings = 0;
   float rms_norm_eps = 1e-6f;
@@ -91,6 +126,8 @@ struct ModelConfig {
   AudioConfig audio;
   TokenIds tokens;
   GenerationDefaults generation;
+
+  int64_t LastLayer(LayerKind kind) const;  // its index, -1 if there is none
 
   // Names the first field that makes no sense: what was found, what to do. Every size is bounded so that
   // products of two or three of them stay far from overflow.

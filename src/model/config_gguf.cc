@@ -95,12 +95,17 @@ int64_t LastSize(const Gguf& file, std::string_view tensor, int64_t fallback) {
   return info != nullptr && !info->shape.empty() ? info->shape.back() : fallback;
 }
 
-void RefuseUnsupported(const Gguf& file, const Keys& keys, bool drafter) {
+std::string Architecture(const Gguf& file) {
+  const auto text = file.metadata().GetString("general.architecture");
+  return text && *text ? std::string(**text) : "";
+}
+
+void RefuseUnsupported(const Gguf& file, const Keys& keys, KeySource source) {
   keys.Refuse(keys.Int("expert_count", 0) > 0, "expert_count", "mixtures of experts are not supported");
   keys.Refuse(keys.Int("embedding_length_per_layer_input", 0) > 0, "embedding_length_per_layer_input",
               "per-layer embeddings (E2B, E4B) are not supported");
-  keys.Refuse(!drafter && keys.Int("attention.shared_kv_layers", 0) > 0, "attention.shared_kv_layers",
-              "key/value sharing between layers is not supported");
+  keys.Refuse(source == KeySource::kOwn && keys.Int("attention.shared_kv_layers", 0) > 0,
+              "attention.shared_kv_layers", "key/value sharing between layers is not supported");
   keys.Refuse(keys.Float("attn_logit_softcapping", 0) > 0, "attn_logit_softcapping",
               "a soft cap on attention scores is not supported");
   if (file.Find("output.weight") != nullptr) {
@@ -109,21 +114,22 @@ void RefuseUnsupported(const Gguf& file, const Keys& keys, bool drafter) {
   }
 }
 
-// true = sliding. A list of bools, or the length of the pattern whose last layer is full.
-std::vector<bool> LayerKinds(const Gguf& file, const Keys& keys, std::string_view key, size_t layers) {
+// One a layer: from a list of bools, or the length of the pattern whose last layer is full.
+std::vector<LayerKind> LayerKinds(const Gguf& file, const Keys& keys, std::string_view key, size_t layers) {
   const GgufValue* value = file.metadata().Get(key);
-  std::vector<bool> sliding(layers);
+  std::vector<LayerKind> kinds(layers);
   int64_t pattern = 6;
   if (value != nullptr && value->is_array) {
     const std::vector<int64_t> listed = keys.PerLayer("attention.sliding_window_pattern", layers, 0);
-    for (size_t i = 0; i < layers; ++i) sliding[i] = listed[i] != 0;
-    return sliding;
+    for (size_t i = 0; i < layers; ++i) kinds[i] = listed[i] != 0 ? LayerKind::kSliding : LayerKind::kFull;
+    return kinds;
   }
   if (value != nullptr) pattern = keys.Int("attention.sliding_window_pattern", 6);
   if (pattern < 1) keys.Complain("attention.sliding_window_pattern", "is below 1");
   for (size_t i = 0; i < layers; ++i)
-    sliding[i] = static_cast<int64_t>(i + 1) % std::max<int64_t>(pattern, 1) != 0;
-  return sliding;
+    kinds[i] = static_cast<int64_t>(i + 1) % std::max<int64_t>(pattern, 1) != 0 ? LayerKind::kSliding
+                                                                                : LayerKind::kFull;
+  return kinds;
 }
 
 // `rope_freqs` divides the angle of each pair on full layers: 1 = rotates, 1e30 = does not.
@@ -151,7 +157,8 @@ int64_t RotatedPairs(const Gguf& file, const Keys& keys, int64_t head_dim) {
   return static_cast<int64_t>(rotated);
 }
 
-void ReadLayers(const Gguf& file, const std::string& arch, const Keys& keys, ModelConfig& config) {
+void ReadLayers(const Gguf& file, const Keys& keys, KeySource source, ModelConfig& config) {
+  const std::string arch = Architecture(file);
   const bool gemma3 = arch == "gemma3";
   const int64_t count = keys.Int("block_count", 0);
   if (count < 1 || count > kMaxLayerCount) {
@@ -159,10 +166,11 @@ void ReadLayers(const Gguf& file, const std::string& arch, const Keys& keys, Mod
     return;
   }
   const size_t layers = static_cast<size_t>(count);
-  const std::vector<bool> sliding =
+  const std::vector<LayerKind> kinds =
       LayerKinds(file, keys, arch + ".attention.sliding_window_pattern", layers);
   const std::vector<int64_t> kv_heads =
       keys.PerLayer("attention.head_count_kv", layers, config.num_attention_heads);
+  const std::vector<int64_t> intermediate = keys.PerLayer("feed_forward_length", layers, 0);
   const int64_t full_dim = keys.Int("attention.key_length", 0);
   const int64_t sliding_dim = keys.Int("attention.key_length_swa", full_dim);
   keys.Refuse(keys.Int("attention.value_length", full_dim) != full_dim, "attention.value_length",
@@ -174,33 +182,35 @@ void ReadLayers(const Gguf& file, const std::string& arch, const Keys& keys, Mod
               scaling + " is not supported");
   for (size_t i = 0; i < layers; ++i) {
     LayerPlan layer;
-    layer.sliding = sliding[i];
-    const int64_t dim = layer.sliding ? sliding_dim : full_dim;
+    layer.kind = kinds[i];
+    const int64_t dim = layer.sliding() ? sliding_dim : full_dim;
     layer.head_dim = dim > 0 ? dim : FirstSize(file, fmt::format("blk.{}.attn_q_norm.weight", i), 0);
     layer.kv_heads = kv_heads[i];
-    layer.window = layer.sliding ? keys.Int("attention.sliding_window", 0) : 0;
-    layer.k_eq_v = file.Find(fmt::format("blk.{}.attn_v.weight", i)) == nullptr;
+    layer.window = layer.sliding() ? keys.Int("attention.sliding_window", 0) : 0;
+    layer.intermediate_size = intermediate[i];
+    layer.key_source = source;
+    const bool has_v = file.Find(fmt::format("blk.{}.attn_v.weight", i)) != nullptr;
+    layer.k_eq_v = source == KeySource::kOwn && !has_v;
     layer.rope.theta =
-        layer.sliding ? keys.Float("rope.freq_base_swa", 1e4) : keys.Float("rope.freq_base", 1e6);
-    const bool partial = !gemma3 && !layer.sliding;
+        layer.sliding() ? keys.Float("rope.freq_base_swa", 1e4) : keys.Float("rope.freq_base", 1e6);
+    const bool partial = !gemma3 && !layer.sliding();
     layer.rope.rotated_pairs = partial ? RotatedPairs(file, keys, layer.head_dim) : layer.head_dim / 2;
-    if (!layer.sliding && scaling == "linear")
+    if (!layer.sliding() && scaling == "linear")
       layer.rope.linear_factor = keys.Float("rope.scaling.factor", 1.0);
     config.layers.push_back(layer);
   }
 }
 
-void ReadText(const Gguf& file, const std::string& arch, const Keys& keys, bool drafter,
-              ModelConfig& config) {
-  RefuseUnsupported(file, keys, drafter);
+void ReadText(const Gguf& file, const Keys& keys, KeySource source, ModelConfig& config) {
+  const std::string arch = Architecture(file);
+  RefuseUnsupported(file, keys, source);
   config.vocab_size = FirstSize(file, "token_embd.weight", 0);
   config.hidden_size = keys.Int("embedding_length", 0);
-  config.intermediate_size = keys.Int("feed_forward_length", 0);
   config.num_attention_heads = keys.Int("attention.head_count", 0);
   config.max_position_embeddings = keys.Int("context_length", 0);
   config.rms_norm_eps = static_cast<float>(keys.Float("attention.layer_norm_rms_epsilon", 1e-6));
   config.final_logit_softcapping = static_cast<float>(keys.Float("final_logit_softcapping", 0));
-  ReadLayers(file, arch, keys, config);
+  ReadLayers(file, keys, source, config);
   if (arch == "gemma3") {
     config.norm_adds_one = false;  // the files store the sum
     config.v_norm = false;
@@ -347,11 +357,6 @@ void ReadMultimodal(const Gguf& file, Status& status, ModelConfig& config) {
   }
 }
 
-std::string Architecture(const Gguf& file) {
-  const auto text = file.metadata().GetString("general.architecture");
-  return text && *text ? std::string(**text) : "";
-}
-
 }  // namespace
 
 bool IsDrafterArchitecture(std::string_view architecture) {
@@ -375,7 +380,7 @@ Result<ModelConfig> ConfigFromGguf(const Gguf& text, const Gguf* multimodal) {
   ModelConfig config;
   config.model_type = arch == "gemma4" ? "gemma4_unified" : "gemma3_text";
   config.name = general.Text("general.name");
-  ReadText(text, arch, keys, false, config);
+  ReadText(text, keys, KeySource::kOwn, config);
   ReadTokens(text, arch, status, config);
   ReadGeneration(text, status, config);
   const TensorInfo* table = text.Find("token_embd.weight");
@@ -401,8 +406,7 @@ Result<DrafterConfig> DrafterFromGguf(const Gguf& file) {
   DrafterConfig drafter;
   drafter.text.model_type = "gemma4_unified_assistant";
   drafter.text.name = Keys(file, "", status).Text("general.name");
-  ReadText(file, arch, keys, true, drafter.text);
-  for (LayerPlan& layer : drafter.text.layers) layer.k_eq_v = false;  // no K or V of its own
+  ReadText(file, keys, KeySource::kTarget, drafter.text);
   ReadTokens(file, arch, status, drafter.text);
   // [embedding; hidden] of the target goes in.
   for (const char* name :

@@ -162,27 +162,29 @@ void RefuseUnsupported(const Fields& text) {
   }
 }
 
-// true = sliding, one a layer.
-std::vector<bool> LayerKinds(const Fields& text, const Family& family, int64_t count) {
-  std::vector<bool> sliding;
+// One a layer.
+std::vector<LayerKind> LayerKinds(const Fields& text, const Family& family, int64_t count) {
+  std::vector<LayerKind> kinds;
   if (const json* types = text.Find("layer_types")) {
     if (!types->is_array() || types->size() != static_cast<size_t>(count)) {
       text.Complain("layer_types", fmt::format("is not a list of {} kinds, one a layer", count));
-      return std::vector<bool>(static_cast<size_t>(count), false);
+      return std::vector<LayerKind>(static_cast<size_t>(count), LayerKind::kFull);
     }
     for (const json& type : *types) {
       if (type != "sliding_attention" && type != "full_attention") {
         text.Complain("layer_types", "holds something other than sliding_attention and full_attention");
       }
-      sliding.push_back(type == "sliding_attention");
+      kinds.push_back(type == "sliding_attention" ? LayerKind::kSliding : LayerKind::kFull);
     }
   } else {
     const int64_t pattern = text.Int("sliding_window_pattern", text.Int("_sliding_window_pattern", 6));
     if (pattern < 1) text.Complain("sliding_window_pattern", "is below 1");
-    for (int64_t i = 0; i < count; ++i) sliding.push_back((i + 1) % std::max<int64_t>(pattern, 1) != 0);
+    for (int64_t i = 0; i < count; ++i) {
+      kinds.push_back((i + 1) % std::max<int64_t>(pattern, 1) != 0 ? LayerKind::kSliding : LayerKind::kFull);
+    }
   }
-  if (!family.gemma3) sliding.back() = false;  // the reference's configuration class forces it
-  return sliding;
+  if (!family.gemma3) kinds.back() = LayerKind::kFull;  // the reference's configuration class forces it
+  return kinds;
 }
 
 RopePlan ReadRope(const Fields& rope, double theta, double partial, int64_t head_dim) {
@@ -209,8 +211,11 @@ RopePlan ReadRope(const Fields& rope, double theta, double partial, int64_t head
   return plan;
 }
 
-// The rotation of one kind of layer, in the newer spelling (one object a kind) or Gemma 3's older one.
-RopePlan LayerRope(const Fields& text, const Family& family, bool sliding, int64_t head_dim) {
+// The rotation of a layer of this kind and head size, in the newer spelling (one object a kind) or Gemma 3's
+// older one.
+RopePlan LayerRope(const Fields& text, const Family& family, const LayerPlan& layer) {
+  const bool sliding = layer.sliding();
+  const int64_t head_dim = layer.head_dim;
   const double theta = sliding ? 1e4 : 1e6;
   const double partial = sliding || family.gemma3 ? 1.0 : 0.25;
   const char* kind = sliding ? "sliding_attention" : "full_attention";
@@ -226,48 +231,51 @@ RopePlan LayerRope(const Fields& text, const Family& family, bool sliding, int64
   return ReadRope(text.Object("rope_scaling"), text.Number("rope_theta", 1e6), 1.0, head_dim);
 }
 
-void ReadLayers(const Fields& text, const Family& family, ModelConfig& config, bool shared_kv_allowed) {
+void ReadLayers(const Fields& text, const Family& family, KeySource keys, ModelConfig& config) {
   const int64_t count = text.Int("num_hidden_layers", family.layers);
   if (count < 1 || count > kMostLayers) {
     text.Complain("num_hidden_layers", fmt::format("is {}", count));
     return;
   }
-  text.Refuse(!shared_kv_allowed && text.Int("num_kv_shared_layers", 0) != 0, "num_kv_shared_layers",
+  text.Refuse(keys == KeySource::kOwn && text.Int("num_kv_shared_layers", 0) != 0, "num_kv_shared_layers",
               "key/value sharing between layers is not supported");
-  const std::vector<bool> sliding = LayerKinds(text, family, count);
+  const std::vector<LayerKind> kinds = LayerKinds(text, family, count);
   const bool k_eq_v = !family.gemma3 && text.Bool("attention_k_eq_v", false);
   const int64_t head_dim = text.Int("head_dim", family.head_dim);
   const int64_t kv_heads = text.Int("num_key_value_heads", family.kv_heads);
   const int64_t window = text.Int("sliding_window", family.window);
+  const int64_t intermediate_size = text.Int("intermediate_size", family.mlp);
   const bool listed = text.Find("per_layer_config") != nullptr;
   const Fields overrides = text.Object("per_layer_config");
   for (int64_t i = 0; i < count; ++i) {
     LayerPlan layer;
-    layer.sliding = sliding[static_cast<size_t>(i)];
+    layer.kind = kinds[static_cast<size_t>(i)];
     layer.head_dim = head_dim;
     layer.kv_heads = kv_heads;
-    layer.window = layer.sliding ? window : 0;
-    layer.k_eq_v = k_eq_v && !layer.sliding;
+    layer.window = layer.sliding() ? window : 0;
+    layer.intermediate_size = intermediate_size;
+    layer.key_source = keys;
+    layer.k_eq_v = k_eq_v && !layer.sliding() && keys == KeySource::kOwn;
     if (listed) {
       const Fields own = overrides.Object(std::to_string(i).c_str());
       layer.head_dim = own.Int("head_dim", head_dim);
       layer.kv_heads = own.Int("num_key_value_heads", kv_heads);
-      if (layer.sliding) layer.window = own.Int("sliding_window", window);
-    } else if (!family.gemma3 && !layer.sliding) {
+      layer.intermediate_size = own.Int("intermediate_size", intermediate_size);
+      if (layer.sliding()) layer.window = own.Int("sliding_window", window);
+    } else if (!family.gemma3 && !layer.sliding()) {
       layer.head_dim = text.Int("global_head_dim", 512);
       // The reference honours the override for models with K = V only.
       if (k_eq_v) layer.kv_heads = text.Int("num_global_key_value_heads", kv_heads);
     }
-    layer.rope = LayerRope(text, family, layer.sliding, layer.head_dim);
+    layer.rope = LayerRope(text, family, layer);
     config.layers.push_back(layer);
   }
 }
 
-void ReadText(const Fields& text, const Family& family, ModelConfig& config, bool shared_kv_allowed) {
+void ReadText(const Fields& text, const Family& family, KeySource keys, ModelConfig& config) {
   RefuseUnsupported(text);
   config.vocab_size = text.Int("vocab_size", family.vocab);
   config.hidden_size = text.Int("hidden_size", family.hidden);
-  config.intermediate_size = text.Int("intermediate_size", family.mlp);
   config.num_attention_heads = text.Int("num_attention_heads", family.heads);
   config.max_position_embeddings = text.Int("max_position_embeddings", family.positions);
   config.rms_norm_eps = static_cast<float>(text.Number("rms_norm_eps", 1e-6));
@@ -280,7 +288,7 @@ void ReadText(const Fields& text, const Family& family, ModelConfig& config, boo
     config.v_norm = false;
     config.layer_scalar = false;
   }
-  ReadLayers(text, family, config, shared_kv_allowed);
+  ReadLayers(text, family, keys, config);
   // The 12B's first upload gave half of its real context.
   if (!family.gemma3 && config.max_position_embeddings == 131072 && config.hidden_size == 3840 &&
       config.layers.size() == 48) {
@@ -456,7 +464,7 @@ Result<ModelConfig> ConfigFromJson(const ConfigTexts& texts) {
   config.model_type = family->type;
   config.name = top.Text("_name_or_path", "");
   const Fields text = nested ? top.Object("text_config") : top;
-  ReadText(text, *family, config, false);
+  ReadText(text, *family, KeySource::kOwn, config);
   if (!family->gemma3 && nested) ReadMultimodal(top, config);
   ReadProcessor(Fields(processor_root, "", status), config);
   const bool there = !texts.generation.empty();
@@ -482,8 +490,7 @@ Result<DrafterConfig> DrafterFromJson(const ConfigTexts& texts) {
   const Fields text = top.Object("text_config");
   drafter.text.model_type = "gemma4_unified_assistant";
   drafter.text.name = top.Text("_name_or_path", "");
-  ReadText(text, Gemma4(), drafter.text, true);
-  for (LayerPlan& layer : drafter.text.layers) layer.k_eq_v = false;  // no K or V of its own
+  ReadText(text, Gemma4(), KeySource::kTarget, drafter.text);
   ReadEos(top, text, Fields(generation_root, "", status), true, drafter.text);
   drafter.backbone_hidden_size = top.Int("backbone_hidden_size", 0);
   drafter.use_ordered_embeddings = top.Bool("use_ordered_embeddings", false);

@@ -37,13 +37,13 @@ TEST(ConfigJsonTest, ReadsTheGoldenTarget) {
   EXPECT_EQ(c->vocab_size, 192);
   EXPECT_EQ(c->hidden_size, 32);
   ASSERT_EQ(c->layers.size(), 7u);
-  EXPECT_TRUE(c->layers[1].sliding);
+  EXPECT_TRUE(c->layers[1].sliding());
   EXPECT_EQ(c->layers[1].head_dim, 24);
   EXPECT_EQ(c->layers[1].kv_heads, 2);
   EXPECT_EQ(c->layers[1].window, 8);
   EXPECT_EQ(c->layers[1].rope.rotated_pairs, 12);
   EXPECT_EQ(c->layers[1].rope.theta, 1e4);
-  EXPECT_FALSE(c->layers[2].sliding);
+  EXPECT_FALSE(c->layers[2].sliding());
   EXPECT_EQ(c->layers[2].head_dim, 40);
   EXPECT_EQ(c->layers[2].kv_heads, 1);
   EXPECT_EQ(c->layers[2].window, 0);
@@ -112,7 +112,7 @@ TEST(ConfigJsonTest, ForcesTheLastLayerAndGatesTheKvOverride) {
            "layer_types":["sliding_attention","sliding_attention"]}})",
        "", ""});
   ASSERT_TRUE(c) << c.error().Message();
-  EXPECT_FALSE(c->layers[1].sliding);
+  EXPECT_FALSE(c->layers[1].sliding());
   EXPECT_EQ(c->layers[1].kv_heads, 4);  // attention_k_eq_v is false
 }
 
@@ -195,7 +195,7 @@ TEST(ConfigJsonTest, ReadsGemma3InBothSpellings) {
     EXPECT_FALSE(c->layer_scalar);
     EXPECT_FALSE(c->vision.present);
     EXPECT_EQ(c->tokens.image, -1);
-    EXPECT_TRUE(c->layers[17].k_eq_v == false && !c->layers[17].sliding);
+    EXPECT_TRUE(c->layers[17].k_eq_v == false && !c->layers[17].sliding());
     EXPECT_EQ(c->layers[5].rope.linear_factor, 8.0);
     EXPECT_EQ(c->layers[5].rope.rotated_pairs, 128);
     EXPECT_EQ(c->layers[4].rope.linear_factor, 1.0);
@@ -319,7 +319,7 @@ TEST(ConfigGgufTest, Gemma3HasItsOwnRules) {
   EXPECT_FALSE(c->v_norm);
   EXPECT_FLOAT_EQ(c->attention_scale, 1.0f / std::sqrt(512.0f));
   EXPECT_EQ(c->layers[5].rope.rotated_pairs, 256);
-  EXPECT_FALSE(c->layers[5].sliding);
+  EXPECT_FALSE(c->layers[5].sliding());
   EXPECT_EQ(c->layers[4].rope.theta, 1e4);
   EXPECT_TRUE(c->tokens.suppressed.empty());
 }

@@ -1,30 +1,23 @@
 // The forward pass of the decoder, in the order of the reference (docs/model.md). One key of dimensions:
 // T tokens in this call, D model width, F feed-forward width, H query heads, K KV heads, E head size, V
 // vocabulary. What differs between layers comes from their LayerPlan; formats, threads and instruction sets
-// are below, in ops.
+// are below, in ops. The drafter's layers are these too.
 #include "model/decoder.h"
 
-#include <algorithm>
-#include <cmath>
-
-#include "base/bf16.h"
 #include "base/check.h"
 #include "ops/elementwise.h"
 #include "ops/matmul.h"
-#include "ops/rope.h"
 
 namespace linnet {
 
 Status Decoder::Forward(Step& step, const std::atomic<bool>* cancel) {
-  batch_rows_ = step.rows();
-  LINNET_CHECK(batch_rows_ <= rows_);
-  PlanRows(step);
+  BeginStep(step);
   const Rows x = Take(workspace_.x, config_.hidden_size);  // (T, D), the residual stream
   EmbedRows(step, x);
   See("embeds", -1, x);
   for (int64_t l = 0; l < static_cast<int64_t>(config_.layers.size()); ++l) {
     if (cancel != nullptr && *cancel) return Fail(ErrorCode::kCancelled, "stopped");
-    Layer(l, step, x);
+    Layer(l, x);
   }
   for (const Step::Sequence& s : step.sequences_) s.rows.cache->Advance(s.count());
   RmsNorm(context_, x, weights_.norm, config_.rms_norm_eps, x);
@@ -33,58 +26,62 @@ Status Decoder::Forward(Step& step, const std::atomic<bool>* cancel) {
   return {};
 }
 
-void Decoder::Layer(int64_t l, const Step& step, Rows x) {
-  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
+void DecoderLayers::Layer(int64_t l, Rows x) {
+  const LayerWeights& w = layers_[static_cast<size_t>(l)];
   const float eps = config_.rms_norm_eps;
   const Rows a = Take(workspace_.a, config_.hidden_size);  // (T, D)
 
   RmsNorm(context_, x, w.input_norm, eps, a);
   See("input_norm", l, a);
-  Attend(l, step, a);
+  Attend(l, a);
   RmsNorm(context_, a, w.post_attention_norm, eps, a);
   AddScaled(context_, x, a, 1.0f);
 
   RmsNorm(context_, x, w.pre_feedforward_norm, eps, a);
-  FeedForward(w, a);
+  FeedForward(l, a);
   See("mlp", l, a);
   RmsNorm(context_, a, w.post_feedforward_norm, eps, a);
   AddScaled(context_, x, a, w.layer_scalar);  // multiplies the whole stream, not only the branch
   See("out", l, x);
 }
 
-void Decoder::Attend(int64_t l, const Step& step, Rows a) {
-  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
-  const LayerPlan& plan = config_.layers[static_cast<size_t>(l)];
+void DecoderLayers::Attend(int64_t l, Rows a) {
+  const LayerWeights& w = layers_[static_cast<size_t>(l)];
+  const LayerPlan& plan = PlanOf(l);
   const float eps = config_.rms_norm_eps;
+  const int64_t key_width = plan.has_keys() ? plan.kv_heads * plan.head_dim : 0;
   const Rows q = Take(workspace_.branch, config_.num_attention_heads * plan.head_dim);  // (T, H, E)
-  const Rows k = TakeAfter(q, plan.kv_heads * plan.head_dim);                           // (T, K, E)
-  const Rows v = TakeAfter(k, plan.kv_heads * plan.head_dim);                           // (T, K, E)
+  const Rows k = TakeAfter(q, key_width);                                               // (T, K, E)
+  const Rows v = TakeAfter(k, key_width);                                               // (T, K, E)
+  const Rows out = TakeAfter(v, q.width);                                               // (T, H, E)
 
-  if (plan.k_eq_v) {
+  if (!plan.has_keys()) {
+    MatMul(context_, w.q_proj, a, q);  // others' keys are normed and rotated already, their values normed
+  } else if (plan.k_eq_v) {
     Project(context_, a, {{&w.q_proj, q}, {&w.k_proj, k}});
     CopyRows(context_, k, v);  // the raw keys, before their norm and rotation
   } else {
     Project(context_, a, {{&w.q_proj, q}, {&w.k_proj, k}, {&w.v_proj, v}});
   }
   HeadNorm(context_, q, config_.num_attention_heads, w.q_norm, eps);
-  HeadNorm(context_, k, plan.kv_heads, w.k_norm, eps);
-  if (config_.v_norm) HeadNorm(context_, v, plan.kv_heads, {}, eps);
-  RopeTable& table = workspace_.tables[workspace_.layer_table[static_cast<size_t>(l)]];
-  Rope(context_, q, plan.head_dim, Cos(table), Sin(table));
-  Rope(context_, k, plan.head_dim, Cos(table), Sin(table));
+  Rotate(l, q);
   See("q", l, q);
-  See("k", l, k);
-  See("v", l, v);
-
-  const Rows out = TakeAfter(v, q.width);  // (T, H, E)
-  AppendAndAttend(l, step, {q, k, v, out});
+  if (plan.has_keys()) {
+    HeadNorm(context_, k, plan.kv_heads, w.k_norm, eps);
+    if (config_.v_norm) HeadNorm(context_, v, plan.kv_heads, {}, eps);
+    Rotate(l, k);
+    See("k", l, k);
+    See("v", l, v);
+  }
+  AttendToKeys(l, {q, k, v, out});
   See("attn", l, out);
   MatMul(context_, w.o_proj, out, a);
 }
 
-void Decoder::FeedForward(const LayerWeights& w, Rows a) {
-  const Rows gate = Take(workspace_.branch, config_.intermediate_size);  // (T, F)
-  const Rows up = TakeAfter(gate, config_.intermediate_size);            // (T, F)
+void DecoderLayers::FeedForward(int64_t l, Rows a) {
+  const LayerWeights& w = layers_[static_cast<size_t>(l)];
+  const Rows gate = Take(workspace_.branch, PlanOf(l).intermediate_size);  // (T, F)
+  const Rows up = TakeAfter(gate, gate.width);                             // (T, F)
   Project(context_, a, {{&w.gate_proj, gate}, {&w.up_proj, up}});
   GeluMul(context_, gate, up);
   MatMul(context_, w.down_proj, gate, a);
@@ -105,26 +102,6 @@ void Decoder::Head(Step& step, Rows x) {
   See("logits", -1, logits);
   step.hidden_ = hidden;
   step.logits_ = logits;
-}
-
-void Decoder::EmbedRows(const Step& step, Rows x) {
-  for (const Step::Sequence& s : step.sequences_) {
-    int64_t soft = 0;
-    for (int64_t r = 0; r < s.count(); ++r) {
-      if (s.rows.ids[static_cast<size_t>(r)] >= 0) continue;
-      const float* row = s.rows.soft.row(soft++);  // replaces the row as it is: no embedding scale
-      std::copy(row, row + x.width, x.row(s.first + r));
-    }
-  }
-  ForRows(context_, x, [&](int64_t t) {
-    const int32_t id = step.ids_[static_cast<size_t>(t)];
-    if (id >= 0) Embed(id, {x.row(t), static_cast<size_t>(x.width)});
-  });
-}
-
-void Decoder::Embed(int32_t id, std::span<float> out) const {
-  UnpackRow(weights_.embed_tokens, id, out);
-  for (float& value : out) value *= embed_scale_;
 }
 
 }  // namespace linnet

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/buffers.h"
@@ -17,7 +18,78 @@
 
 namespace linnet {
 
-class Decoder {
+// What the decoder and its drafter have in common: layers on the rows of a residual stream, with their rotary
+// tables and workspace. Who derives from it knows where keys and values lie.
+class DecoderLayers {
+ public:
+  // What calls of so many rows ask of the operations.
+  static OpShape PlannedOps(const ModelConfig& config, int64_t rows);
+
+ protected:
+  // All (T, heads * E). `k` and `v` hold nothing in layers without keys of their own.
+  struct AttentionRows {
+    Rows q, k, v, out;
+  };
+  // One rotary table for each distinct plan.
+  struct RopeTable {
+    RopePlan plan;
+    int64_t head_dim = 0;
+    std::vector<float> inverse_frequencies;
+    AlignedBuffer<float> cos, sin;  // (rows, pairs)
+  };
+  struct LayerWorkspace {
+    explicit LayerWorkspace(const ModelConfig& config);
+    void List(BufferList& list, const ModelConfig& config, int64_t rows);
+
+    AlignedBuffer<float> x, a;
+    AlignedBuffer<float> branch;  // what attention, and after it the feed-forward branch, works on
+    std::vector<RopeTable> tables;
+    std::vector<size_t> layer_table;  // layer -> its entry
+  };
+
+  // The arguments must outlive it.
+  DecoderLayers(const ModelConfig& config, const std::vector<LayerWeights>& layers, OpContext& context)
+      : config_(config), context_(context), workspace_(config), layers_(layers) {}
+  DecoderLayers(const DecoderLayers&) = delete;
+  DecoderLayers& operator=(const DecoderLayers&) = delete;
+  ~DecoderLayers() = default;
+
+  // A call with rows at these positions begins. REQUIRES: the workspace has room for them.
+  void BeginRows(std::span<const int64_t> positions);
+
+  // The page to read: decoder.cc.
+  void Layer(int64_t l, Rows x);
+  void Attend(int64_t l, Rows a);
+  void FeedForward(int64_t l, Rows a);
+
+  // Keeps the rows' keys and values where the layer has its own, and attends to those of its key source.
+  virtual void AttendToKeys(int64_t l, const AttentionRows& rows) = 0;
+
+  const LayerPlan& PlanOf(int64_t l) const { return config_.layers[static_cast<size_t>(l)]; }
+  Rows Take(AlignedBuffer<float>& buffer, int64_t width) const {
+    return MakeRows(buffer.data(), batch_rows_, width);
+  }
+  // Rows behind others in the same buffer.
+  Rows TakeAfter(Rows before, int64_t width) const {
+    return MakeRows(before.data + before.rows * before.width, batch_rows_, width);
+  }
+  void See(std::string_view name, int64_t layer, Rows rows) {
+    if (probe_ != nullptr) probe_->See(name, layer, rows);
+  }
+
+  const ModelConfig& config_;
+  OpContext& context_;
+  LayerWorkspace workspace_;
+  Probe* probe_ = nullptr;
+
+ private:
+  void Rotate(int64_t l, Rows heads);  // queries or keys, to the positions of their rows
+
+  const std::vector<LayerWeights>& layers_;
+  int64_t batch_rows_ = 0;
+};
+
+class Decoder final : public DecoderLayers {
  public:
   Decoder(const ModelConfig& config, const Weights& weights, OpContext& context);
 
@@ -25,9 +97,8 @@ class Decoder {
   // makes good for it.
   void Reserve(int64_t rows);
   int64_t rows() const { return rows_; }
-  // What calls of so many rows take of its own, and of the operations.
+  // What calls of so many rows take beside the operations.
   static uint64_t PlannedBytes(const ModelConfig& config, int64_t rows);
-  static OpShape PlannedOps(const ModelConfig& config, int64_t rows);
 
   // Appends the rows to their caches and leaves their results in the step. `cancel`, which may be null, is
   // looked at before each layer. Error, only then: kCancelled, the caches have their length but may have lost
@@ -41,70 +112,36 @@ class Decoder {
   void Embed(int32_t id, std::span<float> out) const;
 
  private:
-  // One rotary table for each distinct plan.
-  struct RopeTable {
-    RopePlan plan;
-    int64_t head_dim = 0;
-    std::vector<float> inverse_frequencies;
-    AlignedBuffer<float> cos, sin;  // (rows, pairs)
-  };
-  // What attention needs of a layer: all (T, heads * E).
-  struct AttentionRows {
-    Rows q, k, v, out;
-  };
-
   // What the rows of a call see in the layers of one kind: those with the same window.
   struct Visibility {
     int64_t window = 0;
     AlignedBuffer<KeyRange> keys;  // (T)
   };
+  struct Masks {
+    explicit Masks(const ModelConfig& config);
+    void List(BufferList& list, int64_t rows);
 
-  struct Workspace {
-    explicit Workspace(const ModelConfig& config);
-    void List(BufferList& list, const ModelConfig& config, int64_t rows);
-
-    AlignedBuffer<float> x, a;
-    AlignedBuffer<float> branch;    // what attention, and after it the feed-forward branch, works on
-    std::vector<StoreRows> pieces;  // of every sequence, those that are written and attended at once
-    std::vector<RopeTable> tables;
     std::vector<Visibility> visible;
-    std::vector<size_t> layer_table, layer_visible;  // layer -> its entry of the two
+    std::vector<size_t> layer_visible;  // layer -> its entry
+    std::vector<StoreRows> pieces;      // of every sequence, those that are written and attended at once
   };
 
   // The page to read: decoder.cc.
-  void Layer(int64_t l, const Step& step, Rows x);
-  void Attend(int64_t l, const Step& step, Rows a);
-  void FeedForward(const LayerWeights& w, Rows a);
   void Head(Step& step, Rows x);
+
+  // Embeddings, masks and caches: decoder_rows.cc.
+  void BeginStep(const Step& step);
   void EmbedRows(const Step& step, Rows x);
+  void FindVisible(Visibility& visible) const;
+  void AttendToKeys(int64_t l, const AttentionRows& rows) override;
+  bool NextPieces(int64_t window);
+  void WritePieces(int64_t l, const AttentionRows& rows);
 
-  // Positions, masks and caches: decoder_rows.cc.
-  void PlanRows(const Step& step);
-  void FindVisible(const Step& step, Visibility& visible) const;
-  void AppendAndAttend(int64_t l, const Step& step, const AttentionRows& rows);
-  bool NextPieces(const Step& step, int64_t window);
-  void WritePieces(int64_t l, const Step& step, const AttentionRows& rows);
-  Rows Cos(RopeTable& table) const;
-  Rows Sin(RopeTable& table) const;
-
-  Rows Take(AlignedBuffer<float>& buffer, int64_t width) {
-    return MakeRows(buffer.data(), batch_rows_, width);
-  }
-  // Rows behind others in the same buffer.
-  Rows TakeAfter(Rows before, int64_t width) {
-    return MakeRows(before.data + before.rows * before.width, batch_rows_, width);
-  }
-  void See(std::string_view name, int64_t layer, Rows rows) {
-    if (probe_ != nullptr) probe_->See(name, layer, rows);
-  }
-
-  const ModelConfig& config_;
   const Weights& weights_;
-  OpContext& context_;
-  Probe* probe_ = nullptr;
   float embed_scale_;
-  int64_t rows_ = 0, batch_rows_ = 0;
-  Workspace workspace_;
+  int64_t rows_ = 0;
+  const Step* step_ = nullptr;  // during a call
+  Masks masks_;
 };
 
 }  // namespace linnet

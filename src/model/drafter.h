@@ -7,11 +7,11 @@
 #include <span>
 #include <vector>
 
-#include "base/buffers.h"
 #include "base/thread_pool.h"
 #include "io/tensor_source.h"
 #include "linnet/error.h"
 #include "model/config.h"
+#include "model/decoder.h"
 #include "model/kv_cache.h"
 #include "model/weights.h"
 #include "ops/attention.h"
@@ -49,7 +49,7 @@ struct SharedKeys {
   int64_t position = 0;  // rotary position: that of the last known token, whose key is not there yet
 };
 
-class Drafter {
+class Drafter final : public DecoderLayers {
  public:
   // REQUIRES: CheckPairing() passed. The arguments must outlive the drafter. Allocates; Step() does not.
   Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights,
@@ -61,9 +61,9 @@ class Drafter {
 
   // What Step() reads: the target's scaled embedding of the last token (Decoder::Embed), and the target's
   // hidden state of the token before it, or after the first draft what the step before wrote there. (D) each.
-  std::span<float> embedding() { return {workspace_.input.data(), static_cast<size_t>(target_width_)}; }
+  std::span<float> embedding() { return {own_.input.data(), static_cast<size_t>(target_width_)}; }
   std::span<float> hidden() {
-    return {workspace_.input.data() + target_width_, static_cast<size_t>(target_width_)};
+    return {own_.input.data() + target_width_, static_cast<size_t>(target_width_)};
   }
 
   // One draft: logits (V), valid until the next step; hidden() becomes the input of the next.
@@ -74,28 +74,24 @@ class Drafter {
   static OpShape PlannedOps(const ModelConfig& target, const DrafterConfig& config);
 
  private:
-  struct Workspace {
+  struct OwnWorkspace {
     void List(BufferList& list, const ModelConfig& target, const DrafterConfig& config);
 
-    AlignedBuffer<float> input, x, a, q, attn, gate, up, cos, sin, logits, scores;
+    AlignedBuffer<float> input, logits, scores;
     AlignedBuffer<int32_t> order;     // (C)
     AlignedBuffer<uint8_t> selected;  // (V)
   };
 
-  void Layer(size_t l, const SharedKeys& keys, Rows x);
-  void Attend(size_t l, const SharedKeys& keys, Rows a);
-  void FeedForward(const LayerWeights& w, Rows a);
+  void AttendToKeys(int64_t l, const AttentionRows& rows) override;
   Rows Head(Rows h);
   void KeepBestCentroids(Rows scores, Rows logits);
-  Rows Row(AlignedBuffer<float>& buffer, int64_t width) { return MakeRows(buffer.data(), 1, width); }
 
-  const DrafterConfig& config_;
+  const DrafterConfig& drafter_;
   const DrafterWeights& weights_;
-  OpContext& context_;
   int64_t target_width_, window_ = 0;
-  int64_t sliding_layer_ = -1, full_layer_ = -1;         // of the target
-  std::vector<std::vector<float>> inverse_frequencies_;  // by layer
-  Workspace workspace_;
+  int64_t sliding_layer_ = -1, full_layer_ = -1;  // of the target
+  const SharedKeys* keys_ = nullptr;              // during a step
+  OwnWorkspace own_;
 };
 
 }  // namespace linnet

@@ -4,22 +4,12 @@
 #include <string>
 
 #include "base/check.h"
-#include "model/decoder.h"
 #include "model/drafter.h"
 #include "model/tensor_names.h"
 #include "model/weight_loader.h"
-#include "ops/rope.h"
 
 namespace linnet {
 namespace {
-
-// The index of the last layer of a kind, -1 if there is none.
-int64_t LastLayer(const ModelConfig& config, bool sliding) {
-  for (int64_t l = static_cast<int64_t>(config.layers.size()) - 1; l >= 0; --l) {
-    if (config.layers[static_cast<size_t>(l)].sliding == sliding) return l;
-  }
-  return -1;
-}
 
 std::unexpected<Error> Mismatch(const std::string& what) {
   return Fail(ErrorCode::kInvalidArgument, "the drafter does not belong to this model: " + what,
@@ -60,11 +50,7 @@ Result<DrafterWeights> LoadDrafterWeights(const DrafterConfig& config, const Ten
   DrafterWeights weights;
   weights.bytes = PlannedWeights(config, source, loading.dequantise);
   LINNET_ASSIGN(weights.pre_projection, loader.ReadMatrix(source, Role::kPreProjection));
-  for (size_t l = 0; l < config.text.layers.size(); ++l) {
-    LINNET_ASSIGN(LayerWeights layer,
-                  loader.ReadLayer(source, config.text.layers[l], static_cast<int>(l), false));
-    weights.layers.push_back(std::move(layer));
-  }
+  LINNET_ASSIGN(weights.layers, loader.ReadLayers(source));
   LINNET_ASSIGN(weights.norm, loader.ReadNorm(source, Role::kFinalNorm));
   LINNET_ASSIGN(weights.embed_tokens, loader.ReadMatrix(source, Role::kEmbedding));
   LINNET_ASSIGN(weights.post_projection, loader.ReadMatrix(source, Role::kPostProjection));
@@ -92,8 +78,8 @@ Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
     return Mismatch("its vocabulary is " + numbers(drafter.text.vocab_size, target.vocab_size));
   }
   for (const LayerPlan& plan : drafter.text.layers) {
-    const std::string kind = plan.sliding ? "sliding" : "full";
-    const int64_t layer = LastLayer(target, plan.sliding);
+    const std::string kind = plan.sliding() ? "sliding" : "full";
+    const int64_t layer = target.LastLayer(plan.kind);
     if (layer < 0) return Mismatch("it reads keys of a " + kind + " layer, and the model has none");
     const LayerPlan& shared = target.layers[static_cast<size_t>(layer)];
     if (plan.head_dim != shared.head_dim) {
@@ -104,55 +90,43 @@ Status CheckPairing(const ModelConfig& target, const DrafterConfig& drafter) {
       return Mismatch("its " + std::to_string(drafter.text.num_attention_heads) + " heads cannot share " +
                       std::to_string(shared.kv_heads) + " key heads of a " + kind + " layer");
     }
-    if (plan.sliding && shared.window < 2) return Mismatch("a window of one token leaves it no keys to read");
+    if (plan.sliding() && shared.window < 2)
+      return Mismatch("a window of one token leaves it no keys to read");
   }
   return {};
 }
 
-void Drafter::Workspace::List(BufferList& list, const ModelConfig& target, const DrafterConfig& config) {
-  const ModelConfig& text = config.text;
-  int64_t query = 0, pairs = 0;
-  for (const LayerPlan& plan : text.layers) {
-    query = std::max(query, text.num_attention_heads * plan.head_dim);
-    pairs = std::max(pairs, plan.rope.rotated_pairs);
-  }
+void Drafter::OwnWorkspace::List(BufferList& list, const ModelConfig& target, const DrafterConfig& config) {
   list.Add(input, 2 * target.hidden_size);
-  list.Add(x, text.hidden_size);
-  list.Add(a, text.hidden_size);
-  list.Add(q, query);
-  list.Add(attn, query);
-  list.Add(gate, text.intermediate_size);
-  list.Add(up, text.intermediate_size);
-  list.Add(cos, pairs);
-  list.Add(sin, pairs);
-  list.Add(logits, text.vocab_size);
+  list.Add(logits, config.text.vocab_size);
   if (!config.use_ordered_embeddings) return;
   list.Add(scores, config.num_centroids);
   list.Add(order, config.num_centroids);
-  list.Add(selected, text.vocab_size);
+  list.Add(selected, config.text.vocab_size);
 }
 
 uint64_t Drafter::PlannedBytes(const ModelConfig& target, const DrafterConfig& config) {
-  return BytesOf(Workspace(), target, config);
+  return BytesOf(LayerWorkspace(config.text), config.text, int64_t{1}) +
+         BytesOf(OwnWorkspace(), target, config);
 }
 
 OpShape Drafter::PlannedOps(const ModelConfig& target, const DrafterConfig& config) {
-  const OpShape layers = Decoder::PlannedOps(config.text, 1);
+  const OpShape layers = DecoderLayers::PlannedOps(config.text, 1);
   return {1, std::max(2 * target.hidden_size, layers.width), layers.heads, layers.head_dim};
 }
 
 Drafter::Drafter(const ModelConfig& target, const DrafterConfig& config, const DrafterWeights& weights,
                  OpContext& context)
-    : config_(config), weights_(weights), context_(context), target_width_(target.hidden_size) {
+    : DecoderLayers(config.text, weights.layers, context),
+      drafter_(config),
+      weights_(weights),
+      target_width_(target.hidden_size) {
   LINNET_CHECK(CheckPairing(target, config).has_value());
-  sliding_layer_ = LastLayer(target, true);
-  full_layer_ = LastLayer(target, false);
+  sliding_layer_ = target.LastLayer(LayerKind::kSliding);
+  full_layer_ = target.LastLayer(LayerKind::kFull);
   if (sliding_layer_ >= 0) window_ = target.layers[static_cast<size_t>(sliding_layer_)].window;
-  for (const LayerPlan& plan : config.text.layers) {
-    inverse_frequencies_.push_back(
-        InverseFrequencies(plan.rope.theta, plan.rope.linear_factor, plan.head_dim, plan.rope.rotated_pairs));
-  }
-  Allocate(workspace_, target, config);
+  Allocate(workspace_, config.text, int64_t{1});
+  Allocate(own_, target, config);
   context_.Reserve(PlannedOps(target, config));
 }
 

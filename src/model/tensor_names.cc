@@ -1,13 +1,13 @@
 #include "model/tensor_names.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include <fmt/format.h>
 
 #include "base/check.h"
 #include "io/file_tensors.h"
+#include "model/layer_tensors.h"
 #include "tensor/block_format.h"
 
 namespace linnet {
@@ -15,7 +15,7 @@ namespace {
 
 enum class Part { kText, kVision, kAudio, kDrafter };
 
-// `{}` stands for the layer. `other_hf` is the in-memory spelling of the multimodal tensors.
+// Outside the layers. `other_hf` is the in-memory spelling of the multimodal tensors.
 struct Rule {
   Role role;
   Part part;
@@ -24,26 +24,9 @@ struct Rule {
   const char* gguf;
 };
 
-constexpr std::array<Rule, kRoleCount> kRules = {{
+constexpr Rule kRules[] = {
     {Role::kEmbedding, Part::kText, "embed_tokens.weight", "", "token_embd.weight"},
     {Role::kFinalNorm, Part::kText, "norm.weight", "", "output_norm.weight"},
-    {Role::kInputNorm, Part::kText, "layers.{}.input_layernorm.weight", "", "blk.{}.attn_norm.weight"},
-    {Role::kPostAttentionNorm, Part::kText, "layers.{}.post_attention_layernorm.weight", "",
-     "blk.{}.post_attention_norm.weight"},
-    {Role::kPreFeedForwardNorm, Part::kText, "layers.{}.pre_feedforward_layernorm.weight", "",
-     "blk.{}.ffn_norm.weight"},
-    {Role::kPostFeedForwardNorm, Part::kText, "layers.{}.post_feedforward_layernorm.weight", "",
-     "blk.{}.post_ffw_norm.weight"},
-    {Role::kQ, Part::kText, "layers.{}.self_attn.q_proj.weight", "", "blk.{}.attn_q.weight"},
-    {Role::kK, Part::kText, "layers.{}.self_attn.k_proj.weight", "", "blk.{}.attn_k.weight"},
-    {Role::kV, Part::kText, "layers.{}.self_attn.v_proj.weight", "", "blk.{}.attn_v.weight"},
-    {Role::kO, Part::kText, "layers.{}.self_attn.o_proj.weight", "", "blk.{}.attn_output.weight"},
-    {Role::kQNorm, Part::kText, "layers.{}.self_attn.q_norm.weight", "", "blk.{}.attn_q_norm.weight"},
-    {Role::kKNorm, Part::kText, "layers.{}.self_attn.k_norm.weight", "", "blk.{}.attn_k_norm.weight"},
-    {Role::kGate, Part::kText, "layers.{}.mlp.gate_proj.weight", "", "blk.{}.ffn_gate.weight"},
-    {Role::kUp, Part::kText, "layers.{}.mlp.up_proj.weight", "", "blk.{}.ffn_up.weight"},
-    {Role::kDown, Part::kText, "layers.{}.mlp.down_proj.weight", "", "blk.{}.ffn_down.weight"},
-    {Role::kLayerScalar, Part::kText, "layers.{}.layer_scalar", "", "blk.{}.layer_output_scale.weight"},
     {Role::kPatchNorm1Weight, Part::kVision, "vision_embedder.patch_ln1.weight",
      "embed_vision.patch_ln1.weight", "v.patch_norm.1.weight"},
     {Role::kPatchNorm1Bias, Part::kVision, "vision_embedder.patch_ln1.bias", "embed_vision.patch_ln1.bias",
@@ -71,15 +54,7 @@ constexpr std::array<Rule, kRoleCount> kRules = {{
     {Role::kCentroids, Part::kDrafter, "masked_embedding.centroids.weight", "", "nextn.centroids.weight"},
     {Role::kTokenOrdering, Part::kDrafter, "masked_embedding.token_ordering", "",
      "nextn.token_ordering.weight"},
-}};
-
-constexpr bool RulesAreInOrder() {
-  for (int i = 0; i < kRoleCount; ++i) {
-    if (kRules[static_cast<size_t>(i)].role != static_cast<Role>(i)) return false;
-  }
-  return true;
-}
-static_assert(RulesAreInOrder());
+};
 
 // Older third-party drafters.
 struct Alias {
@@ -102,12 +77,20 @@ constexpr const char* kTextPrefixes[] = {"model.language_model.", "model.", "lan
                                          "language_model.", ""};
 constexpr const char* kOtherPrefixes[] = {"model.", ""};
 
-const Rule& RuleOf(Role role) { return kRules[static_cast<size_t>(role)]; }
+struct Names {
+  Part part;
+  std::string hf, other_hf, gguf;
+};
 
-std::string WithLayer(std::string_view pattern, int layer) {
-  const size_t place = pattern.find("{}");
-  if (place == pattern.npos) return std::string(pattern);
-  return fmt::format("{}{}{}", pattern.substr(0, place), layer, pattern.substr(place + 2));
+Names NamesOf(Role role, int layer) {
+  const auto tensors = LayerTensors();
+  if (const auto of = std::ranges::find(tensors, role, &LayerTensor::role); of != tensors.end()) {
+    return {Part::kText, fmt::format("layers.{}.{}", layer, of->hf), "",
+            fmt::format("blk.{}.{}", layer, of->gguf)};
+  }
+  const auto rule = std::ranges::find(kRules, role, &Rule::role);
+  LINNET_CHECK(rule != std::end(kRules));
+  return {rule->part, rule->hf, rule->other_hf, rule->gguf};
 }
 
 bool ShapeFits(const TensorInfo& info, const ExpectedTensor& expected) {
@@ -116,57 +99,42 @@ bool ShapeFits(const TensorInfo& info, const ExpectedTensor& expected) {
   return info.shape == wanted;
 }
 
-void AddLayers(const ModelConfig& config, bool own_kv, std::vector<ExpectedTensor>& out) {
-  const int64_t d = config.hidden_size;
-  const int64_t f = config.intermediate_size;
-  for (size_t i = 0; i < config.layers.size(); ++i) {
-    const LayerPlan& plan = config.layers[i];
-    const int layer = static_cast<int>(i);
-    const int64_t q = config.num_attention_heads * plan.head_dim;
-    const int64_t kv = plan.kv_heads * plan.head_dim;
-    out.push_back({Role::kInputNorm, layer, {d}});
-    out.push_back({Role::kQ, layer, {q, d}});
-    if (own_kv) out.push_back({Role::kK, layer, {kv, d}});
-    if (own_kv && !plan.k_eq_v) out.push_back({Role::kV, layer, {kv, d}});
-    out.push_back({Role::kO, layer, {d, q}});
-    out.push_back({Role::kQNorm, layer, {plan.head_dim}});
-    if (own_kv) out.push_back({Role::kKNorm, layer, {plan.head_dim}});
-    out.push_back({Role::kPostAttentionNorm, layer, {d}});
-    out.push_back({Role::kPreFeedForwardNorm, layer, {d}});
-    out.push_back({Role::kGate, layer, {f, d}});
-    out.push_back({Role::kUp, layer, {f, d}});
-    out.push_back({Role::kDown, layer, {d, f}});
-    out.push_back({Role::kPostFeedForwardNorm, layer, {d}});
-    if (config.layer_scalar) out.push_back({Role::kLayerScalar, layer, {1}});
+void AddLayers(const ModelConfig& config, std::vector<ExpectedTensor>& out) {
+  for (size_t l = 0; l < config.layers.size(); ++l) {
+    const LayerPlan& plan = config.layers[l];
+    for (const LayerTensor& tensor : LayerTensors()) {
+      if (tensor.IsIn(config, plan)) {
+        out.push_back({tensor.role, static_cast<int>(l), tensor.ShapeIn(config, plan)});
+      }
+    }
   }
 }
 
 }  // namespace
 
-std::string HfName(Role role, int layer, bool drafter) {
-  const Rule& rule = RuleOf(role);
-  const char* prefix = rule.part == Part::kDrafter            ? ""
-                       : rule.part == Part::kText && !drafter ? "model.language_model."
-                                                              : "model.";
-  return prefix + WithLayer(rule.hf, layer);
+std::string HfName(Role role, int layer, std::string_view text_prefix) {
+  const Names names = NamesOf(role, layer);
+  const std::string_view prefix = names.part == Part::kDrafter ? ""
+                                  : names.part == Part::kText  ? text_prefix
+                                                               : "model.";
+  return std::string(prefix) + names.hf;
 }
 
-std::string GgufName(Role role, int layer) { return WithLayer(RuleOf(role).gguf, layer); }
+std::string GgufName(Role role, int layer) { return NamesOf(role, layer).gguf; }
 
 const TensorInfo* FindTensor(const TensorSource& source, Role role, int layer) {
-  const Rule& rule = RuleOf(role);
-  if (const TensorInfo* found = source.Find(WithLayer(rule.gguf, layer))) return found;
-  const std::string hf = WithLayer(rule.hf, layer);
-  if (rule.part == Part::kText) {
+  const Names names = NamesOf(role, layer);
+  if (const TensorInfo* found = source.Find(names.gguf)) return found;
+  if (names.part == Part::kText) {
     for (const char* prefix : kTextPrefixes) {
-      if (const TensorInfo* found = source.Find(prefix + hf)) return found;
+      if (const TensorInfo* found = source.Find(prefix + names.hf)) return found;
     }
     return nullptr;
   }
   for (const char* prefix : kOtherPrefixes) {
-    if (const TensorInfo* found = source.Find(prefix + hf)) return found;
-    if (*rule.other_hf == 0) continue;
-    if (const TensorInfo* found = source.Find(std::string(prefix) + rule.other_hf)) return found;
+    if (const TensorInfo* found = source.Find(prefix + names.hf)) return found;
+    if (names.other_hf.empty()) continue;
+    if (const TensorInfo* found = source.Find(prefix + names.other_hf)) return found;
   }
   for (const Alias& alias : kAliases) {
     if (alias.role != role) continue;
@@ -178,7 +146,7 @@ const TensorInfo* FindTensor(const TensorSource& source, Role role, int layer) {
 std::vector<ExpectedTensor> TextTensors(const ModelConfig& config) {
   std::vector<ExpectedTensor> out;
   out.push_back({Role::kEmbedding, -1, {config.vocab_size, config.hidden_size}});
-  AddLayers(config, true, out);
+  AddLayers(config, out);
   out.push_back({Role::kFinalNorm, -1, {config.hidden_size}});
   return out;
 }
@@ -210,7 +178,7 @@ std::vector<ExpectedTensor> DrafterTensors(const DrafterConfig& config) {
   const int64_t d = config.text.hidden_size;
   const int64_t backbone = config.backbone_hidden_size;
   out.push_back({Role::kEmbedding, -1, {config.text.vocab_size, d}});
-  AddLayers(config.text, false, out);
+  AddLayers(config.text, out);
   out.push_back({Role::kFinalNorm, -1, {d}});
   out.push_back({Role::kPreProjection, -1, {d, 2 * backbone}});
   out.push_back({Role::kPostProjection, -1, {backbone, d}});

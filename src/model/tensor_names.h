@@ -1,6 +1,6 @@
-// The table of tensors: what each is for, how Hugging Face files and GGUF files call it, and which shape it
-// must have. Loader, converter, checker and synthetic models all walk this one table; no other file spells a
-// tensor's name.
+// The tables of tensors: what each is for, how Hugging Face files and GGUF files call it, and which shape it
+// must have. Loader, converter, checker and synthetic models all walk these; no other file spells a tensor's
+// name. Those of a decoder layer are in layer_tensors.h.
 //
 // Shapes and orders that differ between the two worlds are described here too:
 //  * GGUF keeps the patch vector planar, index (channel, row, column); Hugging Face (and Linnet) interleaved,
@@ -61,8 +61,11 @@ enum class Role : uint8_t {
 };
 inline constexpr int kRoleCount = static_cast<int>(Role::kTokenOrdering) + 1;
 
+// What stands before the names of the text part, as this program writes them.
+inline constexpr std::string_view kModelPrefix = "model.language_model.", kDrafterPrefix = "model.";
+
 // Names as this program writes them. `layer` is ignored for roles outside the layers.
-std::string HfName(Role role, int layer, bool drafter = false);
+std::string HfName(Role role, int layer, std::string_view text_prefix = kModelPrefix);
 std::string GgufName(Role role, int layer);
 
 // Accepts every spelling: with and without `model.`, `language_model.` in either place, the multimodal

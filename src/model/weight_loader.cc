@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "model/layer_tensors.h"
 #include "tensor/block_format.h"
 
 namespace linnet {
@@ -73,31 +74,24 @@ Result<Vector> WeightLoader::ReadNorm(const TensorSource& source, Role role, int
   return w;
 }
 
-Result<LayerWeights> WeightLoader::ReadLayer(const TensorSource& source, const LayerPlan& plan, int layer,
-                                             bool own_kv) {
-  LayerWeights w;
-  LINNET_ASSIGN(w.input_norm, ReadNorm(source, Role::kInputNorm, layer));
-  LINNET_ASSIGN(w.post_attention_norm, ReadNorm(source, Role::kPostAttentionNorm, layer));
-  LINNET_ASSIGN(w.pre_feedforward_norm, ReadNorm(source, Role::kPreFeedForwardNorm, layer));
-  LINNET_ASSIGN(w.post_feedforward_norm, ReadNorm(source, Role::kPostFeedForwardNorm, layer));
-  LINNET_ASSIGN(w.q_proj, ReadMatrix(source, Role::kQ, layer));
-  LINNET_ASSIGN(w.q_norm, ReadNorm(source, Role::kQNorm, layer));
-  if (own_kv) {
-    LINNET_ASSIGN(w.k_proj, ReadMatrix(source, Role::kK, layer));
-    LINNET_ASSIGN(w.k_norm, ReadNorm(source, Role::kKNorm, layer));
+Result<std::vector<LayerWeights>> WeightLoader::ReadLayers(const TensorSource& source) {
+  std::vector<LayerWeights> layers(config_.layers.size());
+  for (size_t l = 0; l < layers.size(); ++l) {
+    LayerWeights& w = layers[l];
+    const int layer = static_cast<int>(l);
+    for (const LayerTensor& tensor : LayerTensors()) {
+      if (!tensor.IsIn(config_, config_.layers[l])) continue;
+      if (const auto* matrix = std::get_if<LayerTensor::MatrixPlace>(&tensor.place)) {
+        LINNET_ASSIGN(w.**matrix, ReadMatrix(source, tensor.role, layer));
+      } else if (const auto* norm = std::get_if<LayerTensor::NormPlace>(&tensor.place)) {
+        LINNET_ASSIGN(w.**norm, ReadNorm(source, tensor.role, layer));
+      } else if (const auto* scalar = std::get_if<LayerTensor::ScalarPlace>(&tensor.place)) {
+        LINNET_ASSIGN(const Vector value, ReadVector(source, tensor.role, layer));
+        w.** scalar = value[0];
+      }
+    }
   }
-  if (own_kv && !plan.k_eq_v) {
-    LINNET_ASSIGN(w.v_proj, ReadMatrix(source, Role::kV, layer));
-  }
-  LINNET_ASSIGN(w.o_proj, ReadMatrix(source, Role::kO, layer));
-  LINNET_ASSIGN(w.gate_proj, ReadMatrix(source, Role::kGate, layer));
-  LINNET_ASSIGN(w.up_proj, ReadMatrix(source, Role::kUp, layer));
-  LINNET_ASSIGN(w.down_proj, ReadMatrix(source, Role::kDown, layer));
-  if (config_.layer_scalar) {
-    LINNET_ASSIGN(const Vector scalar, ReadVector(source, Role::kLayerScalar, layer));
-    w.layer_scalar = scalar[0];
-  }
-  return w;
+  return layers;
 }
 
 Result<Matrix> WeightLoader::ReadPacked(const TensorSource& source, const TensorInfo& tensor, Role role) {

@@ -40,9 +40,8 @@ class WeightLoader {
   Result<Vector> ReadVector(const TensorSource& source, Role role, int layer = -1);
   // A norm weight of the decoder, with its 1 added where the configuration says so.
   Result<Vector> ReadNorm(const TensorSource& source, Role role, int layer = -1);
-  // One decoder layer; without `own_kv` it has no k_proj, v_proj and k_norm.
-  Result<LayerWeights> ReadLayer(const TensorSource& source, const LayerPlan& plan, int layer,
-                                 bool own_kv = true);
+  // All decoder layers: what layer_tensors.h says that each has.
+  Result<std::vector<LayerWeights>> ReadLayers(const TensorSource& source);
 
  private:
   // A packed matrix in place; with `dequantise`, unpacked.

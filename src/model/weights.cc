@@ -55,10 +55,7 @@ Result<Weights> LoadWeights(const ModelConfig& config, const TensorSource& text,
   weights.bytes = PlannedWeights(config, text, multimodal, loading.dequantise);
   LINNET_ASSIGN(weights.embed_tokens, loader.ReadMatrix(text, Role::kEmbedding));
   LINNET_ASSIGN(weights.norm, loader.ReadNorm(text, Role::kFinalNorm));
-  for (int l = 0; l < static_cast<int>(config.layers.size()); ++l) {
-    LINNET_ASSIGN(LayerWeights layer, loader.ReadLayer(text, config.layers[static_cast<size_t>(l)], l));
-    weights.layers.push_back(std::move(layer));
-  }
+  LINNET_ASSIGN(weights.layers, loader.ReadLayers(text));
   if (multimodal != nullptr && config.vision.present) {
     LINNET_ASSIGN(weights.vision, ReadVision(loader, config, *multimodal));
   }

@@ -61,7 +61,7 @@ void Drop(Prompt& prompt, const Cut& cut) {
 
 }  // namespace
 
-struct Conversation::Impl {
+struct LINNET_HIDDEN Conversation::Impl {
   Impl(Engine& the_engine, std::unique_ptr<Session> the_session, Json the_tools)
       : engine(the_engine), session(std::move(the_session)), tools(std::move(the_tools)) {}
 

@@ -56,6 +56,7 @@ Status Engine::Impl::CheckFiles() const {
 Status Engine::Impl::RunStep(Step& step, const std::atomic<bool>* cancel, Probe* probe) {
   Status done = CheckFiles();  // before the call, so that one that was cut meanwhile is not touched
   if (!done) return done;
+  const ThreadPool::Lease lease(pool);
   decoder->set_probe(probe);
   done = decoder->Forward(step, cancel);
   if (done) done = CheckFiles();  // after it: nothing comes from bytes that changed during it

@@ -22,15 +22,17 @@
 
 namespace linnet {
 
-struct Engine::Impl {
-  Impl(int threads, const KernelTable& kernels) : pool(threads), context(pool, kernels) {}
+struct LINNET_HIDDEN Engine::Impl {
+  Impl(int threads, const KernelTable& kernels)
+      : shared_pool(ThreadPool::Shared(threads)), pool(*shared_pool), context(pool, kernels) {}
 
   // One call of the decoder. Errors: kCancelled; kBadFile where a file whose matrices are used in place is no
   // longer what it was. The caches are then as Step::TakeBack() leaves them. `probe` may be null.
   Status RunStep(Step& step, const std::atomic<bool>* cancel, Probe* probe);
   Status CheckFiles() const;
 
-  ThreadPool pool;
+  std::shared_ptr<ThreadPool> shared_pool;  // with the other engines that have as many threads
+  ThreadPool& pool;
   OpContext context;
   ModelConfig config;
   std::unique_ptr<Tokenizer> tokenizer;
@@ -64,7 +66,7 @@ Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions 
 Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const TensorSource& source,
                   const WeightLoading& loading);
 
-struct Session::Impl {
+struct LINNET_HIDDEN Session::Impl {
   Impl(Engine::Impl& engine_impl, KvCache kv_cache) : engine(engine_impl), cache(std::move(kv_cache)) {}
 
   // Appends rows of its own cache, under its own mask rule. Errors: those of RunStep().

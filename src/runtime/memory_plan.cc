@@ -13,6 +13,7 @@
 #include "model/step.h"
 #include "model/weights.h"
 #include "runtime/engine_impl.h"
+#include "runtime/load_tokenizer.h"
 #include "runtime/media_input.h"
 #include "runtime/scheduler.h"
 #include "runtime/soft_rows.h"
@@ -143,6 +144,15 @@ Result<MemoryPlan> PlanMemory(const PlannedModel& model, const MemoryPlanOptions
   LINNET_ASSIGN(const SessionOptions session, ResolveSession(*model.config, options.session));
   LINNET_ASSIGN(const int threads, ThreadCount(options.threads));
   return Planner(model, options, session, threads).Plan();
+}
+
+Result<MemoryPlan> PlanMemory(const LoadOptions& load, const SessionOptions& session, int64_t conversations) {
+  LINNET_ASSIGN(const ModelFiles files, OpenModel(load.model, load.mmproj, load.drafter, load.use_drafter));
+  LINNET_ASSIGN(const std::unique_ptr<Tokenizer> tokenizer, LoadTokenizer(files));
+  MemoryPlanOptions options{.session = session, .sessions = conversations};
+  options.threads = load.threads;
+  options.dequantise = load.dequantise;
+  return PlanMemory(ToPlan(files, tokenizer.get()), options);
 }
 
 }  // namespace linnet

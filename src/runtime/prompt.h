@@ -54,7 +54,7 @@ struct VideoInput {
 
 using MediaInput = std::variant<ImageInput, AudioInput, VideoInput>;
 
-struct Medium::Impl {
+struct LINNET_HIDDEN Medium::Impl {
   MediaInput input;
 };
 inline Medium MakeMedium(MediaInput input) {

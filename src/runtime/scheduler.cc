@@ -114,7 +114,7 @@ void RunTurns(Engine::Impl& engine, Step& step, const StepTurns& turns, const Sc
   next.Run();
 }
 
-struct Scheduler::Impl {
+struct LINNET_HIDDEN Scheduler::Impl {
   Impl(Engine& the_engine, const SchedulerOptions& the_options)
       : engine(the_engine.impl()), options(the_options), in_step(static_cast<size_t>(options.turns)) {
     turns.reserve(in_step.size());

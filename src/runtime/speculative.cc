@@ -75,6 +75,7 @@ std::span<const int32_t> Speculator::Propose(int32_t id, const Limits& limits) {
 // agree more often than the most probable token would.
 void Speculator::ProposeFromDrafter(int32_t id, int64_t count) {
   Drafter& drafter = *engine_.drafter;
+  const ThreadPool::Lease lease(engine_.pool);
   const SharedKeys keys = drafter.KeysOf(cache_);
   std::ranges::copy(hidden_, drafter.hidden().begin());
   int64_t advanced = 0;

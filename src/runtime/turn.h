@@ -32,7 +32,7 @@ Result<std::unique_ptr<Turn>> BeginTurn(Engine& engine, Session& session, TurnIn
 
 class TurnWriter;
 
-struct Turn::Impl {
+struct LINNET_HIDDEN Turn::Impl {
   Impl(Engine& engine, Session& session, TurnInput turn_input, const GenerateOptions& options,
        const SamplingPlan& plan);
   ~Impl();

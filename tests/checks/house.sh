@@ -1,6 +1,8 @@
 #!/bin/sh
 # Rules of the house that the compiler does not check. Usage:
 #   house.sh floors  ROOT            no include and no link upwards or sideways
+#   house.sh public  ROOT            the command line and the examples use the public headers and base alone, apart from the
+#                                    commands that show internals; no const_cast
 #   house.sh length  ROOT            no source file over 600 lines
 #   house.sh columns ROOT            no line of C++ over 110 characters
 #   house.sh functions ROOT          no function over 60 lines (39 where the forward pass is) or with more than five
@@ -16,13 +18,15 @@ below() {
     tensor | kernels) echo "base" ;;
     io) echo "base tensor" ;;
     ops) echo "base tensor kernels" ;;
-    model | quant) echo "base tensor kernels io ops" ;;
+    model) echo "base tensor kernels io ops" ;;
     text) echo "base io" ;;
     media) echo "base" ;;
-    runtime) echo "base tensor kernels io ops model text media quant" ;;
-    eval | train | assist) echo "base tensor kernels io ops model text media quant runtime" ;;
-    server) echo "base tensor kernels io ops model text media quant runtime eval train assist" ;;
-    cli) echo "base tensor kernels io ops model text media quant runtime eval train assist server" ;;
+    runtime) echo "base tensor kernels io ops model text media" ;;
+    quant | train | assist) echo "base tensor kernels io ops model text media runtime" ;;
+    eval) echo "base tensor kernels io ops model text media runtime quant" ;;
+    api) echo "base tensor kernels io ops model text media runtime quant eval train assist" ;;
+    server) echo "base tensor kernels io ops model text media runtime quant eval train assist" ;;
+    cli) echo "base tensor kernels io ops model text media runtime quant eval train assist server" ;;
     *) echo "unknown folder src/$1: give it a floor in tests/checks/house.sh" >&2; exit 1 ;;
   esac
 }
@@ -81,6 +85,14 @@ case "$check" in
     cd "$1/src"
     found=$(for cmake in */CMakeLists.txt; do upward "$(dirname "$cmake")"; done)
     ;;
+  public)
+    cd "$1"
+    found=$(find src/cli examples -name '*.c' -o -name '*.cc' -o -name '*.h' 2>/dev/null |
+      xargs grep -HnE '^#include "' /dev/null |
+      grep -vE '^src/cli/(bench|bench_mtp|parity|perplexity|convert|info|inspect)\.(cc|h):' |
+      grep -vE '#include "(linnet|base|cli)/' || true
+      grep -rn 'const_cast<' --include='*.cc' --include='*.h' src include bench examples 2>/dev/null || true)
+    ;;
   length)
     cd "$1"
     found=$(find src include tests tools bench -name '*.cc' -o -name '*.h' -o -name '*.inc' -o -name '*.py' -o -name '*.sh' 2>/dev/null |
@@ -113,7 +125,7 @@ case "$check" in
     # to the whole program, which would then fail on an older processor.
     found=$("${NM:-nm}" -C "$@" | grep -E '^[0-9a-f]* *[WVu] ' || true)
     ;;
-  *) echo "usage: house.sh floors|length|columns|functions|marks|symbols ..." >&2; exit 2 ;;
+  *) echo "usage: house.sh floors|public|length|columns|functions|marks|symbols ..." >&2; exit 2 ;;
 esac
 if [ -n "$found" ]; then
   echo "$check:"

@@ -55,6 +55,17 @@ passes functions
 printf 'class C {\n  void Six(int a, int b, const std::vector<int>& c,\n           int d, int e, int f = 2) const;\n};\n' | tree include/linnet/a.h
 finds functions "include/linnet/a.h:2 Six: 6 parameters, at most 5"
 
+echo '#include "runtime/turn.h"' | tree src/cli/run.cc
+finds public 'src/cli/run.cc:1:#include "runtime/turn.h"'
+echo '#include "media/audio.h"' | tree examples/embed/a.cc
+finds public 'examples/embed/a.cc:1:'
+echo 'int* p = const_cast<int*>(q);' | tree src/io/a.cc
+finds public 'src/io/a.cc:1:'
+printf '#include "linnet/turn.h"\n#include "base/utf8.h"\n#include "cli/args.h"\n' | tree src/cli/run.cc
+passes public
+echo '#include "eval/bench.h"' | tree src/cli/bench.cc
+passes public
+
 echo '// TO''DO: later' | tree src/io/a.cc
 finds marks "later"
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "linnet/session.h"
-#include "runtime/convert.h"
+#include "quant/convert.h"
 #include "runtime/engine_impl.h"
 
 namespace linnet {
@@ -69,7 +69,8 @@ class Damage : public testing::Test {
       return false;
     }
     auto session = (*engine)->NewSession(
-        {.context = std::min<int64_t>(32, (*engine)->impl().config.max_position_embeddings), .rows_per_call = 8});
+        {.context = std::min<int64_t>(32, (*engine)->impl().config.max_position_embeddings),
+         .rows_per_call = 8});
     if (!session) return false;
     const std::vector<int32_t> ids = {2, 5, 7};
     return (*session)->Feed(ids).has_value();

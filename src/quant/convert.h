@@ -14,7 +14,7 @@
 namespace linnet {
 
 struct ConvertOptions {
-  // As OpenModel takes it, a drafter's directory, or "synthetic:SPEC" (model/synthetic.h): made-up weights in
+  // As OpenModel takes it, a drafter's directory, or "synthetic:SPEC" (quant/synthetic.h): made-up weights in
   // the formats that the specification names, so that other programs can be measured on the same file. `type`
   // is ignored.
   std::string input;

@@ -1,4 +1,4 @@
-#include "runtime/convert.h"
+#include "quant/convert.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -10,10 +10,10 @@
 #include "io/gguf_writer.h"
 #include "model/config_files.h"
 #include "model/model_files.h"
-#include "model/synthetic.h"
 #include "model/tensor_names.h"
 #include "ops/matrix.h"
-#include "runtime/convert_metadata.h"
+#include "quant/convert_metadata.h"
+#include "quant/synthetic.h"
 #include "tensor/block_format.h"
 
 namespace linnet {

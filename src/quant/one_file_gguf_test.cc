@@ -6,7 +6,7 @@
 #include "io/gguf_writer.h"
 #include "model/model_files.h"
 #include "model/tensor_names.h"
-#include "runtime/convert.h"
+#include "quant/convert.h"
 
 namespace linnet {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "linnet/session.h"
-#include "runtime/convert.h"
+#include "quant/convert.h"
 #include "runtime/engine_impl.h"
 
 namespace linnet {

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/process.h"
-#include "model/synthetic.h"
+#include "quant/synthetic.h"
 #include "runtime/engine_impl.h"
 #include "runtime/scheduler.h"
 
@@ -46,7 +46,9 @@ SmallModel Make(const Combination& c) {
   drafter.config.text.vocab_size = kVocabulary;
   small.drafter = std::make_unique<GeneratedSource>(
       drafter.config,
-      [&](const ExpectedTensor& t) { return drafter.source->Find(HfName(t.role, t.layer, true))->dtype; },
+      [&](const ExpectedTensor& t) {
+        return drafter.source->Find(HfName(t.role, t.layer, kDrafterPrefix))->dtype;
+      },
       FillZeros);
   small.drafter_config = std::move(drafter.config);
   return small;
@@ -189,6 +191,18 @@ TEST(MemoryPlan, CountsEveryConversation) {
   };
   EXPECT_EQ(8 * keys(*one), keys(*many));
   EXPECT_GT(many->total(), one->total());
+}
+
+TEST(MemoryPlan, IsHadBeforeAnythingIsLoaded) {
+  const auto plan = PlanMemory(LoadOptions{.threads = 2}, {.context = 1024}, 2);
+  ASSERT_TRUE(plan.has_value()) << plan.error().Message();
+  const auto one = PlanMemory(LoadOptions{.threads = 2}, {.context = 1024});
+  EXPECT_GT(plan->total(), one->total());
+  const auto weights = std::ranges::find(plan->lines, "weights", &MemoryPlan::Line::name);
+  ASSERT_NE(weights, plan->lines.end());
+  EXPECT_EQ(weights->bytes, (*Engine::Load({}))->facts().weight_bytes);
+  EXPECT_EQ(PlanMemory({.model = "/nowhere"}).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(PlanMemory(LoadOptions{}, {.context = -1}).error().code, ErrorCode::kInvalidArgument);
 }
 
 }  // namespace

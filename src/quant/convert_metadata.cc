@@ -1,6 +1,7 @@
-#include "runtime/convert_metadata.h"
+#include "quant/convert_metadata.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,30 +17,34 @@ uint32_t U32(int64_t value) { return static_cast<uint32_t>(value); }
 // Which of the two families' keys hold the model.
 bool IsGemma3(const ModelConfig& config) { return config.model_type.starts_with("gemma3"); }
 
-const LayerPlan* FirstLayer(const ModelConfig& config, bool sliding) {
-  const auto it = std::find_if(config.layers.begin(), config.layers.end(),
-                               [&](const LayerPlan& plan) { return plan.sliding == sliding; });
+const LayerPlan* FirstLayer(const ModelConfig& config, LayerKind kind) {
+  const auto it = std::ranges::find(config.layers, kind, &LayerPlan::kind);
   return it == config.layers.end() ? nullptr : &*it;
 }
 
 // Keys of a decoder's shape under an architecture's prefix.
 void AddShape(const ModelConfig& config, const std::string& arch, GgufWriter& writer) {
   const auto key = [&](const char* name) { return arch + "." + name; };
-  const LayerPlan* full = FirstLayer(config, false);
-  const LayerPlan* sliding = FirstLayer(config, true);
+  const LayerPlan* full = FirstLayer(config, LayerKind::kFull);
+  const LayerPlan* sliding = FirstLayer(config, LayerKind::kSliding);
   if (full == nullptr) full = sliding;
   if (sliding == nullptr) sliding = full;
   writer.AddU32(key("block_count"), U32(static_cast<int64_t>(config.layers.size())));
   writer.AddU32(key("context_length"), U32(config.max_position_embeddings));
   writer.AddU32(key("embedding_length"), U32(config.hidden_size));
   if (!IsGemma3(config)) writer.AddU32(key("embedding_length_per_layer_input"), 0);
-  writer.AddU32(key("feed_forward_length"), U32(config.intermediate_size));
   writer.AddU32(key("attention.head_count"), U32(config.num_attention_heads));
-  std::vector<int32_t> kv_heads;
+  std::vector<int32_t> kv_heads, intermediate;
   std::vector<bool> pattern;
   for (const LayerPlan& plan : config.layers) {
     kv_heads.push_back(static_cast<int32_t>(plan.kv_heads));
-    pattern.push_back(plan.sliding);
+    intermediate.push_back(static_cast<int32_t>(plan.intermediate_size));
+    pattern.push_back(plan.sliding());
+  }
+  if (std::ranges::adjacent_find(intermediate, std::not_equal_to()) == intermediate.end()) {
+    writer.AddU32(key("feed_forward_length"), U32(intermediate.front()));
+  } else {
+    writer.AddI32s(key("feed_forward_length"), intermediate);
   }
   writer.AddI32s(key("attention.head_count_kv"), kv_heads);
   writer.AddU32(key("attention.key_length"), U32(full->head_dim));
@@ -158,7 +163,7 @@ uint32_t FileType(Dtype type) {
 }
 
 std::vector<float> RopeFactors(const ModelConfig& config) {
-  const LayerPlan* full = FirstLayer(config, false);
+  const LayerPlan* full = FirstLayer(config, LayerKind::kFull);
   if (full == nullptr || IsGemma3(config)) return {};
   std::vector<float> factors(static_cast<size_t>(full->head_dim / 2), 1e30f);
   std::fill_n(factors.begin(), full->rope.rotated_pairs, 1.0f);
@@ -168,16 +173,16 @@ std::vector<float> RopeFactors(const ModelConfig& config) {
 Status CheckExpressible(const ModelConfig& config) {
   for (size_t i = 0; i < config.layers.size(); ++i) {
     const LayerPlan& plan = config.layers[i];
-    const LayerPlan& first = *FirstLayer(config, plan.sliding);
+    const LayerPlan& first = *FirstLayer(config, plan.kind);
     const bool same = plan.head_dim == first.head_dim && plan.window == first.window &&
                       plan.rope.theta == first.rope.theta &&
                       plan.rope.rotated_pairs == first.rope.rotated_pairs;
     // Gemma 3's keys hold a linear factor, which readers apply to full layers, and no partial rotation.
     const bool whole = plan.rope.rotated_pairs == plan.head_dim / 2;
     const bool linear =
-        plan.rope.linear_factor == first.rope.linear_factor && !plan.sliding && IsGemma3(config);
+        plan.rope.linear_factor == first.rope.linear_factor && !plan.sliding() && IsGemma3(config);
     const bool plain =
-        (plan.rope.linear_factor == 1.0 || linear) && (whole || (!plan.sliding && !IsGemma3(config)));
+        (plan.rope.linear_factor == 1.0 || linear) && (whole || (!plan.sliding() && !IsGemma3(config)));
     if (same && plain) continue;
     return Fail(ErrorCode::kUnsupported,
                 "layer " + std::to_string(i) +

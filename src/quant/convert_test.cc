@@ -1,5 +1,5 @@
 // What conversion promises: the same configuration, the same numbers, no file replaced that must stay.
-#include "runtime/convert.h"
+#include "quant/convert.h"
 
 #include <gtest/gtest.h>
 
@@ -50,7 +50,6 @@ class ConvertTest : public testing::Test {
 void ExpectSameConfig(const ModelConfig& a, const ModelConfig& b) {
   EXPECT_EQ(a.vocab_size, b.vocab_size);
   EXPECT_EQ(a.hidden_size, b.hidden_size);
-  EXPECT_EQ(a.intermediate_size, b.intermediate_size);
   EXPECT_EQ(a.num_attention_heads, b.num_attention_heads);
   EXPECT_EQ(a.max_position_embeddings, b.max_position_embeddings);
   EXPECT_EQ(a.rms_norm_eps, b.rms_norm_eps);
@@ -60,8 +59,9 @@ void ExpectSameConfig(const ModelConfig& a, const ModelConfig& b) {
   ASSERT_EQ(a.layers.size(), b.layers.size());
   for (size_t i = 0; i < a.layers.size(); ++i) {
     const LayerPlan &x = a.layers[i], &y = b.layers[i];
-    EXPECT_TRUE(x.sliding == y.sliding && x.head_dim == y.head_dim && x.kv_heads == y.kv_heads &&
-                x.window == y.window && x.k_eq_v == y.k_eq_v && x.rope.theta == y.rope.theta &&
+    EXPECT_TRUE(x.kind == y.kind && x.head_dim == y.head_dim && x.intermediate_size == y.intermediate_size &&
+                x.kv_heads == y.kv_heads && x.window == y.window && x.key_source == y.key_source &&
+                x.k_eq_v == y.k_eq_v && x.rope.theta == y.rope.theta &&
                 x.rope.rotated_pairs == y.rope.rotated_pairs)
         << "layer " << i;
   }
@@ -197,14 +197,15 @@ void WriteTokenizer(const fs::path& path, int32_t size) {
 }
 
 // A small Gemma 3 as Hugging Face stores one, with made-up float32 weights.
-void WriteGemma3(const fs::path& directory) {
+void WriteGemma3(const fs::path& directory, const std::string& more = "") {
   fs::create_directories(directory);
   const std::string text =
       R"({"model_type":"gemma3_text","vocab_size":192,"hidden_size":64,"num_hidden_layers":3,
       "num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":96,"head_dim":32,
       "sliding_window":16,"query_pre_attn_scalar":48,"_sliding_window_pattern":3,"rope_theta":1000000.0,
       "rope_local_base_freq":10000.0,
-      "rope_scaling":{"factor":8.0,"rope_type":"linear"},"max_position_embeddings":512,"rms_norm_eps":1e-6})";
+      "rope_scaling":{"factor":8.0,"rope_type":"linear"},"max_position_embeddings":512,"rms_norm_eps":1e-6)" +
+      more + "}";
   std::ofstream(directory / "config.json") << text;
   std::ofstream(directory / "generation_config.json") << R"({"eos_token_id":[1,50,106]})";
   nlohmann::ordered_json header;
@@ -261,6 +262,22 @@ TEST_F(ConvertTest, Gemma3DirectoriesAreTheSameModelAsGguf) {
   EXPECT_EQ(ReadFloats(*after->text, Role::kFinalNorm)->front(),
             ReadFloats(*before->text, Role::kFinalNorm)->front() + 1.0f);
   EXPECT_EQ(Logits(File("gemma3")), Logits(File("gemma3.gguf")));
+}
+
+TEST_F(ConvertTest, LayersKeepTheirFeedForwardWidths) {
+  WriteGemma3(File("widths"), R"(,"per_layer_config":{"1":{"intermediate_size":160}})");
+  WriteTokenizer(File("widths/tokenizer.json"), 192);
+  const auto report = Convert(File("widths"), File("widths.gguf"), Dtype::kF32);
+  ASSERT_TRUE(report) << report.error().Message();
+  const auto before = OpenModel(File("widths"), "", "");
+  const auto after = OpenModel(File("widths.gguf"), "", "");
+  ASSERT_TRUE(before && after) << (after ? "" : after.error().Message());
+  ExpectSameConfig(before->config, after->config);
+  EXPECT_EQ(after->config.layers[1].intermediate_size, 160);
+  EXPECT_EQ(after->config.layers[2].intermediate_size, 96);
+  EXPECT_EQ(*after->gguf->metadata().GetInts("gemma3.feed_forward_length"),
+            (std::vector<int64_t>{96, 160, 96}));
+  EXPECT_EQ(Logits(File("widths")), Logits(File("widths.gguf")));
 }
 
 TEST_F(ConvertTest, ADrafterTakesItsVocabularyAlong) {
