@@ -115,8 +115,6 @@ TEST(MemoryPlan, IsWhatIsResident) {
     const double planned = static_cast<double>(plan->total()),
                  resident = static_cast<double>(ResidentBytes());
     EXPECT_NEAR(resident / planned, 1.0, 0.03) << c.model << " " << c.context << " " << resident;
-    std::cout << c.model << " " << planned / 1e6 << " " << resident / 1e6 << "\n";
-    for (const auto& line : plan->lines) std::cout << "  " << line.name << " " << line.bytes / 1e6 << "\n";
   }
 }
 #endif

@@ -22,12 +22,38 @@ TEST(Bench, MeasuresAModelWhateverItsContext) {
        {"prefill_tok_s", "decode_tok_s", "int8_peak_tmacs", "bandwidth_gbs", "decode_32k_ratio"}) {
     EXPECT_GT(result.value(key, 0.0), 0) << key;
   }
+  EXPECT_NEAR(result.value("resident_gb", 0.0), result.value("planned_gb", 0.0), 0.03);
   std::vector<std::string> empty = quick;
   empty.insert(empty.end(), {"--depth", "0"});
   const ProgramResult text = RunLinnet(empty);
   ASSERT_EQ(text.code, 0) << text.errors;
   EXPECT_EQ(text.output.find("at depth"), std::string::npos);
   EXPECT_NE(RunLinnet(quick).output.find("at depth"), std::string::npos);
+}
+
+uint64_t Planned(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"info", "--json"});
+  const ProgramResult info = RunLinnet(arguments);
+  EXPECT_EQ(info.code, 0) << info.errors;
+  const json memory = json::parse(info.output, nullptr, false).value("memory", json());
+  uint64_t sum = 0;
+  for (const json& line : memory.value("lines", json::array())) sum += line.value("bytes", uint64_t{0});
+  EXPECT_EQ(sum, memory.value("bytes", uint64_t{0}));
+  return sum;
+}
+
+TEST(Info, PlansTheMemoryOfWhatIsAskedFor) {
+  const uint64_t usual = Planned({"-t", "2"});
+  EXPECT_GT(usual, uint64_t{20'000'000});
+  EXPECT_LT(Planned({"-t", "2", "--context", "512"}), usual);
+  EXPECT_LT(Planned({"-t", "2", "--kv", "int8"}), usual);
+  EXPECT_GT(Planned({"-t", "2", "--kv", "f32"}), usual);
+  EXPECT_LT(Planned({"-t", "1"}), usual);
+  EXPECT_GT(Planned({"-t", "2", "--conversations", "4"}), usual);
+  EXPECT_GT(Planned({"-t", "2", "--image-tokens", "1120"}), usual);
+  EXPECT_GT(Planned({"-t", "2", "--dequantise"}), usual);
+  EXPECT_EQ(RunLinnet({"info", "--context", "1000000"}).code, 1);
+  EXPECT_EQ(RunLinnet({"info", "--conversations", "0"}).code, 1);
 }
 
 }  // namespace
