@@ -1,6 +1,9 @@
 #include "runtime/memory_plan.h"
 
-#include <cmath>
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 
 #include <gtest/gtest.h>
