@@ -48,6 +48,7 @@ struct TranscribeOptions {
   SplitOptions split;
   std::string language;  // full name of the language to translate into; empty = write down only
   int64_t together = 4;  // pieces that are heard at once; each takes the memory of a session, as it is needed
+  int32_t draft = -1;    // as GenerateOptions::draft
 };
 
 // "French" of "fr" or "French"; empty if it is neither a code that Linnet knows nor a plain name of letters.

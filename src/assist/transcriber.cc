@@ -22,6 +22,8 @@ constexpr double kLiveSeconds = 0.05;
 // Fast speech is about five words a second; a model that writes more than this has begun to repeat itself.
 constexpr double kTokensPerSecond = 12;
 constexpr int64_t kSpareTokens = 48;
+// Nobody waits for the next word of a piece: prompts are read beside it as fast as they can be.
+constexpr int64_t kPromptRows = 512;
 
 std::string Trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r\n");
@@ -107,7 +109,8 @@ Result<Transcriber> Transcriber::Create(Engine& engine, const SessionOptions& se
   }
   LINNET_TRY(VoiceSplitter::Create(options.split));
   LINNET_ASSIGN(SpeechPrompts prompts, ReadPrompts(engine.impl().prompts_json));
-  LINNET_ASSIGN(Scheduler scheduler, Scheduler::Create(engine, {.turns = options.together}));
+  LINNET_ASSIGN(Scheduler scheduler,
+                Scheduler::Create(engine, {.turns = options.together, .prompt_rows_beside = kPromptRows}));
   auto impl = std::make_unique<Impl>(engine, session, std::move(scheduler), std::move(prompts), options);
   LINNET_TRY(impl->AddSeat());
   return Transcriber(std::move(impl));
@@ -138,6 +141,7 @@ Status Transcriber::Impl::Ask(Seat& seat, UserMessage message, int64_t max_token
   GenerateOptions generate;
   generate.sampling.temperature = 0.0f;
   generate.max_tokens = max_tokens;
+  generate.draft = options.draft;
   seat.conversation.AddUser(std::move(message));
   LINNET_ASSIGN(seat.turn, seat.conversation.Begin(generate, cancel));
   return scheduler.Add(*seat.turn);

@@ -150,6 +150,7 @@ void DeclareSpeech(Args& args, SpeechArgs& values) {
                   "recordings (WAV; FLAC, MP3, Ogg, M4A, WebM), videos; - is standard input", false);
   DeclareMic(args, values.mic);
   DeclareModel(args, values.model, false);
+  DeclareDrafting(args, values.model);
   args.Choice("-f,--format", values.format, {"txt", "srt", "vtt", "json"}, "form of the transcript");
   args.Option("-o,--output", values.output, "file, or directory for several; without it standard output");
   args.Flag("--timestamps", values.timestamps, "the time before each line of plain text");
@@ -199,8 +200,9 @@ Status CheckSpeech(const SpeechArgs& values) {
                     "give recordings, or --mic to record now");
 }
 
-TranscribeOptions TranscribeOptionsOf(const SpeechArgs& values, const std::string& language) {
+Result<TranscribeOptions> TranscribeOptionsOf(const SpeechArgs& values, const std::string& language) {
   TranscribeOptions options{values.split, language, values.together};
+  LINNET_ASSIGN(options.draft, DraftsOf(values.model));
   if (values.mic.on) {
     options.split.lookahead_seconds = kLiveLookahead;
     options.together = 1;

@@ -35,8 +35,8 @@ void DeclareSpeech(Args& args, SpeechArgs& values);
 // Errors: kInvalidArgument when there is nothing to hear, or files and the microphone together.
 Status CheckSpeech(const SpeechArgs& values);
 // How recordings are to be cut and heard; what is spoken live is judged sooner, and piece by piece.
-// `language` as in TranscribeOptions.
-TranscribeOptions TranscribeOptionsOf(const SpeechArgs& values, const std::string& language);
+// `language` as in TranscribeOptions. Errors: kInvalidArgument for a --draft that cannot be.
+Result<TranscribeOptions> TranscribeOptionsOf(const SpeechArgs& values, const std::string& language);
 
 // What all files of a run have in common.
 struct SpeechRun {

@@ -85,9 +85,9 @@ Result<int> Run(const TranslateArgs& args) {
                 "give a code as fr or a name as French");
   }
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.speech.model));
+  LINNET_ASSIGN(const TranscribeOptions options, TranscribeOptionsOf(args.speech, language));
   LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.speech.model));
-  LINNET_ASSIGN(Transcriber transcriber,
-                Transcriber::Create(*engine, session, TranscribeOptionsOf(args.speech, language)));
+  LINNET_ASSIGN(Transcriber transcriber, Transcriber::Create(*engine, session, options));
   const InterruptGuard interrupt;
   if (args.speech.mic.on) {
     LINNET_TRY(WriteDownMic(args.speech, transcriber, interrupt.flag()));

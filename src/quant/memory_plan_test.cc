@@ -1,6 +1,9 @@
 #include "runtime/memory_plan.h"
 
-#include <cmath>
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -115,8 +118,6 @@ TEST(MemoryPlan, IsWhatIsResident) {
     const double planned = static_cast<double>(plan->total()),
                  resident = static_cast<double>(ResidentBytes());
     EXPECT_NEAR(resident / planned, 1.0, 0.03) << c.model << " " << c.context << " " << resident;
-    std::cout << c.model << " " << planned / 1e6 << " " << resident / 1e6 << "\n";
-    for (const auto& line : plan->lines) std::cout << "  " << line.name << " " << line.bytes / 1e6 << "\n";
   }
 }
 #endif
