@@ -22,9 +22,6 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr std::string_view kAnswer = "an answer",
-                           kShorten = "shorten the conversation, or close other programs";
-
 // How much of a prompt lies before a place between two media blocks.
 struct Cut {
   int64_t tokens = 0;
