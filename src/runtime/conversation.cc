@@ -316,7 +316,12 @@ Result<Generation> Conversation::End() {
 
 Result<Generation> Conversation::Answer(const GenerateOptions& options, const GenerateHooks& hooks) {
   LINNET_ASSIGN(Turn * turn, Begin(options, hooks.cancel));
-  Run(*impl_->session, *turn, hooks);
+  try {
+    Run(*impl_->session, *turn, hooks);
+  } catch (...) {  // a hook: the answer ends where it is
+    (void)End();
+    throw;
+  }
   return End();
 }
 
