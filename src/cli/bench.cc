@@ -31,10 +31,9 @@ Result<int> RunMedia(const BenchArgs& args) {
   if (!args.options.synthetic.empty()) options.synthetic = args.options.synthetic;
   options.repeat = args.options.repeat;
   ProgressLine progress;
-  const Result<MediaBenchResult> result = RunMediaBench(options, progress.AsCallback());
+  LINNET_ASSIGN(const MediaBenchResult result, RunMediaBench(options, progress.AsCallback()));
   progress.Clear();
-  if (!result) return std::unexpected(result.error());
-  Write(args.json ? AsJson(*result) : AsText(*result));
+  Write(args.json ? AsJson(result) : AsText(result));
   return kExitDone;
 }
 
@@ -46,19 +45,17 @@ Result<int> RunMtp(const BenchArgs& args) {
   options.kv = KvTypeOf(args.kv);
   LINNET_ASSIGN(options.draft, DraftsOf({.draft = args.draft}));
   ProgressLine progress;
-  const Result<MtpBenchResult> result = RunMtpBench(options, progress.AsCallback());
+  LINNET_ASSIGN(const MtpBenchResult result, RunMtpBench(options, progress.AsCallback()));
   progress.Clear();
-  if (!result) return std::unexpected(result.error());
-  Write(args.json ? AsJson(*result, options) : AsText(*result, options));
-  return result->identical ? kExitDone : kExitFailed;
+  Write(args.json ? AsJson(result, options) : AsText(result, options));
+  return result.identical ? kExitDone : kExitFailed;
 }
 
 Result<int> RunPlain(const BenchArgs& args) {
   ProgressLine progress;
-  const Result<BenchResult> result = RunBench(args.options, progress.AsCallback());
+  LINNET_ASSIGN(const BenchResult result, RunBench(args.options, progress.AsCallback()));
   progress.Clear();
-  if (!result) return std::unexpected(result.error());
-  Write(args.json ? AsJson(*result) : AsText(*result, args.options));
+  Write(args.json ? AsJson(result) : AsText(result, args.options));
   return kExitDone;
 }
 
@@ -129,10 +126,7 @@ Command BenchCommand() {
             "Limits are measured in turns with what is put beside them (docs/performance.md).\n"
             "Examples:\n  linnet bench\n  linnet bench --synthetic 12b:q4_0 --json\n  linnet bench media\n"
             "  linnet bench mtp --synthetic 12b:q4_0 --acceptance 0.75 --json\n");
-        return [values] {
-          const Result<int> code = Run(*values);
-          return code ? *code : Report(code.error());
-        };
+        return [values] { return Run(*values); };
       }};
 }
 

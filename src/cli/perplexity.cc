@@ -66,12 +66,12 @@ Result<int> Run(PerplexityArgs args) {
   }
   LINNET_ASSIGN(const std::vector<TokenText> texts, Tokenise(args.texts, *engine, reference.get()));
   ProgressLine progress;
-  auto result = MeasurePerplexity(*engine, reference.get(), texts, {session.context, session.kv},
-                                  progress.AsCallback());
+  LINNET_ASSIGN(const PerplexityResult result,
+                MeasurePerplexity(*engine, reference.get(), texts, {session.context, session.kv},
+                                  progress.AsCallback()));
   progress.Clear();
-  if (!result) return std::unexpected(result.error());
   const ComparedModels models{args.model.model, args.compare};
-  Write(args.json ? AsJson(*result, models) : AsText(*result, models));
+  Write(args.json ? AsJson(result, models) : AsText(result, models));
   return kExitDone;
 }
 
@@ -101,10 +101,7 @@ Command PerplexityCommand() {
             "  linnet perplexity model-q4_0.gguf book.txt --compare model-bf16.gguf\n"
             "  linnet perplexity model.gguf book.txt --compare dequantised --json\n"
             "  linnet perplexity model.gguf book.txt --compare model.gguf --kv int8\n");
-        return [values] {
-          const Result<int> code = Run(*values);
-          return code ? *code : Report(code.error());
-        };
+        return [values] { return Run(*values); };
       }};
 }
 
