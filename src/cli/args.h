@@ -57,8 +57,8 @@ class Args {
 struct Command {
   std::string name;
   std::string summary;  // one line
-  // Declares the arguments and returns what to do when the subcommand was chosen. It gives an exit code, or an
-  // error that is still to be reported.
+  // Declares the arguments and returns what to do when the subcommand was chosen, which gives an exit code or
+  // an error that is still to be reported.
   std::function<std::function<Result<int>()>(Args&)> declare;
 };
 
