@@ -1,9 +1,9 @@
 // A loaded model: weights, tokenizer and threads. Sessions and conversations hold what is said with it.
 //
-// Thread safety: an Engine and everything that was made with it may be used from one thread at a time; what
-// is const may be called from any. Several engines may work at once, each with a thread of its own: those
-// with the same number of threads share them, taking turns of a step, or of some 20 ms of a longer one. What
-// each computes does not change by it.
+// Thread safety: an Engine and everything that was made with it may be used from one thread at a time; its
+// own const functions may be called from any, also meanwhile. Several engines may work at once, each with a
+// thread of its own: those with the same number of threads share them, taking turns of a step, or of some 20
+// ms of a longer one. What each computes does not change by it.
 #pragma once
 
 #include <cstdint>
@@ -56,8 +56,8 @@ class LINNET_API Engine {
   // Special tokens are spelled out. Ids that the vocabulary does not have give nothing.
   std::string Text(std::span<const int32_t> ids) const;
 
-  // Errors: kInvalidArgument when the context is beyond the model's, kOutOfMemory.
-  // The engine must outlive the session.
+  // Errors: kInvalidArgument when the context is below 0 or beyond the model's, kUnsupported when its heads
+  // do not fit the type of keys and values, kOutOfMemory. The engine must outlive the session.
   Result<std::unique_ptr<Session>> NewSession(const SessionOptions& options);
 
   struct Impl;  // for Linnet's own floors

@@ -29,8 +29,8 @@ class LINNET_API Session {
   // it may be 0 where a stopped call had begun to overwrite the window.
   Status Feed(std::span<const int32_t> ids, const FeedHooks& hooks = {});
 
-  // (V) after the soft-cap, of the last token. Valid until the next call of this session's Feed() or
-  // Truncate(); empty before the first and after Truncate().
+  // (V) after the soft-cap, of the last token that Feed() was given. Valid until the session is fed,
+  // truncated or given a turn; empty before the first and after these two.
   std::span<const float> logits() const;
 
   int64_t length() const;   // tokens held

@@ -163,6 +163,7 @@ class LINNET_API Turn {
 };
 
 // Called while an answer is written; each may be empty. The pieces joined are the fields of the Generation.
+// What one throws comes out of the call that was given it, and the answer is as if it had been cancelled.
 struct GenerateHooks {
   std::function<void(std::string_view)> on_thought;
   std::function<void(std::string_view)> on_text;

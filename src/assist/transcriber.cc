@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "assist/prompts.h"
+#include "base/memory_guard.h"
 #include "base/stopwatch.h"
 #include "linnet/conversation.h"
 #include "linnet/scheduler.h"
@@ -22,6 +23,7 @@ constexpr double kLiveSeconds = 0.05;
 // Fast speech is about five words a second; a model that writes more than this has begun to repeat itself.
 constexpr double kTokensPerSecond = 12;
 constexpr int64_t kSpareTokens = 48;
+constexpr std::string_view kSpeech = "what is heard", kCloseOthers = "close other programs";
 // Nobody waits for the next word of a piece: prompts are read beside it as fast as they can be.
 constexpr int64_t kPromptRows = 512;
 
@@ -237,9 +239,11 @@ Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cu
                                                const std::atomic<bool>* cancel) {
   Impl& t = *impl_;
   Impl::Seat& seat = *t.seats.front();
-  const Status asked = t.Translate(text, seat, cancel);
-  while (asked && !t.scheduler.empty()) t.scheduler.RunStep();
-  auto answer = asked ? t.Answer(seat) : std::unexpected(asked.error());
+  const auto answer = WithinMemory(kSpeech, kCloseOthers, [&]() -> Result<Generation> {
+    LINNET_TRY(t.Translate(text, seat, cancel));
+    while (!t.scheduler.empty()) t.scheduler.RunStep();
+    return t.Answer(seat);
+  });
   if (!answer) {
     t.GiveUp();
     return std::unexpected(answer.error());
@@ -251,7 +255,8 @@ Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cu
 Result<Heard> Transcriber::Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
                                const PositionSink& position, const std::atomic<bool>* cancel) {
   Impl::Hearing hearing{sink, position, cancel, {}};
-  auto heard = impl_->HearAll(reader, from_seconds, hearing);
+  auto heard =
+      WithinMemory(kSpeech, kCloseOthers, [&] { return impl_->HearAll(reader, from_seconds, hearing); });
   if (!heard) impl_->GiveUp();
   return heard;
 }

@@ -110,7 +110,7 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
   app.footer("Examples:\n  linnet run -p \"Describe this.\" --image photo.jpg\n  linnet info model.gguf\n");
   app.require_subcommand(0, 1);
   app.allow_extras();
-  std::vector<std::function<int()>> actions;
+  std::vector<std::function<Result<int>()>> actions;
   std::vector<std::set<std::string>*> given;
   std::vector<std::string> names;
   for (const Command& command : commands) {
@@ -151,7 +151,8 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
     if (const int code = CheckRemaining(*sub, commands[i].name); code != kExitDone) return code;
     if (const Status isa = DescribeKernels().usable; !isa) return Report(isa.error());
     if (given[i] != nullptr) RecordGiven(*sub, *given[i]);
-    return actions[i]();
+    const Result<int> code = actions[i]();
+    return code ? *code : Report(code.error());
   }
   SayText(app.help());
   return WrongUse("no command given", "");

@@ -57,8 +57,9 @@ class Args {
 struct Command {
   std::string name;
   std::string summary;  // one line
-  // Declares the arguments and returns what to do when the subcommand was chosen: an exit code.
-  std::function<std::function<int()>(Args&)> declare;
+  // Declares the arguments and returns what to do when the subcommand was chosen, which gives an exit code or
+  // an error that is still to be reported.
+  std::function<std::function<Result<int>()>(Args&)> declare;
 };
 
 // Parses, prints help and errors, and runs the chosen subcommand. `version` is printed by --version.

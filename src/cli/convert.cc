@@ -48,11 +48,10 @@ Result<int> Run(ConvertArgs args) {
   args.options.type = DtypeFromName(args.type).value_or(Dtype::kBf16);
   ThreadPool pool(threads);
   ProgressLine progress;
-  const Result<ConvertReport> report = ConvertModel(args.options, pool, progress.AsCallback());
+  LINNET_ASSIGN(const ConvertReport report, ConvertModel(args.options, pool, progress.AsCallback()));
   progress.Clear();
-  if (!report) return Report(report.error());
-  for (const std::string& note : report->notes) Write("note: " + Printable(note) + "\n");
-  for (const ConvertedFile& file : report->files)
+  for (const std::string& note : report.notes) Write("note: " + Printable(note) + "\n");
+  for (const ConvertedFile& file : report.files)
     Write(fmt::format("wrote {} ({})\n", Printable(file.path), HumanBytes(file.bytes)));
   return kExitDone;
 }
@@ -81,10 +80,7 @@ Command ConvertCommand() {
                 "Examples:\n  linnet convert gemma-4-12b-it 12b.gguf --type q8_0\n"
                 "  linnet convert models/chick chick.gguf --type bf16\n"
                 "  linnet convert 12b-q4_0.gguf 12b-packed.gguf --pack\n");
-            return [values] {
-              const Result<int> code = Run(*values);
-              return code ? *code : Report(code.error());
-            };
+            return [values] { return Run(*values); };
           }};
 }
 

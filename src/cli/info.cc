@@ -239,10 +239,9 @@ Result<Facts> Learn(const InfoArgs& args) {
   return facts;
 }
 
-int Run(const InfoArgs& args) {
-  const Result<Facts> facts = Learn(args);
-  if (!facts) return Report(facts.error());
-  args.json ? PrintJson(*facts) : PrintText(*facts);
+Result<int> Run(const InfoArgs& args) {
+  LINNET_ASSIGN(const Facts facts, Learn(args));
+  args.json ? PrintJson(facts) : PrintText(facts);
   return kExitDone;
 }
 

@@ -207,12 +207,12 @@ class Inspection {
   std::set<std::string> written_;
 };
 
-int Run(const InspectArgs& args) {
+Result<int> Run(const InspectArgs& args) {
   // Once for each file: a pipe can be read only once.
   std::vector<Result<MediaSource>> sources;
   for (const std::string& file : args.files) sources.push_back(ParseMediaAddress(file));
-  if (const Status useful = CheckOptions(args, sources); !useful) return Report(useful.error());
-  if (const Status made = MakeDirectory(args.directory); !made) return Report(made.error());
+  LINNET_TRY(CheckOptions(args, sources));
+  LINNET_TRY(MakeDirectory(args.directory));
   Inspection inspection(args);
   WarnOfWeakness(inspection.loader());
   int code = kExitDone;
@@ -221,10 +221,9 @@ int Run(const InspectArgs& args) {
     if (!status) code = std::max(code, Report(status.error()));
   }
   if (code != kExitDone) return code;
-  const Status pieces = CheckUseful(
-      args.given, {{{"--piece-seconds"}, inspection.showed_pieces(), "is for sounds without video"}});
-  if (!pieces) return Report(pieces.error());
-  return code;
+  LINNET_TRY(CheckUseful(args.given,
+                         {{{"--piece-seconds"}, inspection.showed_pieces(), "is for sounds without video"}}));
+  return kExitDone;
 }
 
 }  // namespace

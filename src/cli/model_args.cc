@@ -97,11 +97,9 @@ Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values) {
         "gemma-4-12b-it with its mmproj file and name it: linnet run FILE.gguf\n");
   }
   ProgressLine progress;
-  Result<std::unique_ptr<Engine>> engine = Engine::Load(options, progress.AsCallback());
+  LINNET_ASSIGN(std::unique_ptr<Engine> engine, Engine::Load(options, progress.AsCallback()));
   progress.Clear();
-  if (engine) {
-    for (const std::string& note : (*engine)->notes()) Say("linnet: {}\n", note);
-  }
+  for (const std::string& note : engine->notes()) Say("linnet: {}\n", note);
   return engine;
 }
 

@@ -78,12 +78,10 @@ Result<int> Run(const ParityArgs& args) {
   LINNET_ASSIGN(options.threads, ThreadsOf(args.threads));
   Totals totals;
   const CaseSink sink = [&](const CaseResult& result) { Print(result, args.verbose, totals); };
-  for (const std::string& path : args.paths) {
-    if (const Status status = RunPath(path, options, sink); !status) return Report(status.error());
-  }
+  for (const std::string& path : args.paths) LINNET_TRY(RunPath(path, options, sink));
   Write(fmt::format("{} passed, {} failed, {} not run\n", totals.passed, totals.failed, totals.not_run));
   if (totals.passed + totals.failed == 0) {
-    return Report({ErrorCode::kNotFound, "no case was run", "check the path and --filter (docs/parity.md)"});
+    return Fail(ErrorCode::kNotFound, "no case was run", "check the path and --filter (docs/parity.md)");
   }
   return totals.failed > 0 ? kExitFailed : kExitDone;
 }
@@ -102,10 +100,7 @@ Command ParityCommand() {
                 "One line a case: the largest deviation of its bound. Exit code 1 when a case fails.\n"
                 "Examples:\n  linnet parity tests/data/golden\n  linnet parity mine --model model.gguf -v "
                 "--filter media\n");
-            return [values] {
-              const Result<int> code = Run(*values);
-              return code ? *code : Report(code.error());
-            };
+            return [values] { return Run(*values); };
           }};
 }
 

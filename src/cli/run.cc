@@ -137,23 +137,22 @@ std::string Title(const RunArgs& args, const Engine& engine) {
 }
 
 // `generate` writes the answer and calls the hooks it is given.
-int AnswerOnce(const RunArgs& args, const Engine& engine, const std::vector<MediaUse>& uses,
-               const std::function<Result<Generation>(const GenerateHooks&)>& generate) {
+Result<int> AnswerOnce(const RunArgs& args, const Engine& engine, const std::vector<MediaUse>& uses,
+                       const std::function<Result<Generation>(const GenerateHooks&)>& generate) {
   AnswerPrinter printer;
   ProgressLine progress;
   GenerateHooks hooks = args.json ? GenerateHooks{} : printer.Hooks();
   hooks.on_prompt = [&progress](double fraction, std::string_view what) {
     fraction < 1.0 ? progress.Show(fraction, what) : progress.Clear();
   };
-  const auto answer = generate(hooks);
+  LINNET_ASSIGN(const Generation answer, generate(hooks));
   progress.Clear();
-  if (!answer) return Report(answer.error());
   if (args.json) {
-    Write(AnswerJson(*answer, engine, uses) + "\n");
+    Write(AnswerJson(answer, engine, uses) + "\n");
   } else {
-    printer.Finish(*answer);
+    printer.Finish(answer);
   }
-  if (!args.quiet) Say("linnet: {}\n", StatsLine(answer->stats));
+  if (!args.quiet) Say("linnet: {}\n", StatsLine(answer.stats));
   return kExitDone;
 }
 
@@ -240,10 +239,7 @@ Command RunCommand() {
             "  linnet run gemma-4-12b-it-q4_0.gguf -p \"Summarise this.\" --json < notes.txt\n"
             "  linnet run gemma-3-270m-q4_k_m.gguf --raw -p \"The capital of France is\" -n 20\n"
             "  linnet run gemma-4-12b-it-q4_0.gguf --system \"Answer in French.\"\n");
-        return [values] {
-          const Result<int> code = Run(*values);
-          return code ? *code : Report(code.error());
-        };
+        return [values] { return Run(*values); };
       }};
 }
 

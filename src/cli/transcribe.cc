@@ -25,11 +25,10 @@ Result<int> Run(const SpeechArgs& args) {
   const MediaLoader loader({.sandbox = !args.no_sandbox});
   WarnOfWeakness(loader);
   const SpeechRun run{args, transcriber, loader, interrupt.flag()};
-  const int code = ForEachFile(args.files, [&](const std::string& file) -> Status {
+  return ForEachFile(args.files, [&](const std::string& file) -> Status {
     LINNET_ASSIGN(const MediaSource source, ParseMediaAddress(file));
     return WriteDown(run, source);
   });
-  return code;
 }
 
 }  // namespace
@@ -47,10 +46,7 @@ Command TranscribeCommand() {
                 "  curl -s https://example.org/talk.mp3 | linnet transcribe - -f srt\n"
                 "  linnet transcribe talk.mp3 --model gemma-4-12b-it-q4_0.gguf --timestamps\n"
                 "  linnet transcribe *.m4a --model gemma-4-12b-it-q4_0.gguf --format srt -o subtitles/\n");
-            return [values] {
-              const Result<int> code = Run(*values);
-              return code ? *code : Report(code.error());
-            };
+            return [values] { return Run(*values); };
           }};
 }
 

@@ -96,9 +96,7 @@ Result<int> Run(const TranslateArgs& args) {
   const MediaLoader loader({.sandbox = !args.speech.no_sandbox});
   WarnOfWeakness(loader);
   const SpeechRun run{args.speech, transcriber, loader, interrupt.flag()};
-  const int code =
-      ForEachFile(args.speech.files, [&](const std::string& file) { return Translate(run, file); });
-  return code;
+  return ForEachFile(args.speech.files, [&](const std::string& file) { return Translate(run, file); });
 }
 
 }  // namespace
@@ -115,10 +113,7 @@ Command TranslateCommand() {
                 "  echo \"turn off the garden lamp\" | linnet translate - --to fr\n"
                 "  linnet translate talk.mp3 --to de --model gemma-4-12b-it-q4_0.gguf --format srt -o "
                 "talk.srt\n");
-            return [values] {
-              const Result<int> code = Run(*values);
-              return code ? *code : Report(code.error());
-            };
+            return [values] { return Run(*values); };
           }};
 }
 

@@ -7,13 +7,14 @@
 
 #include <fmt/format.h>
 
+#include "model/config_files.h"
+
 namespace linnet {
 namespace {
 
 constexpr int64_t kMaxVocab = int64_t{1} << 24;
 constexpr int64_t kMaxWidth = int64_t{1} << 16;  // hidden size and multimodal width
 constexpr int64_t kMaxMlp = int64_t{1} << 20;
-constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxHeads = 1024;
 constexpr int64_t kMaxHeadDim = 1024;
 constexpr int64_t kMaxPositions = int64_t{1} << 24;
@@ -91,7 +92,7 @@ Status ModelConfig::Validate() const {
   checks.Range("vocab_size", vocab_size, 1, kMaxVocab);
   checks.Range("hidden_size", hidden_size, 1, kMaxWidth);
   checks.Range("num_attention_heads", num_attention_heads, 1, kMaxHeads);
-  checks.Range("num_hidden_layers", static_cast<int64_t>(layers.size()), 1, kMaxLayers);
+  checks.Range("num_hidden_layers", static_cast<int64_t>(layers.size()), 1, kMostLayers);
   checks.Range("max_position_embeddings", max_position_embeddings, 1, kMaxPositions);
   checks.Positive("rms_norm_eps", rms_norm_eps, 1.0);
   checks.True(std::isfinite(final_logit_softcapping) && final_logit_softcapping >= 0,
@@ -121,6 +122,20 @@ Status ModelConfig::Validate() const {
               fmt::format("the default top_p is {}", generation.top_p));
   checks.Range("default top_k", generation.top_k, 0, kMaxVocab);
   return checks.status();
+}
+
+std::vector<LayerKind> LayersOfPattern(int64_t layers, int64_t pattern) {
+  std::vector<LayerKind> kinds;
+  for (int64_t i = 1; i <= layers; ++i) {
+    kinds.push_back(i % pattern != 0 ? LayerKind::kSliding : LayerKind::kFull);
+  }
+  return kinds;
+}
+
+void CorrectContext(ModelConfig& config) {
+  if (config.hidden_size == 3840 && config.layers.size() == 48 && config.max_position_embeddings == 131072) {
+    config.max_position_embeddings = 262144;
+  }
 }
 
 Status DrafterConfig::Validate() const {

@@ -1,7 +1,9 @@
 // Reading a ModelConfig from what a model directory or file says about itself.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "io/gguf.h"
 #include "linnet/error.h"
@@ -30,6 +32,13 @@ Status CheckQuantConfig(std::string_view hf_quant_config_json);
 // rotated pairs) are read off the tensors.
 Result<ModelConfig> ConfigFromGguf(const Gguf& text, const Gguf* multimodal);
 Result<DrafterConfig> DrafterFromGguf(const Gguf& file);
+
+// What both kinds of files leave to the reader of a ModelConfig.
+inline constexpr int64_t kMostLayers = 1024;
+// Every `pattern`-th layer is full, the others sliding.
+std::vector<LayerKind> LayersOfPattern(int64_t layers, int64_t pattern);
+// Files made from the 12B's first upload give half of its real context.
+void CorrectContext(ModelConfig& config);
 
 // `model_type` of a config.json, empty if it cannot be read. For telling models, drafters and other things
 // apart.

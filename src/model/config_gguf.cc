@@ -13,7 +13,6 @@
 namespace linnet {
 namespace {
 
-constexpr int64_t kMaxLayerCount = 1024;
 constexpr int64_t kMaxCellSide = 1024;
 
 // Typed access to `ARCH.name` keys; the first wrong value is remembered, absent ones take the default.
@@ -23,6 +22,7 @@ class Keys {
       : file_(file), prefix_(std::move(prefix)), status_(status) {}
 
   bool Has(std::string_view name) const { return file_.metadata().Get(Full(name)) != nullptr; }
+  bool IsList(std::string_view name) const { return Has(name) && file_.metadata().Get(Full(name))->is_array; }
 
   int64_t Int(std::string_view name, int64_t fallback) const {
     return Take(file_.metadata().GetInt(Full(name)), fallback);
@@ -115,21 +115,18 @@ void RefuseUnsupported(const Gguf& file, const Keys& keys, KeySource source) {
 }
 
 // One a layer: from a list of bools, or the length of the pattern whose last layer is full.
-std::vector<LayerKind> LayerKinds(const Gguf& file, const Keys& keys, std::string_view key, size_t layers) {
-  const GgufValue* value = file.metadata().Get(key);
-  std::vector<LayerKind> kinds(layers);
-  int64_t pattern = 6;
-  if (value != nullptr && value->is_array) {
-    const std::vector<int64_t> listed = keys.PerLayer("attention.sliding_window_pattern", layers, 0);
-    for (size_t i = 0; i < layers; ++i) kinds[i] = listed[i] != 0 ? LayerKind::kSliding : LayerKind::kFull;
+std::vector<LayerKind> LayerKinds(const Keys& keys, size_t layers) {
+  constexpr std::string_view kKey = "attention.sliding_window_pattern";
+  if (keys.IsList(kKey)) {
+    std::vector<LayerKind> kinds;
+    for (const int64_t slides : keys.PerLayer(kKey, layers, 0)) {
+      kinds.push_back(slides != 0 ? LayerKind::kSliding : LayerKind::kFull);
+    }
     return kinds;
   }
-  if (value != nullptr) pattern = keys.Int("attention.sliding_window_pattern", 6);
-  if (pattern < 1) keys.Complain("attention.sliding_window_pattern", "is below 1");
-  for (size_t i = 0; i < layers; ++i)
-    kinds[i] = static_cast<int64_t>(i + 1) % std::max<int64_t>(pattern, 1) != 0 ? LayerKind::kSliding
-                                                                                : LayerKind::kFull;
-  return kinds;
+  const int64_t pattern = keys.Int(kKey, 6);
+  if (pattern < 1) keys.Complain(kKey, "is below 1");
+  return LayersOfPattern(static_cast<int64_t>(layers), std::max<int64_t>(pattern, 1));
 }
 
 // `rope_freqs` divides the angle of each pair on full layers: 1 = rotates, 1e30 = does not.
@@ -158,16 +155,14 @@ int64_t RotatedPairs(const Gguf& file, const Keys& keys, int64_t head_dim) {
 }
 
 void ReadLayers(const Gguf& file, const Keys& keys, KeySource source, ModelConfig& config) {
-  const std::string arch = Architecture(file);
-  const bool gemma3 = arch == "gemma3";
+  const bool gemma3 = Architecture(file) == "gemma3";
   const int64_t count = keys.Int("block_count", 0);
-  if (count < 1 || count > kMaxLayerCount) {
+  if (count < 1 || count > kMostLayers) {
     keys.Complain("block_count", count == 0 ? "is missing" : fmt::format("is {}", count));
     return;
   }
   const size_t layers = static_cast<size_t>(count);
-  const std::vector<LayerKind> kinds =
-      LayerKinds(file, keys, arch + ".attention.sliding_window_pattern", layers);
+  const std::vector<LayerKind> kinds = LayerKinds(keys, layers);
   const std::vector<int64_t> kv_heads =
       keys.PerLayer("attention.head_count_kv", layers, config.num_attention_heads);
   const std::vector<int64_t> intermediate = keys.PerLayer("feed_forward_length", layers, 0);
@@ -224,11 +219,7 @@ void ReadText(const Gguf& file, const Keys& keys, KeySource source, ModelConfig&
     const double usual = scalar > 0 ? 1.0 / std::sqrt(scalar) : 1.0;
     config.attention_scale = static_cast<float>(keys.Float("attention.scale", usual));
   }
-  // GGUFs made from the 12B's first upload give half of its real context.
-  if (arch == "gemma4" && config.max_position_embeddings == 131072 && config.hidden_size == 3840 &&
-      config.layers.size() == 48) {
-    config.max_position_embeddings = 262144;
-  }
+  if (arch == "gemma4") CorrectContext(config);
 }
 
 struct NamedToken {

@@ -17,7 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMostLayers = 1024;
 constexpr int32_t kToolResponseId = 50;  // <|tool_response> in Gemma 4's vocabulary ends a turn too
 constexpr int64_t kGemmaVocabulary = 262144;
 
@@ -179,9 +178,7 @@ std::vector<LayerKind> LayerKinds(const Fields& text, const Family& family, int6
   } else {
     const int64_t pattern = text.Int("sliding_window_pattern", text.Int("_sliding_window_pattern", 6));
     if (pattern < 1) text.Complain("sliding_window_pattern", "is below 1");
-    for (int64_t i = 0; i < count; ++i) {
-      kinds.push_back((i + 1) % std::max<int64_t>(pattern, 1) != 0 ? LayerKind::kSliding : LayerKind::kFull);
-    }
+    kinds = LayersOfPattern(count, std::max<int64_t>(pattern, 1));
   }
   if (!family.gemma3) kinds.back() = LayerKind::kFull;  // the reference's configuration class forces it
   return kinds;
@@ -289,11 +286,7 @@ void ReadText(const Fields& text, const Family& family, KeySource keys, ModelCon
     config.layer_scalar = false;
   }
   ReadLayers(text, family, keys, config);
-  // The 12B's first upload gave half of its real context.
-  if (!family.gemma3 && config.max_position_embeddings == 131072 && config.hidden_size == 3840 &&
-      config.layers.size() == 48) {
-    config.max_position_embeddings = 262144;
-  }
+  if (!family.gemma3) CorrectContext(config);
   config.tokens.bos = text.Id("bos_token_id", 2);
   config.tokens.pad = text.Id("pad_token_id", 0);
 }

@@ -22,9 +22,6 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr std::string_view kAnswer = "an answer",
-                           kShorten = "shorten the conversation, or close other programs";
-
 // How much of a prompt lies before a place between two media blocks.
 struct Cut {
   int64_t tokens = 0;
@@ -319,7 +316,12 @@ Result<Generation> Conversation::End() {
 
 Result<Generation> Conversation::Answer(const GenerateOptions& options, const GenerateHooks& hooks) {
   LINNET_ASSIGN(Turn * turn, Begin(options, hooks.cancel));
-  Run(*impl_->session, *turn, hooks);
+  try {
+    Run(*impl_->session, *turn, hooks);
+  } catch (...) {  // a hook: the answer ends where it is
+    (void)End();
+    throw;
+  }
   return End();
 }
 

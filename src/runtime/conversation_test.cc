@@ -272,6 +272,16 @@ TEST_F(ConversationTest, CancellingStopsBeforeTheNextToken) {
   EXPECT_LT(answer.ids.size(), 8u);
 }
 
+TEST_F(ConversationTest, AHookThatThrowsEndsTheAnswer) {
+  Conversation chat = Begin();
+  chat.AddUser({"hello", {}, {}});
+  GenerateHooks hooks;
+  hooks.on_text = [](std::string_view) { throw std::runtime_error("mine"); };
+  EXPECT_THROW((void)chat.Answer({}, hooks), std::runtime_error);
+  chat.AddUser({"3 + 4", {}, {}});
+  EXPECT_TRUE(chat.Answer().has_value());
+}
+
 TEST_F(ConversationTest, ToolsMustBeAList) {
   const auto result = Conversation::Create(*engine_, {}, {"", "{\"name\": 1}", false});
   ASSERT_FALSE(result.has_value());

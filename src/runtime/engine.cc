@@ -163,8 +163,10 @@ std::vector<int32_t> Engine::Tokenise(std::string_view text) const {
 }
 
 Result<std::vector<int32_t>> Engine::TokeniseMarked(std::string_view text) const {
-  LINNET_ASSIGN(Prompt prompt, BuildPlainPrompt(*impl_->tokenizer, impl_->config, text));
-  return std::move(prompt.ids);
+  return WithinMemory("the tokens of this text", "shorten it", [&]() -> Result<std::vector<int32_t>> {
+    LINNET_ASSIGN(Prompt prompt, BuildPlainPrompt(*impl_->tokenizer, impl_->config, text));
+    return std::move(prompt.ids);
+  });
 }
 
 std::string Engine::Text(std::span<const int32_t> ids) const {

@@ -3,7 +3,6 @@
 #include <memory>
 #include <utility>
 
-#include "base/memory_guard.h"
 #include "runtime/engine_impl.h"
 #include "runtime/scheduler.h"
 #include "runtime/turn.h"
@@ -33,12 +32,10 @@ void Tell(Turn& turn, const GenerateHooks& hooks) {
 void Run(Session& session, Turn& turn, const GenerateHooks& hooks) {
   Session::Impl& s = session.impl();
   const SchedulerOptions sizes{.turns = 1, .prompt_rows = s.cache.rows_per_call()};
-  const Status reserved =
-      WithinMemory("an answer", "shorten the prompt, or close other programs", [&]() -> Status {
-        s.Reserve(WantedRows(1));
-        return {};
-      });
-  if (!reserved) turn.impl().Fail(reserved.error());
+  turn.impl().FailUnless([&]() -> Status {
+    s.Reserve(WantedRows(1));
+    return {};
+  });
   Turn* const all[] = {&turn};
   Turn* in_step[1];
   while (!turn.done()) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/cpu_info.h"
+#include "base/memory_guard.h"
 #include "media/audio.h"
 #include "model/decoder.h"
 #include "model/drafter.h"
@@ -147,12 +148,14 @@ Result<MemoryPlan> PlanMemory(const PlannedModel& model, const MemoryPlanOptions
 }
 
 Result<MemoryPlan> PlanMemory(const LoadOptions& load, const SessionOptions& session, int64_t conversations) {
-  LINNET_ASSIGN(const ModelFiles files, OpenModel(load.model, load.mmproj, load.drafter, load.use_drafter));
-  LINNET_ASSIGN(const std::unique_ptr<Tokenizer> tokenizer, LoadTokenizer(files));
-  MemoryPlanOptions options{.session = session, .sessions = conversations};
-  options.threads = load.threads;
-  options.dequantise = load.dequantise;
-  return PlanMemory(ToPlan(files, tokenizer.get()), options);
+  return WithinMemory("opening this model", "close other programs", [&]() -> Result<MemoryPlan> {
+    LINNET_ASSIGN(const ModelFiles files, OpenModel(load.model, load.mmproj, load.drafter, load.use_drafter));
+    LINNET_ASSIGN(const std::unique_ptr<Tokenizer> tokenizer, LoadTokenizer(files));
+    return PlanMemory(ToPlan(files, tokenizer.get()), {.session = session,
+                                                       .sessions = conversations,
+                                                       .threads = load.threads,
+                                                       .dequantise = load.dequantise});
+  });
 }
 
 }  // namespace linnet

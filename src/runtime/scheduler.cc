@@ -14,14 +14,10 @@ namespace {
 // Drafts of all turns of a step: more rows than these cost more than they bring.
 constexpr int64_t kDraftRows = kMaxDrafts;
 
-constexpr const char* kFewer = "have fewer at once";
+// Of turns and of rows, so that their sums and products stay far from overflow.
+constexpr int64_t kMostAtOnce = 1 << 16;
 
-// Runs what may find no memory for one turn; the turn fails then.
-template <typename Body>
-void ForTurn(Turn& turn, const Body& body) {
-  const Status done = WithinMemory("an answer", "shorten the prompt, or close other programs", body);
-  if (!done) turn.impl().Fail(done.error());
-}
+constexpr const char* kFewer = "have fewer at once";
 
 // A step in the making: which turn each of its sequences belongs to.
 class TurnStep {
@@ -55,7 +51,7 @@ class TurnStep {
         done.error().code == ErrorCode::kCancelled ? turn.Cancel() : turn.impl().Fail(done.error());
         continue;
       }
-      ForTurn(turn, [&]() -> Status {
+      turn.impl().FailUnless([&]() -> Status {
         turn.impl().Take({step_.hidden(i), step_.logits(i), reads_ ? 0 : seconds});
         return {};
       });
@@ -65,12 +61,12 @@ class TurnStep {
  private:
   void AddWriting(Turn& turn) {
     const RowLimits limits{.drafts = kDraftRows / writing_, .beside = writing_ - 1};
-    ForTurn(turn, [&] { return Add(turn, turn.impl().Want(limits)); });
+    turn.impl().FailUnless([&] { return Add(turn, turn.impl().Want(limits)); });
   }
 
   int64_t AddReading(Turn& turn, int64_t rows) {
     int64_t read = 0;
-    ForTurn(turn, [&]() -> Status {
+    turn.impl().FailUnless([&]() -> Status {
       const SequenceRows piece = turn.impl().Want({.prompt_rows = rows});
       LINNET_TRY(Add(turn, piece));
       read = static_cast<int64_t>(piece.ids.size());
@@ -133,12 +129,13 @@ Scheduler& Scheduler::operator=(Scheduler&&) noexcept = default;
 Scheduler::~Scheduler() = default;
 
 Result<Scheduler> Scheduler::Create(Engine& engine, const SchedulerOptions& options) {
-  if (options.turns < 1 || options.prompt_rows < 1 || options.prompt_rows_beside < 1) {
+  const auto [least, most] = std::minmax({options.turns, options.prompt_rows, options.prompt_rows_beside});
+  if (least < 1 || most > kMostAtOnce) {
     return Fail(ErrorCode::kInvalidArgument,
                 "a scheduler of " + std::to_string(options.turns) + " turns with " +
                     std::to_string(options.prompt_rows) + " and " +
                     std::to_string(options.prompt_rows_beside) + " rows of prompts",
-                "each counts from 1");
+                "give 1 to " + std::to_string(kMostAtOnce) + " for each");
   }
   return WithinMemory("so many conversations", kFewer, [&]() -> Result<Scheduler> {
     return Scheduler(std::make_unique<Impl>(engine, options));

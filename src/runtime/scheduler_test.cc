@@ -226,11 +226,12 @@ TEST_F(SchedulerTest, TellsEachTurnsEventsApart) {
   EXPECT_EQ(texts[1], Alone(3).thought + Alone(3).text);
 }
 
-TEST(SchedulerOptions, MustCountFromOne) {
+TEST(SchedulerOptions, AreNumbersThatCanBe) {
   auto engine = Engine::Load({});
   ASSERT_TRUE(engine.has_value());
-  for (const SchedulerOptions& options : {SchedulerOptions{.turns = 0}, SchedulerOptions{.prompt_rows = 0},
-                                          SchedulerOptions{.prompt_rows_beside = -1}}) {
+  for (const SchedulerOptions& options :
+       {SchedulerOptions{.turns = 0}, SchedulerOptions{.prompt_rows = 0},
+        SchedulerOptions{.prompt_rows_beside = -1}, SchedulerOptions{.prompt_rows = INT64_MAX}}) {
     const auto scheduler = Scheduler::Create(**engine, options);
     ASSERT_FALSE(scheduler.has_value());
     EXPECT_EQ(scheduler.error().code, ErrorCode::kInvalidArgument);

@@ -5,20 +5,19 @@
 namespace linnet {
 
 AllowedTokens::AllowedTokens(std::span<const int32_t> suppressed, int64_t vocab_size, TokenMask* rule)
-    : rule_(rule) {
-  const size_t words = (static_cast<size_t>(vocab_size) + 31) / 32;
-  if (!suppressed.empty()) not_suppressed_.assign(words, ~uint32_t{0});
+    : rule_(rule), words_((static_cast<size_t>(vocab_size) + 31) / 32) {
+  if (!suppressed.empty()) not_suppressed_.assign(words_, ~uint32_t{0});
   for (const int32_t id : suppressed) {
     not_suppressed_[static_cast<size_t>(id) / 32] &= ~(uint32_t{1} << (id % 32));
   }
-  if (rule != nullptr) both_.resize(words);
+  if (rule != nullptr && !suppressed.empty()) both_.resize(words_);
 }
 
 AllowedWords AllowedTokens::Words() {
   const AllowedWords ruled = rule_ == nullptr ? AllowedWords{} : rule_->Allowed();
   if (ruled.empty()) return not_suppressed_;
+  LINNET_CHECK(ruled.size() == words_);
   if (not_suppressed_.empty()) return ruled;
-  LINNET_CHECK(ruled.size() == both_.size());
   for (size_t i = 0; i < both_.size(); ++i) both_[i] = ruled[i] & not_suppressed_[i];
   return both_;
 }

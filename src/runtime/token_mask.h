@@ -28,6 +28,7 @@ class AllowedTokens {
 
  private:
   TokenMask* rule_;
+  size_t words_;                          // that the vocabulary needs
   std::vector<uint32_t> not_suppressed_;  // empty where nothing is
   std::vector<uint32_t> both_;
 };

@@ -188,7 +188,10 @@ void Turn::Impl::Take(const Computed& computed) {
 void Turn::Impl::Cancel() {
   if (done) return;
   if (!chosen) return Fail({ErrorCode::kCancelled, "stopped", {}});
-  End(FinishReason::kCancelled);
+  FailUnless([this]() -> Status {
+    End(FinishReason::kCancelled);
+    return {};
+  });
 }
 
 void Turn::Impl::Fail(Error why) {
@@ -200,12 +203,11 @@ Result<std::unique_ptr<Turn>> BeginTurn(Engine& engine, Session& session, TurnIn
                                         const GenerateOptions& options) {
   LINNET_TRY(CheckOptions(options));
   LINNET_ASSIGN(const SamplingPlan plan, ResolveSampling(options.sampling, engine.impl().config.generation));
-  return WithinMemory(
-      "an answer", "shorten the prompt, or close other programs", [&]() -> Result<std::unique_ptr<Turn>> {
-        auto impl = std::make_unique<Turn::Impl>(engine, session, std::move(input), options, plan);
-        LINNET_TRY(impl->continuation.Begin(*impl->input.prompt, impl->input.earlier));
-        return std::make_unique<Turn>(std::move(impl));
-      });
+  return WithinMemory(kAnswer, kShorten, [&]() -> Result<std::unique_ptr<Turn>> {
+    auto impl = std::make_unique<Turn::Impl>(engine, session, std::move(input), options, plan);
+    LINNET_TRY(impl->continuation.Begin(*impl->input.prompt, impl->input.earlier));
+    return std::make_unique<Turn>(std::move(impl));
+  });
 }
 
 Turn::Turn(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -213,13 +215,15 @@ Turn::~Turn() = default;
 
 Result<std::unique_ptr<Turn>> Turn::Begin(Engine& engine, Session& session, std::span<const int32_t> ids,
                                           const GenerateOptions& options, const std::atomic<bool>* cancel) {
-  Prompt prompt{.ids = {ids.begin(), ids.end()}, .types = std::vector(ids.size(), TokenType::kText)};
-  return BeginTurn(engine, session,
-                   {.prompt = std::make_shared<const Prompt>(std::move(prompt)),
-                    .earlier = {},
-                    .plain = true,
-                    .cancel = cancel},
-                   options);
+  return WithinMemory(kAnswer, kShorten, [&] {
+    Prompt prompt{.ids = {ids.begin(), ids.end()}, .types = std::vector(ids.size(), TokenType::kText)};
+    return BeginTurn(engine, session,
+                     {.prompt = std::make_shared<const Prompt>(std::move(prompt)),
+                      .earlier = {},
+                      .plain = true,
+                      .cancel = cancel},
+                     options);
+  });
 }
 
 void Turn::Cancel() { impl_->Cancel(); }

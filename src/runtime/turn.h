@@ -6,7 +6,9 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 
+#include "base/memory_guard.h"
 #include "base/stopwatch.h"
 #include "linnet/engine.h"
 #include "linnet/session.h"
@@ -17,6 +19,10 @@
 #include "runtime/token_mask.h"
 
 namespace linnet {
+
+// What there may be no memory for, and what to do then.
+inline constexpr std::string_view kAnswer = "an answer",
+                                  kShorten = "shorten the conversation, or close other programs";
 
 struct TurnInput {
   std::shared_ptr<const Prompt> prompt;  // what to append to the session; not empty
@@ -44,6 +50,12 @@ struct LINNET_HIDDEN Turn::Impl {
   void Cancel();
   // Ends it without an answer.
   void Fail(Error why);
+  // Runs what may find no memory, and returns a Status; what goes wrong with it ends the turn.
+  template <typename Body>
+  void FailUnless(const Body& body) {
+    const Status done = WithinMemory(kAnswer, kShorten, body);
+    if (!done) Fail(done.error());
+  }
   bool cancelled() const { return input.cancel != nullptr && *input.cancel; }
 
   void End(FinishReason reason);
