@@ -271,7 +271,7 @@ class Composer {
   }
 
   Status CheckRoom() const {
-    const int64_t left = room_.context - room_.taken;
+    const int64_t left = std::max<int64_t>(0, room_.context - room_.taken);
     if (Used() <= left) return {};
     const MediaUse* largest = nullptr;
     int64_t tokens = 0;
@@ -290,7 +290,7 @@ class Composer {
                           : fmt::format("the {} takes", largest->kind),
                     largest->soft_tokens,
                     tokens > largest->soft_tokens ? fmt::format(", {} with the other media", tokens) : "",
-                    room_.context, std::max<int64_t>(0, left)),
+                    room_.context, left),
         sound ? "write it down with 'linnet transcribe', give less of it, or ask for a larger --context"
               : "give fewer media or smaller ones, or ask for a larger --context");
   }

@@ -122,6 +122,18 @@ TEST_F(MediaComposer, WhatDoesNotFitIsOneErrorAndLeavesTheMessage) {
   EXPECT_TRUE(message_.pictures.empty() && message_.sounds.empty());
 }
 
+TEST_F(MediaComposer, WhatIsTakenBeyondTheContextIsAnErrorToo) {
+  for (const int64_t tokens : {int64_t{0}, int64_t{70}}) {
+    std::vector<MediaPart> parts;
+    parts.push_back(PicturePart(64, 64, tokens));
+    const auto uses = Add({.context = 10, .taken = 18}, std::move(parts));
+    ASSERT_FALSE(uses);
+    EXPECT_EQ(uses.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(uses.error().what.find("the context holds 10, 0 of them beside the text"), std::string::npos)
+        << uses.error().what;
+  }
+}
+
 TEST_F(MediaComposer, LongSoundsBecomeSeveralThatShareTheirSamples) {
   for (const auto& [seconds, least] : {std::pair<int64_t, size_t>{29, 1}, {30, 1}, {31, 3}, {61, 5}}) {
     message_ = {};
