@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 constexpr double kFastShare = 0.6;
 constexpr int kMaxProcessors = 1 << 16;
 
-std::optional<std::string> FirstLine(const fs::path& path) {
+std::optional<std::string> FirstLineOf(const fs::path& path) {
   std::ifstream file(path);
   std::string line;
   if (!std::getline(file, line)) return std::nullopt;
@@ -34,7 +34,7 @@ std::optional<int64_t> Number(std::string_view text) {
 }
 
 std::optional<int64_t> NumberIn(const fs::path& path) {
-  const std::optional<std::string> line = FirstLine(path);
+  const std::optional<std::string> line = FirstLineOf(path);
   return line ? Number(*line) : std::nullopt;
 }
 
@@ -73,7 +73,7 @@ std::vector<int> Fast(const fs::path& root, std::span<const int> processors, con
 
 std::vector<int> FastKind(const fs::path& root, std::span<const int> allowed) {
   // Intel's hybrid processors name their fast cores.
-  if (const auto line = FirstLine(root / "sys/devices/cpu_core/cpus")) {
+  if (const auto line = FirstLineOf(root / "sys/devices/cpu_core/cpus")) {
     const std::set<int> fast = ParseList(*line);
     std::vector<int> both;
     std::ranges::copy_if(allowed, std::back_inserter(both), [&](int p) { return fast.contains(p); });
@@ -87,8 +87,8 @@ size_t PhysicalCores(const fs::path& root, std::span<const int> processors) {
   std::set<std::string> cores;
   for (const int p : processors) {
     const fs::path topology = Processor(root, p) / "topology";
-    std::optional<std::string> siblings = FirstLine(topology / "core_cpus_list");
-    if (!siblings) siblings = FirstLine(topology / "thread_siblings_list");
+    std::optional<std::string> siblings = FirstLineOf(topology / "core_cpus_list");
+    if (!siblings) siblings = FirstLineOf(topology / "thread_siblings_list");
     cores.insert(siblings.value_or("processor " + std::to_string(p)));
   }
   return cores.size();
@@ -96,7 +96,7 @@ size_t PhysicalCores(const fs::path& root, std::span<const int> processors) {
 
 // quota / period of a version 2 group ("max 100000", "150000 100000").
 std::optional<double> ShareOfGroup2(const fs::path& group) {
-  const std::optional<std::string> line = FirstLine(group / "cpu.max");
+  const std::optional<std::string> line = FirstLineOf(group / "cpu.max");
   if (!line) return std::nullopt;
   const size_t space = std::min(line->find(' '), line->size());
   const std::optional<int64_t> quota = Number(*line);
