@@ -12,12 +12,12 @@
  *   linnet_error error;
  *   linnet_engine* engine = linnet_engine_load(NULL, &error);
  *   linnet_conversation* chat = linnet_conversation_new(engine, NULL, &error);
- *   linnet_add_user(chat, "what is 3 + 4", &error);
+ *   linnet_add_user(chat, "3 + 4", &error);
  *   if (linnet_answer(chat, NULL, &error) == LINNET_OK) puts(linnet_answer_text(chat));
  *
  * Thread safety: an engine and all that was made with it may be used from one thread at a time;
  * linnet_cancel() may be called from any. Several engines may work at once and share their threads. Handles
- * may be freed in any order, but not from a callback. */
+ * may be freed in any order, but not from a callback; nor may a callback step the scheduler that calls it. */
 #ifndef LINNET_LINNET_H_
 #define LINNET_LINNET_H_
 
