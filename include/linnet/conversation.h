@@ -22,7 +22,7 @@ namespace linnet {
 
 struct ChatSetup {
   std::string system;  // empty = no system message
-  std::string tools;   // a JSON list of tool declarations (OpenAI's form or bare functions); empty = none
+  std::string tools;   // a JSON list of tool declarations in OpenAI's form; empty = none
   bool thinking = false;
 };
 

@@ -17,7 +17,7 @@
  *
  * Thread safety: an engine and all that was made with it may be used from one thread at a time;
  * linnet_cancel() may be called from any. Several engines may work at once and share their threads. Handles
- * may be freed in any order, but not from a callback. */
+ * may be freed in any order, but not from a callback; nor may a callback step the scheduler that calls it. */
 #ifndef LINNET_LINNET_H_
 #define LINNET_LINNET_H_
 

@@ -1,6 +1,8 @@
 // The interface of C, with Chick.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdint>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -147,6 +149,81 @@ TEST_F(Api, ACallbackThatThrowsEndsTheAnswer) {
   linnet_conversation_free(chat);
 }
 
+TEST_F(Api, ASizeThatCutsAPointerIsRefused) {
+  linnet_conversation_options options = LINNET_CONVERSATION_OPTIONS;
+  options.system = options.tools = "[]";
+  for (options.size = 0; options.size <= sizeof options + 8; ++options.size) {
+    linnet_conversation* chat = linnet_conversation_new(engine_, &options, &error_);
+    const bool whole = options.size % sizeof(void*) == 0 && options.size > 0;
+    EXPECT_EQ(chat != nullptr, whole && options.size <= sizeof options) << options.size;
+    if (chat == nullptr) {
+      EXPECT_EQ(error_.code, LINNET_INVALID_ARGUMENT);
+    }
+    linnet_conversation_free(chat);
+  }
+}
+
+TEST_F(Api, AMessageIsOneLineOfUtf8) {
+  linnet_conversation* chat = Chat();
+  EXPECT_EQ(linnet_attach_file(chat, "", &error_), LINNET_INVALID_ARGUMENT);
+  EXPECT_EQ(linnet_transcribe(engine_, "", nullptr, &error_), LINNET_INVALID_ARGUMENT);
+  EXPECT_EQ(linnet_attach_bytes(chat, "x", SIZE_MAX, "x", &error_), LINNET_OUT_OF_MEMORY);
+  EXPECT_EQ(linnet_attach_file(chat, "/nowhere/\xff\n\x1b[31m", &error_), LINNET_OK);
+  EXPECT_EQ(linnet_add_user(chat, "x", &error_), LINNET_NOT_FOUND);
+  const std::string message = error_.message;
+  EXPECT_NE(message.find("/nowhere/\\xff\\n\\x1b[31m"), std::string::npos) << message;
+  linnet_conversation_free(chat);
+}
+
+TEST_F(Api, WhatIsNoNumberIsRefused) {
+  linnet_conversation* chat = Chat();
+  EXPECT_EQ(linnet_add_user(chat, "what is 3 + 4", &error_), LINNET_OK);
+  linnet_answer_options options = LINNET_ANSWER_OPTIONS;
+  options.temperature = std::nanf("");
+  EXPECT_EQ(linnet_answer(chat, &options, &error_), LINNET_INVALID_ARGUMENT);
+  options.temperature = 1;
+  options.top_p = std::nanf("");
+  EXPECT_EQ(linnet_answer(chat, &options, &error_), LINNET_INVALID_ARGUMENT);
+  linnet_conversation_free(chat);
+}
+
+// What callbacks try that they must not.
+struct Meddler {
+  linnet_scheduler* scheduler;
+  linnet_conversation* chat;
+  int ends = 0;
+};
+
+int Meddle(const linnet_event* event, void* user) {
+  Meddler& meddler = *static_cast<Meddler*>(user);
+  EXPECT_EQ(linnet_scheduler_step(meddler.scheduler, nullptr), -1);
+  EXPECT_EQ(linnet_add_user(meddler.chat, "x", nullptr), LINNET_INVALID_ARGUMENT);
+  EXPECT_EQ(linnet_scheduler_add(meddler.scheduler, meddler.chat, nullptr, nullptr), LINNET_INVALID_ARGUMENT);
+  if (event->kind == LINNET_END) ++meddler.ends;
+  return 0;
+}
+
+TEST_F(Api, CallbacksCannotUseWhatIsAtWork) {
+  linnet_scheduler* scheduler = linnet_scheduler_new(engine_, 2, &error_);
+  ASSERT_NE(scheduler, nullptr) << error_.message;
+  Meddler meddlers[] = {{scheduler, Chat()}, {scheduler, Chat()}};
+  for (Meddler& meddler : meddlers) {
+    linnet_answer_options options = LINNET_ANSWER_OPTIONS;
+    options.on_event = Meddle;
+    options.user = &meddler;
+    EXPECT_EQ(linnet_add_user(meddler.chat, "what is 3 + 4", &error_), LINNET_OK);
+    EXPECT_EQ(linnet_scheduler_add(scheduler, meddler.chat, &options, &error_), LINNET_OK);
+  }
+  while (linnet_scheduler_step(scheduler, &error_) > 0) {
+  }
+  for (const Meddler& meddler : meddlers) {
+    EXPECT_EQ(meddler.ends, 1);
+    EXPECT_FALSE(Ask(meddler.chat, "what is 3 + 4").empty());
+    linnet_conversation_free(meddler.chat);
+  }
+  linnet_scheduler_free(scheduler);
+}
+
 TEST_F(Api, ManyConversationsAnswerAsAlone) {
   const std::string questions[] = {"3 + 4", "12 + 9", "turn off the garden lamp"};
   std::vector<std::string> alone;
@@ -220,6 +297,19 @@ TEST_F(Api, SeesAndHears) {
   EXPECT_EQ(linnet_transcribe(engine_, (kExamples + "command.wav").c_str(), &options, &error_), LINNET_OK)
       << error_.message;
   EXPECT_EQ(texts, heard);
+  // A line may be told while another is.
+  int lines = 0;
+  linnet_set_log(
+      [](const char*, void* user) {
+        ++*static_cast<int*>(user);
+        linnet_set_log(nullptr, nullptr);
+      },
+      &lines);
+  chat = Chat();
+  ASSERT_EQ(linnet_attach_bytes(chat, bytes.data(), bytes.size() - 1000, nullptr, &error_), LINNET_OK);
+  EXPECT_NE(Ask(chat, "Transcribe the audio."), "");
+  EXPECT_EQ(lines, 1);
+  linnet_conversation_free(chat);
   options.language = "!";
   EXPECT_EQ(linnet_transcribe(engine_, (kExamples + "command.wav").c_str(), &options, &error_),
             LINNET_INVALID_ARGUMENT);

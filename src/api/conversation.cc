@@ -34,9 +34,10 @@ Status CheckFree(const linnet_conversation* conversation) {
 
 GenerateOptions Generating(const linnet_answer_options& options) {
   GenerateOptions generate;
-  if (options.temperature >= 0) generate.sampling.temperature = options.temperature;
+  // What is no number is not below 0: it is refused where the options are checked.
+  if (!(options.temperature < 0)) generate.sampling.temperature = options.temperature;
   if (options.top_k >= 0) generate.sampling.top_k = options.top_k;
-  if (options.top_p >= 0) generate.sampling.top_p = options.top_p;
+  if (!(options.top_p < 0)) generate.sampling.top_p = options.top_p;
   generate.sampling.seed = options.seed;
   generate.max_tokens = options.max_tokens;
   for (const char* const* stop = options.stop; stop != nullptr && *stop != nullptr; ++stop) {
@@ -61,6 +62,7 @@ Status AddUser(linnet_conversation& c, const char* text) {
 }
 
 Status Answer(linnet_conversation& c, const linnet_answer_options& options) {
+  const linnet_conversation::Writing writing(c);
   const GenerateOptions generate = Generating(options);
   c.on_event = options.on_event;
   c.user = options.user;
@@ -69,10 +71,7 @@ Status Answer(linnet_conversation& c, const linnet_answer_options& options) {
   hooks.on_thought = [&](std::string_view piece) { c.TellPiece(LINNET_THOUGHT, piece); };
   hooks.on_text = [&](std::string_view piece) { c.TellPiece(LINNET_TEXT, piece); };
   hooks.on_tool_call = [&](const ToolCall& call) { c.TellCall(call); };
-  c.writing = true;
-  Status done = c.Keep(c.conversation.Answer(generate, hooks));
-  c.writing = false;
-  return done;
+  return c.Keep(c.conversation.Answer(generate, hooks));
 }
 
 }  // namespace
@@ -119,8 +118,6 @@ Status linnet_conversation::Keep(linnet::Result<linnet::Generation> answer) {
     end.text = error.message;
   }
   Tell(end);
-  on_event = nullptr;
-  cancel = thrown = false;
   return answer ? Status() : std::unexpected(std::move(answer).error());
 }
 
@@ -148,6 +145,7 @@ void linnet_conversation::TellEvents() {
 }
 
 void linnet_conversation::End() {
+  const Writing ending(*this);
   TellEvents();
   turn = nullptr;
   scheduler = nullptr;
@@ -173,7 +171,7 @@ void linnet_conversation_free(linnet_conversation* conversation) { delete conver
 linnet_status linnet_attach_file(linnet_conversation* conversation, const char* path, linnet_error* error) {
   return Guarded(error, [&]() -> Status {
     LINNET_TRY(linnet::api::CheckFree(conversation));
-    if (path == nullptr) return Wrong("a medium without a path");
+    if (path == nullptr || *path == '\0') return Wrong("a medium without a path");
     conversation->parts.push_back({linnet::MediaSource(std::filesystem::path(path))});
     return {};
   });
@@ -293,9 +291,21 @@ linnet_status linnet_scheduler_add(linnet_scheduler* scheduler, linnet_conversat
   });
 }
 
+namespace {
+
+struct Stepping {
+  explicit Stepping(linnet_scheduler& scheduler) : stepping(scheduler.stepping) { stepping = true; }
+  ~Stepping() { stepping = false; }
+  bool& stepping;
+};
+
+}  // namespace
+
 int64_t linnet_scheduler_step(linnet_scheduler* scheduler, linnet_error* error) {
   return GuardedValue<int64_t>(-1, error, [&](int64_t& running) -> Status {
     if (scheduler == nullptr) return Wrong("no scheduler");
+    if (scheduler->stepping) return Wrong("a step within a step", "do not step from a callback");
+    const Stepping step(*scheduler);
     scheduler->scheduler.RunStep();
     for (const auto all = scheduler->running; linnet_conversation * conversation : all) {
       if (conversation->turn->done()) {

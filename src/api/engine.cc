@@ -2,12 +2,13 @@
 #include <mutex>
 
 #include "api/handles.h"
+#include "base/printable.h"
 #include "linnet/version.h"
 
 namespace linnet::api {
 namespace {
 
-std::mutex log_mutex;
+std::recursive_mutex log_mutex;  // a line may be told while another is: the function may call the library
 linnet_log_function log_function = nullptr;
 void* log_user = nullptr;
 
@@ -25,7 +26,7 @@ void Log(const std::string& line) {
     const std::lock_guard lock(log_mutex);
     return std::pair(log_function, log_user);
   }();
-  if (log != nullptr && !line.empty()) log(line.c_str(), user);  // which may set another
+  if (log != nullptr && !line.empty()) log(Printable(line).c_str(), user);  // which may set another
 }
 
 linnet_status Report(const Error& error, linnet_error* out) noexcept {
@@ -33,10 +34,18 @@ linnet_status Report(const Error& error, linnet_error* out) noexcept {
   if (out == nullptr) return code;
   out->code = code;
   size_t length = 0;
-  const auto add = [&](std::string_view text) {
+  const auto add_as_it_is = [&](std::string_view text) {
     const size_t count = Fitting(text, sizeof out->message - 1 - length);
     std::memcpy(out->message + length, text.data(), count);
     length += count;
+  };
+  // One line of UTF-8, whatever the names in it hold.
+  const auto add = [&](std::string_view text) {
+    try {
+      add_as_it_is(Printable(text));
+    } catch (const std::exception&) {  // no memory
+      add_as_it_is(text);
+    }
   };
   add(error.what);
   if (!error.hint.empty()) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,6 +49,8 @@ linnet_status Guarded(linnet_error* out, const Body& body) noexcept {
     return LINNET_OK;
   } catch (const std::bad_alloc&) {
     return Report({ErrorCode::kOutOfMemory, "out of memory", ""}, out);
+  } catch (const std::length_error&) {  // more than a container can ever hold
+    return Report({ErrorCode::kOutOfMemory, "out of memory", ""}, out);
   } catch (const std::exception& error) {
     return Report({ErrorCode::kInternal, error.what(), ""}, out);
   } catch (...) {
@@ -63,11 +66,12 @@ Value GuardedValue(Value failed, linnet_error* out, const Body& body) noexcept {
 }
 
 // The options given, with the usual ones where a program knows fewer. A program that knows more may mean
-// something by it that this library cannot do.
+// something by it that this library cannot do. The size of a structure is a multiple of its alignment: any
+// other would cut a pointer in two.
 template <typename Options>
 Result<Options> Given(const Options* given, Options usual) {
   if (given == nullptr) return usual;
-  if (given->size < sizeof(size_t) || given->size > sizeof(Options)) {
+  if (given->size < sizeof(size_t) || given->size > sizeof(Options) || given->size % alignof(Options) != 0) {
     return Wrong("options of " + std::to_string(given->size) + " bytes",
                  "begin with the initialiser of linnet.h; the library must not be older than the header");
   }
@@ -88,6 +92,21 @@ struct linnet_conversation {
       : model(std::move(the_model)), conversation(std::move(the_conversation)) {}
   ~linnet_conversation();
 
+  // While an answer is written and its end is told, nothing may be done with the conversation.
+  class Writing {
+   public:
+    explicit Writing(linnet_conversation& conversation) : c_(conversation) { c_.writing = true; }
+    ~Writing() {
+      c_.on_event = nullptr;
+      c_.cancel = c_.thrown = c_.writing = false;
+    }
+    Writing(const Writing&) = delete;
+    Writing& operator=(const Writing&) = delete;
+
+   private:
+    linnet_conversation& c_;
+  };
+
   // An answer that a scheduler's steps write.
   linnet::Status Begin(const linnet_answer_options& options);
   void TellEvents();
@@ -106,7 +125,7 @@ struct linnet_conversation {
   linnet_event_function on_event = nullptr;  // of the answer in the making
   void* user = nullptr;
   bool thrown = false;                    // by a callback
-  bool writing = false;                   // linnet_answer() goes on
+  bool writing = false;                   // a Writing lives
   linnet_scheduler* scheduler = nullptr;  // whose steps write the answer
   linnet::Turn* turn = nullptr;
   std::string text;  // of the last answer
@@ -121,4 +140,5 @@ struct linnet_scheduler {
   std::shared_ptr<linnet::api::Model> model;
   linnet::Scheduler scheduler;
   std::vector<linnet_conversation*> running;
+  bool stepping = false;  // a step goes on: this is a callback of one of its answers
 };

@@ -32,7 +32,7 @@ linnet_status linnet_transcribe(linnet_engine* engine, const char* path,
                                 const linnet_transcribe_options* options, linnet_error* error) {
   using namespace linnet::api;
   return Guarded(error, [&]() -> linnet::Status {
-    if (engine == nullptr || path == nullptr) return Wrong("no model or no recording");
+    if (engine == nullptr || path == nullptr || *path == '\0') return Wrong("no model or no recording");
     LINNET_ASSIGN(const auto given, Given<linnet_transcribe_options>(options, LINNET_TRANSCRIBE_OPTIONS));
     return Transcribe(*engine->model, path, given);
   });

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <new>
 #include <utility>
+
+#include <pthread.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -19,6 +22,8 @@ constexpr auto kSpin = std::chrono::milliseconds(2);
 constexpr int kEagerPauses = 256;
 constexpr int kPausesPerLook = 32;
 
+std::mutex shared_mutex;  // of what Shared() knows
+
 void Pause() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -30,6 +35,8 @@ void Pause() {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
+  WatchForks();
+  made_after_ = forks_;
   const int workers = std::max(threads, 1) - 1;
   workers_.reserve(static_cast<size_t>(workers));
   try {
@@ -52,18 +59,34 @@ void ThreadPool::Stop() {
   for (std::thread& worker : workers_) worker.join();
 }
 
+void ThreadPool::WatchForks() {
+  // Held while the process forks, so that the child finds it free.
+  static const int watching = ::pthread_atfork([] { shared_mutex.lock(); }, [] { shared_mutex.unlock(); },
+                                               [] {
+                                                 ++forks_;
+                                                 shared_mutex.unlock();
+                                               });
+  if (watching != 0) throw std::bad_alloc();
+}
+
 std::shared_ptr<ThreadPool> ThreadPool::Shared(int threads) {
-  static std::mutex mutex;
+  // What waits on an inherited pool waits in another process: it cannot be taken apart, and stays.
+  const auto free = [](ThreadPool* pool) {
+    if (!pool->Inherited()) delete pool;
+  };
   static std::map<int, std::weak_ptr<ThreadPool>> pools;
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(shared_mutex);
   std::weak_ptr<ThreadPool>& known = pools[threads];
   std::shared_ptr<ThreadPool> pool = known.lock();
-  if (pool == nullptr) known = pool = std::make_shared<ThreadPool>(threads);
+  if (pool == nullptr || pool->Inherited()) {
+    pool = std::shared_ptr<ThreadPool>(new ThreadPool(threads), free);
+    known = pool;
+  }
   return pool;
 }
 
 bool ThreadPool::Enter() {
-  if (workers_.empty()) return false;
+  if (workers_.empty() || Inherited()) return false;
   if (holder_.load(std::memory_order_relaxed) != std::this_thread::get_id()) {
     WaitForTurn();
     return true;
@@ -100,6 +123,7 @@ void ThreadPool::WaitForTurn() {
 }
 
 void ThreadPool::Leave() {
+  if (Inherited()) return;
   bool over = false;
   {
     const std::lock_guard lock(queue_mutex_);

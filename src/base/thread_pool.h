@@ -8,7 +8,9 @@
 //     how many there are. Results are therefore the same for every thread count.
 //  2. Run() allocates nothing. What a body throws on any thread (no memory, nothing else) comes out of Run()
 //     once all have finished.
-//  3. Between calls workers spin for a short while and then sleep, so that a decode step (a few hundred
+//  3. A process that was forked has no threads but the one that forked: there the caller runs all parts of an
+//     inherited pool, one after the other, and nothing waits.
+//  4. Between calls workers spin for a short while and then sleep, so that a decode step (a few hundred
 //     calls) does not pay for wake-ups and an idle program costs nothing.
 #pragma once
 
@@ -62,6 +64,10 @@ class ThreadPool {
       body(0);
       return;
     }
+    if (Inherited()) {
+      for (int thread = 0; thread < threads(); ++thread) body(thread);
+      return;
+    }
     const Lease lease(*this);
     RunOnAll([](const void* context, int thread) { (*static_cast<const Body*>(context))(thread); }, &body);
   }
@@ -90,6 +96,7 @@ class ThreadPool {
  private:
   using Function = void (*)(const void* context, int thread);
   void RunOnAll(Function function, const void* context);
+  bool Inherited() const { return made_after_ != forks_.load(std::memory_order_relaxed); }
   void RunOne(int thread);
   void Work(int thread);
   void Stop();
@@ -98,6 +105,11 @@ class ThreadPool {
   void WaitForTurn();
   bool TurnIsOver(std::chrono::milliseconds length) const;
 
+  // How often this process and those it comes from were made by fork(), as far as it matters here.
+  static inline std::atomic<uint64_t> forks_{0};
+  static void WatchForks();
+
+  uint64_t made_after_ = 0;
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_;

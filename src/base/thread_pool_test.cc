@@ -2,7 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <memory>
 #include <stdexcept>
+#include <thread>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace linnet {
 namespace {
@@ -63,6 +70,36 @@ TEST(ThreadPool, ALongLeaseLetsOthersGoFirst) {
   other = std::thread([&] { pool.Run([&](int) { gone = true; }); });
   while (!gone) pool.Run([](int) {});
   other.join();
+}
+
+// A child has no threads but the one that forked: what it inherited works all the same, and new pools do.
+TEST(ThreadPool, WorksInAForkedProcess) {
+  std::shared_ptr<ThreadPool> pool = ThreadPool::Shared(3);
+  pool->Run([](int) {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));  // the workers of most runs sleep by then
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    int ran = 0;
+    const auto count = [&ran](int thread) { ran += thread + 1; };
+    {
+      const ThreadPool::Lease lease(*pool);
+      pool->Run(count);
+    }
+    pool.reset();
+#ifndef __SANITIZE_THREAD__  // which starts no threads in a child
+    std::atomic<int> parts{0};
+    ThreadPool::Shared(3)->Run([&](int) { ++parts; });
+    if (parts != 3) ran = 0;
+#endif
+    ::_exit(ran == 6 ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  std::atomic<int> ran{0};
+  pool->Run([&](int) { ++ran; });
+  EXPECT_EQ(ran, 3);
 }
 
 TEST(ThreadPool, WhatABodyThrowsLeavesThePoolToOthers) {

@@ -43,9 +43,15 @@ flags="$(pkg-config --cflags --libs linnet) -Wl,-rpath,$directory"
 # shellcheck disable=SC2086
 { "$CC" -std=c99 -pedantic-errors -Wall -Wextra -Werror "$examples/embed/question.c" $flags -o "$work/pkg/question"
   "$CXX" -std=c++23 "$examples/embed/eight_at_once.cc" $flags -o "$work/pkg/eight_at_once"; }
+mkdir "$work/pkg_static"
+# shellcheck disable=SC2046
+{ "$CC" "$examples/embed/question.c" $(pkg-config --cflags --libs linnet-static) -o "$work/pkg_static/question"
+  "$CXX" -std=c++23 "$examples/embed/eight_at_once.cc" $(pkg-config --cflags --libs linnet-static) \
+    -o "$work/pkg_static/eight_at_once"; }
+readelf -d "$work/pkg_static/question" | grep -q liblinnet && fail "linnet-static is not static"
 pkg-config --static --libs linnet | grep -q -- -lfmt || fail "linnet.pc says nothing about what liblinnet.a needs"
 
-for kind in shared static pkg; do
+for kind in shared static pkg pkg_static; do
   "$work/$kind/question" '3 + 4' | grep -q 7 || fail "question ($kind) says something else"
   "$work/$kind/eight_at_once" | awk '$1 + $3 == $4 {++right} END {exit right != 8}' ||
     fail "eight_at_once ($kind) says something else"
