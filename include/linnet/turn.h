@@ -32,7 +32,8 @@ using AllowedWords = std::span<const uint32_t>;
 class LINNET_API TokenMask {
  public:
   virtual ~TokenMask() = default;
-  // For the next token; valid until the next call. As many words as the vocabulary needs, or none.
+  // For the next token; valid until the next call. As many words as the vocabulary needs, or none. Where it
+  // allows no token that can follow, the answer fails with kInvalidArgument.
   virtual AllowedWords Allowed() = 0;
   // The token that was chosen, or a draft, whether or not it is allowed.
   virtual void Advance(int32_t id) = 0;

@@ -217,30 +217,19 @@ std::optional<std::string> Nearest(std::string_view word, const std::vector<std:
 void Args::Flag(const std::string& names, bool& value, const std::string& help) {
   impl_.app.add_flag(names, value, help);
 }
-void Args::Option(const std::string& names, std::string& value, const std::string& help) {
+template <typename Value>
+void Args::Option(const std::string& names, Value& value, const std::string& help) {
   AddOption(impl_.app, names, value, help);
 }
-void Args::Option(const std::string& names, std::optional<std::string>& value, const std::string& help) {
-  AddOption(impl_.app, names, value, help);
-}
-void Args::Option(const std::string& names, int64_t& value, const std::string& help) {
-  AddOption(impl_.app, names, value, help);
-}
-void Args::Option(const std::string& names, uint64_t& value, const std::string& help) {
-  AddOption(impl_.app, names, value, help);
-}
-void Args::Option(const std::string& names, float& value, const std::string& help) {
-  AddOption(impl_.app, names, value, help);
-}
-void Args::Option(const std::string& names, double& value, const std::string& help) {
-  AddOption(impl_.app, names, value, help);
-}
-void Args::Option(const std::string& names, std::optional<float>& value, const std::string& help) {
-  AddOption(impl_.app, names, value, help);
-}
-void Args::Option(const std::string& names, std::optional<int32_t>& value, const std::string& help) {
-  AddOption(impl_.app, names, value, help);
-}
+template void Args::Option(const std::string&, std::string&, const std::string&);
+template void Args::Option(const std::string&, std::optional<std::string>&, const std::string&);
+template void Args::Option(const std::string&, int64_t&, const std::string&);
+template void Args::Option(const std::string&, uint64_t&, const std::string&);
+template void Args::Option(const std::string&, float&, const std::string&);
+template void Args::Option(const std::string&, double&, const std::string&);
+template void Args::Option(const std::string&, std::optional<float>&, const std::string&);
+template void Args::Option(const std::string&, std::optional<int32_t>&, const std::string&);
+
 void Args::Option(const std::string& names, std::vector<std::string>& value, const std::string& help) {
   AddOption(impl_.app, names, value, help)->allow_extra_args(false)->type_name("TEXT ...");
 }
@@ -248,13 +237,13 @@ void Args::Choice(const std::string& names, std::string& value, const std::vecto
                   const std::string& help) {
   impl_.app.add_option(names, value, help)->check(CLI::IsMember(allowed));
 }
-void Args::Positional(const std::string& name, std::string& value, const std::string& help, bool required) {
+template <typename Value>
+void Args::Positional(const std::string& name, Value& value, const std::string& help, bool required) {
   AddOption(impl_.app, name, value, help)->required(required);
 }
-void Args::Positional(const std::string& name, std::vector<std::string>& value, const std::string& help,
-                      bool required) {
-  AddOption(impl_.app, name, value, help)->required(required);
-}
+template void Args::Positional(const std::string&, std::string&, const std::string&, bool);
+template void Args::Positional(const std::string&, std::vector<std::string>&, const std::string&, bool);
+
 void Args::Given(std::set<std::string>& names) { impl_.given = &names; }
 void Args::Footer(const std::string& text) { impl_.app.footer(text); }
 

@@ -29,22 +29,17 @@ class Args {
   explicit Args(Impl& impl) : impl_(impl) {}
 
   void Flag(const std::string& names, bool& value, const std::string& help);
-  void Option(const std::string& names, std::string& value, const std::string& help);
-  void Option(const std::string& names, std::optional<std::string>& value, const std::string& help);
-  void Option(const std::string& names, int64_t& value, const std::string& help);
-  void Option(const std::string& names, uint64_t& value, const std::string& help);
-  void Option(const std::string& names, float& value, const std::string& help);
-  void Option(const std::string& names, double& value, const std::string& help);
-  void Option(const std::string& names, std::optional<float>& value, const std::string& help);
-  void Option(const std::string& names, std::optional<int32_t>& value, const std::string& help);
+  // Of a text, a whole number, a number, or one of these that may be left unset.
+  template <typename Value>
+  void Option(const std::string& names, Value& value, const std::string& help);
   // Given once for each element.
   void Option(const std::string& names, std::vector<std::string>& value, const std::string& help);
   // One of `allowed`.
   void Choice(const std::string& names, std::string& value, const std::vector<std::string>& allowed,
               const std::string& help);
-  void Positional(const std::string& name, std::string& value, const std::string& help, bool required = true);
-  void Positional(const std::string& name, std::vector<std::string>& value, const std::string& help,
-                  bool required = true);
+  // Of a text, or of as many as are given.
+  template <typename Value>
+  void Positional(const std::string& name, Value& value, const std::string& help, bool required = true);
   // Holds the long names of the options that were given, "--fps", when the subcommand runs.
   void Given(std::set<std::string>& names);
   // Text at the end of the help: examples.

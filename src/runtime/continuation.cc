@@ -5,6 +5,18 @@
 #include "base/stopwatch.h"
 
 namespace linnet {
+namespace {
+
+std::unexpected<Error> NoChoice(std::span<const float> logits) {
+  if (ArgMax(logits) >= 0) {
+    return Fail(ErrorCode::kInvalidArgument, "the token mask allows none of the tokens that can follow",
+                "let it allow one, such as the end of the turn");
+  }
+  return Fail(ErrorCode::kBadFile, "the model computes no usable number for any token",
+              "its weights are damaged or not for this architecture; check the file with 'linnet info'");
+}
+
+}  // namespace
 
 Continuation::Continuation(Session::Impl& session, Choosing choosing, int32_t draft)
     : session_(session), choosing_(choosing), speculator_(session.engine, session.cache, choosing, draft) {}
@@ -48,10 +60,7 @@ Status Continuation::Take(const Computed& computed, const Choose& choose) {
     length_ = held + kept;
     const std::span<const float> logits(computed.logits.row(row), static_cast<size_t>(computed.logits.width));
     next_ = choosing_.Sample(logits);
-    if (next_ < 0) {
-      return Fail(ErrorCode::kBadFile, "the model computes no usable number for any token",
-                  "its weights are damaged or not for this architecture; check the file with 'linnet info'");
-    }
+    if (next_ < 0) return NoChoice(logits);
     ended_ = !choose(next_, logits);
     if (ended_) break;
     choosing_.Accept(next_);

@@ -44,7 +44,7 @@ class Continuation {
   // REQUIRES: not ended.
   SequenceRows Want(const RowLimits& limits);
   // The rows are in the cache. Afterwards the cache holds exactly the prompt and the choices that were fed.
-  // Error: kBadFile, the logits are no numbers.
+  // Errors: kBadFile, the logits are no numbers; kInvalidArgument, the mask allows none.
   Status Take(const Computed& computed, const Choose& choose);
 
   bool ended() const { return ended_; }

@@ -272,6 +272,22 @@ TEST_F(ConversationTest, CancellingStopsBeforeTheNextToken) {
   EXPECT_LT(answer.ids.size(), 8u);
 }
 
+TEST_F(ConversationTest, AMaskThatAllowsNothingIsAnError) {
+  struct Nothing : TokenMask {
+    std::vector<uint32_t> words =
+        std::vector<uint32_t>(static_cast<size_t>(engine_->facts().vocabulary + 31) / 32);
+    AllowedWords Allowed() override { return words; }
+    void Advance(int32_t) override {}
+    void RollBack(int64_t) override {}
+  } nothing;
+  Conversation chat = Begin();
+  chat.AddUser({"hello", {}, {}});
+  const auto answer = chat.Answer({.mask = &nothing});
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_TRUE(chat.Answer().has_value());
+}
+
 TEST_F(ConversationTest, AHookThatThrowsEndsTheAnswer) {
   Conversation chat = Begin();
   chat.AddUser({"hello", {}, {}});

@@ -44,9 +44,7 @@ Status CheckSense(const ModelConfig& config, const std::string& name, MediaKind 
 
 int64_t SoftTokens(const MediaInput& medium, const ModelConfig& config) {
   if (const auto* image = std::get_if<ImageInput>(&medium)) return image->rows;
-  if (const auto* sound = std::get_if<AudioInput>(&medium)) {
-    return FrameCount(static_cast<int64_t>(sound->samples.size()), config.audio.frame_samples);
-  }
+  if (const auto* sound = std::get_if<AudioInput>(&medium)) return sound->rows(config.audio);
   int64_t tokens = 0;
   for (const ImageInput& frame : std::get<VideoInput>(medium).frames) tokens += frame.rows;
   return tokens;

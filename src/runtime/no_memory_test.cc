@@ -7,6 +7,7 @@
 
 #include "base/allocation_counter.h"
 #include "linnet/memory_plan.h"
+#include "linnet/scheduler.h"
 #include "linnet/session.h"
 #include "media/picture.h"
 #include "runtime/conversation.h"
@@ -109,6 +110,42 @@ TEST(NoMemory, WhereATextBecomesTokens) {
 
 TEST(NoMemory, WhereMemoryIsPlanned) {
   ExpectErrors([] { return PlanMemory(LoadOptions()); });
+}
+
+// Where a turn cannot join, because its picture needs larger steps, the others go on.
+TEST(NoMemory, WhileATurnJoinsOthers) {
+  std::string alone;
+  int64_t count = 0;
+  const auto join = [&](int64_t n) {
+    const auto engine = LoadChick();  // fresh, so that its workspaces grow again
+    ASSERT_TRUE(engine);
+    const auto picture = LoadPicture(LINNET_SOURCE_DIR "/models/chick/examples/see-006.png");
+    ASSERT_TRUE(picture);
+    auto first = Conversation::Create(**engine, {.context = 512}),
+         second = Conversation::Create(**engine, {.context = 512});
+    auto scheduler = Scheduler::Create(**engine);
+    ASSERT_TRUE(first && second && scheduler);
+    first->AddUser({"hello", {}, {}});
+    second->AddUser({"what is in the picture",
+                     {MakeMedium(*MakeImageInput(*picture, 70, (*engine)->impl().config))},
+                     {}});
+    const auto begun = first->Begin({}), joining = second->Begin({});
+    ASSERT_TRUE(begun && joining && scheduler->Add(**begun));
+    scheduler->RunStep();
+    FailAllocation(n, kPage);
+    EXPECT_EQ(scheduler->Add(**joining).has_value(), n == 0) << n;
+    count = CountedSince();
+    FailAllocation(0, kPage);
+    while (!scheduler->empty()) scheduler->RunStep();
+    const auto answer = first->End();
+    ASSERT_TRUE(answer) << n << ": " << answer.error().Message();
+    if (n == 0) alone = answer->text;
+    EXPECT_EQ(answer->text, alone) << n;
+  };
+  join(0);
+  ASSERT_GT(count, 0);
+  const int64_t last = count;
+  for (int64_t n = 1; n <= last && !HasFatalFailure(); ++n) join(n);
 }
 
 TEST(NoMemory, WhileATalkGoesOn) {

@@ -92,15 +92,10 @@ class Sink {
   virtual void Run(const Kind& kind, int64_t count) = 0;  // marker, placeholders, marker
 };
 
-int64_t ClipRows(const AudioInput& clip, const ModelConfig& config) {
-  const int64_t frame = std::max<int64_t>(config.audio.frame_samples, 1);
-  return (static_cast<int64_t>(clip.samples.size()) + frame - 1) / frame;
-}
-
 void WriteMedium(const MediaInput& medium, const ModelConfig& config, Sink& sink) {
   const Kind& kind = kKinds[medium.index()];
   if (const auto* image = std::get_if<ImageInput>(&medium)) sink.Run(kind, image->rows);
-  if (const auto* clip = std::get_if<AudioInput>(&medium)) sink.Run(kind, ClipRows(*clip, config));
+  if (const auto* clip = std::get_if<AudioInput>(&medium)) sink.Run(kind, clip->rows(config.audio));
   if (const auto* video = std::get_if<VideoInput>(&medium)) {
     for (size_t f = 0; f < video->frames.size(); ++f) {
       sink.Add({Segment::Kind::kText, fmt::format("{}{} ", f == 0 ? "" : " ", video->timestamps[f]), {}});

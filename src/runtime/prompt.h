@@ -11,6 +11,7 @@
 #include "base/shared_array.h"
 #include "linnet/conversation.h"
 #include "linnet/error.h"
+#include "media/audio.h"
 #include "media/patches.h"
 #include "model/config.h"
 #include "text/marked_text.h"
@@ -41,6 +42,10 @@ struct ImageInput {
 struct AudioInput {
   SharedArray<float> samples;
 
+  // n soft tokens.
+  int64_t rows(const AudioConfig& audio) const {
+    return FrameCount(static_cast<int64_t>(samples.size()), audio.frame_samples);
+  }
   static uint64_t Bytes(const AudioConfig& audio, int64_t seconds) {
     return static_cast<uint64_t>(seconds * audio.sampling_rate) * sizeof(float);
   }

@@ -117,8 +117,20 @@ struct LINNET_HIDDEN Scheduler::Impl {
     left.reserve(in_step.size());
   }
 
+  // Room for steps with blocks of so many rows. What there was is gone where it fails, also for others that
+  // the engine computes for.
+  Status Reserve(int64_t block) {
+    return WithinMemory("another conversation", kFewer, [&]() -> Status {
+      const StepSize size = LargestStep(options, block);
+      step.Reserve(engine.config, size.rows, size.wanted);
+      engine.decoder->Reserve(size.rows);
+      return {};
+    });
+  }
+
   Engine::Impl& engine;
   SchedulerOptions options;
+  int64_t largest_block = 1;  // of all turns so far
   std::vector<Turn*> turns, left, in_step;
   Step step;
 };
@@ -151,19 +163,20 @@ Status Scheduler::Add(Turn& turn) {
                 "this scheduler has its " + std::to_string(impl_->options.turns) + " turns",
                 "wait for one to leave");
   }
-  return WithinMemory("another conversation", kFewer, [&]() -> Status {
-    const StepSize size = LargestStep(impl_->options, turn.impl().continuation.largest_block());
-    impl_->step.Reserve(impl_->engine.config, size.rows, size.wanted);
-    impl_->engine.decoder->Reserve(size.rows);
-    impl_->turns.push_back(&turn);
-    return {};
-  });
+  const int64_t block = std::max(impl_->largest_block, turn.impl().continuation.largest_block());
+  LINNET_TRY(impl_->Reserve(block));
+  impl_->largest_block = block;
+  impl_->turns.push_back(&turn);
+  return {};
 }
 
 void Scheduler::Remove(Turn& turn) { std::erase(impl_->turns, &turn); }
 
 std::span<Turn* const> Scheduler::RunStep() {
   Impl& s = *impl_;
+  if (const Status room = s.Reserve(s.largest_block); !room) {
+    for (Turn* turn : s.turns) turn->impl().Fail(room.error());
+  }
   RunTurns(s.engine, s.step, {s.turns, s.in_step}, s.options);
   s.left.clear();
   for (Turn* turn : s.turns) {

@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "media/audio.h"
 #include "model/embedders.h"
 #include "runtime/media_input.h"
 
@@ -29,9 +28,7 @@ Status CheckMedia(const Engine::Impl& engine, const Prompt& prompt) {
   }
   int64_t picture_rows = 0, sound_rows = 0;
   for (const ImageInput& image : prompt.images) picture_rows += image.rows;
-  for (const AudioInput& clip : prompt.clips) {
-    sound_rows += FrameCount(static_cast<int64_t>(clip.samples.size()), config.audio.frame_samples);
-  }
+  for (const AudioInput& clip : prompt.clips) sound_rows += clip.rows(config.audio);
   if (picture_rows != pictures || sound_rows != sounds) {
     return Fail(ErrorCode::kInvalidArgument,
                 "the prompt has " + std::to_string(pictures) + " picture and " + std::to_string(sounds) +
@@ -71,7 +68,7 @@ int64_t SoftRows::ComputeClip(Stream& stream) {
   const AudioInput& clip = prompt_.clips[stream.medium++];
   const AudioConfig& audio = engine_.config.audio;
   const int64_t width = engine_.config.hidden_size;
-  const int64_t rows = FrameCount(static_cast<int64_t>(clip.samples.size()), audio.frame_samples);
+  const int64_t rows = clip.rows(audio);
   if (rows == 0) return 0;
   stream.soft = {};
   MediumBuffers buffers;
