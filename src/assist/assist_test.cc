@@ -136,6 +136,36 @@ std::vector<Utterance> HearTogether(Engine& engine, const std::vector<float>& re
   return heard;
 }
 
+// Where a piece cannot be heard, those before it are, and its error is given, however many are heard at once.
+TEST(Transcriber, APieceThatFailsTakesNoOtherWithIt) {
+  const auto clip = LoadAudio(LINNET_SOURCE_DIR "/examples/command.wav");
+  ASSERT_TRUE(clip.has_value()) << clip.error().Message();
+  std::vector<float> recording;
+  for (const int copies : {1, 1, 1, 4}) {  // the last is too long for the context
+    for (int i = 0; i < copies; ++i) {
+      recording.insert(recording.end(), clip->samples.begin() + 1500, clip->samples.end() - 3000);
+    }
+    recording.resize(recording.size() + 16000);
+  }
+  auto engine = Engine::Load({.threads = 2});
+  ASSERT_TRUE(engine.has_value()) << engine.error().Message();
+  for (const int64_t together : {1, 2, 5}) {
+    auto transcriber =
+        Transcriber::Create(**engine, {.context = 80}, {.split = {}, .language = {}, .together = together});
+    ASSERT_TRUE(transcriber.has_value());
+    std::vector<std::string> heard;
+    auto reader = AudioReader::FromSource(std::make_unique<Memory>(recording));
+    const auto whole = transcriber->Run(*reader, 0, [&](const Utterance& utterance) -> Status {
+      heard.push_back(utterance.text);
+      return {};
+    });
+    EXPECT_EQ(heard, std::vector<std::string>(3, "play some jazz music")) << together;
+    ASSERT_FALSE(whole) << together;
+    EXPECT_TRUE(whole.error().what.starts_with("the piece at ")) << whole.error().Message();
+    EXPECT_EQ(whole.error().hint, "ask for a larger --context, or give shorter pieces");
+  }
+}
+
 // A recording of Chick's own examples with pauses between them: every one is heard, in order, at its time.
 TEST(Transcriber, HearsARecordingOfChicksExamples) {
   std::ifstream rows(LINNET_SOURCE_DIR "/models/chick/expected.jsonl");

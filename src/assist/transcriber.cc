@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -23,7 +24,8 @@ constexpr double kLiveSeconds = 0.05;
 // Fast speech is about five words a second; a model that writes more than this has begun to repeat itself.
 constexpr double kTokensPerSecond = 12;
 constexpr int64_t kSpareTokens = 48;
-constexpr std::string_view kSpeech = "what is heard", kCloseOthers = "close other programs";
+constexpr const char* kLessMemory = "hear fewer pieces together, or close other programs";
+constexpr const char* kMoreRoom = "ask for a larger --context, or give shorter pieces";
 // Nobody waits for the next word of a piece: prompts are read beside it as fast as they can be.
 constexpr int64_t kPromptRows = 512;
 
@@ -65,13 +67,23 @@ struct LINNET_HIDDEN Transcriber::Impl {
     Utterance utterance;
     Seat* seat = nullptr;
     bool translating = false, done = false;
+    std::optional<Error> error = {};  // of one that is done and could not be heard
   };
-  // What a run is given, and its pieces from the first that has not been handed out.
+  // What a run is given, and its pieces from the first that has not been handed out. After one that fails no
+  // other is begun; those before it are heard to their end, so that the text does not depend on how many are
+  // heard at once.
   struct Hearing {
     const UtteranceSink& sink;
     const PositionSink& position;
     const std::atomic<bool>* cancel;
-    std::deque<Job> jobs;
+    std::deque<Job> jobs = {};
+    bool failed = false;  // one of the jobs
+
+    void Note(Job& job, const Status& status) {
+      if (status) return;
+      job.error = status.error();
+      job.done = failed = true;
+    }
   };
 
   bool TranslatesTogether() const { return !options.language.empty() && !prompts.translate_speech.empty(); }
@@ -80,7 +92,7 @@ struct LINNET_HIDDEN Transcriber::Impl {
   Seat* FreeSeat();
   Status Ask(Seat& seat, UserMessage message, int64_t max_tokens, const std::atomic<bool>* cancel);
   Result<Generation> Answer(Seat& seat);
-  Status Hear(VoicePiece piece, Hearing& hearing);
+  Status Hear(VoicePiece piece, Job& job, const std::atomic<bool>* cancel);
   Status Translate(const std::string& text, Seat& seat, const std::atomic<bool>* cancel);
   Status Take(Job& job, const std::atomic<bool>* cancel);
   Status RunStep(Hearing& hearing);
@@ -158,26 +170,28 @@ Result<Generation> Transcriber::Impl::Answer(Seat& seat) {
     return Fail(
         ErrorCode::kInvalidArgument,
         fmt::format("a context of {} tokens has no room for all of an answer", seat.conversation.context()),
-        "ask for a larger --context, or give shorter pieces");
+        kMoreRoom);
   }
   return answer;
 }
 
-Status Transcriber::Impl::Hear(VoicePiece piece, Hearing& hearing) {
-  Utterance utterance{piece.begin_seconds(), piece.end_seconds(), {}, {}, false};
-  const double share = TranslatesTogether() ? 2 : 1;
-  const auto most =
-      static_cast<int64_t>(share * kTokensPerSecond * (utterance.end - utterance.begin)) + kSpareTokens;
+Status Transcriber::Impl::Hear(VoicePiece piece, Job& job, const std::atomic<bool>* cancel) {
+  const double share = TranslatesTogether() ? 2 : 1, seconds = job.utterance.end - job.utterance.begin;
+  const auto most = static_cast<int64_t>(share * kTokensPerSecond * seconds) + kSpareTokens;
   UserMessage message;
   message.text =
       TranslatesTogether() ? FillPrompt(prompts.translate_speech, options.language, "") : prompts.transcribe;
-  Seat* const seat = FreeSeat();
-  seat->conversation.Reset();
+  Conversation& conversation = job.seat->conversation;
+  conversation.Reset();
   std::vector<MediaPart> parts;
-  parts.push_back({.content = AudioClip{{}, std::move(piece.samples)}, .name = "a piece"});
-  LINNET_TRY(seat->conversation.Attach(loader, std::move(parts), message));
-  hearing.jobs.push_back({std::move(utterance), seat});
-  return Ask(*seat, std::move(message), most, hearing.cancel);
+  parts.push_back({.content = AudioClip{{}, std::move(piece.samples)},
+                   .options = {},
+                   .name = fmt::format("the piece at {:.1f} s", job.utterance.begin)});
+  Status asked;
+  const auto uses = conversation.Attach(loader, std::move(parts), message);
+  asked = uses ? Ask(*job.seat, std::move(message), most, cancel) : std::unexpected(uses.error());
+  if (!asked && asked.error().code == ErrorCode::kInvalidArgument) asked.error().hint = kMoreRoom;
+  return asked;
 }
 
 Status Transcriber::Impl::Translate(const std::string& text, Seat& seat, const std::atomic<bool>* cancel) {
@@ -214,12 +228,14 @@ Status Transcriber::Impl::Take(Job& job, const std::atomic<bool>* cancel) {
 Status Transcriber::Impl::RunStep(Hearing& hearing) {
   for (Turn* turn : scheduler.RunStep()) {
     const auto of_turn = [&](const Job& job) { return !job.done && job.seat->turn == turn; };
-    LINNET_TRY(Take(*std::ranges::find_if(hearing.jobs, of_turn), hearing.cancel));
+    Job& job = *std::ranges::find_if(hearing.jobs, of_turn);
+    hearing.Note(job, Take(job, hearing.cancel));
   }
   for (; !hearing.jobs.empty() && hearing.jobs.front().done; hearing.jobs.pop_front()) {
-    const Utterance& utterance = hearing.jobs.front().utterance;
-    LINNET_TRY(hearing.sink(utterance));
-    if (hearing.position) hearing.position(utterance.end);
+    const Job& job = hearing.jobs.front();
+    if (job.error) return std::unexpected(*job.error);
+    LINNET_TRY(hearing.sink(job.utterance));
+    if (hearing.position) hearing.position(job.utterance.end);
   }
   return {};
 }
@@ -239,7 +255,7 @@ Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cu
                                                const std::atomic<bool>* cancel) {
   Impl& t = *impl_;
   Impl::Seat& seat = *t.seats.front();
-  const auto answer = WithinMemory(kSpeech, kCloseOthers, [&]() -> Result<Generation> {
+  const auto answer = WithinMemory("a translation", "close other programs", [&]() -> Result<Generation> {
     LINNET_TRY(t.Translate(text, seat, cancel));
     while (!t.scheduler.empty()) t.scheduler.RunStep();
     return t.Answer(seat);
@@ -254,10 +270,11 @@ Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cu
 
 Result<Heard> Transcriber::Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,
                                const PositionSink& position, const std::atomic<bool>* cancel) {
-  Impl::Hearing hearing{sink, position, cancel, {}};
+  Impl::Hearing hearing{sink, position, cancel};
   auto heard =
-      WithinMemory(kSpeech, kCloseOthers, [&] { return impl_->HearAll(reader, from_seconds, hearing); });
+      WithinMemory("a recording", kLessMemory, [&] { return impl_->HearAll(reader, from_seconds, hearing); });
   if (!heard) impl_->GiveUp();
+  if (!heard && heard.error().code == ErrorCode::kOutOfMemory) heard.error().hint = kLessMemory;
   return heard;
 }
 
@@ -278,8 +295,9 @@ Result<Heard> Transcriber::Impl::HearAll(AudioReader& reader, double from_second
     while (auto piece = splitter.Next()) {
       if (stopped()) return Fail(ErrorCode::kCancelled, "stopped");
       if (piece->begin_seconds() < from_seconds) continue;
-      LINNET_TRY(Hear(std::move(*piece), hearing));
-      while (Full()) LINNET_TRY(RunStep(hearing));
+      hearing.jobs.push_back({{piece->begin_seconds(), piece->end_seconds(), {}, {}, false}, FreeSeat()});
+      hearing.Note(hearing.jobs.back(), Hear(std::move(*piece), hearing.jobs.back(), hearing.cancel));
+      while (hearing.failed || Full()) LINNET_TRY(RunStep(hearing));
     }
     while (waited && !hearing.jobs.empty()) LINNET_TRY(RunStep(hearing));
     if (stopped()) return Fail(ErrorCode::kCancelled, "stopped");

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,9 +27,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr int64_t kMostImageTokens = 1120;  // of a picture or a frame of a video
+
 struct InfoArgs {
   ModelArgs model;
-  int64_t conversations = 1, image_tokens = -1;
+  int64_t conversations = 1;
+  std::optional<int32_t> image_tokens;
   bool json = false;
 };
 
@@ -223,7 +227,13 @@ Result<Facts> Learn(const InfoArgs& args) {
   LINNET_ASSIGN(options.threads, ThreadsOf(args.model.threads));
   options.sessions = args.conversations;
   options.dequantise = args.model.dequantise;
-  options.picture_tokens = args.image_tokens;
+  if (args.image_tokens) {
+    if (*args.image_tokens < 0 || *args.image_tokens > kMostImageTokens) {
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("--image-tokens is {}", *args.image_tokens),
+                  fmt::format("give 0 to {}", kMostImageTokens));
+    }
+    options.picture_tokens = *args.image_tokens;
+  }
   Facts facts;
   LINNET_ASSIGN(facts.files, OpenModel(args.model.model, args.model.mmproj, args.model.drafter, drafts != 0));
   facts.parts = PartsOf(facts.files);
@@ -248,22 +258,23 @@ Result<int> Run(const InfoArgs& args) {
 }  // namespace
 
 Command InfoCommand() {
-  return {"info", "say what a model is: architecture, parts, formats, the memory it takes, what is missing",
-          [](Args& args) {
-            auto values = std::make_shared<InfoArgs>();
-            DeclareModel(args, values->model);
-            DeclareDrafting(args, values->model);
-            args.Option("--conversations", values->conversations, "memory is planned for so many at once");
-            args.Option(
-                "--image-tokens", values->image_tokens,
-                "and for pictures of up to so many tokens; 0 = none; default: the model's own number");
-            args.Flag("--json", values->json, "one JSON object");
-            args.Footer(
-                "Examples:\n  linnet info\n  linnet info gemma-4-12b-it-q4_0.gguf --context 65536 --kv "
-                "int8\n  linnet info "
-                "~/models/gemma-4-12B-it --json\n");
-            return [values] { return Run(*values); };
-          }};
+  return {
+      "info", "say what a model is: architecture, parts, formats, the memory it takes, what is missing",
+      [](Args& args) {
+        auto values = std::make_shared<InfoArgs>();
+        DeclareModel(args, values->model);
+        DeclareDrafting(args, values->model);
+        args.Option("--conversations", values->conversations, "memory is planned for so many at once");
+        args.Option(
+            "--image-tokens", values->image_tokens,
+            "and for pictures of up to so many tokens, 0 (none) to 1120; default: the model's own number");
+        args.Flag("--json", values->json, "one JSON object");
+        args.Footer(
+            "Examples:\n  linnet info\n  linnet info gemma-4-12b-it-q4_0.gguf --context 65536 --kv "
+            "int8\n  linnet info "
+            "~/models/gemma-4-12B-it --json\n");
+        return [values] { return Run(*values); };
+      }};
 }
 
 }  // namespace linnet

@@ -42,14 +42,19 @@ Status TranslateLines(const SpeechRun& run, const std::string& file, const std::
   if (IsBlank(text)) return Fail(ErrorCode::kBadFile, file + " holds no text", "give some");
   ProgressLine progress;
   std::string content;
-  int64_t cut = 0;
+  int64_t cut = 0, number = 0;
   for (std::string_view rest = text; !rest.empty();) {
     const auto [content_of_line, ending] = FirstLine(rest);
     rest.remove_prefix(content_of_line.size() + ending.size());
     std::string line(content_of_line);
+    ++number;
     if (!IsBlank(line)) {
       bool stopped = false;
-      LINNET_ASSIGN(line, run.transcriber.TranslateText(line, stopped, &run.cancel));
+      auto translated = run.transcriber.TranslateText(line, stopped, &run.cancel);
+      if (!translated && translated.error().code != ErrorCode::kCancelled) {
+        return Prefixed(fmt::format("{}: line {}", file, number), translated.error());
+      }
+      LINNET_ASSIGN(line, std::move(translated));
       cut += stopped;
     }
     line += ending.empty() ? "\n" : ending;
@@ -80,6 +85,9 @@ Status Translate(const SpeechRun& run, const std::string& file) {
 Result<int> Run(const TranslateArgs& args) {
   LINNET_TRY(CheckSpeech(args.speech));
   const std::string language = LanguageName(args.to);
+  if (args.to.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "no language is given", "name it with --to, as fr or French");
+  }
   if (language.empty()) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("--to \"{}\" names no language", args.to),
                 "give a code as fr or a name as French");

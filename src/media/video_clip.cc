@@ -88,14 +88,26 @@ Status TakeSound(std::span<const uint8_t> bytes, const VideoOptions& options, Vi
   return {};
 }
 
-Result<VideoClip> Decode(std::span<const uint8_t> bytes, const VideoOptions& options) {
-  if (!(options.frames_per_second > 0.001) || !(options.frames_per_second <= 240) || options.max_frames < 1 ||
-      options.max_frames > kMostFrames ||
-      !(options.max_sound_seconds >= 0 && options.max_sound_seconds <= 1e6)) {
+Status CheckOptions(const VideoOptions& options) {
+  if (!(options.frames_per_second > 0.001) || !(options.frames_per_second <= 240)) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} frames a second, at most {}", options.frames_per_second, options.max_frames),
-                fmt::format("choose up to 240 a second and 1 to {} frames", kMostFrames));
+                fmt::format("{} frames of a video a second", options.frames_per_second),
+                "choose more than 0.001 and up to 240");
   }
+  if (options.max_frames < 1 || options.max_frames > kMostFrames) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} frames of a video at most", options.max_frames),
+                fmt::format("choose 1 to {}", kMostFrames));
+  }
+  if (!(options.max_sound_seconds >= 0 && options.max_sound_seconds <= 1e6)) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} s of a video's sound at most", options.max_sound_seconds),
+                "choose 0 to 1000000");
+  }
+  return {};
+}
+
+Result<VideoClip> Decode(std::span<const uint8_t> bytes, const VideoOptions& options) {
+  LINNET_TRY(CheckOptions(options));
   if (bytes.empty()) return Fail(ErrorCode::kBadFile, "is empty (0 bytes)", "copy or record it again");
   LINNET_ASSIGN(const std::unique_ptr<FrameSource> source, OpenAvVideo(bytes));
   VideoClip clip;

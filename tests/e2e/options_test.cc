@@ -56,6 +56,40 @@ TEST(Options, PartsWithoutTheirModelAreRefused) {
                 {"assistant", "--draft 0"});
 }
 
+TEST(Options, ContextsOfAnySizeAnswerOrRefuse) {
+  for (const int context : {1, 8, 17, 18, 19, 40, 77, 79}) {
+    for (const Words& medium : std::vector<Words>{
+             {"--image", InSource("examples/shapes.png")},
+             {"--image", InSource("examples/shapes.png"), "--image-tokens", "70", "--audio", kWave},
+             {"--audio", kWave}}) {
+      Words words = {"run", "-q", "-p", "what is in it", "--context", std::to_string(context)};
+      words.insert(words.end(), medium.begin(), medium.end());
+      const ProgramResult result = RunLinnet(words);
+      EXPECT_TRUE(result.code == 0 || result.code == 2) << context << ": " << result.code << result.errors;
+      const bool told = result.errors.find("--context") != std::string::npos;
+      EXPECT_TRUE(result.code == 0 || told) << result.errors;
+    }
+  }
+}
+
+TEST(Options, WhatIsWrongIsNamedByItself) {
+  ExpectRefused({"translate", kWave}, {"no language is given; name it with --to"});
+  for (const char* tokens : {"-1", "1121"}) {
+    ExpectRefused({"info", "--image-tokens", tokens}, {tokens, "give 0 to 1120"});
+  }
+  const std::string text = Scratch("long-line.txt");
+  WriteFile(text, "turn off the garden lamp\n" + std::string(5000, 'a') + "\n");
+  const ProgramResult result = RunLinnet({"translate", "-q", "--to", "fr", text});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_NE(result.errors.find("long-line.txt: line 2: the prompt needs"), std::string::npos)
+      << result.errors;
+  const std::string video = InSource("tests/data/media/tiny.mp4");
+  const ProgramResult frames = RunLinnet({"run", "-p", "x", "--video", video, "--max-frames", "0"});
+  if (!HasVideo(frames)) GTEST_SKIP() << frames.errors;
+  EXPECT_NE(frames.errors.find("0 frames of a video at most; choose 1 to 10000"), std::string::npos)
+      << frames.errors;
+}
+
 TEST(Options, AWrongInstructionSetIsRefused) {
   for (const char* command : {"run -p x", "info", "bench", "parity x", "inspect x"}) {
     const ProgramResult result = RunShell(std::string("LINNET_ISA=avx9 $L ") + command);
