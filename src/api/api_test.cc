@@ -298,17 +298,17 @@ TEST_F(Api, SeesAndHears) {
       << error_.message;
   EXPECT_EQ(texts, heard);
   // A line may be told while another is.
-  int lines = 0;
+  int told = 0;
   linnet_set_log(
       [](const char*, void* user) {
         ++*static_cast<int*>(user);
         linnet_set_log(nullptr, nullptr);
       },
-      &lines);
+      &told);
   chat = Chat();
   ASSERT_EQ(linnet_attach_bytes(chat, bytes.data(), bytes.size() - 1000, nullptr, &error_), LINNET_OK);
   EXPECT_NE(Ask(chat, "Transcribe the audio."), "");
-  EXPECT_EQ(lines, 1);
+  EXPECT_EQ(told, 1);
   linnet_conversation_free(chat);
   options.language = "!";
   EXPECT_EQ(linnet_transcribe(engine_, (kExamples + "command.wav").c_str(), &options, &error_),
