@@ -45,7 +45,7 @@ std::string DraftText(const DraftStats& stats) {
   return text;
 }
 
-Json DraftsOf(const DraftStats& stats) {
+Json DraftsJson(const DraftStats& stats) {
   Json positions = Json::array();
   for (size_t i = 0; i < stats.drafted.size() && stats.drafted[i] > 0; ++i) {
     positions.push_back({{"drafted", stats.drafted[i]}, {"accepted", stats.accepted[i]}});
@@ -172,7 +172,7 @@ std::string AnswerJson(const Generation& answer, const Engine& engine, const std
         {"first_token_seconds", stats.first_token_seconds},
         {"decode_seconds", stats.decode_seconds},
         {"decode_tokens_per_second", stats.DecodeSpeed()}}},
-      {"drafts", DraftsOf(stats.draft)},
+      {"drafts", DraftsJson(stats.draft)},
       {"peak_memory_bytes", stats.peak_memory},
   };
   return Dump(json);
