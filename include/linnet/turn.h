@@ -28,7 +28,8 @@ class Session;
 using AllowedWords = std::span<const uint32_t>;
 
 // A rule on which tokens may come next that depends on those so far, such as a grammar. Logits stay what the
-// model computed; the sampler passes over what is not allowed.
+// model computed; the sampler passes over what is not allowed. It is asked while the engine's threads are
+// held, so it must not wait for another engine.
 class LINNET_API TokenMask {
  public:
   virtual ~TokenMask() = default;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/mapped_file.h"
+#include "base/memory_guard.h"
 #include "media/helper.h"
 #include "media/wire.h"
 
@@ -26,6 +27,7 @@ constexpr const char* kWithoutHelper =
     "install linnet-media beside it or name it in LINNET_MEDIA_HELPER; --no-sandbox decodes inside this "
     "process, "
     "without protection";
+constexpr const char* kLess = "give a smaller file, or close other programs";
 constexpr double kVideoPatience = 4;  // frames far apart take many decoded ones
 
 // Pixels behind a width and a height; false when they do not fit together.
@@ -236,11 +238,11 @@ Result<ChildProcess> MediaLoader::Impl::StartProgram(const std::filesystem::path
 MediaLoader::MediaLoader(const LoaderOptions& options) : impl_(std::make_shared<const Impl>(options)) {}
 
 Result<Picture> MediaLoader::LoadPicture(const MediaSource& source) const {
-  return impl_->LoadPicture(source);
+  return WithinMemory(source.name, kLess, [&] { return impl_->LoadPicture(source); });
 }
 
 Result<AudioReader> MediaLoader::OpenAudio(const MediaSource& source) const {
-  return impl_->OpenAudio(source);
+  return WithinMemory(source.name, kLess, [&] { return impl_->OpenAudio(source); });
 }
 
 std::string MediaLoader::Weakness() const { return impl_->Weakness(); }
