@@ -8,9 +8,9 @@ configure = cmake $(LAUNCHER) --preset $(1) $(if $(wildcard build/$(1)/CMakeCach
 export CTEST_OUTPUT_ON_FAILURE = 1
 
 # What also runs under the sanitizers: everything that threads share, and what reads the files and texts of strangers,
-# from the fuzzers' seeds here and with its own tests in test-long.
+# from the fuzzers' seeds here and with its own tests in test-long; the C interface too, for what it must free.
 ASAN := base tensor io ops model runtime quant
-READERS := text media
+READERS := text media api
 TSAN := base ops model runtime
 empty :=
 targets = $(foreach name,$(1),linnet_$(name)_test)
