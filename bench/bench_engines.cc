@@ -11,44 +11,22 @@
 #include <fmt/core.h>
 
 #include "base/stopwatch.h"
+#include "bench_engine.h"
 #include "eval/median.h"
 #include "linnet/engine.h"
 #include "linnet/session.h"
-#include "quant/synthetic.h"
-#include "runtime/engine_impl.h"
 
 namespace linnet {
 namespace {
 
 constexpr int kRepeat = 9;
 
-template <typename T>
-T Must(Result<T> result) {
-  if (result) return std::move(*result);
-  fmt::print(stderr, "{}\n", result.error().Message());
-  std::exit(1);
-}
-
-void Must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "{}\n", status.error().Message());
-  std::exit(1);
-}
-
 struct Writer {
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Session> session;
 
   explicit Writer(const std::string& shape) {
-    if (shape.empty()) {
-      engine = Must(Engine::Load({}));
-    } else {
-      const SyntheticModel synthetic = Must(MakeSynthetic(shape, false));
-      auto impl = Must(MakeEngineImpl(0));
-      impl->config = synthetic.config;
-      impl->weights = Must(LoadWeights(impl->config, *synthetic.source, nullptr, impl->pool, {}));
-      engine = MakeEngine(std::move(impl));
-    }
+    engine = OpenEngine(shape);
     session = Must(engine->NewSession({.context = 512}));
   }
 

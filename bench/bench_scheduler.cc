@@ -10,12 +10,11 @@
 #include <fmt/core.h>
 
 #include "base/stopwatch.h"
+#include "bench_engine.h"
 #include "eval/median.h"
 #include "linnet/engine.h"
 #include "model/model_files.h"
-#include "quant/synthetic.h"
 #include "runtime/conversation.h"
-#include "runtime/engine_impl.h"
 #include "runtime/load_tokenizer.h"
 #include "runtime/scheduler.h"
 
@@ -23,19 +22,6 @@ namespace linnet {
 namespace {
 
 constexpr int kRepeat = 7;
-
-template <typename T>
-T Must(Result<T> result) {
-  if (result) return std::move(*result);
-  fmt::print(stderr, "{}\n", result.error().Message());
-  std::exit(1);
-}
-
-void Must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "{}\n", status.error().Message());
-  std::exit(1);
-}
 
 // Nothing ends an answer but its length.
 class NoEnd : public TokenMask {
@@ -111,13 +97,9 @@ double Calls(Engine& engine, int64_t count, int64_t tokens) {
 
 // Made-up weights write in Chick's words; tokens beyond them have no text.
 std::unique_ptr<Engine> Open(const std::string& shape) {
-  if (shape.empty()) return Must(Engine::Load({}));
-  const SyntheticModel synthetic = Must(MakeSynthetic(shape, false));
-  std::unique_ptr<Engine::Impl> impl = Must(MakeEngineImpl(0));
-  impl->config = synthetic.config;
-  impl->weights = Must(LoadWeights(impl->config, *synthetic.source, nullptr, impl->pool, {false, {}}));
-  impl->tokenizer = Must(LoadTokenizer(Must(OpenModel("", "", "", false))));
-  return MakeEngine(std::move(impl));
+  std::unique_ptr<Engine> engine = OpenEngine(shape);
+  if (!shape.empty()) engine->impl().tokenizer = Must(LoadTokenizer(Must(OpenModel("", "", "", false))));
+  return engine;
 }
 
 }  // namespace

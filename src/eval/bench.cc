@@ -157,13 +157,10 @@ class Bench {
   }
 
   Status LoadSynthetic(SyntheticModel& model) {
-    LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options_.load.threads));
-    impl->config = std::move(model.config);
-    LINNET_ASSIGN(impl->weights,
-                  LoadWeights(impl->config, *model.source, nullptr, impl->pool, {false, progress_}));
+    LINNET_ASSIGN(engine_,
+                  EngineOf({std::move(model.config), *model.source}, options_.load.threads, progress_));
     result_.model = "synthetic " + options_.synthetic;
     result_.file_gb = static_cast<double>(model.file_bytes) / 1e9;
-    engine_ = MakeEngine(std::move(impl));
     return {};
   }
 

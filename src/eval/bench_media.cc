@@ -73,12 +73,9 @@ class MediaBench {
       return {};
     }
     LINNET_ASSIGN(SyntheticModel model, MakeSynthetic(options_.synthetic, true));
-    LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options_.load.threads));
-    impl->config = std::move(model.config);
-    LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *model.source, model.source.get(), impl->pool,
-                                             {false, progress_}));
+    LINNET_ASSIGN(engine_, EngineOf({std::move(model.config), *model.source, model.source.get()},
+                                    options_.load.threads, progress_));
     result_.model = "synthetic " + options_.synthetic;
-    engine_ = MakeEngine(std::move(impl));
     return {};
   }
 

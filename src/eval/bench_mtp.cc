@@ -18,11 +18,8 @@ namespace {
 Result<std::unique_ptr<Engine>> LoadSynthetic(const MtpBenchOptions& options, const Progress& progress) {
   LINNET_ASSIGN(SyntheticModel model, MakeSynthetic(options.synthetic, false));
   LINNET_ASSIGN(const SyntheticDrafter drafter, MakeSyntheticDrafter(options.synthetic));
-  LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options.load.threads));
-  impl->config = std::move(model.config);
-  LINNET_ASSIGN(impl->weights,
-                LoadWeights(impl->config, *model.source, nullptr, impl->pool, {false, progress}));
-  std::unique_ptr<Engine> engine = MakeEngine(std::move(impl));
+  LINNET_ASSIGN(std::unique_ptr<Engine> engine,
+                EngineOf({std::move(model.config), *model.source}, options.load.threads, progress));
   LINNET_TRY(AddDrafter(engine->impl(), drafter.config, *drafter.source, {false, progress}));
   return engine;
 }

@@ -49,11 +49,8 @@ class RowRecorder : public Probe {
 };
 
 Result<std::unique_ptr<Engine>> MakeLargeEngine(const ModelConfig& config, const ParityOptions& options) {
-  LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options.threads));
-  impl->config = config;
-  const std::unique_ptr<TensorSource> source = HashedWeights(impl->config);
-  LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *source, source.get(), impl->pool, {}));
-  return MakeEngine(std::move(impl));
+  const std::unique_ptr<TensorSource> source = HashedWeights(config);
+  return EngineOf({config, *source, source.get()}, options.threads);
 }
 
 // Everything that the file gives to the model, before there is one: making it takes a while.

@@ -58,13 +58,9 @@ SmallModel Make(const Combination& c) {
 }
 
 std::unique_ptr<Engine> Load(const SmallModel& model, int threads) {
-  auto impl = MakeEngineImpl(threads);
-  EXPECT_TRUE(impl);
-  (*impl)->config = model.config;
-  auto weights = LoadWeights((*impl)->config, *model.source, nullptr, (*impl)->pool, {});
-  EXPECT_TRUE(weights);
-  (*impl)->weights = std::move(*weights);
-  std::unique_ptr<Engine> engine = MakeEngine(std::move(*impl));
+  auto made = EngineOf({model.config, *model.source}, threads);
+  EXPECT_TRUE(made);
+  std::unique_ptr<Engine> engine = std::move(*made);
   if (model.drafter != nullptr) {
     EXPECT_TRUE(AddDrafter(engine->impl(), *model.drafter_config, *model.drafter, {}));
   }

@@ -138,6 +138,14 @@ std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl) {
   return std::make_unique<Engine>(std::move(impl));
 }
 
+Result<std::unique_ptr<Engine>> EngineOf(ModelTensors model, int threads, const Progress& progress) {
+  LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(threads));
+  impl->config = std::move(model.config);
+  LINNET_ASSIGN(impl->weights,
+                LoadWeights(impl->config, model.text, model.multimodal, impl->pool, {false, progress}));
+  return MakeEngine(std::move(impl));
+}
+
 ModelFacts Engine::facts() const {
   const ModelConfig& config = impl_->config;
   return {.name = config.name,

@@ -62,6 +62,15 @@ std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl);
 // The options with what they leave open filled in: context, rows of a call. Error: kInvalidArgument.
 Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions options);
 
+struct ModelTensors {
+  ModelConfig config;
+  const TensorSource& text;
+  const TensorSource* multimodal = nullptr;
+};
+// An engine of tensors that need be in no file: synthetic models, generated cases. Without a tokenizer it
+// takes token ids only. Errors: those of MakeEngineImpl and LoadWeights.
+Result<std::unique_ptr<Engine>> EngineOf(ModelTensors model, int threads, const Progress& progress = {});
+
 // Gives an engine its drafter. Errors: those of CheckPairing and LoadDrafterWeights.
 Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const TensorSource& source,
                   const WeightLoading& loading);
