@@ -174,6 +174,9 @@ struct GenerateHooks {
   const std::atomic<bool>* cancel = nullptr;  // as of Turn::Begin()
 };
 
+// What has become of a turn since the last call, but for on_prompt: instead of Turn::TakeEvents().
+LINNET_API void Tell(Turn& turn, const GenerateHooks& hooks);
+
 // Turn::Begin() and all steps of it. When an error comes the session may hold part of the tokens and of the
 // answer.
 LINNET_API Result<Generation> Continue(Engine& engine, Session& session, std::span<const int32_t> ids,

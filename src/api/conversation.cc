@@ -66,12 +66,7 @@ Status Answer(linnet_conversation& c, const linnet_answer_options& options) {
   const GenerateOptions generate = Generating(options);
   c.on_event = options.on_event;
   c.user = options.user;
-  GenerateHooks hooks;
-  hooks.cancel = &c.cancel;
-  hooks.on_thought = [&](std::string_view piece) { c.TellPiece(LINNET_THOUGHT, piece); };
-  hooks.on_text = [&](std::string_view piece) { c.TellPiece(LINNET_TEXT, piece); };
-  hooks.on_tool_call = [&](const ToolCall& call) { c.TellCall(call); };
-  return c.Keep(c.conversation.Answer(generate, hooks));
+  return c.Keep(c.conversation.Answer(generate, c.Hooks()));
 }
 
 }  // namespace
@@ -128,25 +123,18 @@ Status linnet_conversation::Begin(const linnet_answer_options& options) {
   return {};
 }
 
-void linnet_conversation::TellEvents() {
-  for (const linnet::TurnEvent& event : turn->TakeEvents()) {
-    switch (event.kind) {
-      case linnet::TurnEvent::Kind::kThought:
-        TellPiece(LINNET_THOUGHT, event.text);
-        break;
-      case linnet::TurnEvent::Kind::kText:
-        TellPiece(LINNET_TEXT, event.text);
-        break;
-      case linnet::TurnEvent::Kind::kToolCall:
-        TellCall(event.call);
-        break;
-    }
-  }
+linnet::GenerateHooks linnet_conversation::Hooks() {
+  linnet::GenerateHooks hooks;
+  hooks.cancel = &cancel;
+  hooks.on_thought = [this](std::string_view piece) { TellPiece(LINNET_THOUGHT, piece); };
+  hooks.on_text = [this](std::string_view piece) { TellPiece(LINNET_TEXT, piece); };
+  hooks.on_tool_call = [this](const linnet::ToolCall& call) { TellCall(call); };
+  return hooks;
 }
 
 void linnet_conversation::End() {
   const Writing ending(*this);
-  TellEvents();
+  linnet::Tell(*turn, Hooks());
   turn = nullptr;
   scheduler = nullptr;
   (void)Keep(conversation.End());
@@ -312,7 +300,7 @@ int64_t linnet_scheduler_step(linnet_scheduler* scheduler, linnet_error* error) 
         std::erase(scheduler->running, conversation);
         conversation->End();
       } else {
-        conversation->TellEvents();
+        linnet::Tell(*conversation->turn, conversation->Hooks());
       }
     }
     running = static_cast<int64_t>(scheduler->running.size());

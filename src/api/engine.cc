@@ -8,7 +8,8 @@
 namespace linnet::api {
 namespace {
 
-std::recursive_mutex log_mutex;  // a line may be told while another is: the function may call the library
+std::mutex
+    log_mutex;  // of the two below; not held while a line is told, since the function may call the library
 linnet_log_function log_function = nullptr;
 void* log_user = nullptr;
 

@@ -109,7 +109,7 @@ struct linnet_conversation {
 
   // An answer that a scheduler's steps write.
   linnet::Status Begin(const linnet_answer_options& options);
-  void TellEvents();
+  linnet::GenerateHooks Hooks();
   void End();
   // Takes what became of an answer, and tells its end.
   linnet::Status Keep(linnet::Result<linnet::Generation> answer);

@@ -8,9 +8,7 @@
 #include "runtime/turn.h"
 
 namespace linnet {
-namespace {
 
-// What has become of a turn since the last call.
 void Tell(Turn& turn, const GenerateHooks& hooks) {
   for (const TurnEvent& event : turn.TakeEvents()) {
     switch (event.kind) {
@@ -26,8 +24,6 @@ void Tell(Turn& turn, const GenerateHooks& hooks) {
     }
   }
 }
-
-}  // namespace
 
 void Run(Session& session, Turn& turn, const GenerateHooks& hooks) {
   Session::Impl& s = session.impl();
