@@ -1,4 +1,5 @@
 #include "base/cpu_topology.h"
+#include "base/directory_testing.h"
 
 #include <gtest/gtest.h>
 
@@ -13,15 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class CpuTopology : public testing::Test {
+class CpuTopology : public DirectoryTest {
  protected:
-  void SetUp() override {
-    root_ = fs::path(testing::TempDir()) /
-            ("linnet_cpus_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   void File(const std::string& path, const std::string& text) {
     fs::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << text << "\n";
@@ -34,8 +28,6 @@ class CpuTopology : public testing::Test {
     std::iota(all.begin(), all.end(), 0);
     return UsefulThreads(root_, all);
   }
-
-  fs::path root_;
 };
 
 TEST_F(CpuTopology, WithoutFilesEveryProcessorCounts) {

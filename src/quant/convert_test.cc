@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/directory_testing.h"
 #include "io/gguf_test_bytes.h"
 #include "linnet/engine.h"
 #include "linnet/session.h"
@@ -26,24 +27,13 @@ namespace fs = std::filesystem;
 const std::string kModels = std::string(LINNET_SOURCE_DIR) + "/tests/data/golden/model/";
 const std::string kChick = std::string(LINNET_SOURCE_DIR) + "/models/chick";
 
-class ConvertTest : public testing::Test {
+class ConvertTest : public DirectoryTest {
  protected:
-  void SetUp() override {
-    root_ = fs::path(testing::TempDir()) /
-            ("linnet_convert_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
-  std::string File(const std::string& name) const { return (root_ / name).string(); }
-
   Result<ConvertReport> Convert(const std::string& input, const std::string& output, Dtype type,
                                 bool overwrite = false) {
     return ConvertModel({input, output, type, overwrite}, pool_, {});
   }
 
-  fs::path root_;
   ThreadPool pool_{2};
 };
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/directory_testing.h"
 #include "linnet/session.h"
 #include "quant/convert.h"
 #include "runtime/engine_impl.h"
@@ -32,16 +33,8 @@ void WriteBytes(const fs::path& path, const std::string& bytes) {
       .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
-class Damage : public testing::Test {
+class Damage : public DirectoryTest {
  protected:
-  void SetUp() override {
-    root_ = fs::path(testing::TempDir()) /
-            ("linnet_damage_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   // Copies the model directory and returns it.
   fs::path Directory() {
     const fs::path directory = root_ / "model";
@@ -102,8 +95,6 @@ class Damage : public testing::Test {
       EXPECT_FALSE(Try(model)) << length;
     }
   }
-
-  fs::path root_;
 };
 
 TEST_F(Damage, SafetensorsCutAnywhereAreRefused) {

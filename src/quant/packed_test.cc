@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/directory_testing.h"
 #include "linnet/session.h"
 #include "quant/convert.h"
 #include "runtime/engine_impl.h"
@@ -21,18 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Packed : public testing::Test {
+class Packed : public DirectoryTest {
  protected:
-  void SetUp() override {
-    root_ = fs::path(testing::TempDir()) /
-            ("linnet_packed_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
-  std::string File(const std::string& name) const { return (root_ / name).string(); }
-
   Result<ConvertReport> Convert(ConvertOptions options) {
     ThreadPool pool(2);
     return ConvertModel(options, pool, {});
@@ -54,8 +45,6 @@ class Packed : public testing::Test {
   void Write(const std::string& path, const std::string& bytes) {
     std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }
-
-  fs::path root_;
 };
 
 Result<std::unique_ptr<Engine>> Load(const std::string& model, bool dequantise = false) {
