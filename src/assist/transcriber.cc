@@ -187,9 +187,8 @@ Status Transcriber::Impl::Hear(VoicePiece piece, Job& job, const std::atomic<boo
   parts.push_back({.content = AudioClip{{}, std::move(piece.samples)},
                    .options = {},
                    .name = fmt::format("the piece at {:.1f} s", job.utterance.begin)});
-  Status asked;
   const auto uses = conversation.Attach(loader, std::move(parts), message);
-  asked = uses ? Ask(*job.seat, std::move(message), most, cancel) : std::unexpected(uses.error());
+  Status asked = uses ? Ask(*job.seat, std::move(message), most, cancel) : std::unexpected(uses.error());
   if (!asked && asked.error().code == ErrorCode::kInvalidArgument) asked.error().hint = kMoreRoom;
   return asked;
 }

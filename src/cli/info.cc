@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/model_args.h"
 #include "cli/report.h"
+#include "media/patches.h"
 #include "model/model_files.h"
 #include "model/tensor_names.h"
 #include "runtime/engine_impl.h"
@@ -26,8 +27,6 @@ namespace linnet {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr int64_t kMostImageTokens = 1120;  // of a picture or a frame of a video
 
 struct InfoArgs {
   ModelArgs model;
@@ -228,9 +227,9 @@ Result<Facts> Learn(const InfoArgs& args) {
   options.sessions = args.conversations;
   options.dequantise = args.model.dequantise;
   if (args.image_tokens) {
-    if (*args.image_tokens < 0 || *args.image_tokens > kMostImageTokens) {
+    if (*args.image_tokens < 0 || *args.image_tokens > kImageBudgets.back()) {
       return Fail(ErrorCode::kInvalidArgument, fmt::format("--image-tokens is {}", *args.image_tokens),
-                  fmt::format("give 0 to {}", kMostImageTokens));
+                  fmt::format("give 0 to {}", kImageBudgets.back()));
     }
     options.picture_tokens = *args.image_tokens;
   }

@@ -74,8 +74,8 @@ std::string IdentityOf(const MediaSource& source) {
 std::string JournalKey(const SpeechRun& run, const MediaSource& source) {
   const SpeechArgs& args = run.args;
   return fmt::format("{} | {} | {} | {:g} {:g} {:g}", IdentityOf(source), args.model.model,
-                     run.transcriber.language(), args.split.max_seconds, args.split.pause_seconds,
-                     args.split.pad_seconds);
+                     run.transcriber.language(), args.hearing.split.max_seconds,
+                     args.hearing.split.pause_seconds, args.hearing.split.pad_seconds);
 }
 
 bool IsNewer(const std::string& output, const std::string& input) {
@@ -155,10 +155,12 @@ void DeclareSpeech(Args& args, SpeechArgs& values) {
   args.Option("-o,--output", values.output, "file, or directory for several; without it standard output");
   args.Flag("--timestamps", values.timestamps, "the time before each line of plain text");
   args.Flag("--again", values.again, "also files whose transcript is there already");
-  args.Option("--piece-seconds", values.split.max_seconds, "longest piece that is heard at once, 1 to 30");
-  args.Option("--pause-seconds", values.split.pause_seconds, "a silence of this length ends a piece");
-  args.Option("--pad-seconds", values.split.pad_seconds, "silence around a piece that is heard with it");
-  args.Option("--together", values.together,
+  args.Option("--piece-seconds", values.hearing.split.max_seconds,
+              "longest piece that is heard at once, 1 to 30");
+  args.Option("--pause-seconds", values.hearing.split.pause_seconds, "a silence of this length ends a piece");
+  args.Option("--pad-seconds", values.hearing.split.pad_seconds,
+              "silence around a piece that is heard with it");
+  args.Option("--together", values.hearing.together,
               "pieces of a recording that are heard at once; each takes memory, none changes the text");
   args.Flag("--no-sandbox", values.no_sandbox, "decode media inside this process, without protection");
   args.Flag("-q,--quiet", values.quiet, "no notes on standard error");
@@ -189,8 +191,8 @@ Status CheckSpeech(const SpeechArgs& values) {
       {{{"--again"}, !values.output.empty(), "is for files that -o names"},
        {{"--timestamps"}, values.format == "txt", "is for plain text; other forms have times anyway"},
        {{"--no-sandbox", "--together"}, !values.mic.on, "is for files"}}));
-  if (values.together < 1 || values.together > kMostTogether) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("--together is {}", values.together),
+  if (values.hearing.together < 1 || values.hearing.together > kMostTogether) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("--together is {}", values.hearing.together),
                 fmt::format("give 1 to {}", kMostTogether));
   }
   if (values.files.empty() == values.mic.on) return {};
@@ -201,7 +203,8 @@ Status CheckSpeech(const SpeechArgs& values) {
 }
 
 Result<TranscribeOptions> TranscribeOptionsOf(const SpeechArgs& values, const std::string& language) {
-  TranscribeOptions options{values.split, language, values.together};
+  TranscribeOptions options = values.hearing;
+  options.language = language;
   LINNET_ASSIGN(options.draft, DraftsOf(values.model));
   if (values.mic.on) {
     options.split.lookahead_seconds = kLiveLookahead;

@@ -24,8 +24,7 @@ struct SpeechArgs {
   bool timestamps = false;
   bool again = false;
   bool quiet = false;
-  SplitOptions split;
-  int64_t together = 4;
+  TranscribeOptions hearing;  // as the options say; see TranscribeOptionsOf
   bool no_sandbox = false;
   MicArgs mic;
   std::set<std::string> given;

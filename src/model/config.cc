@@ -127,7 +127,7 @@ Status ModelConfig::Validate() const {
 std::vector<LayerKind> LayersOfPattern(int64_t layers, int64_t pattern) {
   std::vector<LayerKind> kinds;
   for (int64_t i = 1; i <= layers; ++i) {
-    kinds.push_back(i % pattern != 0 ? LayerKind::kSliding : LayerKind::kFull);
+    kinds.push_back(i % std::max<int64_t>(pattern, 1) != 0 ? LayerKind::kSliding : LayerKind::kFull);
   }
   return kinds;
 }

@@ -35,7 +35,7 @@ Result<DrafterConfig> DrafterFromGguf(const Gguf& file);
 
 // What both kinds of files leave to the reader of a ModelConfig.
 inline constexpr int64_t kMostLayers = 1024;
-// Every `pattern`-th layer is full, the others sliding.
+// Every `pattern`-th layer is full, the others sliding; below 1, all are full.
 std::vector<LayerKind> LayersOfPattern(int64_t layers, int64_t pattern);
 // Files made from the 12B's first upload give half of its real context.
 void CorrectContext(ModelConfig& config);

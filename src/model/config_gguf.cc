@@ -126,7 +126,7 @@ std::vector<LayerKind> LayerKinds(const Keys& keys, size_t layers) {
   }
   const int64_t pattern = keys.Int(kKey, 6);
   if (pattern < 1) keys.Complain(kKey, "is below 1");
-  return LayersOfPattern(static_cast<int64_t>(layers), std::max<int64_t>(pattern, 1));
+  return LayersOfPattern(static_cast<int64_t>(layers), pattern);
 }
 
 // `rope_freqs` divides the angle of each pair on full layers: 1 = rotates, 1e30 = does not.

@@ -178,7 +178,7 @@ std::vector<LayerKind> LayerKinds(const Fields& text, const Family& family, int6
   } else {
     const int64_t pattern = text.Int("sliding_window_pattern", text.Int("_sliding_window_pattern", 6));
     if (pattern < 1) text.Complain("sliding_window_pattern", "is below 1");
-    kinds = LayersOfPattern(count, std::max<int64_t>(pattern, 1));
+    kinds = LayersOfPattern(count, pattern);
   }
   if (!family.gemma3) kinds.back() = LayerKind::kFull;  // the reference's configuration class forces it
   return kinds;

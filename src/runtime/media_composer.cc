@@ -17,6 +17,7 @@ namespace {
 
 // Kept for the answer where there is more room: a quarter of it, but not more than this.
 constexpr int64_t kAnswerTokens = 1024;
+static_assert(MediaOptions().frame_tokens == kVideoFrameBudget);
 // Around a medium or a frame, and the time before a frame.
 constexpr int64_t kMarkerTokens = 2, kTimeTokens = 8;
 // The model card's limit for one sound. A longer one is cut into parts that are heard better: hearing fades
