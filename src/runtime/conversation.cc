@@ -1,24 +1,20 @@
 #include "runtime/conversation.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
 #include "base/check.h"
 #include "base/memory_guard.h"
 #include "linnet/session.h"
+#include "runtime/chat_history.h"
 #include "runtime/engine_impl.h"
 #include "runtime/generate.h"
 #include "runtime/media_composer.h"
 #include "runtime/turn.h"
 #include "text/chat_format.h"
 #include "text/tokenizer.h"
-#include "text/tool_syntax.h"
 
 namespace linnet {
-
-using Json = nlohmann::ordered_json;
 
 namespace {
 
@@ -59,72 +55,30 @@ void Drop(Prompt& prompt, const Cut& cut) {
 }  // namespace
 
 struct LINNET_HIDDEN Conversation::Impl {
-  Impl(Engine& the_engine, std::unique_ptr<Session> the_session, Json the_tools)
-      : engine(the_engine), session(std::move(the_session)), tools(std::move(the_tools)) {}
+  Impl(Engine& the_engine, std::unique_ptr<Session> the_session, ChatHistory the_history)
+      : engine(the_engine), session(std::move(the_session)), history(std::move(the_history)) {}
 
   Engine& engine;
   std::unique_ptr<Session> session;
-  Json tools;  // a list, or null
-  Json messages = Json::array();
-  std::vector<MediaInput> media;     // of all messages, in the order of their places
-  std::vector<size_t> media_before;  // for each message: media of the messages before it
-  std::vector<WrittenTurn> written;  // for each message: its tokens, if the model wrote it
-  std::vector<int32_t> held;         // the tokens that the session holds
-  bool thinking = false;
-  std::string system;
+  ChatHistory history;
+  std::vector<int32_t> held;             // the tokens that the session holds
   std::shared_ptr<const Prompt> prompt;  // of the turn: what the session did not hold
   std::unique_ptr<Turn> turn;            // the answer in the making
 
-  // Takes no message where there is no memory for all of it.
-  void Add(Json message, std::vector<MediaInput> more = {}, WrittenTurn turn = {}) {
-    media.reserve(media.size() + more.size());
-    media_before.reserve(messages.size() + 1);
-    written.reserve(messages.size() + 1);
-    messages.push_back(std::move(message));
-    media_before.push_back(media.size());
-    written.push_back(std::move(turn));
-    for (MediaInput& medium : more) media.push_back(std::move(medium));
-  }
-
-  void AddUser(UserMessage message);
-
   void DropLast() {
-    ForgetMediaFrom(media_before.back());
-    media.resize(media_before.back());
-    media_before.pop_back();
-    written.pop_back();
-    messages.erase(messages.size() - 1);
+    ForgetMediaFrom(history.MediaBefore(history.messages().size() - 1));
+    history.DropLast();
   }
 
-  void Clear() {
-    ForgetMediaFrom(0);
-    messages = Json::array();
-    media.clear();
-    media_before.clear();
-    written.clear();
-    if (!system.empty()) Add({{"role", "system"}, {"content", system}});
+  Result<ChatHistory::Rendered> Render() const {
+    return history.Render(*engine.impl().tokenizer, engine.impl().config);
   }
-
-  Result<Prompt> Render(bool& inside_thought) const;
   Status ReuseHeld(Prompt& prompt);
-  void ForgetMediaFrom(size_t medium);
+  void ForgetMediaFrom(int64_t block);
   void HoldAfterFailure();
   Status Begin(const GenerateOptions& options, const std::atomic<bool>* cancel);
   Result<Generation> End();
-  void AddAnswer(const Generation& answer);
 };
-
-// The whole conversation as a prompt.
-Result<Prompt> Conversation::Impl::Render(bool& inside_thought) const {
-  ChatOptions options;
-  if (engine.impl().config.model_type.starts_with("gemma3")) options.style = ChatStyle::kGemma3;
-  options.enable_thinking = thinking;
-  options.generation = ChatOptions::Generation::kAlways;
-  options.written = written;
-  LINNET_ASSIGN(const RenderedChat chat, RenderChat(messages, tools, options));
-  inside_thought = chat.inside_thought;
-  return BuildPrompt(*engine.impl().tokenizer, engine.impl().config, chat.text, media);
-}
 
 // Rolls the session back to what it shares with the prompt and leaves the rest in `prompt`. Media of earlier
 // messages never change, so equal ids are equal inputs.
@@ -141,17 +95,12 @@ Status Conversation::Impl::ReuseHeld(Prompt& prompt) {
   return {};
 }
 
-// Other media of the same size have the same tokens, so what is held ends before the first one that is given
-// up: its place begins with a marker, which no text gives.
-void Conversation::Impl::ForgetMediaFrom(size_t medium) {
-  size_t places = 0;
-  for (size_t i = 0; i < medium; ++i) {
-    const auto* video = std::get_if<VideoInput>(&media[i]);
-    places += video == nullptr ? 1 : video->frames.size();
-  }
+// Other media of the same size have the same tokens, so what is held ends before the first block that is
+// given up: its place begins with a marker, which no text gives.
+void Conversation::Impl::ForgetMediaFrom(int64_t block) {
   const TokenIds& tokens = engine.impl().config.tokens;
   const auto given_up = std::ranges::find_if(held, [&](int32_t id) {
-    return (id == tokens.begin_image || id == tokens.begin_audio) && places-- == 0;
+    return (id == tokens.begin_image || id == tokens.begin_audio) && block-- == 0;
   });
   held.erase(given_up, held.end());
 }
@@ -165,20 +114,6 @@ void Conversation::Impl::HoldAfterFailure() {
   held.resize(kept ? static_cast<size_t>(length) : 0);
 }
 
-void Conversation::Impl::AddAnswer(const Generation& answer) {
-  Json message = {{"role", "assistant"}, {"content", answer.text}};
-  if (!answer.thought.empty()) message["reasoning"] = answer.thought;
-  for (const ToolCall& call : answer.tool_calls) {
-    Json arguments = Json::parse(call.arguments, nullptr, false);
-    if (!arguments.is_object()) arguments = Json::object();
-    const std::string id =
-        "call_" + std::to_string(messages.size()) + "_" + std::to_string(message["tool_calls"].size());
-    message["tool_calls"].push_back(
-        {{"id", id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments}}}});
-  }
-  Add(std::move(message), {}, answer.written);
-}
-
 Result<Conversation> Conversation::Create(Engine& engine, const SessionOptions& options,
                                           const ChatSetup& setup) {
   return WithinMemory("a conversation", "give it a shorter --context, or close other programs",
@@ -187,9 +122,9 @@ Result<Conversation> Conversation::Create(Engine& engine, const SessionOptions& 
 
 Result<Conversation> Conversation::Make(Engine& engine, const SessionOptions& options,
                                         const ChatSetup& setup) {
-  Json tools;
+  ChatHistory::Json tools;
   if (!setup.tools.empty()) {
-    tools = Json::parse(setup.tools, nullptr, false);
+    tools = ChatHistory::Json::parse(setup.tools, nullptr, false);
     if (!tools.is_array()) {
       return Fail(ErrorCode::kInvalidArgument, "the tools are not a JSON list",
                   R"(give [{"type": "function", "function": {"name": …, "parameters": {…}}}, …])");
@@ -197,10 +132,8 @@ Result<Conversation> Conversation::Make(Engine& engine, const SessionOptions& op
     LINNET_TRY(RenderChat({{{"role", "user"}, {"content", ""}}}, tools, {}));  // names the tool that is wrong
   }
   LINNET_ASSIGN(std::unique_ptr<Session> session, engine.NewSession(options));
-  auto impl = std::unique_ptr<Impl>(new Impl(engine, std::move(session), std::move(tools)));
-  impl->thinking = setup.thinking;
-  impl->system = setup.system;
-  impl->Clear();
+  ChatHistory history(setup.system, std::move(tools), setup.thinking);
+  auto impl = std::make_unique<Impl>(engine, std::move(session), std::move(history));
   return Conversation(std::move(impl));
 }
 
@@ -209,38 +142,18 @@ Conversation::Conversation(Conversation&&) noexcept = default;
 Conversation& Conversation::operator=(Conversation&&) noexcept = default;
 Conversation::~Conversation() = default;
 
-void Conversation::AddUser(UserMessage message) { impl_->AddUser(std::move(message)); }
+void Conversation::AddUser(UserMessage message) { impl_->history.AddUser(std::move(message)); }
 
 Result<MediaRoom> Conversation::Room(const UserMessage& message) {
   return WithinMemory("a message", "shorten it, or close other programs", [&]() -> Result<MediaRoom> {
-    impl_->AddUser(message);
+    impl_->history.AddUser(message);
     struct Undo {
       Impl& impl;
       ~Undo() { impl.DropLast(); }
     } const undo{*impl_};
-    bool inside_thought = false;
-    LINNET_ASSIGN(const Prompt prompt, impl_->Render(inside_thought));
-    return MediaRoom{impl_->session->context(), static_cast<int64_t>(prompt.ids.size())};
+    LINNET_ASSIGN(const ChatHistory::Rendered all, impl_->Render());
+    return MediaRoom{impl_->session->context(), static_cast<int64_t>(all.prompt.ids.size())};
   });
-}
-
-void Conversation::Impl::AddUser(UserMessage message) {
-  if (message.pictures.empty() && message.sounds.empty()) {
-    Add({{"role", "user"}, {"content", std::move(message.text)}});
-    return;
-  }
-  Json parts = Json::array();
-  std::vector<MediaInput> media;
-  for (const Medium& picture : message.pictures) {
-    media.push_back(picture.impl().input);
-    parts.push_back({{"type", std::holds_alternative<VideoInput>(media.back()) ? "video" : "image"}});
-  }
-  if (!message.text.empty()) parts.push_back({{"type", "text"}, {"text", std::move(message.text)}});
-  for (const Medium& sound : message.sounds) {
-    media.push_back(sound.impl().input);
-    parts.push_back({{"type", "audio"}});
-  }
-  Add({{"role", "user"}, {"content", std::move(parts)}}, std::move(media));
 }
 
 Result<std::vector<MediaUse>> Conversation::Attach(const MediaLoader& loader, std::vector<MediaPart> parts,
@@ -254,36 +167,17 @@ Result<double> Conversation::RoomForSound(const UserMessage& message) {
   return linnet::RoomForSound(impl_->engine.impl().config, room);
 }
 
-bool Conversation::AwaitsToolResult() const {
-  const Json& messages = impl_->messages;
-  size_t answered = 0;
-  for (auto it = messages.rbegin(); it != messages.rend(); ++it, ++answered) {
-    if ((*it)["role"] != "tool") return it->contains("tool_calls") && answered < (*it)["tool_calls"].size();
-  }
-  return false;
-}
-
-void Conversation::AddToolResult(const std::string& result) {
-  LINNET_CHECK(AwaitsToolResult());
-  const Json& messages = impl_->messages;
-  size_t answered = 0;
-  while (messages[messages.size() - 1 - answered]["role"] == "tool") ++answered;
-  const Json call = messages[messages.size() - 1 - answered]["tool_calls"][answered];
-  impl_->Add({{"role", "tool"},
-              {"tool_call_id", call["id"]},
-              {"name", call["function"]["name"]},
-              {"content", result}});
-}
+bool Conversation::AwaitsToolResult() const { return impl_->history.AwaitsToolResult(); }
+void Conversation::AddToolResult(const std::string& result) { impl_->history.AddToolResult(result); }
 
 Status Conversation::Impl::Begin(const GenerateOptions& options, const std::atomic<bool>* cancel) {
-  bool inside_thought = false;
-  LINNET_ASSIGN(Prompt whole, Render(inside_thought));
-  LINNET_TRY(ReuseHeld(whole));
-  prompt = std::make_shared<const Prompt>(std::move(whole));
+  LINNET_ASSIGN(ChatHistory::Rendered all, Render());
+  LINNET_TRY(ReuseHeld(all.prompt));
+  prompt = std::make_shared<const Prompt>(std::move(all.prompt));
   held.reserve(held.size() + prompt->ids.size());
   auto begun = BeginTurn(
       engine, *session,
-      {.prompt = prompt, .earlier = held, .inside_thought = inside_thought, .cancel = cancel}, options);
+      {.prompt = prompt, .earlier = held, .inside_thought = all.inside_thought, .cancel = cancel}, options);
   if (!begun) HoldAfterFailure();
   if (begun) turn = std::move(*begun);
   return begun ? Status() : std::unexpected(begun.error());
@@ -299,7 +193,7 @@ Result<Generation> Conversation::Impl::End() {
   }
   held.insert(held.end(), prompt->ids.begin(), prompt->ids.end());
   held.insert(held.end(), answer->ids.begin(), answer->ids.begin() + answer->stats.decode_steps);
-  AddAnswer(*answer);
+  history.AddAnswer(*answer);
   return answer;
 }
 
@@ -326,21 +220,21 @@ Result<Generation> Conversation::Answer(const GenerateOptions& options, const Ge
 }
 
 void Conversation::DropUnanswered() {
-  const Json& messages = impl_->messages;
-  if (!messages.empty() && messages.back()["role"] != "assistant" && messages.back()["role"] != "system") {
-    impl_->DropLast();
-  }
+  if (impl_->history.unanswered()) impl_->DropLast();
 }
 
-void Conversation::Reset() { impl_->Clear(); }
+void Conversation::Reset() {
+  impl_->ForgetMediaFrom(0);
+  impl_->history.Clear();
+}
 
 void Conversation::SetSystem(const std::string& system) {
-  impl_->system = system;
-  impl_->Clear();
+  impl_->ForgetMediaFrom(0);
+  impl_->history.SetSystem(system);
 }
 
-void Conversation::SetThinking(bool thinking) { impl_->thinking = thinking; }
-bool Conversation::thinking() const { return impl_->thinking; }
+void Conversation::SetThinking(bool thinking) { impl_->history.SetThinking(thinking); }
+bool Conversation::thinking() const { return impl_->history.thinking(); }
 int64_t Conversation::length() const { return impl_->session->length(); }
 int64_t Conversation::context() const { return impl_->session->context(); }
 
