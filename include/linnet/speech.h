@@ -28,7 +28,7 @@ namespace linnet {
 struct SplitOptions {
   double max_seconds = 15.0;   // the model's hearing fades beyond about 450 positions, 18 s
   double pause_seconds = 0.4;  // a silence of this length ends a piece
-  double pad_seconds = 0.12;   // of the silence around a piece that goes with it
+  double pad_seconds = 0.12;   // of the silence around a piece that goes with it; at most a quarter of it
   // A moment is judged when this much of what follows is known: its loudness counts too. What is heard live
   // comes that much later.
   double lookahead_seconds = 3.0;

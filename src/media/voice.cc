@@ -31,6 +31,9 @@ float Energy(std::span<const float> samples) {
   return std::max(kQuietest, static_cast<float>(10.0 * std::log10(mean)));
 }
 
+// Of a piece, so that most of it is what is heard.
+constexpr double kMostPad = 0.25;
+
 int64_t Frames(double seconds) { return static_cast<int64_t>(std::lround(seconds * kFramesPerSecond)); }
 
 }  // namespace
@@ -48,13 +51,19 @@ Result<VoiceSplitter> VoiceSplitter::Create(const SplitOptions& options) {
                             options.pause_seconds, options.pad_seconds, options.lookahead_seconds),
                 "choose 0 to 5 s");
   }
+  if (options.pad_seconds > options.max_seconds * kMostPad) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} s of silence around pieces of at most {} s", options.pad_seconds,
+                            options.max_seconds),
+                fmt::format("choose at most {} s, or longer pieces", options.max_seconds * kMostPad));
+  }
   return VoiceSplitter(options);
 }
 
 VoiceSplitter::VoiceSplitter(const SplitOptions& options)
     : max_frames_(Frames(options.max_seconds)),
       pause_frames_(std::max<int64_t>(1, Frames(options.pause_seconds))),
-      pad_frames_(std::min(Frames(options.pad_seconds), max_frames_ / 4)),
+      pad_frames_(Frames(options.pad_seconds)),
       lookahead_(Frames(options.lookahead_seconds)) {}
 
 void VoiceSplitter::Push(std::span<const float> samples) {

@@ -199,6 +199,8 @@ TEST(VoiceSplitter, RefusesOptionsThatMakeNoSense) {
   EXPECT_FALSE(VoiceSplitter::Create({.max_seconds = 60}).has_value());
   EXPECT_FALSE(VoiceSplitter::Create({.pause_seconds = -1}).has_value());
   EXPECT_FALSE(VoiceSplitter::Create({.pad_seconds = std::nan("")}).has_value());
+  EXPECT_FALSE(VoiceSplitter::Create({.max_seconds = 10, .pad_seconds = 2.6}).has_value());
+  EXPECT_TRUE(VoiceSplitter::Create({.max_seconds = 10, .pad_seconds = 2.5}).has_value());
 }
 
 }  // namespace
