@@ -33,13 +33,15 @@ struct ModelFacts {
   uint64_t weight_bytes = 0;                          // resident, of all weights
   std::string kernels;                                // which instruction set computes
   int threads = 0;
+  int64_t conversations = 0;  // of LoadOptions::use that fit at once; 0 = none were planned
 };
 
 class LINNET_API Engine {
  public:
-  // Reads, checks and repacks the weights. Errors: kNotFound, kBadFile, kUnsupported, kOutOfMemory;
-  // kInvalidArgument for options that contradict each other or are out of range, and for a LINNET_ISA that
-  // this processor cannot run.
+  // Reads, checks and repacks the weights; before that, what LoadOptions::use asks for is planned beside the
+  // limits of the machine, and refused where it does not fit (kOutOfMemory, with what would). Errors:
+  // kNotFound, kBadFile, kUnsupported, kOutOfMemory; kInvalidArgument for options that contradict each other
+  // or are out of range, and for a LINNET_ISA that this processor cannot run.
   static Result<std::unique_ptr<Engine>> Load(const LoadOptions& options, const Progress& progress = {});
   ~Engine();
 

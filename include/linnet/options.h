@@ -37,6 +37,50 @@ struct FeedHooks {
 };
 inline constexpr int kMaxThreads = 1024;
 
+// Of sessions that ask for none: long enough for a conversation, short enough that the cache of a 12B fits
+// beside its weights on a small machine.
+inline constexpr int64_t kUsualContext = 8192;
+
+struct SessionOptions {
+  // Tokens the session can hold; 0 = the model's maximum, at most kUsualContext, or less where that does not
+  // fit (LoadOptions::use).
+  int64_t context = 0;
+  int64_t rows_per_call = 512;  // prefill chunk; raised to the largest image block of a prompt
+  KvType kv = KvType::kBf16;
+  MaskRule mask_rule = MaskRule::kA;
+};
+
+// A line of a plan of memory (linnet/memory_plan.h).
+struct MemoryLine {
+  std::string name;  // "weights"
+  uint64_t bytes = 0;
+  bool mapped = false;  // pages of a file, which the system may take back and read again
+  bool held = false;    // this process has it already
+};
+
+// What can be made smaller where memory does not reach, as the person is to be told who can: an option of a
+// command, a field of a program's own. Empty: it cannot.
+struct MemoryKnobs {
+  std::string context = "--context N";  // N is replaced by what fits
+  std::string kv = "--kv int8";
+  std::string drafter = "--draft 0";
+  std::string conversations;  // "--together N"
+  std::string pictures;       // "--image-tokens N"
+  std::string over_plan = "--over-plan";
+};
+
+// What is to be done with a model, as far as it takes memory.
+struct MemoryUse {
+  SessionOptions session;  // with a context of 0 it may be shorter than usual, where that does not fit
+  int64_t usual_context = kUsualContext;
+  int64_t conversations = 1;
+  bool fewer_conversations = false;  // there may be fewer, where they do not fit
+  int64_t image_tokens = -1;         // of the largest picture; -1 = the model's own number, 0 = none is read
+  int64_t sound_seconds = 30;        // of the longest piece of sound; 0 = none is heard
+  std::vector<MemoryLine> others;    // what the program itself is going to take
+  MemoryKnobs knobs = {};
+};
+
 struct LoadOptions {
   std::string
       model;  // Hugging Face directory, GGUF file or directory of GGUFs; empty = Chick, which is built in
@@ -45,13 +89,9 @@ struct LoadOptions {
   bool use_drafter = true;  // false: neither looked at nor loaded; then `drafter` must be empty
   int threads = 0;          // 1 to kMaxThreads; 0 = one per fast physical core that the process may use
   bool dequantise = false;  // hold every weight as float32: slow and large, for exact comparison
-};
-
-struct SessionOptions {
-  int64_t context = 0;          // tokens the session can hold; 0 = the model's maximum, at most 8192
-  int64_t rows_per_call = 512;  // prefill chunk; raised to the largest image block of a prompt
-  KvType kv = KvType::kBf16;
-  MaskRule mask_rule = MaskRule::kA;
+  // What has to fit beside the weights: where it does not, nothing is loaded. Without: the weights alone.
+  std::optional<MemoryUse> use = std::nullopt;
+  bool over_plan = false;  // loads what does not fit; the system will swap, or read files again and again
 };
 
 // Unset fields take the model's own defaults (generation_config.json, GGUF metadata).

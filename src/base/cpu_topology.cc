@@ -1,13 +1,13 @@
 #include "base/cpu_topology.h"
 
 #include <algorithm>
-#include <charconv>
-#include <fstream>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/system_files.h"
 
 namespace linnet {
 namespace {
@@ -19,25 +19,6 @@ namespace fs = std::filesystem;
 constexpr double kFastShare = 0.6;
 constexpr int kMaxProcessors = 1 << 16;
 
-std::optional<std::string> FirstLineOf(const fs::path& path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) return std::nullopt;
-  return line;
-}
-
-std::optional<int64_t> Number(std::string_view text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end == text.data()) return std::nullopt;
-  return value;
-}
-
-std::optional<int64_t> NumberIn(const fs::path& path) {
-  const std::optional<std::string> line = FirstLineOf(path);
-  return line ? Number(*line) : std::nullopt;
-}
-
 // "0-3,8,10-11" as numbers; what cannot be read is left out.
 std::set<int> ParseList(std::string_view text) {
   std::set<int> numbers;
@@ -46,8 +27,8 @@ std::set<int> ParseList(std::string_view text) {
     const std::string_view part = text.substr(0, comma);
     text.remove_prefix(std::min(comma + 1, text.size()));
     const size_t dash = part.find('-');
-    const std::optional<int64_t> first = Number(part.substr(0, dash));
-    const std::optional<int64_t> last = dash == part.npos ? first : Number(part.substr(dash + 1));
+    const std::optional<int64_t> first = LeadingNumber(part.substr(0, dash));
+    const std::optional<int64_t> last = dash == part.npos ? first : LeadingNumber(part.substr(dash + 1));
     if (!first || !last || *first < 0 || *last >= kMaxProcessors) continue;
     for (int64_t i = *first; i <= *last; ++i) numbers.insert(static_cast<int>(i));
   }
@@ -99,9 +80,9 @@ std::optional<double> ShareOfGroup2(const fs::path& group) {
   const std::optional<std::string> line = FirstLineOf(group / "cpu.max");
   if (!line) return std::nullopt;
   const size_t space = std::min(line->find(' '), line->size());
-  const std::optional<int64_t> quota = Number(*line);
+  const std::optional<int64_t> quota = LeadingNumber(*line);
   const std::optional<int64_t> period =
-      Number(std::string_view(*line).substr(std::min(space + 1, line->size())));
+      LeadingNumber(std::string_view(*line).substr(std::min(space + 1, line->size())));
   if (!quota || !period || *quota <= 0 || *period <= 0) return std::nullopt;
   return static_cast<double>(*quota) / static_cast<double>(*period);
 }
@@ -113,35 +94,13 @@ std::optional<double> ShareOfGroup1(const fs::path& group) {
   return static_cast<double>(*quota) / static_cast<double>(*period);
 }
 
-// The smallest share of a group and of those that hold it. Inside a container the named group may not be
-// there; its own is then the mount's root.
-template <typename ShareOf>
-void LowerTo(const fs::path& mount, const std::string& group, const ShareOf& share_of, double& share) {
-  const fs::path relative = fs::path(group).relative_path().lexically_normal();
-  if (!relative.empty() && *relative.begin() == "..") return;
-  for (fs::path at = relative;; at = at.parent_path()) {
-    if (const std::optional<double> own = share_of(mount / at)) share = std::min(share, *own);
-    if (at.empty()) return;
-  }
-}
-
 // Processors' worth of time that the control groups leave.
 double ControlGroupShare(const fs::path& root) {
   double share = kMaxProcessors;
-  std::ifstream file(root / "proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {  // "0::/path", "3:cpu,cpuacct:/path"
-    const size_t first = line.find(':'), second = first == line.npos ? first : line.find(':', first + 1);
-    if (second == line.npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1),
-                      group = line.substr(second + 1);
-    if (controllers.empty()) {
-      LowerTo(root / "sys/fs/cgroup", group, ShareOfGroup2, share);
-      LowerTo(root / "sys/fs/cgroup/unified", group, ShareOfGroup2, share);
-    } else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-      LowerTo(root / "sys/fs/cgroup" / controllers, group, ShareOfGroup1, share);
-      LowerTo(root / "sys/fs/cgroup/cpu", group, ShareOfGroup1, share);
-    }
-  }
+  ForEachControlGroup(root, "cpu", [&](const ControlGroup& group) {
+    const auto own = group.version == 1 ? ShareOfGroup1(group.folder) : ShareOfGroup2(group.folder);
+    if (own) share = std::min(share, *own);
+  });
   return share;
 }
 

@@ -205,4 +205,11 @@ void MappedFile::Forget(size_t offset, size_t length) const {
   if (end > begin) ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
 }
 
+void ForgetReadOnly(std::span<const uint8_t> bytes) {
+  const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(bytes.data()) + page - 1) / page * page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(bytes.data()) + bytes.size()) / page * page;
+  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 }  // namespace linnet

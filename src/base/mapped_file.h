@@ -55,6 +55,10 @@ class MappedFile {
   bool in_memory_ = false;  // no file lies behind the pages
 };
 
+// Tells the system that read-only data of the program itself will not be read again soon: whole pages of it
+// go, and come back from its file where they are.
+void ForgetReadOnly(std::span<const uint8_t> bytes);
+
 // For a program's main: a fault in a mapped file that was cut while in use ends the program with status 1 and
 // a line on standard error that names the file, instead of SIGBUS.
 void ExitWhenMappedFilesAreCut();

@@ -1,6 +1,7 @@
-// Text from outside on its way to a terminal.
+// What a person is shown: text from outside on its way to a terminal, and amounts.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,5 +11,8 @@ namespace linnet {
 // "\n"), those of eight bits, bytes that are no UTF-8, and marks that turn the direction of writing. Names of
 // files may hold any of them.
 std::string Printable(std::string_view text);
+
+// "1.20 GB", "340.0 MB", "12.0 kB": decimal units.
+std::string HumanBytes(uint64_t bytes);
 
 }  // namespace linnet

@@ -14,7 +14,8 @@ namespace {
 struct BenchArgs {
   BenchOptions options;
   MtpBenchOptions mtp;
-  std::string what;   // the positional argument: a model, "media" or "mtp"
+  MemoryBenchOptions memory;
+  std::string what;   // the positional argument: a model, "media", "memory" or "mtp"
   std::string model;  // --model
   std::string kv = "bf16";
   std::string draft = "auto";
@@ -37,11 +38,26 @@ Result<int> RunMedia(const BenchArgs& args) {
   return kExitDone;
 }
 
+// `linnet bench memory`: a conversation whose context is full.
+Result<int> RunMemory(const BenchArgs& args) {
+  MemoryBenchOptions options = args.memory;
+  options.synthetic = args.options.synthetic;
+  options.load = args.options.load;
+  options.kv = args.options.kv;
+  if (args.given.contains("--tokens")) options.tokens = args.mtp.tokens;
+  ProgressLine progress;
+  LINNET_ASSIGN(const MemoryBenchResult result, RunMemoryBench(options, progress.AsCallback()));
+  progress.Clear();
+  Write(args.json ? AsJson(result) : AsText(result));
+  return kExitDone;
+}
+
 Result<int> RunMtp(const BenchArgs& args) {
   MtpBenchOptions options = args.mtp;
   options.synthetic = args.options.synthetic;
   options.load.model = args.options.load.model;
   options.load.threads = args.options.load.threads;
+  options.load.over_plan = args.options.load.over_plan;
   options.kv = KvTypeOf(args.kv);
   LINNET_ASSIGN(options.draft, DraftsOf({.draft = args.draft}));
   ProgressLine progress;
@@ -59,15 +75,18 @@ Result<int> RunPlain(const BenchArgs& args) {
   return kExitDone;
 }
 
-Status CheckBench(const BenchArgs& args, bool media, bool mtp) {
+Status CheckBench(const BenchArgs& args, bool synthetic) {
   const BenchOptions& options = args.options;
-  const bool plain = !media && !mtp, synthetic = !options.synthetic.empty();
-  LINNET_TRY(CheckUseful(args.given,
-                         {{{"--prompt", "--decode", "--depth"}, plain, "is for neither 'media' nor 'mtp'"},
-                          {{"--repeat"}, !mtp, "is not for 'mtp'"},
-                          {{"--kv"}, !media, "is not for 'media'"},
-                          {{"--draft", "--acceptance", "--tokens"}, mtp, "is for 'linnet bench mtp'"},
-                          {{"--drafter"}, mtp && !synthetic, "is for 'linnet bench mtp' with a model"}}));
+  const bool media = args.what == "media", memory = args.what == "memory", mtp = args.what == "mtp";
+  const bool plain = !media && !memory && !mtp;
+  LINNET_TRY(CheckUseful(
+      args.given, {{{"--prompt", "--decode", "--depth"}, plain, "is for neither 'media', 'memory' nor 'mtp'"},
+                   {{"--repeat"}, plain || media, "is for neither 'memory' nor 'mtp'"},
+                   {{"--kv"}, !media, "is not for 'media'"},
+                   {{"--context", "--image-tokens"}, memory, "is for 'linnet bench memory'"},
+                   {{"--tokens"}, memory || mtp, "is for 'linnet bench memory' and 'linnet bench mtp'"},
+                   {{"--draft", "--acceptance"}, mtp, "is for 'linnet bench mtp'"},
+                   {{"--drafter"}, mtp && !synthetic, "is for 'linnet bench mtp' with a model"}}));
   if (synthetic && !options.load.model.empty()) {
     return Fail(ErrorCode::kInvalidArgument, options.load.model + " and --synthetic are given",
                 "measure one of them");
@@ -77,18 +96,19 @@ Status CheckBench(const BenchArgs& args, bool media, bool mtp) {
 }
 
 Result<int> Run(BenchArgs args) {
-  const bool media = args.what == "media", mtp = args.what == "mtp";
-  if (!media && !mtp && !args.what.empty()) {
+  const bool media = args.what == "media", memory = args.what == "memory", mtp = args.what == "mtp";
+  if (!media && !memory && !mtp && !args.what.empty()) {
     if (!args.model.empty()) {
       return Fail(ErrorCode::kInvalidArgument, args.what + " and --model are given", "name the model once");
     }
     args.model = args.what;
   }
   args.options.load.model = args.model;
-  LINNET_TRY(CheckBench(args, media, mtp));
+  LINNET_TRY(CheckBench(args, !args.options.synthetic.empty()));
   LINNET_ASSIGN(args.options.load.threads, ThreadsOf(args.threads));
   args.options.kv = KvTypeOf(args.kv);
   if (media) return RunMedia(args);
+  if (memory) return RunMemory(args);
   return mtp ? RunMtp(args) : RunPlain(args);
 }
 
@@ -101,10 +121,10 @@ Command BenchCommand() {
         args.Given(values->given);
         args.Positional("MODEL", values->what,
                         "a model; Chick if none is named; 'media': what pictures and sound cost beside their "
-                        "prefill; 'mtp': what drafting brings",
+                        "prefill; 'memory': what a full context takes; 'mtp': what drafting brings",
                         false);
         args.Option("--model", values->model,
-                    "the same as MODEL; with 'media' and 'mtp' the one way to name it");
+                    "the same as MODEL; with 'media', 'memory' and 'mtp' the one way to name it");
         args.Option("--synthetic", values->options.synthetic,
                     "made-up weights of an exact shape: SHAPE[@LAYERS]:FORMAT, for instance 12b:q4_0 or "
                     "12b@6:q4_k_m");
@@ -120,11 +140,18 @@ Command BenchCommand() {
         args.Option("--draft", values->draft, "mtp: 'auto' or a number of drafts");
         args.Option("--acceptance", values->mtp.acceptance,
                     "mtp: let each draft be right with this probability");
-        args.Option("--tokens", values->mtp.tokens, "mtp: tokens to write, plainly and with drafts");
+        args.Option("--tokens", values->mtp.tokens,
+                    "mtp: tokens to write, plainly and with drafts; memory: 32 unless given");
+        args.Option("--context", values->memory.context,
+                    "memory: the context that is filled; 0 = the model's");
+        args.Option("--image-tokens", values->memory.image_tokens,
+                    "memory: tokens of the picture that is read at its end; 0 = none");
+        DeclareOverPlan(args, values->options.load.over_plan);
         args.Flag("--json", values->json, "print one JSON object");
         args.Footer(
             "Limits are measured in turns with what is put beside them (docs/performance.md).\n"
             "Examples:\n  linnet bench\n  linnet bench --synthetic 12b:q4_0 --json\n  linnet bench media\n"
+            "  linnet bench memory --synthetic 12b:q4_0 --kv int8\n"
             "  linnet bench mtp --synthetic 12b:q4_0 --acceptance 0.75 --json\n");
         return [values] { return Run(*values); };
       }};

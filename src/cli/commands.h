@@ -7,6 +7,7 @@ namespace linnet {
 
 Command BenchCommand();
 Command ConvertCommand();
+Command FitCommand();
 Command InfoCommand();
 Command InspectCommand();
 Command ParityCommand();

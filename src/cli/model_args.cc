@@ -52,7 +52,8 @@ void DeclareModel(Args& args, ModelArgs& values, bool positional) {
   args.Option(positional ? "MODEL,--model" : "--model", values.model, help);
   args.Option("--mmproj", values.mmproj, "multimodal GGUF, if it does not lie beside the model");
   DeclareThreads(args, values.threads);
-  args.Option("--context", values.context, "tokens the conversation can hold; 0 = the model's, at most 8192");
+  args.Option("--context", values.context,
+              "tokens the conversation can hold; 0 = the model's, at most 8192 and what memory has room for");
   DeclareKv(args, values.kv);
   args.Flag("--dequantise", values.dequantise,
             "hold every weight as float32: slow and large, for comparisons");
@@ -83,15 +84,26 @@ Result<int32_t> DraftsOf(const ModelArgs& values) {
   return drafts;
 }
 
-Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values) {
+void DeclareOverPlan(Args& args, bool& value) {
+  args.Flag("--over-plan", value, "load a model that does not fit the memory there is (docs/memory.md)");
+}
+
+Result<LoadOptions> ToLoadOptions(const ModelArgs& values) {
   LoadOptions options;
   options.model = values.model;
   options.mmproj = values.mmproj;
   options.drafter = values.drafter;
   options.dequantise = values.dequantise;
+  options.over_plan = values.over_plan;
   LINNET_ASSIGN(const int32_t drafts, DraftsOf(values));
   options.use_drafter = drafts != 0;
   LINNET_ASSIGN(options.threads, ThreadsOf(values.threads));
+  return options;
+}
+
+Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values, const MemoryUse& use) {
+  LINNET_ASSIGN(LoadOptions options, ToLoadOptions(values));
+  options.use = use;
   if (options.model.empty()) {
     Say("linnet: no model named, so this is Chick, the small one built in; for the 12B download a GGUF of "
         "gemma-4-12b-it with its mmproj file and name it: linnet run FILE.gguf\n");

@@ -21,6 +21,7 @@ struct ModelArgs {
   std::string kv = "bf16";
   std::string mask_rule = "a";
   bool dequantise = false;
+  bool over_plan = false;
 };
 
 // Declares --model and the options; `positional`: MODEL as well, where the command takes no other file.
@@ -38,8 +39,13 @@ KvType KvTypeOf(const std::string& name);
 void DeclareDrafting(Args& args, ModelArgs& values);
 // GenerateOptions::draft of --draft.
 Result<int32_t> DraftsOf(const ModelArgs& values);
-// Reads the model with a progress line, and says in one line when it is Chick because none was named.
-Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values);
+// Declares --over-plan, for what loads a model.
+void DeclareOverPlan(Args& args, bool& value);
+// LoadOptions of the arguments, without what is to fit beside the weights.
+Result<LoadOptions> ToLoadOptions(const ModelArgs& values);
+// Reads the model with a progress line, and says in one line when it is Chick because none was named. `use`
+// is what is to fit beside it: what was lowered so that it fits is said too.
+Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values, const MemoryUse& use);
 Result<SessionOptions> ToSessionOptions(const ModelArgs& values);
 
 struct SamplingArgs {

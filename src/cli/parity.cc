@@ -18,6 +18,7 @@ struct ParityArgs {
   std::string model;
   std::string filter;
   std::string threads = "auto";
+  bool over_plan = false;
   bool verbose = false;
 };
 
@@ -75,6 +76,7 @@ Result<int> Run(const ParityArgs& args) {
   ParityOptions options;
   options.model = args.model;
   options.filter = args.filter;
+  options.over_plan = args.over_plan;
   LINNET_ASSIGN(options.threads, ThreadsOf(args.threads));
   Totals totals;
   const CaseSink sink = [&](const CaseResult& result) { Print(result, args.verbose, totals); };
@@ -95,6 +97,7 @@ Command ParityCommand() {
             args.Option("--model", values->model, "use this model instead of the one a case names");
             args.Option("--filter", values->filter, "run only the cases whose name contains this");
             DeclareThreads(args, values->threads);
+            DeclareOverPlan(args, values->over_plan);
             args.Flag("-v,--verbose", values->verbose, "one line for every tensor compared");
             args.Footer(
                 "One line a case: the largest deviation of its bound. Exit code 1 when a case fails.\n"

@@ -7,6 +7,7 @@
 #include "cli/model_args.h"
 #include "cli/report.h"
 #include "cli/text_input.h"
+#include "eval/perplexity.h"
 #include "eval/report.h"
 
 namespace linnet {
@@ -38,11 +39,22 @@ Result<std::vector<TokenText>> Tokenise(const std::vector<std::string>& paths, c
   return texts;
 }
 
-Result<std::unique_ptr<Engine>> LoadReference(const PerplexityArgs& args) {
+// `models`: what is read with this one's cache beside it.
+MemoryUse UseOf(const PerplexityArgs& args, const SessionOptions& session, int64_t models) {
+  MemoryUse use{.session = session, .usual_context = kScoredContext, .conversations = models};
+  use.image_tokens = use.sound_seconds = 0;
+  use.knobs.drafter = "";
+  use.knobs.kv = args.model.kv == "f32" && models == 1 ? "--kv bf16" : "";
+  return use;
+}
+
+// Its cache is float32, that of the tested model still to be filled.
+Result<std::unique_ptr<Engine>> LoadReference(const PerplexityArgs& args, SessionOptions session) {
+  session.kv = KvType::kF32;
   ModelArgs model = args.model;
   model.dequantise = args.compare == kDequantised;
   if (!model.dequantise) model.model = args.compare;
-  return LoadModel(model);
+  return LoadModel(model, UseOf(args, session, 2));
 }
 
 // Without --model the first file is the model.
@@ -59,10 +71,10 @@ Status SortFiles(PerplexityArgs& args) {
 Result<int> Run(PerplexityArgs args) {
   LINNET_TRY(SortFiles(args));
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
-  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model, UseOf(args, session, 1)));
   std::unique_ptr<Engine> reference;
   if (!args.compare.empty()) {
-    LINNET_ASSIGN(reference, LoadReference(args));
+    LINNET_ASSIGN(reference, LoadReference(args, session));
   }
   LINNET_ASSIGN(const std::vector<TokenText> texts, Tokenise(args.texts, *engine, reference.get()));
   ProgressLine progress;
@@ -92,6 +104,7 @@ Command PerplexityCommand() {
         DeclareThreads(args, values->model.threads);
         DeclareKv(args, values->model.kv);
         args.Flag("--dequantise", values->model.dequantise, "hold every weight as float32: slow and large");
+        DeclareOverPlan(args, values->model.over_plan);
         args.Flag("--json", values->json, "one JSON object");
         args.Footer(
             "Longer texts than the context are read in windows that overlap by half; every token counts "

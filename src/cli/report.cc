@@ -42,14 +42,6 @@ Progress ProgressLine::AsCallback() {
   return [this](double fraction, std::string_view what) { Show(fraction, what); };
 }
 
-std::string HumanBytes(uint64_t bytes) {
-  const double value = static_cast<double>(bytes);
-  if (value >= 1e9) return fmt::format("{:.2f} GB", value / 1e9);
-  if (value >= 1e6) return fmt::format("{:.1f} MB", value / 1e6);
-  if (value >= 1e3) return fmt::format("{:.1f} kB", value / 1e3);
-  return fmt::format("{} bytes", bytes);
-}
-
 void Write(std::string_view text) {
   const int error = WriteStream(Stream::kOutput, text);
   if (error == 0) return;

@@ -56,9 +56,6 @@ class ProgressLine {
   std::string last_what_;
 };
 
-// "1.2 GB", "340 MB", "12 kB": decimal units.
-std::string HumanBytes(uint64_t bytes);
-
 // Writes to standard output at once. An answer that cannot be written is worth no more work: the program ends
 // with an error, or without a word where the reader has gone (`| head`).
 void Write(std::string_view text);

@@ -13,6 +13,7 @@
 #include "base/plain_text.h"
 #include "base/process.h"
 #include "base/spooled_file.h"
+#include "base/system_files.h"
 #include "cli/answer.h"
 #include "cli/chat.h"
 #include "cli/commands.h"
@@ -26,6 +27,9 @@
 
 namespace linnet {
 namespace {
+
+// The largest budget of a picture.
+constexpr int64_t kMostImageTokens = 1120;
 
 struct RunArgs {
   ModelArgs model;
@@ -173,6 +177,22 @@ Result<int> ContinueText(const RunArgs& args, Engine& engine, const std::string&
   });
 }
 
+// What is planned beside the model: media that are named, and in a chat those that may come.
+MemoryUse UseOf(const RunArgs& args, const SessionOptions& session, bool chat) {
+  const MediaArgs& media = args.media;
+  MemoryUse use{.session = session};
+  use.knobs.pictures = media.images.empty() ? "" : "--image-tokens N";
+  if (media.images.empty()) {
+    use.image_tokens = chat || !media.videos.empty() ? -1 : 0;
+  } else if (media.image_tokens == "auto") {
+    use.image_tokens = kMostImageTokens;
+  } else {
+    use.image_tokens = LeadingNumber(media.image_tokens).value_or(-1);
+  }
+  if (!chat && media.audio.empty() && media.videos.empty() && !media.mic.on) use.sound_seconds = 0;
+  return use;
+}
+
 // Everything between the parsed arguments and the answer; every error ends up in one place.
 Result<int> Run(const RunArgs& args) {
   LINNET_TRY(CheckRaw(args));
@@ -188,7 +208,7 @@ Result<int> Run(const RunArgs& args) {
   if (args.given.contains("--tools")) {
     LINNET_ASSIGN(setup.tools, ReadTools(args.tools));
   }
-  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model, UseOf(args, session, !prompt)));
   if (args.raw) return ContinueText(args, *engine, *prompt, session, options);
   LINNET_ASSIGN(Conversation conversation, Conversation::Create(*engine, session, setup));
   UserMessage message;
@@ -228,6 +248,7 @@ Command RunCommand() {
         args.Flag("-q,--quiet", values->quiet, "no statistics on standard error");
         DeclareSampling(args, values->sampling);
         DeclareDrafting(args, values->model);
+        DeclareOverPlan(args, values->model.over_plan);
         args.Footer(
             "Pictures are put before the text and sound after it, as the model was trained. A sound of more "
             "than\n"

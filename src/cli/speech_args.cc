@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -151,6 +152,7 @@ void DeclareSpeech(Args& args, SpeechArgs& values) {
   DeclareMic(args, values.mic);
   DeclareModel(args, values.model, false);
   DeclareDrafting(args, values.model);
+  DeclareOverPlan(args, values.model.over_plan);
   args.Choice("-f,--format", values.format, {"txt", "srt", "vtt", "json"}, "form of the transcript");
   args.Option("-o,--output", values.output, "file, or directory for several; without it standard output");
   args.Flag("--timestamps", values.timestamps, "the time before each line of plain text");
@@ -211,6 +213,18 @@ Result<TranscribeOptions> TranscribeOptionsOf(const SpeechArgs& values, const st
     options.together = 1;
   }
   return options;
+}
+
+Result<std::unique_ptr<Engine>> LoadSpeechModel(const SpeechArgs& values, const SessionOptions& session,
+                                                TranscribeOptions& options) {
+  MemoryUse use{.session = session, .conversations = options.together};
+  use.fewer_conversations = !values.given.contains("--together");
+  use.image_tokens = 0;
+  use.sound_seconds = static_cast<int64_t>(std::ceil(options.split.max_seconds));
+  use.knobs.conversations = values.mic.on ? "" : "--together N";
+  LINNET_ASSIGN(std::unique_ptr<Engine> engine, LoadModel(values.model, use));
+  options.together = std::min(options.together, engine->facts().conversations);
+  return engine;
 }
 
 Result<std::string> OutputOf(const SpeechArgs& args, const std::string& file, const std::string& suffix) {

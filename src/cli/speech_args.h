@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -36,6 +37,11 @@ Status CheckSpeech(const SpeechArgs& values);
 // How recordings are to be cut and heard; what is spoken live is judged sooner, and piece by piece.
 // `language` as in TranscribeOptions. Errors: kInvalidArgument for a --draft that cannot be.
 Result<TranscribeOptions> TranscribeOptionsOf(const SpeechArgs& values, const std::string& language);
+
+// The model, planned with as many pieces at once as `options` say: those that --together did not ask for are
+// fewer where they do not fit, and `options` then too.
+Result<std::unique_ptr<Engine>> LoadSpeechModel(const SpeechArgs& values, const SessionOptions& session,
+                                                TranscribeOptions& options);
 
 // What all files of a run have in common.
 struct SpeechRun {

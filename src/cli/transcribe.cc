@@ -14,8 +14,8 @@ namespace {
 Result<int> Run(const SpeechArgs& args) {
   LINNET_TRY(CheckSpeech(args));
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
-  LINNET_ASSIGN(const TranscribeOptions options, TranscribeOptionsOf(args, ""));
-  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model));
+  LINNET_ASSIGN(TranscribeOptions options, TranscribeOptionsOf(args, ""));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadSpeechModel(args, session, options));
   LINNET_ASSIGN(Transcriber transcriber, Transcriber::Create(*engine, session, options));
   const InterruptGuard interrupt;
   if (args.mic.on) {

@@ -93,8 +93,8 @@ Result<int> Run(const TranslateArgs& args) {
                 "give a code as fr or a name as French");
   }
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.speech.model));
-  LINNET_ASSIGN(const TranscribeOptions options, TranscribeOptionsOf(args.speech, language));
-  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.speech.model));
+  LINNET_ASSIGN(TranscribeOptions options, TranscribeOptionsOf(args.speech, language));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadSpeechModel(args.speech, session, options));
   LINNET_ASSIGN(Transcriber transcriber, Transcriber::Create(*engine, session, options));
   const InterruptGuard interrupt;
   if (args.speech.mic.on) {

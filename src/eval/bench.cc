@@ -11,7 +11,7 @@
 #include "model/layer_tensors.h"
 #include "quant/synthetic.h"
 #include "runtime/engine_impl.h"
-#include "runtime/memory_plan.h"
+#include "runtime/memory_fit.h"
 
 namespace linnet {
 namespace {
@@ -139,11 +139,23 @@ class Bench {
     return loaded;
   }
 
-  // Of what Resident() does.
+  // Of what Resident() does, once it is known that all of it fits.
   Status Plan(const PlannedModel& model) {
+    const ModelConfig& config = *model.config;
+    LoadOptions load = options_.load;
+    MemoryUse& use = load.use.emplace();
+    use.session = SessionOf(config, std::max(kResidentContext, options_.depth + kDepthRoom), options_.prompt);
+    use.image_tokens = use.sound_seconds = 0;
+    use.knobs = {.context = "", .drafter = ""};
+    LINNET_ASSIGN(const KvCache::Bytes stream,
+                  KvCache::PlannedBytes(config, {options_.kv, kDepthRoom, 8}, 0));
+    use.others.push_back({"eight sequences", (kStreams + 2) * (stream.rings + stream.pages)});
+    use.others.push_back({"memory that is read", LimitMeter::kBytes});
+    const std::string name = options_.synthetic.empty() ? load.model : options_.synthetic;
+    LINNET_TRY(RequireFit(model, load, name.empty() ? "Chick" : name));
     MemoryPlanOptions options;
-    options.session = SessionOf(*model.config, kResidentContext, options_.prompt);
-    options.threads = options_.load.threads;
+    options.session = SessionOf(config, kResidentContext, options_.prompt);
+    options.threads = load.threads;
     options.picture_tokens = options.sound_seconds = 0;
     options.process_bytes = ResidentBytes();
     LINNET_ASSIGN(const MemoryPlan plan, PlanMemory(model, options));

@@ -10,8 +10,6 @@
 namespace linnet {
 namespace {
 
-// Larger than any cache: the shared third level of a server can hold hundreds of megabytes for a moment.
-constexpr int64_t kReadBytes = int64_t{1} << 29;
 constexpr int64_t kPeakIterations = 1 << 19;
 constexpr int64_t kFedIterations = 1 << 12;
 
@@ -27,7 +25,7 @@ double Rate(ThreadPool& pool, const Work& work) {
 
 }  // namespace
 
-LimitMeter::LimitMeter(ThreadPool& pool) : pool_(pool), memory_(static_cast<size_t>(kReadBytes)) {
+LimitMeter::LimitMeter(ThreadPool& pool) : pool_(pool), memory_(static_cast<size_t>(kBytes)) {
   for (size_t i = 0; i < memory_.size(); i += 64) memory_[i] = static_cast<uint8_t>(i >> 6);
 }
 
@@ -40,7 +38,7 @@ void LimitMeter::MeasureProducts(MachineLimits& limits) const {
 }
 
 double LimitMeter::ReadOnce() const {
-  const int64_t share = kReadBytes / pool_.threads() / kReadUnit * kReadUnit;
+  const int64_t share = kBytes / pool_.threads() / kReadUnit * kReadUnit;
   return Rate(pool_, [&](int t) {
     static_cast<void>(Kernels().read(memory_.data() + t * share, share, AheadFor(1)));
     return share;

@@ -15,6 +15,9 @@ struct MachineLimits {
 // Holds the memory that bandwidth is measured on.
 class LimitMeter {
  public:
+  // Larger than any cache: the shared third level of a server can hold hundreds of megabytes for a moment.
+  static constexpr int64_t kBytes = int64_t{1} << 29;
+
   explicit LimitMeter(ThreadPool& pool);
 
   // Runs the integer loops for a short time and keeps the better of `limits` and the new.

@@ -14,6 +14,7 @@
 #include "model/embedders.h"
 #include "quant/synthetic.h"
 #include "runtime/engine_impl.h"
+#include "runtime/memory_fit.h"
 
 namespace linnet {
 namespace {
@@ -73,6 +74,9 @@ class MediaBench {
       return {};
     }
     LINNET_ASSIGN(SyntheticModel model, MakeSynthetic(options_.synthetic, true));
+    LINNET_TRY(
+        RequireFit({.config = &model.config, .text = model.source.get(), .multimodal = model.source.get()},
+                   options_.load, "synthetic " + options_.synthetic));
     LINNET_ASSIGN(engine_, EngineOf({std::move(model.config), *model.source, model.source.get()},
                                     options_.load.threads, progress_));
     result_.model = "synthetic " + options_.synthetic;

@@ -11,6 +11,7 @@
 #include "quant/synthetic.h"
 #include "runtime/continuation.h"
 #include "runtime/engine_impl.h"
+#include "runtime/memory_fit.h"
 
 namespace linnet {
 namespace {
@@ -18,6 +19,11 @@ namespace {
 Result<std::unique_ptr<Engine>> LoadSynthetic(const MtpBenchOptions& options, const Progress& progress) {
   LINNET_ASSIGN(SyntheticModel model, MakeSynthetic(options.synthetic, false));
   LINNET_ASSIGN(const SyntheticDrafter drafter, MakeSyntheticDrafter(options.synthetic));
+  LINNET_TRY(RequireFit({.config = &model.config,
+                         .text = model.source.get(),
+                         .drafter_config = &drafter.config,
+                         .drafter = drafter.source.get()},
+                        options.load, "synthetic " + options.synthetic));
   LINNET_ASSIGN(std::unique_ptr<Engine> engine,
                 EngineOf({std::move(model.config), *model.source}, options.load.threads, progress));
   LINNET_TRY(AddDrafter(engine->impl(), drafter.config, *drafter.source, {false, progress}));

@@ -33,6 +33,7 @@ struct CaseResult {
 
 struct ParityOptions {
   std::filesystem::path model;  // instead of the model named by a case, if not empty
+  bool over_plan = false;       // as LoadOptions
   int threads = 0;              // 0 = all
   std::string filter;           // run only cases whose name contains this
 };

@@ -304,6 +304,7 @@ class Engines {
     if (it == engines_.end()) {
       LoadOptions load;
       load.model = model;
+      load.over_plan = options_.over_plan;
       load.drafter = drafter.string();
       load.threads = options_.threads;
       load.dequantise = true;

@@ -152,6 +152,7 @@ class RealModel {
     if (engine == nullptr) {
       LoadOptions load;
       load.model = options_.model.string();
+      load.over_plan = options_.over_plan;
       load.threads = threads;
       load.dequantise = dequantise;
       LINNET_ASSIGN(engine, Engine::Load(load));

@@ -13,8 +13,6 @@
 namespace linnet {
 namespace {
 
-constexpr int64_t kDefaultContext = 2048;
-
 std::span<const float> RowOf(const Rows& rows, int64_t r) {
   return {rows.row(r), static_cast<size_t>(rows.width)};
 }
@@ -165,7 +163,7 @@ Result<int64_t> ContextOf(const Engine& tested, const Engine* reference, int64_t
                   "compare two files of the same model");
     }
   }
-  const int64_t context = wanted > 0 ? wanted : std::min(longest, kDefaultContext);
+  const int64_t context = wanted > 0 ? wanted : std::min(longest, kScoredContext);
   if (context < 2 || context > longest) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("a context of {} tokens", context),
                 fmt::format("give 2 to {}", longest));

@@ -28,8 +28,10 @@ struct ScoringWindow {
 // each has at least half a window of text before it. REQUIRES: room >= 1.
 std::vector<ScoringWindow> ScoringWindows(int64_t ids, int64_t room);
 
+inline constexpr int64_t kScoredContext = 2048;
+
 struct PerplexityOptions {
-  int64_t context = 0;       // tokens the model sees at once; 0 = the model's maximum, at most 2048
+  int64_t context = 0;       // tokens the model sees at once; 0 = the model's maximum, at most kScoredContext
   KvType kv = KvType::kF32;  // of the tested model; the reference's is float32
 };
 

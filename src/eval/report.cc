@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/printable.h"
+
 namespace linnet {
 namespace {
 
@@ -112,6 +114,39 @@ std::string AsJson(const MediaBenchResult& r) {
                           {"prefill_s", cost.prefill_seconds},
                           {"share", cost.share()}});
   }
+  return j.dump(2) + "\n";
+}
+
+std::string AsText(const MemoryBenchResult& r) {
+  std::string text = fmt::format("{}: kernels {}, {} threads, loaded in {:.1f} s\n", r.model, r.kernels,
+                                 r.threads, r.load_seconds);
+  text += fmt::format(
+      "context   {} tokens: {} filled, a picture of {} read in {:.1f} s, {} written in {:.1f} s\n", r.context,
+      r.filled, r.image_tokens, r.read_seconds, r.tokens, r.write_seconds);
+  for (const MemoryLine& line : r.plan.lines) {
+    text += fmt::format("  {:<36}{:>12}\n", line.name, HumanBytes(line.bytes));
+  }
+  return text + fmt::format("planned   {}\npeak      {}, {:.2f} % of the plan\n", HumanBytes(r.plan.total()),
+                            HumanBytes(r.peak_bytes), 100 * r.ratio());
+}
+
+std::string AsJson(const MemoryBenchResult& r) {
+  Json j;
+  j["model"] = r.model;
+  j["kernels"] = r.kernels;
+  j["threads"] = r.threads;
+  j["context"] = r.context;
+  j["filled"] = r.filled;
+  j["image_tokens"] = r.image_tokens;
+  j["tokens"] = r.tokens;
+  j["planned_bytes"] = r.plan.total();
+  j["peak_bytes"] = r.peak_bytes;
+  j["ratio"] = r.ratio();
+  j["load_s"] = r.load_seconds;
+  j["read_s"] = r.read_seconds;
+  j["write_s"] = r.write_seconds;
+  for (const MemoryLine& line : r.plan.lines)
+    j["lines"].push_back({{"name", line.name}, {"bytes", line.bytes}});
   return j.dump(2) + "\n";
 }
 

@@ -5,6 +5,7 @@
 
 #include "eval/bench.h"
 #include "eval/bench_media.h"
+#include "eval/bench_memory.h"
 #include "eval/bench_mtp.h"
 #include "eval/perplexity.h"
 
@@ -15,6 +16,9 @@ std::string AsJson(const BenchResult& result);
 
 std::string AsText(const MediaBenchResult& result);
 std::string AsJson(const MediaBenchResult& result);
+
+std::string AsText(const MemoryBenchResult& result);
+std::string AsJson(const MemoryBenchResult& result);
 
 std::string AsText(const MtpBenchResult& result, const MtpBenchOptions& options);
 std::string AsJson(const MtpBenchResult& result, const MtpBenchOptions& options);

@@ -1,5 +1,7 @@
 #include "model/chick.h"
 
+#include "base/mapped_file.h"
+
 #define LINNET_CHICK_SYMBOL(name)                 \
   extern "C" const uint8_t linnet_chick_##name[]; \
   extern "C" const uint8_t linnet_chick_##name##_end[]
@@ -25,6 +27,10 @@ std::span<const uint8_t> ChickFile(std::string_view name) {
   if (name == "prompts.json") return {linnet_chick_prompts, linnet_chick_prompts_end};
   if (name == "model.safetensors") return {linnet_chick_model, linnet_chick_model_end};
   return {};
+}
+
+void ForgetChickFiles() {
+  for (const char* name : {"tokenizer.json", "model.safetensors"}) ForgetReadOnly(ChickFile(name));
 }
 
 }  // namespace linnet

@@ -11,4 +11,7 @@ namespace linnet {
 // The bytes of one of its files ("config.json", "model.safetensors", …); empty if it has none of that name.
 std::span<const uint8_t> ChickFile(std::string_view name);
 
+// After loading: the pages of its files need not stay in memory beside what was made of them.
+void ForgetChickFiles();
+
 }  // namespace linnet

@@ -169,19 +169,14 @@ void KvCache::WriteZeros(KvStore& store, int64_t first, int64_t last) {
 Status KvCache::ReserveBlock(int64_t rows) {
   if (rows <= rows_at_once_) return {};
   return WithinMemory(kWhat, kShorter, [&]() -> Status {
-    std::vector<KvStore> grown;
+    // One after the other, so that no more than one lies twice; larger ones do no harm where another has no
+    // room.
+    const int64_t capacity = RingCapacity(window_, context_, rows);
     for (size_t l = 0; l < layers_.size(); ++l) {
-      if (plan_[l].window == 0) {
-        grown.emplace_back();
-        continue;
-      }
-      KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, RingCapacity(window_, context_, rows),
-                    layers_[l].norm());
+      if (plan_[l].window == 0 || layers_[l].capacity() >= capacity) continue;
+      KvStore store(type_, plan_[l].kv_heads, plan_[l].head_dim, capacity, layers_[l].norm());
       store.CopyFrom(layers_[l], oldest_, length_);
-      grown.push_back(std::move(store));
-    }
-    for (size_t l = 0; l < layers_.size(); ++l) {
-      if (plan_[l].window > 0) layers_[l] = std::move(grown[l]);
+      layers_[l] = std::move(store);
     }
     rows_at_once_ = rows;
     rows_per_call_ = std::max(rows_per_call_, rows);

@@ -10,6 +10,7 @@
 #include "base/bf16.h"
 #include "base/check.h"
 #include "model/config_files.h"
+#include "model/file_format.h"
 
 namespace linnet {
 namespace {
@@ -141,23 +142,11 @@ void FillSynthetic(const TensorInfo& tensor, uint64_t offset, std::span<uint8_t>
   FillPlain(tensor, offset, out);
 }
 
-// The usual Q4_K_M mix of this model (docs/formats.md).
-Dtype MixedFormat(const ExpectedTensor& tensor, int layers) {
-  const int eighth = layers / 8;
-  const bool more_bits =
-      tensor.layer < eighth || tensor.layer >= 7 * eighth || (tensor.layer - eighth) % 3 == 2;
-  if (tensor.role == Role::kEmbedding) return Dtype::kQ6K;
-  if (tensor.role == Role::kDown && more_bits) return Dtype::kQ6K;
-  if (tensor.role == Role::kV && more_bits) return Dtype::kQ6K;
-  return Dtype::kQ4K;
-}
-
 bool IsMultimodal(Role role) { return role >= Role::kPatchNorm1Weight && role <= Role::kAudioProjection; }
 
 struct Spec {
   int layers = 48;
-  bool mix = false;  // q4_k_m
-  Dtype dtype = Dtype::kF32;
+  FileFormat format;
 };
 
 Result<Spec> ParseSpec(std::string_view text) {
@@ -177,12 +166,11 @@ Result<Spec> ParseSpec(std::string_view text) {
     shape = shape.substr(0, at);
   }
   if (shape != "12b") return refuse("the only shape is 12b");
-  spec.mix = format_name == "q4_k_m";
-  const std::optional<Dtype> dtype = spec.mix ? Dtype::kQ4K : DtypeFromName(format_name);
-  if (!dtype || *dtype == Dtype::kI32 || *dtype == Dtype::kI64) {
+  const std::optional<FileFormat> format = FileFormatOf(format_name);
+  if (!format) {
     return refuse("formats are f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k and q4_k_m");
   }
-  spec.dtype = *dtype;
+  spec.format = *format;
   return spec;
 }
 
@@ -195,8 +183,7 @@ Result<SyntheticModel> MakeSynthetic(std::string_view text, bool multimodal) {
   const auto format = [&](const ExpectedTensor& tensor) {
     if (tensor.shape.size() == 1 || tensor.role == Role::kPositionTable) return Dtype::kF32;
     if (IsMultimodal(tensor.role)) return Dtype::kBf16;
-    if (spec.mix) return MixedFormat(tensor, spec.layers);
-    return spec.dtype == Dtype::kQ4_0 && tensor.role == Role::kEmbedding ? Dtype::kQ6K : spec.dtype;
+    return FormatIn(spec.format, tensor, spec.layers);
   };
   auto source = std::make_unique<GeneratedSource>(model.config, format, FillSynthetic);
   for (const TensorInfo& tensor : source->tensors()) model.file_bytes += tensor.bytes;
@@ -209,7 +196,7 @@ Result<SyntheticDrafter> MakeSyntheticDrafter(std::string_view text) {
   SyntheticDrafter drafter;
   LINNET_ASSIGN(drafter.config, DrafterFromJson({kDrafter12b, "", ""}));
   const auto format = [&](const ExpectedTensor& tensor) {
-    return tensor.shape.size() == 1 ? Dtype::kF32 : spec.dtype;
+    return tensor.shape.size() == 1 ? Dtype::kF32 : spec.format.matrices;
   };
   drafter.source = std::make_unique<GeneratedSource>(drafter.config, format, FillSynthetic);
   return drafter;

@@ -9,17 +9,15 @@
 #include "base/memory_guard.h"
 #include "kernels/dispatch.h"
 #include "linnet/version.h"
+#include "model/chick.h"
 #include "model/model_files.h"
 #include "runtime/engine_impl.h"
 #include "runtime/load_tokenizer.h"
+#include "runtime/memory_fit.h"
 #include "runtime/prompt.h"
 
 namespace linnet {
 namespace {
-
-// Long enough for a conversation, short enough that the cache of a 12B fits beside its weights on a small
-// machine.
-constexpr int64_t kDefaultContext = 8192;
 
 bool NamesQat(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -79,17 +77,29 @@ Result<std::unique_ptr<Engine>> Engine::Load(const LoadOptions& options, const P
 
 namespace {
 
+// Whether what is asked for fits, before any weight is read.
+Status CheckMemory(const LoadOptions& options, const ModelFiles& files, Engine::Impl& engine) {
+  const std::string name = options.model.empty() ? "Chick" : options.model;
+  LINNET_ASSIGN(Fitted fitted, RequireFit(ToPlan(files, engine.tokenizer.get()), options, name));
+  engine.conversations = options.use ? fitted.conversations : 0;
+  const bool open = options.use && options.use->session.context == 0;
+  if (open && fitted.context > 0) engine.usual_context = fitted.context;
+  std::ranges::move(fitted.notes, std::back_inserter(engine.notes));
+  return {};
+}
+
 Result<std::unique_ptr<Engine>> LoadParts(const LoadOptions& options, bool with_tokenizer,
                                           const Progress& progress) {
   LINNET_ASSIGN(ModelFiles files,
                 OpenModel(options.model, options.mmproj, options.drafter, options.use_drafter));
   LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options.threads));
-  impl->config = std::move(files.config);
   impl->prompts_json = std::move(files.prompts_json);
   impl->notes = files.not_fetched;
   if (with_tokenizer) {
     LINNET_ASSIGN(impl->tokenizer, LoadTokenizer(files));
   }
+  LINNET_TRY(CheckMemory(options, files, *impl));
+  impl->config = std::move(files.config);
   LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *files.text, files.multimodal, impl->pool,
                                            {options.dequantise, progress}));
   Engine::Impl& loaded = *impl;
@@ -111,6 +121,7 @@ Result<std::unique_ptr<Engine>> LoadParts(const LoadOptions& options, bool with_
     if (*source != nullptr) LINNET_TRY((*source)->CheckUnchanged());
     KeepPacked(*source, loaded);
   }
+  if (files.kind == ModelFiles::Kind::kBuiltIn) ForgetChickFiles();
   return engine;
 }
 
@@ -161,7 +172,8 @@ ModelFacts Engine::facts() const {
           .drafts = impl_->drafter != nullptr,
           .weight_bytes = impl_->weights.bytes.total() + impl_->drafter_weights.bytes.total(),
           .kernels = impl_->context.kernels().name,
-          .threads = impl_->pool.threads()};
+          .threads = impl_->pool.threads(),
+          .conversations = impl_->conversations};
 }
 
 const std::vector<std::string>& Engine::notes() const { return impl_->notes; }
@@ -189,14 +201,14 @@ KernelFacts DescribeKernels() {
   return facts;
 }
 
-Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions options) {
+Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions options, int64_t usual) {
   const int64_t longest = config.max_position_embeddings;
   if (options.context < 0) {
     return Fail(ErrorCode::kInvalidArgument,
                 "a context of " + std::to_string(options.context) + " tokens cannot be",
                 "give 1 to " + std::to_string(longest) + ", or 0 for the usual");
   }
-  if (options.context == 0) options.context = std::min(longest, kDefaultContext);
+  if (options.context == 0) options.context = std::min(longest, usual);
   if (options.context > longest) {
     return Fail(ErrorCode::kInvalidArgument,
                 "a context of " + std::to_string(options.context) + " tokens is more than this model's " +
@@ -208,7 +220,7 @@ Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions 
 }
 
 Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& wanted) {
-  LINNET_ASSIGN(const SessionOptions options, ResolveSession(impl_->config, wanted));
+  LINNET_ASSIGN(const SessionOptions options, ResolveSession(impl_->config, wanted, impl_->usual_context));
   LINNET_ASSIGN(KvCache cache, KvCache::Create(impl_->config, impl_->weights,
                                                {options.kv, options.context, options.rows_per_call}));
   return WithinMemory("another session", "give it a shorter --context",

@@ -38,6 +38,8 @@ struct LINNET_HIDDEN Engine::Impl {
   std::unique_ptr<Tokenizer> tokenizer;
   std::string prompts_json;
   std::vector<std::string> notes;
+  int64_t usual_context = kUsualContext;  // of sessions that ask for none: less where that does not fit
+  int64_t conversations = 0;              // that were planned, as far as they fit; 0 = none were
   std::vector<std::unique_ptr<TensorSource>> mapped;  // files whose packed matrices the weights view
   Weights weights;
   std::unique_ptr<Decoder> decoder;
@@ -60,7 +62,8 @@ Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with
 std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl);
 
 // The options with what they leave open filled in: context, rows of a call. Error: kInvalidArgument.
-Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions options);
+Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions options,
+                                      int64_t usual = kUsualContext);
 
 struct ModelTensors {
   ModelConfig config;

@@ -16,6 +16,8 @@
 #include "runtime/engine_impl.h"
 #include "runtime/load_tokenizer.h"
 #include "runtime/media_input.h"
+#include "runtime/prompt_reader.h"
+#include "runtime/sampler.h"
 #include "runtime/scheduler.h"
 #include "runtime/soft_rows.h"
 
@@ -38,22 +40,30 @@ class Planner {
   }
 
   Result<MemoryPlan> Plan() {
-    Add("program", options_.process_bytes);
-    if (model_.tokenizer != nullptr) Add("tokenizer", model_.tokenizer->bytes());
-    AddWeights("weights", PlannedWeights(config_, *model_.text, model_.multimodal, options_.dequantise));
+    AddHeld("program", options_.process_bytes);
+    if (model_.tokenizer != nullptr) AddHeld("tokenizer", model_.tokenizer->bytes());
+    AddWeights("weights", model_.weights ? *model_.weights : WeightsOf(model_, options_.dequantise));
     if (model_.drafter != nullptr) {
       AddWeights("drafter's weights",
                  PlannedWeights(*model_.drafter_config, *model_.drafter, options_.dequantise));
     }
-    LINNET_TRY(AddCaches());
-    AddWork();
-    AddMedia();
+    if (!options_.weights_alone) {
+      LINNET_TRY(AddCaches());
+      AddWork();
+      AddMedia();
+    }
+    for (const MemoryLine& line : options_.others) {
+      if (line.bytes > 0) plan_.lines.push_back(line);
+    }
     return std::move(plan_);
   }
 
  private:
   void Add(std::string name, uint64_t bytes, bool mapped = false) {
     if (bytes > 0) plan_.lines.push_back({std::move(name), bytes, mapped});
+  }
+  void AddHeld(std::string name, uint64_t bytes) {
+    if (bytes > 0) plan_.lines.push_back({.name = std::move(name), .bytes = bytes, .held = true});
   }
 
   void AddWeights(const std::string& name, const WeightBytes& bytes) {
@@ -65,9 +75,8 @@ class Planner {
     LINNET_ASSIGN(
         const KvCache::Bytes cache,
         KvCache::PlannedBytes(config_, {session_.kv, session_.context, session_.rows_per_call}, picture_));
-    const uint64_t sessions = static_cast<uint64_t>(options_.sessions);
-    Add("keys and values of sliding layers", sessions * cache.rings);
-    Add("keys and values of full layers", sessions * cache.pages);
+    Add("keys and values of sliding layers", sessions() * cache.rings);
+    Add("keys and values of full layers", sessions() * cache.pages);
     return {};
   }
 
@@ -91,19 +100,29 @@ class Planner {
     Add("working memory", work);
     Add("scratch of threads", OpContext::PlannedBytes(ops, threads_));
     Add("logits", logits);
+    Add("tables of the sampler", sessions() * Sampler::PlannedBytes(config_.vocab_size));
+    Add("the prompt", sessions() * PromptReader::PlannedBytes(session_.context) +
+                          SoftBytes(std::min(call, session_.context)));
   }
+
+  // The soft tokens of a piece of a prompt, of one conversation at a time.
+  uint64_t SoftBytes(int64_t rows) const {
+    return picture_ + sound_ == 0 ? 0 : static_cast<uint64_t>(rows * config_.hidden_size) * sizeof(float);
+  }
+  uint64_t sessions() const { return static_cast<uint64_t>(options_.sessions); }
 
   // What a medium holds in its conversation, and what it takes while it is read.
   void AddMedia() {
     const int64_t width = config_.hidden_size;
     if (picture_ > 0) {
       Add("a picture of " + std::to_string(picture_) + " tokens",
-          ImageInput::Bytes(config_.vision, picture_) + BytesOf(ImageWorkspace(), config_.vision, picture_) +
+          sessions() * ImageInput::Bytes(config_.vision, picture_) +
+              BytesOf(ImageWorkspace(), config_.vision, picture_) +
               BytesOf(MediumBuffers(), picture_, config_.vision.patch_values(), width));
     }
     if (sound_ > 0) {
       Add(std::to_string(options_.sound_seconds) + " s of sound",
-          AudioInput::Bytes(config_.audio, options_.sound_seconds) +
+          sessions() * AudioInput::Bytes(config_.audio, options_.sound_seconds) +
               BytesOf(MediumBuffers(), sound_, config_.audio.frame_samples, width));
     }
   }
@@ -125,6 +144,10 @@ Status CheckCount(const char* what, int64_t value, int64_t least, int64_t most) 
 
 }  // namespace
 
+WeightBytes WeightsOf(const PlannedModel& model, bool dequantise) {
+  return PlannedWeights(*model.config, *model.text, model.multimodal, dequantise);
+}
+
 PlannedModel ToPlan(const ModelFiles& files, const Tokenizer* tokenizer) {
   PlannedModel model{.config = &files.config,
                      .text = files.text.get(),
@@ -137,12 +160,26 @@ PlannedModel ToPlan(const ModelFiles& files, const Tokenizer* tokenizer) {
   return model;
 }
 
+MemoryPlanOptions ToPlan(const LoadOptions& load) {
+  const MemoryUse use = load.use.value_or(MemoryUse{});
+  return {.session = use.session,
+          .usual_context = use.usual_context,
+          .sessions = use.conversations,
+          .threads = load.threads,
+          .dequantise = load.dequantise,
+          .picture_tokens = use.image_tokens,
+          .sound_seconds = use.sound_seconds,
+          .others = use.others,
+          .weights_alone = !load.use};
+}
+
 Result<MemoryPlan> PlanMemory(const PlannedModel& model, const MemoryPlanOptions& options) {
   constexpr int64_t kMost = 1 << 16;
   LINNET_TRY(CheckCount("the number of conversations", options.sessions, 1, kMost));
   LINNET_TRY(CheckCount("the number of tokens of a picture", options.picture_tokens, -1, kMost));
   LINNET_TRY(CheckCount("the number of seconds of sound", options.sound_seconds, 0, kMost));
-  LINNET_ASSIGN(const SessionOptions session, ResolveSession(*model.config, options.session));
+  LINNET_ASSIGN(const SessionOptions session,
+                ResolveSession(*model.config, options.session, options.usual_context));
   LINNET_ASSIGN(const int threads, ThreadCount(options.threads));
   return Planner(model, options, session, threads).Plan();
 }

@@ -58,6 +58,9 @@ SequenceRows PromptReader::Next(int64_t most) {
   end_ = WholeBlocksEnd(blocks_, start_, begin_, most);
   ids_.assign(prompt_.ids.begin() + begin_, prompt_.ids.begin() + end_);
   soft_.clear();
+  const auto types = std::span(prompt_.types).subspan(static_cast<size_t>(begin_), ids_.size());
+  const auto text = static_cast<size_t>(std::ranges::count(types, TokenType::kText));
+  soft_.reserve((ids_.size() - text) * static_cast<size_t>(width_));
   for (int64_t t = begin_; t < end_; ++t) {
     const TokenType type = prompt_.types[static_cast<size_t>(t)];
     if (type == TokenType::kText) continue;

@@ -22,6 +22,11 @@ class PromptReader {
   // outlive it.
   PromptReader(Engine::Impl& engine, KvCache& cache, const Prompt& prompt, Probe* probe);
 
+  // What a prompt of so many tokens takes, beside its media and the soft tokens of a piece.
+  static uint64_t PlannedBytes(int64_t tokens) {
+    return static_cast<uint64_t>(tokens) * (2 * sizeof(int32_t) + sizeof(TokenType) + sizeof(KeyRange));
+  }
+
   // The longest run of picture cells, which are read at once.
   int64_t largest_block() const { return largest_block_; }
 

@@ -67,6 +67,11 @@ Sampler::Sampler(const SamplingPlan& plan, int64_t vocab_size) : plan_(plan), vo
   }
 }
 
+uint64_t Sampler::PlannedBytes(int64_t vocab_size) {
+  constexpr uint64_t kEach = sizeof(Candidate) + sizeof(float) + sizeof(uint8_t) + sizeof(int32_t);
+  return static_cast<uint64_t>(vocab_size) * kEach;
+}
+
 void Sampler::Accept(int32_t id) {
   if (id < 0 || static_cast<size_t>(id) >= seen_.size() || seen_[static_cast<size_t>(id)] != 0) return;
   seen_[static_cast<size_t>(id)] = 1;

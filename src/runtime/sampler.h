@@ -44,6 +44,8 @@ struct Candidate {
 class Sampler {
  public:
   Sampler(const SamplingPlan& plan, int64_t vocab_size);
+  // What its tables take at most.
+  static uint64_t PlannedBytes(int64_t vocab_size);
 
   // Tells the sampler of a token of the prompt or of the answer, for the repetition penalty. Ids out of range
   // are ignored (a prompt's ids are checked where it is fed).
