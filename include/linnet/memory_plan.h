@@ -31,6 +31,7 @@ struct MemoryPlan {
   using Line = MemoryLine;
 
   std::vector<Line> lines;
+  uint64_t addresses = 0;  // beside the lines: what is reserved for a moment, or not used
 
   uint64_t total() const {
     uint64_t sum = 0;
@@ -39,9 +40,10 @@ struct MemoryPlan {
   }
   // What is still to be taken of a limit: files are mapped already where address space is limited.
   uint64_t Needed(MemoryLimit::Kind kind) const {
-    uint64_t sum = 0;
+    const bool of_addresses = kind == MemoryLimit::Kind::kAddressSpace;
+    uint64_t sum = of_addresses ? addresses : 0;
     for (const Line& line : lines) {
-      const bool taken = line.held || (line.mapped && kind == MemoryLimit::Kind::kAddressSpace);
+      const bool taken = line.held || (line.mapped && of_addresses);
       if (!taken) sum += line.bytes;
     }
     return sum;

@@ -320,6 +320,7 @@ void PrintJson(const FitAnswer& answer) {
                      {"limits", limits},
                      {"bytes", fit.plan.total()},
                      {"lines", lines},
+                     {"addresses", fit.plan.Needed(MemoryLimit::Kind::kAddressSpace)},
                      {"fits", fit.fits()},
                      {"tightest", fit.tightest.name.empty() ? Json() : AsJson(fit.tightest)},
                      {"headroom", fit.tightest.name.empty() ? Json() : Json(fit.headroom)},

@@ -293,17 +293,15 @@ Result<Fitted> RequireFit(FitRequest request, const std::string& name, bool fewe
   if (asked.fits()) return fitted;
   FitRequest other = request;
   if (fewer_conversations && options.sessions > 1) {
-    other.options.sessions = LargestThat(options.sessions - 1, [&](int64_t count) {
-      other.options.sessions = count;
+    int64_t& sessions = other.options.sessions;
+    const int64_t fit = LargestThat(options.sessions - 1, [&](int64_t count) {
+      sessions = count;
       return Fits(other);
     });
-    if (other.options.sessions > 0) {
-      fitted.conversations = other.options.sessions;
-      fitted.notes.push_back(fmt::format("{} at once, not {}: more do not fit, {}", fitted.conversations,
-                                         options.sessions, Room(asked)));
-      return fitted;
-    }
-    other.options.sessions = fitted.conversations = 1;
+    sessions = fitted.conversations = std::max<int64_t>(1, fit);
+    fitted.notes.push_back(
+        fmt::format("{} at once, not {}: more do not fit, {}", sessions, options.sessions, Room(asked)));
+    if (fit > 0) return fitted;
   }
   if (options.session.context == 0 && !options.weights_alone) {
     LINNET_ASSIGN(const int64_t context, LargestContext(other));
@@ -315,9 +313,7 @@ Result<Fitted> RequireFit(FitRequest request, const std::string& name, bool fewe
     }
   }
   if (!over_plan) return std::unexpected(NoFit(request, name, asked));
-  fitted.conversations = options.sessions;
-  fitted.notes.push_back(OverPlan(asked));
-  return fitted;
+  return Fitted{options.session.context, options.sessions, {OverPlan(asked)}};
 }
 
 Result<Fitted> RequireFit(const PlannedModel& model, const LoadOptions& load, const std::string& name) {

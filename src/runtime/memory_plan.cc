@@ -24,6 +24,9 @@
 namespace linnet {
 namespace {
 
+// Address space that no buffer declares: huge pages that buffers begin at, areas of the allocator.
+constexpr uint64_t kAddresses = uint64_t{16} << 20;
+
 class Planner {
  public:
   Planner(const PlannedModel& model, const MemoryPlanOptions& options, const SessionOptions& session,
@@ -98,7 +101,9 @@ class Planner {
     if (picture_ > 0) ops = Union(ops, PlannedOps(config_.vision, picture_));
     if (sound_ > 0) ops = Union(ops, PlannedOps(config_.audio, sound_));
     Add("working memory", work);
-    Add("scratch of threads", OpContext::PlannedBytes(ops, threads_));
+    const uint64_t scratch = OpContext::PlannedBytes(ops, threads_);
+    Add("scratch of threads", scratch);
+    plan_.addresses = kAddresses + scratch;  // which lies twice for a moment when it grows
     Add("logits", logits);
     Add("tables of the sampler", sessions() * Sampler::PlannedBytes(config_.vocab_size));
     Add("the prompt", sessions() * PromptReader::PlannedBytes(session_.context) +

@@ -86,17 +86,15 @@ int64_t HeldAddresses() {
   if (fit.code != 0) return 0;
   for (const json& limit : json::parse(fit.output, nullptr, false)["limits"]) {
     if (limit["name"] != "ulimit -v") continue;
-    constexpr int64_t kTwoThreads = 17 * kMegabyte;  // their stacks
-    return limit["bytes"].get<int64_t>() - limit["available"].get<int64_t>() + kTwoThreads;
+    constexpr int64_t kStack = 8 * kMegabyte + kMegabyte / 2;  // of the second thread
+    return limit["bytes"].get<int64_t>() - limit["available"].get<int64_t>() + kStack;
   }
   return 0;
 }
 
-// What a plan of Chick takes beside what is held already.
+// The address space that a plan of Chick takes beside what is held already.
 int64_t Lacking(const std::vector<std::string>& arguments) {
-  int64_t bytes = 0;
-  for (const json& line : Fit(arguments)["lines"]) bytes += line["held"] ? 0 : line["bytes"].get<int64_t>();
-  return bytes;
+  return Fit(arguments).value("addresses", int64_t{0});
 }
 
 // The 12B's weights would take a minute to make up and end the program on their way.
