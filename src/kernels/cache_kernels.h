@@ -16,8 +16,7 @@ namespace linnet {
 
 inline constexpr int kPair = 2;
 inline constexpr int kQuad = 4;
-inline constexpr int kInputRows = 8;     // rows whose groups lie side by side
-inline constexpr int kRegroupKeys = 64;  // keys that regroup_pairs and regroup_bytes take
+inline constexpr int kInputRows = 8;  // rows whose groups lie side by side
 
 // Memory that a product asks for while it runs: what comes after it.
 struct Upcoming {
@@ -36,10 +35,11 @@ struct GroupedPanels {
 
 // Rows of inputs in tiles of kInputRows, so that a step reads one line and not one of every row:
 //   (tiles, groups, kInputRows, group), a tile `tile_stride` elements long. Lanes of missing rows are never
-//   read.
+//   read. A product of a part of the inputs begins at `first_group`.
 struct InputTiles {
   const void* data;
   int64_t tile_stride;
+  int64_t first_group = 0;
 };
 
 // Where a row goes in such tiles.
@@ -84,21 +84,28 @@ struct SplitRow {
   int32_t* sum;
 };
 
+// Elements of consecutive positions as values lie, of which keys are made. REQUIRES: `positions` is a
+// multiple of 16, `elements` of the group.
+struct RowsAsKeys {
+  const void* data;   // the first of the elements
+  int64_t row_width;  // elements of a position
+  int64_t positions;
+  int64_t elements;  // of each position that become keys
+};
+
 struct CacheKernels {
   // Elements as the pair product reads them: rounded to bfloat16, at most four bytes each. n is even.
   void (*pack_pairs)(const float* x, int64_t n, const InputRow& out);
   void (*pair_product)(const PairProduct&);
-  // Keys out of rows that serve values as well: `rows` holds elements of kRegroupKeys positions as values
-  // lie, of `row_width` elements a position, of which `k` become keys. REQUIRES: k is a multiple of the
-  // group.
-  void (*regroup_pairs)(const uint16_t* rows, int64_t row_width, int64_t k, uint16_t* keys);
+  // Keys out of rows that serve values as well.
+  void (*regroup_pairs)(const RowsAsKeys& rows, uint16_t* keys);
 
   // REQUIRES: n is a multiple of kQuad.
   void (*split_row)(const float* x, int64_t n, const SplitRow& out);
   // q ≈ x * factor / scale in 0..127 for x, factor >= 0; returns the scale. n is a multiple of 16.
   float (*quantise_weights)(const float* x, const float* factor, int64_t n, const InputRow& q, int32_t* sum);
   void (*byte_product)(const ByteProduct&);
-  void (*regroup_bytes)(const uint8_t* rows, int64_t row_width, int64_t k, uint8_t* keys);
+  void (*regroup_bytes)(const RowsAsKeys& rows, uint8_t* keys);
 
   // Pair products from registers, for the choice between instruction sets: returns how many it did.
   int64_t (*pair_peak)(int64_t iterations);

@@ -160,26 +160,41 @@ TEST_P(CacheTables, ByteProductsAreExactAndMatchScalarBits) {
 
 TEST_P(CacheTables, RowsBecomeKeys) {
   for (const int64_t k : {4, 20, 64, 512}) {
-    const int64_t width = k + 8;
-    std::vector<uint16_t> rows(static_cast<size_t>(kRegroupKeys * width)),
-        keys(static_cast<size_t>(kRegroupKeys * k));
-    for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<uint16_t>(i * 40503);
-    tested().regroup_pairs(rows.data(), width, k, keys.data());
-    std::vector<uint8_t> byte_rows(rows.size()), byte_keys(keys.size());
-    for (size_t i = 0; i < rows.size(); ++i) byte_rows[i] = static_cast<uint8_t>(i * 197 + i / 256);
-    tested().regroup_bytes(byte_rows.data(), width, k, byte_keys.data());
-    for (int64_t p = 0; p < kRegroupKeys; ++p) {
-      for (int64_t e = 0; e < k; ++e) {
-        const auto key = [&](int64_t group) {
-          return static_cast<size_t>(p / 16 * k * 16 + (e / group * 16 + p % 16) * group + e % group);
-        };
-        const auto row = [&](int64_t group) {
-          return static_cast<size_t>((p / group * width + e) * group + p % group);
-        };
-        ASSERT_EQ(keys[key(2)], rows[row(2)]);
-        ASSERT_EQ(byte_keys[key(4)], byte_rows[row(4)]);
+    for (const int64_t positions : {16, 48}) {
+      const int64_t width = k + 8;
+      std::vector<uint16_t> rows(static_cast<size_t>(positions * width)),
+          keys(static_cast<size_t>(positions * k + 1));
+      for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<uint16_t>(i * 40503);
+      tested().regroup_pairs({rows.data(), width, positions, k}, keys.data());
+      std::vector<uint8_t> byte_rows(rows.size()), byte_keys(keys.size());
+      for (size_t i = 0; i < rows.size(); ++i) byte_rows[i] = static_cast<uint8_t>(i * 197 + i / 256);
+      tested().regroup_bytes({byte_rows.data(), width, positions, k}, byte_keys.data());
+      for (int64_t p = 0; p < positions; ++p) {
+        for (int64_t e = 0; e < k; ++e) {
+          const auto key = [&](int64_t group) {
+            return static_cast<size_t>(p / 16 * k * 16 + (e / group * 16 + p % 16) * group + e % group);
+          };
+          const auto row = [&](int64_t group) {
+            return static_cast<size_t>((p / group * width + e) * group + p % group);
+          };
+          ASSERT_EQ(keys[key(2)], rows[row(2)]);
+          ASSERT_EQ(byte_keys[key(4)], byte_rows[row(4)]);
+        }
       }
+      EXPECT_EQ(keys.back(), 0);  // no more than that is written
+      EXPECT_EQ(byte_keys.back(), 0);
     }
+  }
+}
+
+// Keys of six elements: not all of them come in fours.
+TEST_P(CacheTables, RowsOfAnOddNumberOfPairsBecomeKeys) {
+  std::vector<uint16_t> rows(16 * 10), keys(16 * 6);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<uint16_t>(i * 40503);
+  tested().regroup_pairs({rows.data(), 10, 16, 6}, keys.data());
+  for (size_t p = 0; p < 16; ++p) {
+    for (size_t e = 0; e < 6; ++e)
+      ASSERT_EQ(keys[(e / 2 * 16 + p) * 2 + e % 2], rows[(p / 2 * 10 + e) * 2 + p % 2]);
   }
 }
 
@@ -247,6 +262,30 @@ TEST_P(CacheTables, WeightsKeepSevenBits) {
   EXPECT_EQ(scale_and_sum.second, sum);
   x.assign(64, 0.0f);
   EXPECT_EQ(quantise(tested()).second.first, 0.0f);
+}
+
+// The sums of a part of the inputs and then of the others are those of all at once.
+TEST_P(CacheTables, PairProductsGoOnWhereAPartEnded) {
+  const int64_t groups = 12, stride = groups * kInputRows * 2, outputs = 80;
+  for (const int64_t rows : {1, 3, 9}) {
+    const PairCase c(groups, outputs, rows);
+    std::vector<float> packed(static_cast<size_t>(Tiles(rows) * stride)),
+        y(static_cast<size_t>(rows * outputs), 0.5f);
+    for (int64_t r = 0; r < rows; ++r)
+      tested().pack_pairs(&c.x[static_cast<size_t>(r * 2 * groups)], 2 * groups, {packed.data(), stride, r});
+    PairProduct product{{c.w.data(), groups * 32, 32, 5, outputs},
+                        {packed.data(), stride},
+                        y.data(),
+                        outputs,
+                        rows,
+                        true,
+                        {}};
+    tested().pair_product(product);
+    product.w = {c.w.data() + 5 * 32, groups * 32, 32, groups - 5, outputs};
+    product.x.first_group = 5;
+    tested().pair_product(product);
+    EXPECT_EQ(y, c.Multiply(tested(), true));
+  }
 }
 
 TEST_P(CacheTables, PairPeakCountsItsProducts) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "base/check.h"
 #include "ops/attention_block.h"
@@ -155,7 +156,7 @@ void SumSegment(const Call& call, const Tile& tile, const AttentionTile& queries
   }
 }
 
-// Merges one segment's sums of one row into the running ones.
+// Merges one segment's sums of one row, which are lost, into the running ones.
 void Merge(const Call& call, const RowSums& segment, const RowSums& all) {
   if (*segment.total == 0.0f) return;  // the row sees no key of this segment
   if (*all.total == 0.0f) {
@@ -167,8 +168,8 @@ void Merge(const Call& call, const RowSums& segment, const RowSums& all) {
   const float new_max = std::max(*all.max, *segment.max);
   const float old_factor = std::exp(*all.max - new_max);
   const float new_factor = std::exp(*segment.max - new_max);
-  for (int64_t e = 0; e < call.dim; ++e) all.sum[e] *= old_factor;
-  for (int64_t e = 0; e < call.dim; ++e) all.sum[e] += segment.sum[e] * new_factor;
+  call.context.kernels().scale_add(segment.sum, new_factor, nullptr, call.dim);
+  call.context.kernels().scale_add(all.sum, old_factor, segment.sum, call.dim);
   *all.total = *all.total * old_factor + *segment.total * new_factor;
   *all.max = new_max;
 }
@@ -249,46 +250,72 @@ Tile TileAt(const Call& call, const Share& share, int64_t index) {
           std::min(per_tile, share.rows.rows - token)};
 }
 
-// One segment of one tile of a split sequence.
-void SumUnit(const Call& call, const Share& share, int64_t unit, float* memory) {
-  const Tile tile = TileAt(call, share, unit / share.segments);
-  const int64_t rows = call.rows(tile);
-  Scratch s = Carve(memory, rows, call.dim);
-  s.segment = share.records + unit * call.record();
-  s.segment_max = s.segment + rows * call.dim;
-  s.segment_total = s.segment_max + rows;
-  const AttentionTile queries = LoadQueries(call, tile, s.tile, s.sum);
-  SumSegment(call, tile, queries, share.first_segment + unit % share.segments, s);
-}
+// A thread's way through units: consecutive segments of a tile have the same queries.
+class UnitSums {
+ public:
+  explicit UnitSums(const Call& call) : call_(call) {}
 
-// Merges what SumUnit() left of all segments of a tile.
-void MergeTile(const Call& call, const Share& share, int64_t index, float* memory) {
-  const Tile tile = TileAt(call, share, index);
-  const int64_t rows = call.rows(tile);
-  const Scratch s = Carve(memory, rows, call.dim);
-  for (int64_t r = 0; r < rows; ++r) {
-    s.total[r] = 0.0f;
-    for (int64_t segment = 0; segment < share.segments; ++segment) {
-      float* sums = share.records + (index * share.segments + segment) * call.record();
-      float* max = sums + rows * call.dim;
-      Merge(call, {sums + r * call.dim, max + r, max + rows + r}, {s.sum, s.max + r, s.total + r});
+  void operator()(const Share& share, int64_t unit, int thread) {
+    float* memory = call_.context.thread_scratch(thread);
+    if (share.split) {
+      SumUnit(share, unit, memory);
+    } else {
+      share_ = nullptr;
+      WholeTile(call_, TileAt(call_, share, unit), memory);
     }
-    StoreRow(call, tile, r, s.sum, s.total[r]);
   }
+
+ private:
+  // One segment of one tile of a split sequence.
+  void SumUnit(const Share& share, int64_t unit, float* memory) {
+    const int64_t index = unit / share.segments;
+    const Tile tile = TileAt(call_, share, index);
+    const int64_t rows = call_.rows(tile);
+    Scratch s = Carve(memory, rows, call_.dim);
+    s.segment = share.records + unit * call_.record();
+    s.segment_max = s.segment + rows * call_.dim;
+    s.segment_total = s.segment_max + rows;
+    if (share_ != &share || tile_ != index) queries_.emplace(LoadQueries(call_, tile, s.tile, s.sum));
+    share_ = &share;
+    tile_ = index;
+    SumSegment(call_, tile, *queries_, share.first_segment + unit % share.segments, s);
+  }
+
+  const Call& call_;
+  // Whose queries the thread's memory holds.
+  const Share* share_ = nullptr;
+  int64_t tile_ = 0;
+  std::optional<AttentionTile> queries_;
+};
+
+// Merges what UnitSums left of all segments of a row; `index` counts the rows of all tiles, as many in each.
+void MergeRow(const Call& call, const Share& share, int64_t index, float* memory) {
+  const int64_t rows_of_tile = call.tokens_per_tile() * call.group, r = index % rows_of_tile;
+  const Tile tile = TileAt(call, share, index / rows_of_tile);
+  const int64_t rows = call.rows(tile);
+  if (r >= rows) return;
+  float all_max = 0, all_total = 0;
+  for (int64_t segment = 0; segment < share.segments; ++segment) {
+    float* sums = share.records + (index / rows_of_tile * share.segments + segment) * call.record();
+    float* max = sums + rows * call.dim;
+    Merge(call, {sums + r * call.dim, max + r, max + rows + r}, {memory, &all_max, &all_total});
+  }
+  StoreRow(call, tile, r, memory, all_total);
 }
 
-// Hands out the units of all shares one by one: body(share, index, thread).
+// Hands out the units of all shares one by one: body(share, index, thread), a copy of its own on each thread.
 template <typename Count, typename Body>
 void ForUnits(const Call& call, std::span<const Share> shares, int64_t work, const Count& count,
               const Body& body) {
   std::atomic<int64_t> next{0};
   call.context.pool().RunIfLarge(work, [&](int thread) {
+    Body own = body;
     int64_t begin = 0;  // units of the shares before
     for (auto share = shares.begin();;) {
       const int64_t unit = next.fetch_add(1, std::memory_order_relaxed);
       while (share != shares.end() && unit >= begin + count(*share)) begin += count(*share++);
       if (share == shares.end()) return;
-      body(*share, unit - begin, thread);
+      own(*share, unit - begin, thread);
     }
   });
 }
@@ -300,17 +327,13 @@ void AttendShares(const Call& call, std::span<Share> shares) {
     work += 2 * share.rows.rows * call.q.width * (share.keys.last - share.keys.first + 1);
     split_tiles += share.split ? share.tiles : 0;
   }
-  ForUnits(
-      call, shares, work, [](const Share& share) { return share.units(); },
-      [&](const Share& share, int64_t unit, int thread) {
-        float* memory = call.context.thread_scratch(thread);
-        share.split ? SumUnit(call, share, unit, memory) : WholeTile(call, TileAt(call, share, unit), memory);
-      });
+  ForUnits(call, shares, work, [](const Share& share) { return share.units(); }, UnitSums(call));
   if (split_tiles == 0) return;
+  const int64_t rows_of_tile = call.tokens_per_tile() * call.group;
   ForUnits(
-      call, shares, work, [](const Share& share) { return share.split ? share.tiles : 0; },
-      [&](const Share& share, int64_t tile, int thread) {
-        MergeTile(call, share, tile, call.context.thread_scratch(thread));
+      call, shares, work, [&](const Share& share) { return share.split ? share.tiles * rows_of_tile : 0; },
+      [&](const Share& share, int64_t row, int thread) {
+        MergeRow(call, share, row, call.context.thread_scratch(thread));
       });
 }
 

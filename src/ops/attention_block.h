@@ -39,9 +39,16 @@ class AttentionTile {
   void ScoreFloats(int64_t head, int64_t position) const;
   void ScorePairs(int64_t head, int64_t position, Upcoming upcoming) const;
   void ScoreBytes(int64_t head, int64_t position, Upcoming upcoming) const;
+  // Keys of the block that holds `position`, from its `first` one on.
+  struct KeyPlace {
+    int64_t head, position, first;
+  };
+  void MultiplyKeyBytes(const KeyPlace& place, const GroupedPanels& all, const Upcoming& upcoming) const;
   GroupedPanels Keys(int64_t head, int64_t position) const;
+  RowsAsKeys KeyRows(int64_t head, int64_t position) const;
   GroupedPanels Values(int64_t head, int64_t position) const;
   Upcoming RowsOf(int64_t head, int64_t position) const;
+  static Upcoming PartOf(const Upcoming& upcoming, int64_t part, int64_t parts);
 
   const KernelTable& kernels_;
   const KvStore& store_;
@@ -54,7 +61,7 @@ class AttentionTile {
   float* weights_;       // tiles of R rows of kKeyBlock pairs or bytes
   float* weight_scale_;  // (R)
   int32_t* weight_sum_;  // (R)
-  void* keys_;           // a block of keys that a shared store's rows have been turned into
+  void* keys_;           // keys that some of a shared store's rows have been turned into
 };
 
 }  // namespace linnet

@@ -251,9 +251,12 @@ TEST(SharedKeys, MatchDoublePrecisionAndDoNotKnowTheirBatch) {
   }
 }
 
+// Keys are made of rows in pieces of 128 elements or 32 positions: one, several, and a part of one.
 TEST(SharedKeys, OfNarrowTypesMatchWhatTheyHold) {
-  for (const auto& [shape, pairs] :
-       {std::pair{Shape{16, 1, 128, 2500}, 16}, {Shape{4, 2, 24, 130}, 2}, {Shape{3, 1, 40, 70}, 0}}) {
+  for (const auto& [shape, pairs] : {std::pair{Shape{16, 1, 128, 2500}, 16},
+                                     {Shape{4, 2, 24, 130}, 2},
+                                     {Shape{3, 1, 40, 70}, 0},
+                                     {Shape{5, 1, 300, 1100}, 10}}) {
     const std::vector<float> weight = KeyWeight(shape.dim);
     const Case c = SharedCase(shape, pairs, weight, 21);
     for (const KvType type : {KvType::kBf16, KvType::kInt8}) {
@@ -266,7 +269,25 @@ TEST(SharedKeys, OfNarrowTypesMatchWhatTheyHold) {
       for (const KernelTable* kernels : SupportedKernels()) {
         EXPECT_EQ(Attend(c, store, 0, c.tokens, {2, *kernels}), out) << kernels->name;
       }
+      const int64_t width = shape.heads * shape.dim;
+      for (const int64_t count : {1, 3, 7}) {
+        const std::vector<float> part = Attend(c, store, 5, count, {3});
+        EXPECT_EQ(0, std::memcmp(part.data(), &out[static_cast<size_t>(5 * width)], part.size() * 4));
+      }
     }
+  }
+}
+
+// A piece whose elements are pairs, but not fours.
+TEST(SharedKeys, OfPairsMayHaveAnyEvenNumberOfElements) {
+  const std::vector<float> weight = KeyWeight(134);
+  const Case c = SharedCase({3, 1, 134, 90}, 3, weight, 9);
+  KvStore store(KvType::kBf16, 1, 134, 90, {3, weight, true});
+  Fill(store, c);
+  const std::vector<float> out = Attend(c, store, 0, c.tokens, {2});
+  EXPECT_LT(RelativeError(out, Reference(AsStored(c, store))), 0.006);
+  for (const KernelTable* kernels : SupportedKernels()) {
+    EXPECT_EQ(Attend(c, store, 0, c.tokens, {1, *kernels}), out) << kernels->name;
   }
 }
 
