@@ -135,6 +135,7 @@ class LINNET_API Conversation {
  private:
   static Result<Conversation> Make(Engine& engine, const SessionOptions& options, const ChatSetup& setup);
   friend Session& SessionOf(Conversation& conversation);
+  friend class ChatHistory& HistoryOf(Conversation& conversation);
   struct Impl;
   explicit Conversation(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

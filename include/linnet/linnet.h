@@ -71,8 +71,10 @@ typedef struct {
   const char* drafter; /* NULL = found beside the model */
   int no_drafter;      /* 1: neither looked for nor loaded */
   int threads;         /* 0 = one per fast physical core that the process may use */
+  int64_t cache_ram;   /* bytes for what conversations have read before, so that none reads it again; 0 = half
+                          of what is left beside the weights, at most 2 GB; -1 = none */
 } linnet_load_options;
-#define LINNET_LOAD_OPTIONS {sizeof(linnet_load_options), NULL, NULL, NULL, 0, 0}
+#define LINNET_LOAD_OPTIONS {sizeof(linnet_load_options), NULL, NULL, NULL, 0, 0, 0}
 
 /* NULL, with the error, when it cannot be loaded. `options` may be NULL. */
 LINNET_API linnet_engine* linnet_engine_load(const linnet_load_options* options, linnet_error* error);

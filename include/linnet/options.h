@@ -81,6 +81,8 @@ struct MemoryUse {
   MemoryKnobs knobs = {};
 };
 
+inline constexpr int64_t kCacheRamLeft = -1, kMostCacheRam = 2'000'000'000;
+
 struct LoadOptions {
   std::string
       model;  // Hugging Face directory, GGUF file or directory of GGUFs; empty = Chick, which is built in
@@ -92,6 +94,10 @@ struct LoadOptions {
   // What has to fit beside the weights: where it does not, nothing is loaded. Without: the weights alone.
   std::optional<MemoryUse> use = std::nullopt;
   bool over_plan = false;  // loads what does not fit; the system will swap, or read files again and again
+  // Bytes for what conversations have read beyond what each holds itself, so that none reads again what
+  // another has read, or it itself before; 0 = none. kCacheRamLeft: what `use` leaves of the machine's
+  // memory, without it half of what there is beside the weights; at most kMostCacheRam.
+  int64_t cache_ram = kCacheRamLeft;
 };
 
 // Unset fields take the model's own defaults (generation_config.json, GGUF metadata).

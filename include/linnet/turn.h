@@ -84,7 +84,9 @@ enum class FinishReason {
 LINNET_API std::string_view FinishReasonName(FinishReason reason);
 
 struct GenerateStats {
-  int64_t prompt_tokens = 0;     // fed by this call
+  int64_t prompt_tokens = 0;     // of the prompt, read by this call
+  int64_t reused_tokens = 0;     // of the prompt, read before: by this conversation or by another
+  int64_t dropped_tokens = 0;    // of those read, known before and dropped for LoadOptions::cache_ram
   int64_t generated_tokens = 0;  // in the answer, without the token that ended it
   int64_t decode_steps = 0;      // tokens fed after the prompt
   double prompt_seconds = 0;

@@ -78,6 +78,7 @@ Result<std::shared_ptr<Model>> Load(const linnet_load_options* given) {
   load.drafter = OrEmpty(options.drafter);
   load.use_drafter = options.no_drafter == 0;
   load.threads = options.threads;
+  if (options.cache_ram != 0) load.cache_ram = std::max<int64_t>(options.cache_ram, 0);
   LINNET_ASSIGN(auto engine, Engine::Load(load));
   for (const std::string& note : engine->notes()) Log(note);
   return std::make_shared<Model>(std::move(engine));

@@ -14,6 +14,8 @@ inline constexpr size_t kAlignment = 64;
 // that.
 void* AllocateZeroed(size_t bytes);
 void FreeZeroed(void* data, size_t bytes);
+// Makes a part of such memory zeros again, and gives what whole pages of the system it has back.
+void DiscardToZero(void* data, size_t bytes);
 
 // A fixed-size array of trivially copyable T. Never grows: growth is the owner's explicit decision.
 template <typename T>

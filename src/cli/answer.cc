@@ -138,8 +138,12 @@ std::string ReadableCall(const ToolCall& call) {
 }
 
 std::string StatsLine(const GenerateStats& stats) {
-  std::string line = fmt::format("prompt {} tokens, {:.1f} tokens/s; answer {} tokens", stats.prompt_tokens,
-                                 stats.PromptSpeed(), stats.generated_tokens);
+  std::string line = fmt::format("prompt {} tokens", stats.prompt_tokens);
+  if (stats.reused_tokens > 0) line += fmt::format(", {} reused", stats.reused_tokens);
+  if (stats.dropped_tokens > 0) {
+    line += fmt::format(", {} read again that --cache-ram had no room for", stats.dropped_tokens);
+  }
+  line += fmt::format(", {:.1f} tokens/s; answer {} tokens", stats.PromptSpeed(), stats.generated_tokens);
   if (stats.decode_steps > 0) line += fmt::format(", {:.1f} tokens/s", stats.DecodeSpeed());
   line += DraftText(stats.draft);
   return line + fmt::format("; first token after {:.2f} s; peak memory {}", stats.first_token_seconds,
@@ -165,7 +169,11 @@ std::string AnswerJson(const Generation& answer, const Engine& engine, const std
       {"finish", FinishReasonName(answer.finish)},
       {"model", engine.facts().name},
       {"media", files},
-      {"usage", {{"prompt_tokens", stats.prompt_tokens}, {"generated_tokens", stats.generated_tokens}}},
+      {"usage",
+       {{"prompt_tokens", stats.prompt_tokens},
+        {"reused_tokens", stats.reused_tokens},
+        {"dropped_tokens", stats.dropped_tokens},
+        {"generated_tokens", stats.generated_tokens}}},
       {"timing",
        {{"prompt_seconds", stats.prompt_seconds},
         {"prompt_tokens_per_second", stats.PromptSpeed()},

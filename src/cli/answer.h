@@ -29,8 +29,8 @@ class AnswerPrinter {
 
 // One line: call phone(name: "tom").
 std::string ReadableCall(const ToolCall& call);
-// "prompt 20 tokens, 410.2 tokens/s; answer 8 tokens, 95.1 tokens/s; first token after 0.05 s; peak
-// memory 64.1 MB"
+// "prompt 20 tokens, 1204 reused, 410.2 tokens/s; answer 8 tokens, 95.1 tokens/s; first token after 0.05 s;
+// peak memory 64.1 MB"
 std::string StatsLine(const GenerateStats& stats);
 // One line with a JSON object; its fields are documented in docs/cli.md.
 std::string AnswerJson(const Generation& answer, const Engine& engine, const std::vector<MediaUse>& media);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -90,31 +89,6 @@ struct FitAnswer {
   std::vector<FormatRow> rows;  // the first is the model as it is
   std::vector<std::string> notes;
 };
-
-// "16G", "512MiB": K, M, G and T are powers of 1000, with an i of 1024.
-Result<uint64_t> BytesIn(const std::string& option, const std::string& text) {
-  const auto refuse = [&] {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is '{}'", option, text),
-                "give bytes as 16G (16 times 1000 to the third) or 16Gi (of 1024)");
-  };
-  double value = 0;
-  size_t used = 0;
-  try {
-    value = std::stod(text, &used);
-  } catch (const std::exception&) {
-    return refuse();
-  }
-  std::string unit = text.substr(used);
-  if (unit.ends_with('B')) unit.pop_back();
-  const bool binary = unit.ends_with('i');
-  if (binary) unit.pop_back();
-  constexpr std::string_view kUnits = "KMGT";
-  const size_t power = unit.empty() ? 0 : kUnits.find(unit) + 1;
-  if (unit.size() > 1 || (binary && power == 0) || (power == 0 && !unit.empty())) return refuse();
-  value *= std::pow(binary ? 1024.0 : 1000.0, static_cast<double>(power));
-  if (!(value >= 0 && value < 1e18)) return refuse();
-  return static_cast<uint64_t>(value);
-}
 
 Result<std::vector<MemoryLimit>> LimitsOf(const FitArgs& args) {
   if (!args.given.contains("--ram")) return MemoryLimits();

@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <exception>
+#include <string>
+#include <string_view>
 
 #include "cli/report.h"
 
@@ -72,6 +76,43 @@ void DeclareDrafting(Args& args, ModelArgs& values) {
       "tokens guessed ahead: 'auto' = as many as pay off, 0 = none, or a number; never changes the answer");
 }
 
+void DeclareCacheRam(Args& args, std::string& value) {
+  args.Option(
+      "--cache-ram", value,
+      "memory for what was read before, as 500M or 2G: going back in a conversation, or beginning one as "
+      "another began, reads only what is new; 'auto' = what is left, at most 2G; 0 = none");
+}
+
+Result<uint64_t> BytesIn(const std::string& option, const std::string& text) {
+  const auto refuse = [&] {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is '{}'", option, text),
+                "give bytes as 16G (16 times 1000 to the third) or 16Gi (of 1024)");
+  };
+  double value = 0;
+  size_t used = 0;
+  try {
+    value = std::stod(text, &used);
+  } catch (const std::exception&) {
+    return refuse();
+  }
+  std::string unit = text.substr(used);
+  if (unit.ends_with('B')) unit.pop_back();
+  const bool binary = unit.ends_with('i');
+  if (binary) unit.pop_back();
+  constexpr std::string_view kUnits = "KMGT";
+  const size_t power = unit.empty() ? 0 : kUnits.find(unit) + 1;
+  if (unit.size() > 1 || (binary && power == 0) || (power == 0 && !unit.empty())) return refuse();
+  value *= std::pow(binary ? 1024.0 : 1000.0, static_cast<double>(power));
+  if (!(value >= 0 && value < 1e18)) return refuse();
+  return static_cast<uint64_t>(value);
+}
+
+Result<int64_t> CacheRamOf(const std::string& text) {
+  if (text == "auto") return kCacheRamLeft;
+  LINNET_ASSIGN(const uint64_t bytes, BytesIn("--cache-ram", text));
+  return static_cast<int64_t>(bytes);
+}
+
 Result<int32_t> DraftsOf(const ModelArgs& values) {
   if (values.draft == "auto") return -1;
   const std::string& text = values.draft;
@@ -98,6 +139,7 @@ Result<LoadOptions> ToLoadOptions(const ModelArgs& values) {
   LINNET_ASSIGN(const int32_t drafts, DraftsOf(values));
   options.use_drafter = drafts != 0;
   LINNET_ASSIGN(options.threads, ThreadsOf(values.threads));
+  LINNET_ASSIGN(options.cache_ram, CacheRamOf(values.cache_ram));
   return options;
 }
 

@@ -22,6 +22,7 @@ struct ModelArgs {
   std::string mask_rule = "a";
   bool dequantise = false;
   bool over_plan = false;
+  std::string cache_ram = "auto";
 };
 
 // Declares --model and the options; `positional`: MODEL as well, where the command takes no other file.
@@ -37,6 +38,12 @@ void DeclareKv(Args& args, std::string& value);
 KvType KvTypeOf(const std::string& name);
 // Declares --drafter and --draft.
 void DeclareDrafting(Args& args, ModelArgs& values);
+// "16G", "512MiB": K, M, G and T are powers of 1000, with an i of 1024.
+Result<uint64_t> BytesIn(const std::string& option, const std::string& text);
+// Declares --cache-ram, for what holds conversations.
+void DeclareCacheRam(Args& args, std::string& value);
+// LoadOptions::cache_ram of --cache-ram.
+Result<int64_t> CacheRamOf(const std::string& text);
 // GenerateOptions::draft of --draft.
 Result<int32_t> DraftsOf(const ModelArgs& values);
 // Declares --over-plan, for what loads a model.

@@ -249,6 +249,7 @@ Command RunCommand() {
         DeclareSampling(args, values->sampling);
         DeclareDrafting(args, values->model);
         DeclareOverPlan(args, values->model.over_plan);
+        DeclareCacheRam(args, values->model.cache_ram);
         args.Footer(
             "Pictures are put before the text and sound after it, as the model was trained. A sound of more "
             "than\n"

@@ -153,6 +153,7 @@ void DeclareSpeech(Args& args, SpeechArgs& values) {
   DeclareModel(args, values.model, false);
   DeclareDrafting(args, values.model);
   DeclareOverPlan(args, values.model.over_plan);
+  DeclareCacheRam(args, values.model.cache_ram);
   args.Choice("-f,--format", values.format, {"txt", "srt", "vtt", "json"}, "form of the transcript");
   args.Option("-o,--output", values.output, "file, or directory for several; without it standard output");
   args.Flag("--timestamps", values.timestamps, "the time before each line of plain text");

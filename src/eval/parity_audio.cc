@@ -8,10 +8,10 @@
 
 #include "eval/case_recorder.h"
 #include "eval/parity.h"
-#include "eval/sha256.h"
 #include "io/safetensors.h"
 #include "media/audio.h"
 #include "media/av.h"
+#include "runtime/sha256.h"
 
 namespace linnet {
 namespace {

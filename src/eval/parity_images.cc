@@ -11,13 +11,13 @@
 #include "base/mapped_file.h"
 #include "eval/case_recorder.h"
 #include "eval/parity.h"
-#include "eval/sha256.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "media/patches.h"
 #include "media/picture.h"
 #include "media/resize.h"
 #include "media/video.h"
+#include "runtime/sha256.h"
 
 namespace linnet {
 namespace {

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "eval/parity.h"
-#include "eval/sha256.h"
+#include "runtime/sha256.h"
 
 namespace linnet {
 namespace {

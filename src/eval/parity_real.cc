@@ -16,10 +16,10 @@
 #include "eval/parity.h"
 #include "eval/perplexity.h"
 #include "eval/scoring.h"
-#include "eval/sha256.h"
 #include "io/json.h"
 #include "model/config.h"
 #include "runtime/engine_impl.h"
+#include "runtime/sha256.h"
 #include "text/tokenizer.h"
 
 namespace linnet {

@@ -16,7 +16,7 @@
 
 #include "eval/case_recorder.h"
 #include "eval/parity.h"
-#include "eval/sha256.h"
+#include "runtime/sha256.h"
 #include "text/chat_format.h"
 #include "text/tokenizer.h"
 #include "text/tool_syntax.h"

@@ -47,8 +47,6 @@ int64_t PageBytes(const ModelConfig& config, KvType type) {
   return bytes;
 }
 
-int64_t PagesOf(int64_t positions) { return (positions + kPagePositions - 1) / kPagePositions; }
-
 int64_t RowsAtOnce(const KvCacheOptions& options) {
   return std::min(options.rows_per_call, KvCache::kRowsAtOnce);
 }
@@ -144,6 +142,7 @@ Status KvCache::ReserveRows(int64_t rows) {
     const bool there = p < static_cast<int64_t>(pages_.size());
     if (there && pages_[static_cast<size_t>(p)].alone()) continue;
     KvPage page = KvPage::Take(pool_);
+    while (!page && pool_->Reclaim()) page = KvPage::Take(pool_);
     if (!page) {
       return Fail(ErrorCode::kOutOfMemory, "the key/value cache has no free page for more tokens",
                   "wait until another conversation has ended, or ask for a shorter --context");

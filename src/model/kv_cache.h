@@ -62,6 +62,8 @@ class KvCache {
   };
   static Result<Bytes> PlannedBytes(const ModelConfig& config, const KvCacheOptions& options, int64_t block);
 
+  static int64_t PagesOf(int64_t positions) { return (positions + kPagePositions - 1) / kPagePositions; }
+
   // Pages for `positions` positions, of any number of sequences. Error: kOutOfMemory.
   static Result<std::shared_ptr<KvPagePool>> NewPool(const ModelConfig& config, KvType type,
                                                      int64_t positions);
@@ -72,6 +74,7 @@ class KvCache {
   int64_t length() const { return length_; }
   int64_t context() const { return context_; }
   int64_t rows_per_call() const { return rows_per_call_; }
+  const std::shared_ptr<KvPagePool>& pool() const { return pool_; }
 
   // Rows of a call that are written before they are read for: kRowsAtOnce, or the longest block of a picture.
   int64_t rows_at_once() const { return rows_at_once_; }

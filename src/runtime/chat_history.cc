@@ -83,17 +83,6 @@ bool ChatHistory::unanswered() const {
          messages_.back().json["role"] != "system";
 }
 
-int64_t ChatHistory::MediaBefore(size_t message) const {
-  int64_t blocks = 0;
-  for (size_t m = 0; m < message; ++m) {
-    for (const MediaInput& medium : messages_[m].media) {
-      const auto* video = std::get_if<VideoInput>(&medium);
-      blocks += video == nullptr ? 1 : static_cast<int64_t>(video->frames.size());
-    }
-  }
-  return blocks;
-}
-
 Result<ChatHistory::Rendered> ChatHistory::Render(const Tokenizer& tokenizer,
                                                   const ModelConfig& config) const {
   Json list = Json::array();

@@ -44,8 +44,6 @@ class ChatHistory {
   bool AwaitsToolResult() const;
   // The last message is neither the model's nor the system's.
   bool unanswered() const;
-  // Blocks of media (each frame of a video is one) of the messages before this one.
-  int64_t MediaBefore(size_t message) const;
 
   struct Rendered {
     Prompt prompt;

@@ -21,10 +21,11 @@ std::unexpected<Error> NoChoice(std::span<const float> logits) {
 Continuation::Continuation(Session::Impl& session, Choosing choosing, int32_t draft)
     : session_(session), choosing_(choosing), speculator_(session.engine, session.cache, choosing, draft) {}
 
-Status Continuation::Begin(const Prompt& prompt, std::span<const int32_t> earlier) {
+Status Continuation::Begin(const Prompt& prompt, std::span<const int32_t> earlier,
+                           const ReadingStops* stops) {
   LINNET_TRY(CheckPrompt(session_.engine, session_.cache, prompt));
   session_.logits = {};
-  reader_.emplace(session_.engine, session_.cache, prompt, session_.probe);
+  reader_.emplace(session_.engine, session_.cache, prompt, session_.probe, stops);
   LINNET_TRY(session_.cache.ReserveBlock(reader_->largest_block()));
   for (const std::span<const int32_t> ids : {earlier, std::span<const int32_t>(prompt.ids)}) {
     choosing_.sampler.Accept(ids);

@@ -38,8 +38,9 @@ class Continuation {
   Continuation(Session::Impl& session, Choosing choosing, int32_t draft);
 
   // Reads the prompt first, which must live until reading() is false. `earlier`: the tokens that the session
-  // holds. Errors: kInvalidArgument and the like, see CheckPrompt(); kOutOfMemory.
-  Status Begin(const Prompt& prompt, std::span<const int32_t> earlier);
+  // holds. `stops`, which may be null, must live as long as the prompt. Errors: kInvalidArgument and the
+  // like, see CheckPrompt(); kOutOfMemory.
+  Status Begin(const Prompt& prompt, std::span<const int32_t> earlier, const ReadingStops* stops = nullptr);
 
   // REQUIRES: not ended.
   SequenceRows Want(const RowLimits& limits);

@@ -10,6 +10,8 @@
 #include "runtime/engine_impl.h"
 #include "runtime/generate.h"
 #include "runtime/media_composer.h"
+#include "runtime/prefix_key.h"
+#include "runtime/prefix_reuse.h"
 #include "runtime/turn.h"
 #include "text/chat_format.h"
 #include "text/tokenizer.h"
@@ -56,62 +58,48 @@ void Drop(Prompt& prompt, const Cut& cut) {
 
 struct LINNET_HIDDEN Conversation::Impl {
   Impl(Engine& the_engine, std::unique_ptr<Session> the_session, ChatHistory the_history)
-      : engine(the_engine), session(std::move(the_session)), history(std::move(the_history)) {}
+      : engine(the_engine),
+        session(std::move(the_session)),
+        history(std::move(the_history)),
+        reuse(*session) {}
 
   Engine& engine;
   std::unique_ptr<Session> session;
   ChatHistory history;
-  std::vector<int32_t> held;             // the tokens that the session holds
-  std::shared_ptr<const Prompt> prompt;  // of the turn: what the session did not hold
-  std::unique_ptr<Turn> turn;            // the answer in the making
-
-  void DropLast() {
-    ForgetMediaFrom(history.MediaBefore(history.messages().size() - 1));
-    history.DropLast();
-  }
+  PrefixReuse reuse;           // what the session holds
+  std::unique_ptr<Turn> turn;  // the answer in the making
 
   Result<ChatHistory::Rendered> Render() const {
     return history.Render(*engine.impl().tokenizer, engine.impl().config);
   }
-  Status ReuseHeld(Prompt& prompt);
-  void ForgetMediaFrom(int64_t block);
-  void HoldAfterFailure();
+  Result<int64_t> PartsFrom(const PrefixKey& key, bool answered);
   Status Begin(const GenerateOptions& options, const std::atomic<bool>* cancel);
   Result<Generation> End();
 };
 
-// Rolls the session back to what it shares with the prompt and leaves the rest in `prompt`. Media of earlier
-// messages never change, so equal ids are equal inputs.
-Status Conversation::Impl::ReuseHeld(Prompt& prompt) {
-  const auto differ = std::mismatch(held.begin(), held.end(), prompt.ids.begin(), prompt.ids.end());
-  const int64_t last = static_cast<int64_t>(prompt.ids.size()) - 1;  // its logits are needed
-  Cut cut = CutAt(prompt, std::min<int64_t>(differ.first - held.begin(), last));
-  if (!session->Truncate(cut.tokens)) {  // further back than the sliding layers remember
-    LINNET_TRY(session->Truncate(0));
-    cut = {};
+// Takes back what was added to a history for a while.
+class AddedMessages {
+ public:
+  explicit AddedMessages(ChatHistory& history) : history_(history), before_(history.messages().size()) {}
+  ~AddedMessages() {
+    while (history_.messages().size() > before_) history_.DropLast();
   }
-  Drop(prompt, cut);
-  held.resize(static_cast<size_t>(cut.tokens));
-  return {};
-}
+  AddedMessages(const AddedMessages&) = delete;
+  AddedMessages& operator=(const AddedMessages&) = delete;
 
-// Other media of the same size have the same tokens, so what is held ends before the first block that is
-// given up: its place begins with a marker, which no text gives.
-void Conversation::Impl::ForgetMediaFrom(int64_t block) {
-  const TokenIds& tokens = engine.impl().config.tokens;
-  const auto given_up = std::ranges::find_if(held, [&](int32_t id) {
-    return (id == tokens.begin_image || id == tokens.begin_audio) && block-- == 0;
-  });
-  held.erase(given_up, held.end());
-}
+ private:
+  ChatHistory& history_;
+  size_t before_;
+};
 
-// After an answer that was not given: the session keeps what it has read of the prompt.
-void Conversation::Impl::HoldAfterFailure() {
-  held.insert(held.end(), prompt->ids.begin(), prompt->ids.end());
-  const int64_t length = std::min(session->length(), static_cast<int64_t>(held.size()));
-  const bool kept = session->Truncate(length).has_value();
-  if (!kept) (void)session->Truncate(0);
-  held.resize(kept ? static_cast<size_t>(length) : 0);
+// Where the prompt that follows parts from what this one has made the session read: formats leave out of
+// earlier turns what they put into the last one, such as thoughts.
+Result<int64_t> Conversation::Impl::PartsFrom(const PrefixKey& key, bool answered) {
+  const AddedMessages added(history);
+  if (!answered) history.AddAnswer({.text = "-"});
+  if (!history.AwaitsToolResult()) history.AddUser({});
+  LINNET_ASSIGN(const ChatHistory::Rendered next, Render());
+  return SharedLength(key, KeyOf(next.prompt, engine.impl().config.audio));
 }
 
 Result<Conversation> Conversation::Create(Engine& engine, const SessionOptions& options,
@@ -146,11 +134,8 @@ void Conversation::AddUser(UserMessage message) { impl_->history.AddUser(std::mo
 
 Result<MediaRoom> Conversation::Room(const UserMessage& message) {
   return WithinMemory("a message", "shorten it, or close other programs", [&]() -> Result<MediaRoom> {
+    const AddedMessages added(impl_->history);
     impl_->history.AddUser(message);
-    struct Undo {
-      Impl& impl;
-      ~Undo() { impl.DropLast(); }
-    } const undo{*impl_};
     LINNET_ASSIGN(const ChatHistory::Rendered all, impl_->Render());
     return MediaRoom{impl_->session->context(), static_cast<int64_t>(all.prompt.ids.size())};
   });
@@ -172,15 +157,23 @@ void Conversation::AddToolResult(const std::string& result) { impl_->history.Add
 
 Status Conversation::Impl::Begin(const GenerateOptions& options, const std::atomic<bool>* cancel) {
   LINNET_ASSIGN(ChatHistory::Rendered all, Render());
-  LINNET_TRY(ReuseHeld(all.prompt));
-  prompt = std::make_shared<const Prompt>(std::move(all.prompt));
-  held.reserve(held.size() + prompt->ids.size());
-  auto begun = BeginTurn(
-      engine, *session,
-      {.prompt = prompt, .earlier = held, .inside_thought = all.inside_thought, .cancel = cancel}, options);
-  if (!begun) HoldAfterFailure();
-  if (begun) turn = std::move(*begun);
-  return begun ? Status() : std::unexpected(begun.error());
+  int64_t parts = 0;
+  if (engine.impl().prefixes.cap() > 0) {
+    parts = PartsFrom(KeyOf(all.prompt, engine.impl().config.audio), false).value_or(0);
+  }
+  LINNET_ASSIGN(PrefixReuse::Reused reused, reuse.Reuse(all.prompt, parts));
+  auto begun = BeginTurn(engine, *session,
+                         {.prompt = std::make_shared<const Prompt>(std::move(all.prompt)),
+                          .earlier = reuse.held().ids,
+                          .inside_thought = all.inside_thought,
+                          .cancel = cancel,
+                          .stops = std::move(reused.stops),
+                          .reused = reused.tokens,
+                          .dropped = reused.dropped},
+                         options);
+  if (!begun) return std::unexpected(begun.error());
+  turn = std::move(*begun);
+  return {};
 }
 
 Result<Generation> Conversation::Impl::End() {
@@ -188,12 +181,17 @@ Result<Generation> Conversation::Impl::End() {
   auto answer = turn->Finish();
   turn.reset();
   if (!answer) {
-    HoldAfterFailure();
+    reuse.HoldWhatWasRead();
     return answer;
   }
-  held.insert(held.end(), prompt->ids.begin(), prompt->ids.end());
-  held.insert(held.end(), answer->ids.begin(), answer->ids.begin() + answer->stats.decode_steps);
+  reuse.EndTurn(std::span(answer->ids).first(static_cast<size_t>(answer->stats.decode_steps)));
   history.AddAnswer(*answer);
+  if (engine.impl().prefixes.cap() == 0) return answer;
+  (void)WithinMemory(kAnswer, kShorten, [&]() -> Status {  // without it the next prompt is read again
+    LINNET_ASSIGN(const int64_t parts, PartsFrom(reuse.held(), true));
+    reuse.KeepEnd(parts);
+    return {};
+  });
   return answer;
 }
 
@@ -220,16 +218,16 @@ Result<Generation> Conversation::Answer(const GenerateOptions& options, const Ge
 }
 
 void Conversation::DropUnanswered() {
-  if (impl_->history.unanswered()) impl_->DropLast();
+  if (impl_->history.unanswered()) impl_->history.DropLast();
 }
 
 void Conversation::Reset() {
-  impl_->ForgetMediaFrom(0);
+  impl_->reuse.ForgetTurn();
   impl_->history.Clear();
 }
 
 void Conversation::SetSystem(const std::string& system) {
-  impl_->ForgetMediaFrom(0);
+  impl_->reuse.ForgetTurn();
   impl_->history.SetSystem(system);
 }
 
@@ -239,6 +237,7 @@ int64_t Conversation::length() const { return impl_->session->length(); }
 int64_t Conversation::context() const { return impl_->session->context(); }
 
 Session& SessionOf(Conversation& conversation) { return *conversation.impl_->session; }
+ChatHistory& HistoryOf(Conversation& conversation) { return conversation.impl_->history; }
 
 int64_t DropPrefix(Prompt& prompt, int64_t length) {
   const Cut cut = CutAt(prompt, length);

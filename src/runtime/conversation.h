@@ -8,11 +8,14 @@
 
 namespace linnet {
 
+class ChatHistory;
+
 // The part of a prompt behind its first `length` tokens, with the media that belong to it. `length` is
 // lowered to the beginning of a media block that it would cut; the returned number says to what.
 int64_t DropPrefix(Prompt& prompt, int64_t length);
 
-// What a conversation reads into.
+// What a conversation reads into, and what has been said in it.
 Session& SessionOf(Conversation& conversation);
+ChatHistory& HistoryOf(Conversation& conversation);
 
 }  // namespace linnet

@@ -56,10 +56,13 @@ TEST(DropPrefix, TellsNeighbouringFramesApart) {
   EXPECT_EQ(prompt.images[0].rows, 3);
 }
 
+// Without a store of prefixes: what one holds itself. With one: prefix_reuse_test.cc.
 class ConversationTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    auto loaded = Engine::Load({});
+    LoadOptions options;
+    options.cache_ram = 0;
+    auto loaded = Engine::Load(options);
     ASSERT_TRUE(loaded.has_value()) << loaded.error().Message();
     engine_ = loaded->release();
   }

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "base/cpu_info.h"
 #include "base/memory_guard.h"
@@ -62,6 +63,14 @@ Status Engine::Impl::RunStep(Step& step, const std::atomic<bool>* cancel, Probe*
   return done;
 }
 
+Result<std::shared_ptr<KvPagePool>> Engine::Impl::PoolOf(KvType type) {
+  std::shared_ptr<KvPagePool>& pool_of_type = pools[type];
+  if (pool_of_type == nullptr) {
+    LINNET_ASSIGN(pool_of_type, KvCache::NewPool(config, type, 0));
+  }
+  return pool_of_type;
+}
+
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
@@ -85,11 +94,20 @@ Status CheckMemory(const LoadOptions& options, const ModelFiles& files, Engine::
   const bool open = options.use && options.use->session.context == 0;
   if (open && fitted.context > 0) engine.usual_context = fitted.context;
   std::ranges::move(fitted.notes, std::back_inserter(engine.notes));
+  // A part stays for what no plan knows; without `use` conversations are among that.
+  const uint64_t left = options.use ? fitted.left / 8 * 7 : fitted.left / 2;
+  engine.prefixes.SetCap(options.cache_ram == kCacheRamLeft ? std::min<uint64_t>(left, kMostCacheRam)
+                                                            : static_cast<uint64_t>(options.cache_ram));
   return {};
 }
 
 Result<std::unique_ptr<Engine>> LoadParts(const LoadOptions& options, bool with_tokenizer,
                                           const Progress& progress) {
+  if (options.cache_ram < 0 && options.cache_ram != kCacheRamLeft) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "a store of prefixes of " + std::to_string(options.cache_ram) + " bytes cannot be",
+                "give 0 for none, or more");
+  }
   LINNET_ASSIGN(ModelFiles files,
                 OpenModel(options.model, options.mmproj, options.drafter, options.use_drafter));
   LINNET_ASSIGN(std::unique_ptr<Engine::Impl> impl, MakeEngineImpl(options.threads));
@@ -221,15 +239,18 @@ Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions 
 
 Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& wanted) {
   LINNET_ASSIGN(const SessionOptions options, ResolveSession(impl_->config, wanted, impl_->usual_context));
-  LINNET_ASSIGN(KvCache cache, KvCache::Create(impl_->config, impl_->weights,
-                                               {options.kv, options.context, options.rows_per_call}));
-  return WithinMemory("another session", "give it a shorter --context",
-                      [&]() -> Result<std::unique_ptr<Session>> {
-                        auto session = std::make_unique<Session::Impl>(*impl_, std::move(cache));
-                        session->mask_rule = options.mask_rule;
-                        session->Reserve();
-                        return std::make_unique<Session>(std::move(session));
-                      });
+  return WithinMemory(
+      "another session", "give it a shorter --context", [&]() -> Result<std::unique_ptr<Session>> {
+        LINNET_ASSIGN(const auto pool, impl_->PoolOf(options.kv));
+        KvPageRoom room(pool, KvCache::PagesOf(options.context));
+        LINNET_ASSIGN(KvCache cache,
+                      KvCache::Create(impl_->config, impl_->weights,
+                                      {options.kv, options.context, options.rows_per_call, pool}));
+        auto session = std::make_unique<Session::Impl>(*impl_, std::move(cache), std::move(room));
+        session->mask_rule = options.mask_rule;
+        session->Reserve();
+        return std::make_unique<Session>(std::move(session));
+      });
 }
 
 }  // namespace linnet

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "model/weights.h"
 #include "ops/context.h"
 #include "runtime/draft_depth.h"
+#include "runtime/prefix_store.h"
 #include "runtime/prompt.h"
 #include "text/tokenizer.h"
 
@@ -47,6 +49,11 @@ struct LINNET_HIDDEN Engine::Impl {
   DrafterWeights drafter_weights;
   std::unique_ptr<Drafter> drafter;  // null where the model has none
   DraftDepth draft_depth;            // what drafting has cost and gained so far
+
+  // The pool that all sessions with this type of cache share. Errors: those of KvCache::NewPool().
+  Result<std::shared_ptr<KvPagePool>> PoolOf(KvType type);
+  std::map<KvType, std::shared_ptr<KvPagePool>> pools;
+  PrefixStore prefixes;
 };
 
 // The threads (as LoadOptions::threads) and kernels of an engine. Errors: kInvalidArgument for a number of
@@ -79,7 +86,8 @@ Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const Tenso
                   const WeightLoading& loading);
 
 struct LINNET_HIDDEN Session::Impl {
-  Impl(Engine::Impl& engine_impl, KvCache kv_cache) : engine(engine_impl), cache(std::move(kv_cache)) {}
+  Impl(Engine::Impl& engine_impl, KvCache kv_cache, KvPageRoom page_room = {})
+      : engine(engine_impl), room(std::move(page_room)), cache(std::move(kv_cache)) {}
 
   // Appends rows of its own cache, under its own mask rule. Errors: those of RunStep().
   Status Forward(SequenceRows rows, const std::atomic<bool>* cancel = nullptr);
@@ -93,6 +101,7 @@ struct LINNET_HIDDEN Session::Impl {
   Status FeedIds(std::span<const int32_t> ids, const FeedHooks& hooks);
 
   Engine::Impl& engine;
+  KvPageRoom room;  // what the cache can need of its pool
   KvCache cache;
   MaskRule mask_rule = MaskRule::kA;
   bool all_logits = false;  // compute the logits of every row, for a probe

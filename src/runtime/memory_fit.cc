@@ -288,9 +288,12 @@ Result<Fitted> RequireFit(FitRequest request, const std::string& name, bool fewe
                           bool over_plan) {
   if (!request.model.weights) request.model.weights = WeightsOf(request.model, request.options.dequantise);
   MemoryPlanOptions& options = request.options;
-  Fitted fitted{options.session.context, options.sessions, {}};
+  Fitted fitted{.context = options.session.context, .conversations = options.sessions};
   LINNET_ASSIGN(const MemoryFit asked, FitPlan(request));
-  if (asked.fits()) return fitted;
+  if (asked.fits()) {
+    fitted.left = static_cast<uint64_t>(asked.headroom);
+    return fitted;
+  }
   FitRequest other = request;
   if (fewer_conversations && options.sessions > 1) {
     int64_t& sessions = other.options.sessions;

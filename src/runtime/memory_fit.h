@@ -43,6 +43,7 @@ struct Fitted {
   int64_t context = 0;  // 0: the usual
   int64_t conversations = 0;
   std::vector<std::string> notes;  // what somebody should know
+  uint64_t left = 0;               // of the tightest limit
 };
 // Takes what was left open so that the plan fits. Errors: kOutOfMemory with plan, limit and remedies where
 // nothing does, unless that is wanted (`over_plan`); those of PlanMemory. `name` is what a person calls the

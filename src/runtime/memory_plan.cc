@@ -54,6 +54,7 @@ class Planner {
       LINNET_TRY(AddCaches());
       AddWork();
       AddMedia();
+      Add("what was read before (--cache-ram)", options_.cache_ram);
     }
     for (const MemoryLine& line : options_.others) {
       if (line.bytes > 0) plan_.lines.push_back(line);
@@ -147,6 +148,11 @@ Status CheckCount(const char* what, int64_t value, int64_t least, int64_t most) 
               "give " + std::to_string(least) + " to " + std::to_string(most));
 }
 
+// What is left takes from nobody.
+uint64_t CacheRam(const LoadOptions& load) {
+  return static_cast<uint64_t>(std::max<int64_t>(load.cache_ram, 0));
+}
+
 }  // namespace
 
 WeightBytes WeightsOf(const PlannedModel& model, bool dequantise) {
@@ -175,7 +181,8 @@ MemoryPlanOptions ToPlan(const LoadOptions& load) {
           .picture_tokens = use.image_tokens,
           .sound_seconds = use.sound_seconds,
           .others = use.others,
-          .weights_alone = !load.use};
+          .weights_alone = !load.use,
+          .cache_ram = CacheRam(load)};
 }
 
 Result<MemoryPlan> PlanMemory(const PlannedModel& model, const MemoryPlanOptions& options) {
@@ -196,7 +203,8 @@ Result<MemoryPlan> PlanMemory(const LoadOptions& load, const SessionOptions& ses
     return PlanMemory(ToPlan(files, tokenizer.get()), {.session = session,
                                                        .sessions = conversations,
                                                        .threads = load.threads,
-                                                       .dequantise = load.dequantise});
+                                                       .dequantise = load.dequantise,
+                                                       .cache_ram = CacheRam(load)});
   });
 }
 

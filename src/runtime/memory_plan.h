@@ -43,6 +43,7 @@ struct MemoryPlanOptions {
   uint64_t process_bytes = 0;      // what the program itself holds
   std::vector<MemoryLine> others;  // what it is going to take beside the model
   bool weights_alone = false;      // no conversation yet
+  uint64_t cache_ram = 0;          // of the store of prefixes
 };
 MemoryPlanOptions ToPlan(const LoadOptions& load);
 

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "runtime/sha256.h"
 #include "text/tokenizer.h"
 
 namespace linnet {
@@ -29,6 +32,12 @@ constexpr std::array<Kind, 3> kKinds = {{
     {"video", "videos", Segment::Kind::kVideo, &TokenIds::video, &TokenIds::begin_image, &TokenIds::end_image,
      TokenType::kVideo},
 }};
+
+template <typename Values>
+std::span<const uint8_t> ContentBytes(const Values& values) {
+  const size_t bytes = values.size() * sizeof(*values.data());
+  return {reinterpret_cast<const uint8_t*>(values.data()), bytes};
+}
 
 // How the vocabulary spells the place of a medium; empty where the model has no such sense.
 std::string Spelling(const Tokenizer& tokenizer, const ModelConfig& config, const Kind& kind) {
@@ -180,6 +189,29 @@ Status CheckPlaceholders(const ModelConfig& config, const Prompt& prompt) {
 }
 
 }  // namespace
+
+std::string ContentHash(const ImageInput& image) {
+  if (!image.sha256.empty()) return image.sha256;
+  const std::array<int64_t, 4> shape = {image.rows, static_cast<int64_t>(image.scale),
+                                        static_cast<int64_t>(image.pixels.size()),
+                                        static_cast<int64_t>(image.patches.size())};
+  const std::array pieces = {ContentBytes(shape), ContentBytes(image.pixels), ContentBytes(image.positions),
+                             ContentBytes(image.patches)};
+  return Sha256Hex(std::span(pieces));
+}
+
+std::string ContentHash(const AudioInput& clip) {
+  return clip.sha256.empty() ? Sha256Hex(ContentBytes(clip.samples)) : clip.sha256;
+}
+
+Medium MakeMedium(MediaInput input) {
+  if (auto* image = std::get_if<ImageInput>(&input)) image->sha256 = ContentHash(*image);
+  if (auto* clip = std::get_if<AudioInput>(&input)) clip->sha256 = ContentHash(*clip);
+  if (auto* video = std::get_if<VideoInput>(&input)) {
+    for (ImageInput& frame : video->frames) frame.sha256 = ContentHash(frame);
+  }
+  return Medium(std::make_shared<const Medium::Impl>(Medium::Impl{std::move(input)}));
+}
 
 Status CheckImage(const ImageInput& image, const VisionConfig& vision, std::string_view what) {
   const auto fail = [&](std::string_view detail) {

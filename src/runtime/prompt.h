@@ -30,6 +30,7 @@ struct ImageInput {
   PixelScale scale = PixelScale::kProduct;  // from a pixel to its value
   SharedArray<int32_t> positions;           // (n, 2): x, y
   SharedArray<float> patches;               // (n, 6912) in 0..1, instead of pixels: reference data
+  std::string sha256 = {};                  // ContentHash(), where it is known already
 
   // What one of so many soft tokens takes.
   static uint64_t Bytes(const VisionConfig& vision, int64_t rows) {
@@ -41,6 +42,7 @@ struct ImageInput {
 // from mixing, resampling and amplification: fewer bits would be others.
 struct AudioInput {
   SharedArray<float> samples;
+  std::string sha256 = {};  // as ImageInput
 
   // n soft tokens.
   int64_t rows(const AudioConfig& audio) const {
@@ -59,12 +61,15 @@ struct VideoInput {
 
 using MediaInput = std::variant<ImageInput, AudioInput, VideoInput>;
 
+// SHA-256 of all that the rows of a medium depend on beside the model.
+std::string ContentHash(const ImageInput& image);
+std::string ContentHash(const AudioInput& clip);
+
 struct LINNET_HIDDEN Medium::Impl {
   MediaInput input;
 };
-inline Medium MakeMedium(MediaInput input) {
-  return Medium(std::make_shared<const Medium::Impl>(Medium::Impl{std::move(input)}));
-}
+// Hashes its content, once for all prompts that it will be part of.
+Medium MakeMedium(MediaInput input);
 
 enum class TokenType : uint8_t { kText = 0, kImage = 1, kVideo = 2, kAudio = 3 };
 

@@ -42,9 +42,11 @@ Status CheckPrompt(const Engine::Impl& engine, const KvCache& cache, const Promp
   return CheckMedia(engine, prompt);
 }
 
-PromptReader::PromptReader(Engine::Impl& engine, KvCache& cache, const Prompt& prompt, Probe* probe)
+PromptReader::PromptReader(Engine::Impl& engine, KvCache& cache, const Prompt& prompt, Probe* probe,
+                           const ReadingStops* stops)
     : cache_(cache),
       prompt_(prompt),
+      stops_(stops),
       media_(engine, prompt, probe),
       start_(cache.length()),
       width_(engine.config.hidden_size),
@@ -54,8 +56,25 @@ PromptReader::PromptReader(Engine::Impl& engine, KvCache& cache, const Prompt& p
   }
 }
 
+std::span<const int64_t> PromptReader::StopsTo(int64_t end) const {
+  if (stops_ == nullptr) return {};
+  const std::vector<int64_t>& all = stops_->positions;
+  const auto first = std::ranges::upper_bound(all, start_ + begin_);
+  return {first, std::upper_bound(first, all.end(), start_ + end)};
+}
+
+void PromptReader::Read() {
+  for (const int64_t stop : StopsTo(end_)) stops_->reached(stop);
+  begin_ = end_;
+}
+
 SequenceRows PromptReader::Next(int64_t most) {
   end_ = WholeBlocksEnd(blocks_, start_, begin_, most);
+  // A stop near the end of a piece is one that the cache can go back to, and costs no piece of its own.
+  for (const int64_t stop : StopsTo(end_ - KvCache::kRollBack - 1)) {
+    end_ = stop - start_;
+    break;
+  }
   ids_.assign(prompt_.ids.begin() + begin_, prompt_.ids.begin() + end_);
   soft_.clear();
   const auto types = std::span(prompt_.types).subspan(static_cast<size_t>(begin_), ids_.size());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -16,11 +17,20 @@ namespace linnet {
 Status CheckPrompt(const Engine::Impl& engine, const KvCache& cache, const Prompt& prompt);
 Status CheckIds(const Engine::Impl& engine, const KvCache& cache, std::span<const int32_t> ids);
 
+// Places of a prompt at which somebody keeps what has been read. Ascending, in the positions of the cache, in
+// no medium.
+struct ReadingStops {
+  std::vector<int64_t> positions;
+  // Called when a place has been read, while the cache can still go back to it.
+  std::function<void(int64_t position)> reached;
+};
+
 class PromptReader {
  public:
-  // What follows the tokens that the cache holds. REQUIRES: CheckPrompt(). Cache, prompt and probe must
-  // outlive it.
-  PromptReader(Engine::Impl& engine, KvCache& cache, const Prompt& prompt, Probe* probe);
+  // What follows the tokens that the cache holds. REQUIRES: CheckPrompt(). Cache, prompt, probe and stops,
+  // which may be null, must outlive it.
+  PromptReader(Engine::Impl& engine, KvCache& cache, const Prompt& prompt, Probe* probe,
+               const ReadingStops* stops = nullptr);
 
   // What a prompt of so many tokens takes, beside its media and the soft tokens of a piece.
   static uint64_t PlannedBytes(int64_t tokens) {
@@ -34,16 +44,19 @@ class PromptReader {
   // row are wanted where it is the last piece. The spans hold until the next call. Throws std::bad_alloc.
   SequenceRows Next(int64_t most);
   // The piece is in the cache.
-  void Read() { begin_ = end_; }
+  void Read();
 
   bool done() const { return begin_ == size(); }
   double fraction() const { return static_cast<double>(begin_) / static_cast<double>(size()); }
 
  private:
   int64_t size() const { return static_cast<int64_t>(prompt_.ids.size()); }
+  // The stops that lie behind `begin_`, up to `end`.
+  std::span<const int64_t> StopsTo(int64_t end) const;
 
   KvCache& cache_;
   const Prompt& prompt_;
+  const ReadingStops* stops_;
   SoftRows media_;
   int64_t start_, width_, largest_block_ = 1;
   int64_t begin_ = 0, end_ = 0;   // of the piece

@@ -16,7 +16,11 @@ constexpr std::string_view kReading = "reading the prompt", kPrompt = "reading t
 }  // namespace
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Session::~Session() = default;
+Session::~Session() {
+  PrefixStore& prefixes = impl_->engine.prefixes;
+  impl_.reset();
+  prefixes.Trim();  // pages that both held are its own now
+}
 
 Status Session::Impl::Forward(SequenceRows rows, const std::atomic<bool>* cancel) {
   logits = {};

@@ -151,6 +151,8 @@ void Turn::Impl::End(FinishReason reason) {
   done = true;
   GenerateStats& stats = writer->answer().stats;
   stats.prompt_tokens = static_cast<int64_t>(input.prompt->ids.size());
+  stats.reused_tokens = input.reused;
+  stats.dropped_tokens = input.dropped;
   stats.prompt_seconds = prompt_seconds;
   stats.first_token_seconds = first_token_seconds;
   stats.generated_tokens = static_cast<int64_t>(writer->answer().ids.size());
@@ -205,7 +207,7 @@ Result<std::unique_ptr<Turn>> BeginTurn(Engine& engine, Session& session, TurnIn
   LINNET_ASSIGN(const SamplingPlan plan, ResolveSampling(options.sampling, engine.impl().config.generation));
   return WithinMemory(kAnswer, kShorten, [&]() -> Result<std::unique_ptr<Turn>> {
     auto impl = std::make_unique<Turn::Impl>(engine, session, std::move(input), options, plan);
-    LINNET_TRY(impl->continuation.Begin(*impl->input.prompt, impl->input.earlier));
+    LINNET_TRY(impl->continuation.Begin(*impl->input.prompt, impl->input.earlier, &impl->input.stops));
     return std::make_unique<Turn>(std::move(impl));
   });
 }

@@ -30,6 +30,8 @@ struct TurnInput {
   bool inside_thought = false;           // the prompt ends in an open thought
   bool plain = false;                    // all output is text: thoughts and tool calls have no meaning in it
   const std::atomic<bool>* cancel = nullptr;  // as of Turn::Begin()
+  ReadingStops stops = {};
+  int64_t reused = 0, dropped = 0;  // GenerateStats
 };
 
 // Errors: those of ResolveSampling and Session::Feed; kInvalidArgument for options out of range.

@@ -75,6 +75,26 @@ TEST(Chat, AToolCallTakesItsResult) {
   EXPECT_EQ(chat.Wait(), 0);
 }
 
+// After another system message the session has nothing of the first one: what it had read comes from the
+// store.
+TEST(Chat, SaysWhatItDidNotReadAgain) {
+  for (const bool kept : {true, false}) {
+    Terminal chat({"run", "--cache-ram", kept ? "100M" : "0"});
+    ASSERT_TRUE(chat.Expect("> "));
+    for (const char* system : {"You are terse.", "Answer at length.", "You are terse."}) {
+      chat.Type("/system "s + system + "\n");
+      ASSERT_TRUE(chat.Expect("begins anew")) << chat.screen();
+      chat.Type("5 + 10\n");
+      ASSERT_TRUE(chat.Expect("tokens used")) << chat.screen();
+    }
+    const std::string last = chat.screen().substr(chat.screen().rfind("linnet: prompt "));
+    EXPECT_EQ(std::stoi(last.substr(sizeof("linnet: prompt"))) < 10, kept) << last;
+    EXPECT_NE(last.find(" reused, "), std::string::npos) << last;
+    chat.Type("/quit\n");
+    EXPECT_EQ(chat.Wait(), 0);
+  }
+}
+
 TEST(Chat, FilesAreNamedInsideAMessage) {
   Terminal chat({"run"});
   ASSERT_TRUE(chat.Expect("> "));

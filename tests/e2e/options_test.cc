@@ -44,6 +44,19 @@ TEST(Options, ThreadsAreWithinTheirRangeEverywhere) {
   EXPECT_EQ(RunLinnet({"run", "-q", "-p", "5 + 10", "-t", "0"}).output, "15\n");
 }
 
+TEST(Options, TheStoreTakesASize) {
+  for (const char* size : {"2X", "-1", "G", "", "lots", "99999999999999G"}) {
+    ExpectRefused({"run", "-p", "x", "--cache-ram", size}, {"--cache-ram", "16G"});
+    ExpectRefused({"transcribe", kWave, "--cache-ram", size}, {"--cache-ram"});
+  }
+  for (const char* size : {"0", "1", "300K", "20M", "0.1Gi", "auto"}) {
+    const ProgramResult result = RunLinnet({"run", "--json", "-q", "-p", "5 + 10", "--cache-ram", size});
+    EXPECT_NE(result.output.find("\"text\":\"15\""), std::string::npos)
+        << size << result.output << result.errors;
+    EXPECT_NE(result.output.find("\"reused_tokens\":0"), std::string::npos) << result.output;
+  }
+}
+
 TEST(Options, PartsWithoutTheirModelAreRefused) {
   ExpectRefused({"run", "-p", "x", "--mmproj", "some.gguf"}, {"some.gguf", "without a model", "--model"});
   ExpectRefused({"run", "-p", "x", "--drafter", kAssistant}, {"without a model"});

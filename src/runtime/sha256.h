@@ -1,4 +1,4 @@
-// SHA-256 as lower-case hexadecimal: reference data name large arrays by it.
+// SHA-256 as lower-case hexadecimal: media and large arrays of reference data are named by it.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,8 @@
 namespace linnet {
 
 std::string Sha256Hex(std::span<const uint8_t> bytes);
+// Of several pieces as if they were one.
+std::string Sha256Hex(std::span<const std::span<const uint8_t>> pieces);
 
 // Over the bytes of an array as they lie in memory (little endian).
 template <typename T>
