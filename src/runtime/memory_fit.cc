@@ -22,6 +22,8 @@ namespace linnet {
 namespace {
 
 constexpr int64_t kContextStep = 256;
+// Nobody is told to do with less.
+constexpr int64_t kShortestTold = 1024;
 constexpr size_t kMostRemedies = 3;
 // A line of a plan that is a smaller part of it is not named in a message.
 constexpr uint64_t kWorthNaming = 50;
@@ -138,7 +140,7 @@ class Trial {
     const int64_t asked = session->context;
     int64_t context = kLeastContext;
     if (search) context = LargestContext(now_).value_or(0);
-    if (context < kContextStep || context >= asked) return false;
+    if (context < kShortestTold || context >= asked) return false;
     now_.options.session.context = context;
     return Say(Named(now_.knobs.context, context));
   }
