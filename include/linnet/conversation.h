@@ -7,10 +7,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "linnet/context.h"
 #include "linnet/engine.h"
 #include "linnet/error.h"
 #include "linnet/export.h"
@@ -24,6 +26,7 @@ struct ChatSetup {
   std::string system;  // empty = no system message
   std::string tools;   // a JSON list of tool declarations in OpenAI's form; empty = none
   bool thinking = false;
+  WhenFull when_full = WhenFull::kRefuse;
 };
 
 // A picture, a video or a sound as the model takes it. Copies share its memory.
@@ -78,8 +81,31 @@ struct MediaUse {
 struct MediaRoom {
   int64_t context = 0;
   int64_t taken = 0;
+  int64_t can_go = 0;  // of those taken: turns that go where there is no room (WhenFull)
 };
 
+// What was said in a conversation at one moment: all but what its session has read. Copies share it.
+class LINNET_API ChatPoint {
+ public:
+  struct Impl;  // for Linnet's own floors
+  explicit ChatPoint(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+// A turn is a message of the user with all that came of it: calls, their results, answers. Turns are counted
+// from 1.
+//
+// A context is full where the messages leave less than an eighth of it for the answer (1024 tokens at most;
+// GenerateOptions::max_tokens where that is less). With WhenFull::kShift the oldest turns go then, until what
+// stays takes three quarters of the context at most, so that the next turns need not shift again: always
+// whole turns, never the system message, the tools or the last turn. The answer is the one, bit by bit, of a
+// conversation that holds what stays. kSummarise asks the model for a summary of what goes, which stays as a
+// message of the user before the first turn; the next summary takes it in. What went is told
+// (GenerateHooks::on_shift, Generation::shift). A last turn that does not fit by itself is refused, and an
+// answer that fills the context ends there (FinishReason::kContext).
 class LINNET_API Conversation {
  public:
   // The engine must outlive the conversation. Errors: those of Engine::NewSession; kInvalidArgument when the
@@ -112,22 +138,43 @@ class LINNET_API Conversation {
   bool AwaitsToolResult() const;
 
   // Answers the messages so far and adds the answer to them. When it fails, or is cancelled before its first
-  // token (kCancelled), the messages are as before; the next answer goes on from what the session has read.
+  // token (kCancelled), the messages are as before, also those that made room for it; the next answer goes on
+  // from what the session has read. Errors: those of Turn::Begin; kInvalidArgument where the context is full.
   Result<Generation> Answer(const GenerateOptions& options = {}, const GenerateHooks& hooks = {});
 
   // The same for callers that run the steps themselves (linnet/scheduler.h): the turn that answers, which
   // belongs to the conversation; and, when it is done or is to be cancelled, its answer. Nothing else may be
-  // done with the conversation in between. `cancel` as of Turn::Begin().
+  // done with the conversation in between. A summary is written before it returns. `cancel` as of
+  // Turn::Begin().
   Result<Turn*> Begin(const GenerateOptions& options, const std::atomic<bool>* cancel = nullptr);
   Result<Generation> End();
 
+  // What went before the answer that was begun last.
+  const std::optional<ContextShift>& shift() const;
+
   // Takes back the last message that was added and not answered.
   void DropUnanswered();
+
+  int64_t turns() const;
+  // The message that a turn began with, to ask it again or to change it. kInvalidArgument: there is no such
+  // turn.
+  Result<UserMessage> Asked(int64_t turn) const;
+  // Takes back this turn and all after it. kInvalidArgument: there is no such turn.
+  Status DropTurns(int64_t first);
+  // What was said so far, and going back to it: with it come its system message, tools and whether it thinks.
+  // REQUIRES of GoTo(): the point is of a conversation with the same engine.
+  ChatPoint Point() const;
+  void GoTo(const ChatPoint& point);
+  // Who takes how much of the context, with a message that may be added next. Errors: kOutOfMemory.
+  Result<ContextUse> Use(const UserMessage& next = {}) const;
+
   // Forgets the messages; the system message and the tools stay.
   void Reset();
   void SetSystem(const std::string& system);  // and Reset
   void SetThinking(bool thinking);
   bool thinking() const;
+  void SetWhenFull(WhenFull when_full);
+  WhenFull when_full() const;
 
   int64_t length() const;   // tokens held
   int64_t context() const;  // tokens it can hold
@@ -136,6 +183,7 @@ class LINNET_API Conversation {
   static Result<Conversation> Make(Engine& engine, const SessionOptions& options, const ChatSetup& setup);
   friend Session& SessionOf(Conversation& conversation);
   friend class ChatHistory& HistoryOf(Conversation& conversation);
+  Result<Turn*> BeginWith(const GenerateOptions& options, const GenerateHooks& hooks);
   struct Impl;
   explicit Conversation(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

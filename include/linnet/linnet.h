@@ -110,6 +110,10 @@ typedef struct linnet_conversation linnet_conversation;
 
 typedef enum { LINNET_KV_BF16 = 0, LINNET_KV_F32, LINNET_KV_INT8 } linnet_kv_type;
 
+/* What becomes of a conversation that leaves no room for an answer: what does not fit is refused; the oldest
+ * turns go until a quarter of the context is free; the same, and the model writes a summary of them first. */
+typedef enum { LINNET_FULL_REFUSE = 0, LINNET_FULL_SHIFT, LINNET_FULL_SUMMARISE } linnet_when_full;
+
 typedef struct {
   size_t size;
   const char* system; /* message; NULL = none */
@@ -117,8 +121,10 @@ typedef struct {
   int thinking;
   int64_t context; /* tokens it can hold; 0 = the model's maximum, at most 8192 */
   linnet_kv_type kv;
+  int64_t when_full; /* a linnet_when_full; wide, as the space behind kv was padding in earlier versions */
 } linnet_conversation_options;
-#define LINNET_CONVERSATION_OPTIONS {sizeof(linnet_conversation_options), NULL, NULL, 0, 0, LINNET_KV_BF16}
+#define LINNET_CONVERSATION_OPTIONS \
+  {sizeof(linnet_conversation_options), NULL, NULL, 0, 0, LINNET_KV_BF16, LINNET_FULL_REFUSE}
 
 LINNET_API linnet_conversation* linnet_conversation_new(linnet_engine* engine,
                                                         const linnet_conversation_options* options,
@@ -145,7 +151,13 @@ LINNET_API linnet_status linnet_conversation_reset(linnet_conversation* conversa
 
 /* ---- Answers ---- */
 
-typedef enum { LINNET_THOUGHT = 0, LINNET_TEXT, LINNET_TOOL_CALL, LINNET_END } linnet_event_kind;
+typedef enum {
+  LINNET_THOUGHT = 0,
+  LINNET_TEXT,
+  LINNET_TOOL_CALL,
+  LINNET_END,
+  LINNET_SHIFT /* the oldest turns went to make room; before the first piece of the answer */
+} linnet_event_kind;
 typedef enum {
   LINNET_FINISH_STOP = 0, /* the model ended its turn, or a stop text came */
   LINNET_FINISH_LENGTH,   /* max_tokens were written */
@@ -157,10 +169,11 @@ typedef enum {
 typedef struct {
   linnet_event_kind kind;
   const char* text; /* the next piece; of a tool call its arguments, a JSON object; of the end that went wrong
-                       the error, else NULL */
+                       the error; of a shift the summary that stays for what went; else NULL */
   const char* name; /* of a tool call, else NULL */
-  linnet_finish finish; /* of the end */
-  linnet_status status; /* of the end */
+  linnet_finish finish;  /* of the end */
+  linnet_status status;  /* of the end */
+  int64_t turns, tokens; /* of a shift: what went */
 } linnet_event;
 /* What it points to lives during the call, which must not use the conversation. Returns 0 to go on, else to
  * cancel. */

@@ -41,6 +41,13 @@ inline constexpr int kMaxThreads = 1024;
 // beside its weights on a small machine.
 inline constexpr int64_t kUsualContext = 8192;
 
+// What becomes of a conversation that leaves no room for an answer (Conversation in linnet/conversation.h).
+enum class WhenFull {
+  kRefuse,     // nothing goes by itself: an answer may be cut, a message that does not fit is refused
+  kShift,      // the oldest turns go
+  kSummarise,  // the same, and the model writes a summary of them first, which stays
+};
+
 struct SessionOptions {
   // Tokens the session can hold; 0 = the model's maximum, at most kUsualContext, or less where that does not
   // fit (LoadOptions::use).

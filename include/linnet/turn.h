@@ -10,11 +10,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "linnet/context.h"
 #include "linnet/error.h"
 #include "linnet/export.h"
 #include "linnet/options.h"
@@ -122,6 +124,7 @@ struct Generation {
   std::vector<int32_t> ids;
   FinishReason finish = FinishReason::kStop;
   GenerateStats stats;
+  std::optional<ContextShift> shift;  // of a conversation: what went before it
 };
 
 // What a turn tells while it goes on. The pieces joined are the fields of the Generation.
@@ -172,8 +175,9 @@ struct GenerateHooks {
   std::function<void(std::string_view)> on_thought;
   std::function<void(std::string_view)> on_text;
   std::function<void(const ToolCall&)> on_tool_call;
-  Progress on_prompt;                         // while the prompt is read
-  const std::atomic<bool>* cancel = nullptr;  // as of Turn::Begin()
+  std::function<void(const ContextShift&)> on_shift;  // of Conversation::Answer(), before anything else
+  Progress on_prompt;                                 // while the prompt is read
+  const std::atomic<bool>* cancel = nullptr;          // as of Turn::Begin()
 };
 
 // What has become of a turn since the last call, but for on_prompt: instead of Turn::TakeEvents().

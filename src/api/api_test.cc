@@ -17,6 +17,7 @@ const std::string kExamples = std::string(LINNET_SOURCE_DIR) + "/examples/";
 struct Told {
   std::string text, calls, end;
   int ends = 0;
+  int64_t turns_gone = 0, tokens_gone = 0;
   size_t most = 1000000;  // pieces of text, then it is cancelled
   linnet_status status = LINNET_OK;
   linnet_finish finish = LINNET_FINISH_STOP;
@@ -26,6 +27,10 @@ int Tell(const linnet_event* event, void* user) {
   Told& told = *static_cast<Told*>(user);
   if (event->kind == LINNET_TEXT) told.text += event->text;
   if (event->kind == LINNET_TOOL_CALL) told.calls += std::string(event->name) + event->text;
+  if (event->kind == LINNET_SHIFT) {
+    told.turns_gone += event->turns;
+    told.tokens_gone += event->tokens;
+  }
   if (event->kind == LINNET_END) {
     ++told.ends;
     told.status = event->status;
@@ -146,6 +151,27 @@ TEST_F(Api, ACallbackThatThrowsEndsTheAnswer) {
   options.on_event = [](const linnet_event*, void*) -> int { throw 1; };
   EXPECT_EQ(linnet_answer(chat, &options, &error_), LINNET_INTERNAL);
   EXPECT_FALSE(Ask(chat, "3 + 4").empty());
+  linnet_conversation_free(chat);
+}
+
+TEST_F(Api, AFullContextLetsTheOldestTurnsGo) {
+  linnet_conversation_options options = LINNET_CONVERSATION_OPTIONS;
+  options.context = 200;
+  options.when_full = 3;
+  EXPECT_EQ(linnet_conversation_new(engine_, &options, &error_), nullptr);
+  EXPECT_EQ(error_.code, LINNET_INVALID_ARGUMENT);
+  options.when_full = LINNET_FULL_SHIFT;
+  linnet_conversation* chat = linnet_conversation_new(engine_, &options, &error_);
+  ASSERT_NE(chat, nullptr) << error_.message;
+  Told told;
+  const linnet_answer_options answer = Greedy(told);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(linnet_add_user(chat, "3 + 4", &error_), LINNET_OK) << error_.message;
+    ASSERT_EQ(linnet_answer(chat, &answer, &error_), LINNET_OK) << error_.message;
+    EXPECT_STREQ(linnet_answer_text(chat), "7") << i;
+  }
+  EXPECT_GT(told.turns_gone, 5);
+  EXPECT_GT(told.tokens_gone, 50);
   linnet_conversation_free(chat);
 }
 

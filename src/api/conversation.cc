@@ -5,6 +5,7 @@ namespace {
 
 static_assert(static_cast<int>(FinishReason::kStop) == LINNET_FINISH_STOP);
 static_assert(static_cast<int>(FinishReason::kToolCall) == LINNET_FINISH_TOOL_CALL);
+static_assert(static_cast<int>(WhenFull::kSummarise) == LINNET_FULL_SUMMARISE);
 
 Result<std::unique_ptr<linnet_conversation>> Create(linnet_engine* engine,
                                                     const linnet_conversation_options* given) {
@@ -13,13 +14,18 @@ Result<std::unique_ptr<linnet_conversation>> Create(linnet_engine* engine,
   constexpr KvType kTypes[] = {KvType::kBf16, KvType::kF32, KvType::kInt8};
   const auto kv = static_cast<size_t>(options.kv);
   if (kv >= std::size(kTypes)) return Wrong("kv " + std::to_string(kv), "choose a linnet_kv_type");
+  const int64_t when_full = options.when_full;
+  if (when_full < LINNET_FULL_REFUSE || when_full > LINNET_FULL_SUMMARISE) {
+    return Wrong("when_full " + std::to_string(when_full), "choose a linnet_when_full");
+  }
   SessionOptions session;
   session.context = options.context;
   session.kv = kTypes[kv];
   LINNET_ASSIGN(auto conversation, Conversation::Create(*engine->model->engine, session,
                                                         {.system = OrEmpty(options.system),
                                                          .tools = OrEmpty(options.tools),
-                                                         .thinking = options.thinking != 0}));
+                                                         .thinking = options.thinking != 0,
+                                                         .when_full = static_cast<WhenFull>(when_full)}));
   return std::make_unique<linnet_conversation>(engine->model, std::move(conversation));
 }
 
@@ -99,6 +105,13 @@ void linnet_conversation::TellCall(const linnet::ToolCall& call) noexcept {
   Tell({.kind = LINNET_TOOL_CALL, .text = call.arguments.c_str(), .name = call.name.c_str()});
 }
 
+void linnet_conversation::TellShift(const linnet::ContextShift& shift) noexcept {
+  Tell({.kind = LINNET_SHIFT,
+        .text = shift.summary.empty() ? nullptr : shift.summary.c_str(),
+        .turns = shift.turns,
+        .tokens = shift.tokens});
+}
+
 Status linnet_conversation::Keep(linnet::Result<linnet::Generation> answer) {
   if (thrown) answer = linnet::Fail(linnet::ErrorCode::kInternal, "a callback threw, or had no memory");
   linnet_event end = {.kind = LINNET_END};
@@ -120,6 +133,7 @@ Status linnet_conversation::Begin(const linnet_answer_options& options) {
   LINNET_ASSIGN(turn, conversation.Begin(linnet::api::Generating(options), &cancel));
   on_event = options.on_event;
   user = options.user;
+  if (conversation.shift()) TellShift(*conversation.shift());
   return {};
 }
 
@@ -129,6 +143,7 @@ linnet::GenerateHooks linnet_conversation::Hooks() {
   hooks.on_thought = [this](std::string_view piece) { TellPiece(LINNET_THOUGHT, piece); };
   hooks.on_text = [this](std::string_view piece) { TellPiece(LINNET_TEXT, piece); };
   hooks.on_tool_call = [this](const linnet::ToolCall& call) { TellCall(call); };
+  hooks.on_shift = [this](const linnet::ContextShift& shift) { TellShift(shift); };
   return hooks;
 }
 

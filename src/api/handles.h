@@ -117,6 +117,7 @@ struct linnet_conversation {
   void Tell(linnet_event event) noexcept;
   void TellPiece(linnet_event_kind kind, std::string_view piece) noexcept;
   void TellCall(const linnet::ToolCall& call) noexcept;
+  void TellShift(const linnet::ContextShift& shift) noexcept;
 
   std::shared_ptr<linnet::api::Model> model;  // outlives the conversation
   linnet::Conversation conversation;

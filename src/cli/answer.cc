@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/process.h"
+#include "cli/context_table.h"
 #include "cli/report.h"
 
 namespace linnet {
@@ -92,6 +93,7 @@ GenerateHooks AnswerPrinter::Hooks() {
   hooks.on_text = [this](std::string_view text) { Text(text); };
   hooks.on_thought = [this](std::string_view text) { Thought(text); };
   hooks.on_tool_call = [this](const ToolCall& call) { Call(call); };
+  hooks.on_shift = [](const ContextShift& shift) { SayText("linnet: " + ShiftText(shift)); };
   return hooks;
 }
 
@@ -161,7 +163,7 @@ std::string AnswerJson(const Generation& answer, const Engine& engine, const std
     files.push_back({{"file", use.file}, {"kind", use.kind}, {"soft_tokens", use.soft_tokens}});
     if (!use.unprotected.empty()) files.back()["unprotected"] = use.unprotected;
   }
-  const Json json = {
+  Json json = {
       {"text", answer.text},
       {"thought", answer.thought},
       {"tool_calls", calls},
@@ -183,6 +185,10 @@ std::string AnswerJson(const Generation& answer, const Engine& engine, const std
       {"drafts", DraftsJson(stats.draft)},
       {"peak_memory_bytes", stats.peak_memory},
   };
+  if (answer.shift) {
+    json["shift"] = {
+        {"turns", answer.shift->turns}, {"tokens", answer.shift->tokens}, {"summary", answer.shift->summary}};
+  }
   return Dump(json);
 }
 

@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/printable.h"
 #include "base/process.h"
 #include "cli/answer.h"
 #include "cli/attachments.h"
+#include "cli/context_table.h"
 #include "cli/line_editor.h"
 #include "cli/media_args.h"
 #include "cli/report.h"
@@ -23,29 +26,16 @@ constexpr const char* kHelp =
     "/image FILE    a picture for the next message      /audio FILE   a sound for it\n"
     "/video FILE    a video with its sound              @FILE         the same inside a message\n"
     "/mic           a sound from the microphone, until Ctrl-C\n"
+    "/undo          take the last turn back             /context      who takes how many tokens\n"
+    "/edit N TEXT   ask turn N anew with this text, and drop what follows; without TEXT: change the old one\n"
+    "/fork          go on in a copy, a branch           /fork N       the same with the first N turns\n"
+    "/branch        list the branches                   /branch N     go to one\n"
     "/system TEXT   another system message, from anew   /think        thinking on or off\n"
     "/result TEXT   the result of the tool call asked for\n"
     "/reset         forget the conversation             /quit         leave (also Ctrl-D)\n"
-    "A line that ends in \\ goes on in the next, as after Shift-Enter or Alt-Enter; a text of several lines\n"
-    "can be pasted. Ctrl-C stops an answer.\n";
-
-// A command and what it takes.
-struct ChatCommand {
-  std::string_view name;
-  std::string_view takes;  // empty = nothing
-  bool needed = false;
-};
-constexpr std::array<ChatCommand, 11> kCommands = {{{"help", ""},
-                                                    {"quit", ""},
-                                                    {"exit", ""},
-                                                    {"reset", ""},
-                                                    {"system", "TEXT"},
-                                                    {"think", "on or off"},
-                                                    {"image", "FILE", true},
-                                                    {"audio", "FILE", true},
-                                                    {"video", "FILE", true},
-                                                    {"mic", ""},
-                                                    {"result", "TEXT", true}}};
+    "Tab completes a command. A line that ends in \\ goes on in the next, as after Shift-Enter or Alt-Enter; "
+    "a\n"
+    "text of several lines can be pasted. Ctrl-C stops an answer.\n";
 
 // "/name rest", as a command is written; a path or a comment that was pasted begins otherwise.
 bool IsCommand(const std::string& line) {
@@ -60,35 +50,73 @@ std::string Unquoted(const std::string& name) {
   return quoted ? name.substr(1, name.size() - 2) : name;
 }
 
+// "3 text" as 3 and "text"; nothing where it begins with no number that is more than 0.
+struct Numbered {
+  int64_t number = 0;
+  std::string rest;
+};
+std::optional<Numbered> TakeNumber(const std::string& text) {
+  Numbered taken;
+  const char* const end = text.data() + text.size();
+  const auto [behind, error] = std::from_chars(text.data(), end, taken.number);
+  const std::string rest(behind, end);
+  const size_t begin = rest.find_first_not_of(" \t\n");
+  if (error != std::errc() || taken.number < 1 || (begin == 0 && !rest.empty())) return std::nullopt;
+  if (begin != std::string::npos) taken.rest = rest.substr(begin);
+  return taken;
+}
+
+int64_t MediaIn(const UserMessage& message) {
+  return static_cast<int64_t>(message.pictures.size() + message.sounds.size());
+}
+
 class ChatLoop {
  public:
   ChatLoop(Conversation& conversation, ChatStart start)
-      : conversation_(conversation), start_(std::move(start)), next_(std::move(start_.first)) {}
+      : conversation_(conversation),
+        start_(std::move(start)),
+        next_(std::move(start_.first)),
+        editor_(DefaultHistoryFile(), CommandNames("/")) {}
 
   int Run() {
     Say("A chat with {}. /help lists the commands.\n", start_.title);
-    LineEditor editor(DefaultHistoryFile());
     while (!done_) {
-      const std::optional<std::string> line = ReadMessage(editor);
+      const std::optional<std::string> line = ReadMessage("> ");
       if (!line) break;
-      if (line->find_first_not_of(" \t\n") == std::string::npos) continue;
+      if (IsBlankLine(*line)) continue;
       if (IsCommand(*line)) {
         Command(*line);
       } else {
-        if (!Take(*line)) continue;
-        conversation_.AddUser(std::exchange(next_, {}));
-        Answer();
+        Ask(*line);
       }
     }
     return kExitDone;
   }
 
  private:
-  std::optional<std::string> ReadMessage(LineEditor& editor) {
-    std::optional<std::string> message = editor.ReadLine("> ");
+  // A command and what it takes.
+  struct ChatCommand {
+    std::string_view name;
+    std::string_view takes;  // empty = nothing
+    bool needed;
+    void (ChatLoop::*run)(const std::string& rest);
+  };
+  static const std::array<ChatCommand, 16> kCommands;
+
+  static std::vector<std::string> CommandNames(const std::string& before) {
+    std::vector<std::string> names;
+    for (const ChatCommand& command : kCommands) names.push_back(before + std::string(command.name));
+    return names;
+  }
+  static bool IsBlankLine(const std::string& line) {
+    return line.find_first_not_of(" \t\n") == std::string::npos;
+  }
+
+  std::optional<std::string> ReadMessage(const std::string& prompt, const std::string& begun = {}) {
+    std::optional<std::string> message = editor_.ReadLine(prompt, begun);
     while (message && message->ends_with('\\')) {
       message->back() = '\n';
-      const std::optional<std::string> more = editor.ReadLine(". ");
+      const std::optional<std::string> more = editor_.ReadLine(". ");
       if (!more) break;
       *message += *more;
     }
@@ -103,9 +131,7 @@ class ChatLoop {
         begin == std::string::npos ? "" : line.substr(begin, line.find_last_not_of(" \t\n") - begin + 1);
     const auto command = std::ranges::find(kCommands, name, &ChatCommand::name);
     if (command == kCommands.end()) {
-      std::vector<std::string> names;
-      for (const ChatCommand& known : kCommands) names.emplace_back(known.name);
-      const auto nearest = Nearest(name, names);
+      const auto nearest = Nearest(name, CommandNames(""));
       Say("linnet: unknown command /{}{}; /help lists them\n", name,
           nearest ? ", did you mean /" + *nearest + "?" : "");
     } else if (rest.empty() && command->needed) {
@@ -113,31 +139,23 @@ class ChatLoop {
     } else if (!rest.empty() && command->takes.empty()) {
       Say("linnet: /{} takes nothing behind it\n", name);
     } else {
-      Do(name, rest);
+      (this->*command->run)(rest);
     }
   }
 
-  void Do(const std::string& name, const std::string& rest) {
-    if (name == "help") {
-      SayText(kHelp);
-    } else if (name == "quit" || name == "exit") {
-      done_ = true;
-    } else if (name == "reset") {
-      conversation_.Reset();
-      next_ = {};
-    } else if (name == "system") {
-      conversation_.SetSystem(rest);
-      Say("the conversation begins anew, {} a system message\n", rest.empty() ? "without" : "with");
-    } else if (name == "think") {
-      Think(rest);
-    } else if (name == "mic") {
-      Record();
-    } else if (name == "result") {
-      ToolResult(rest);
-    } else {
-      AttachFile(name, Unquoted(rest));
-    }
+  void Help(const std::string&) { SayText(kHelp); }
+  void Quit(const std::string&) { done_ = true; }
+  void Reset(const std::string&) {
+    conversation_.Reset();
+    next_ = {};
   }
+  void System(const std::string& text) {
+    conversation_.SetSystem(text);
+    Say("the conversation begins anew, {} a system message\n", text.empty() ? "without" : "with");
+  }
+  void Image(const std::string& file) { AttachFile("image", Unquoted(file)); }
+  void Audio(const std::string& file) { AttachFile("audio", Unquoted(file)); }
+  void Video(const std::string& file) { AttachFile("video", Unquoted(file)); }
 
   void Think(const std::string& wanted) {
     if (!wanted.empty() && wanted != "on" && wanted != "off") {
@@ -148,18 +166,40 @@ class ChatLoop {
     Say("thinking is {}\n", conversation_.thinking() ? "on" : "off");
   }
 
-  // The text and the files of a message. False when it names a file that cannot be used: nothing is asked
-  // then.
-  bool Take(const std::string& line) {
+  void Ask(const std::string& line) {
+    const UserMessage waiting = next_;
+    if (!Take(line, next_)) return;
+    conversation_.AddUser(std::exchange(next_, {}));
+    if (Answer()) return;
+    conversation_.DropUnanswered();
+    next_ = waiting;
+    SayTakenBack("the message is");
+  }
+
+  void SayTakenBack(const std::string& what) {
+    Say("linnet: {} taken back, and the conversation is as before\n", what);
+    SayWaiting();
+  }
+
+  void SayWaiting() {
+    const int64_t waiting = MediaIn(next_);
+    if (waiting == 0) return;
+    Say("linnet: {} still wait{} for the next message\n", Counted(waiting, "picture or sound"),
+        waiting == 1 ? "s" : "");
+  }
+
+  // Puts the text and the files of a line into a message. False when it names a file that cannot be used:
+  // nothing is asked then.
+  bool Take(const std::string& line, UserMessage& message) {
     interrupt_.Clear();
     auto found = TakeAttachments(line);
     if (!found) {
       Report(found.error());
       return false;
     }
-    next_.text = std::move(found->text);
-    if (Told(LoadAttachments(found->files, start_.media, conversation_, next_))) return true;
-    next_.text.clear();
+    message.text = std::move(found->text);
+    if (Told(LoadAttachments(found->files, start_.media, conversation_, message))) return true;
+    message.text.clear();
     return false;
   }
 
@@ -175,7 +215,7 @@ class ChatLoop {
     Told(LoadAttachments({&attachment, 1}, start_.media, conversation_, next_));
   }
 
-  void Record() {
+  void Record(const std::string&) {
     interrupt_.Clear();
     Told(LoadMic(start_.media, conversation_, interrupt_.flag(), next_));
     interrupt_.Clear();
@@ -198,10 +238,188 @@ class ChatLoop {
       return;
     }
     conversation_.AddToolResult(text);
-    if (!conversation_.AwaitsToolResult()) Answer();
+    if (conversation_.AwaitsToolResult()) {
+      SayCallWaits();
+      return;
+    }
+    if (Answer()) return;
+    conversation_.DropUnanswered();
+    SayTakenBack("the result is");
+    SayCallWaits();
   }
 
-  void Answer() {
+  void SayCallWaits() {
+    if (conversation_.AwaitsToolResult()) Say("(answer the call with /result TEXT)\n");
+  }
+
+  // "turn 3 ("what is this")"; the turn must be there.
+  std::string Named(int64_t turn) const {
+    return fmt::format("turn {} ({})", turn, Quoted(conversation_.Asked(turn).value_or(UserMessage{}).text));
+  }
+
+  void Undo(const std::string&) {
+    const int64_t last = conversation_.turns();
+    if (last == 0) {
+      Say("linnet: there is nothing to take back: nothing has been said yet\n");
+      SayWaiting();
+      return;
+    }
+    const std::string undone = Named(last);
+    const bool called = conversation_.AwaitsToolResult();
+    if (const Status dropped = conversation_.DropTurns(last); !dropped) {
+      Report(dropped.error());
+      return;
+    }
+    Say("{} is taken back{}; {}\n", undone, called ? " with its tool call" : "",
+        last == 1 ? "nothing is left" : Counted(last - 1, "turn") + (last == 2 ? " is left" : " are left"));
+    SayWaiting();
+  }
+
+  void Edit(const std::string& rest) {
+    const std::optional<Numbered> wanted = TakeNumber(rest);
+    if (!wanted) {
+      Say("linnet: /edit wants the number of a turn, as /context shows it, and the new text: /edit N TEXT\n");
+      return;
+    }
+    Result<UserMessage> old = conversation_.Asked(wanted->number);
+    if (!old) {
+      Report(old.error());
+      return;
+    }
+    std::string text = wanted->rest;
+    if (text.empty()) {
+      text = ReadMessage(fmt::format("turn {}> ", wanted->number), old->text).value_or("");
+    }
+    if (IsBlankLine(text)) {
+      Say("turn {} stays as it is\n", wanted->number);
+    } else {
+      AskAnew(wanted->number, std::move(*old), text);
+    }
+  }
+
+  void AskAnew(int64_t turn, UserMessage message, const std::string& text) {
+    const ChatPoint before = conversation_.Point();
+    const int64_t dropped = conversation_.turns() - turn;
+    const std::string old = Named(turn);
+    if (const Status taken = conversation_.DropTurns(turn); !taken) {
+      Report(taken.error());
+      return;
+    }
+    bool answered = Take(text, message);
+    if (answered) {
+      const std::string media =
+          MediaIn(message) == 0 ? "" : ", with its " + Counted(MediaIn(message), "picture or sound");
+      Say("{} is asked anew{}{}\n", old, media,
+          dropped == 0 ? ""
+                       : "; " + Counted(dropped, "turn") + " after it " + (dropped == 1 ? "goes" : "go"));
+      conversation_.AddUser(std::move(message));
+      answered = Answer();
+    }
+    if (!answered) {
+      conversation_.GoTo(before);
+      Say("linnet: {} and what follows it are as before\n", old);
+    }
+    SayWaiting();
+  }
+
+  void ShowContext(const std::string&) {
+    const Result<ContextUse> use = conversation_.Use(next_);
+    if (!use) {
+      Report(use.error());
+      return;
+    }
+    SayText(ContextTable(*use));
+    Say("when less than {} are left: {}\n", Counted(use->answer_room, "token"), WhenFullText());
+  }
+
+  std::string WhenFullText() const {
+    switch (conversation_.when_full()) {
+      case WhenFull::kRefuse:
+        return "answers may be cut, and what does not fit is refused (--when-full shift lets the oldest "
+               "turns "
+               "go)";
+      case WhenFull::kShift:
+        return "the oldest turns go";
+      case WhenFull::kSummarise:
+        return "the oldest turns go, and a summary of them stays";
+    }
+    return {};
+  }
+
+  void Fork(const std::string& rest) {
+    const int64_t turns = conversation_.turns();
+    int64_t kept = turns;
+    if (!rest.empty()) {
+      const std::optional<Numbered> wanted = TakeNumber(rest);
+      if (!wanted || !wanted->rest.empty()) {
+        Say("linnet: /fork takes the number of the last turn of the copy, or nothing for all: /fork N\n");
+        return;
+      }
+      kept = wanted->number;
+    }
+    if (kept > turns) {
+      Report({ErrorCode::kInvalidArgument, fmt::format("there is no turn {}", kept),
+              turns == 0 ? "nothing has been said yet" : fmt::format("the turns are 1 to {}", turns)});
+      return;
+    }
+    const size_t from = branch_;
+    branches_[branch_] = Here();
+    if (kept < turns) {
+      if (const Status dropped = conversation_.DropTurns(kept + 1); !dropped) {
+        Report(dropped.error());
+        return;
+      }
+    }
+    branch_ = branches_.size();
+    branches_.push_back(Here());
+    Say("this is branch {} now, with {} of branch {}; /branch {} goes back\n", branch_ + 1,
+        kept == turns ? "all " + Counted(turns, "turn") : "the first " + Counted(kept, "turn"), from + 1,
+        from + 1);
+    SayCallWaits();
+    SayWaiting();
+  }
+
+  void Switch(const std::string& rest) {
+    branches_[branch_] = Here();
+    if (rest.empty()) {
+      ListBranches();
+      return;
+    }
+    const std::optional<Numbered> wanted = TakeNumber(rest);
+    if (!wanted || !wanted->rest.empty()) {
+      Say("linnet: /branch takes the number of a branch, or nothing to list them: /branch N\n");
+      return;
+    }
+    if (wanted->number > static_cast<int64_t>(branches_.size())) {
+      Say("linnet: there is no branch {}; {}\n", wanted->number,
+          branches_.size() == 1 ? "/fork makes one" : fmt::format("they are 1 to {}", branches_.size()));
+      return;
+    }
+    branch_ = static_cast<size_t>(wanted->number - 1);
+    conversation_.GoTo(branches_[branch_].point);
+    Say("branch {}: {}\n", branch_ + 1, branches_[branch_].text);
+    SayCallWaits();
+    SayWaiting();
+  }
+
+  void ListBranches() {
+    for (size_t b = 0; b < branches_.size(); ++b) {
+      Say("{} branch {}: {}\n", b == branch_ ? "*" : " ", b + 1, branches_[b].text);
+    }
+  }
+
+  struct Branch {
+    ChatPoint point;
+    std::string text;  // what it holds
+  };
+  Branch Here() const {
+    const int64_t turns = conversation_.turns();
+    return {conversation_.Point(),
+            turns == 0 ? "nothing has been said" : Counted(turns, "turn") + ", the last is " + Named(turns)};
+  }
+
+  // False when there is none: the messages are those that it was to answer then.
+  bool Answer() {
     interrupt_.Clear();
     AnswerPrinter printer;
     ProgressLine progress;
@@ -214,24 +432,53 @@ class ChatLoop {
     progress.Clear();
     if (!answer) {
       Report(answer.error());
-      conversation_.DropUnanswered();
-      return;
+      return false;
     }
     printer.Finish(*answer);
+    if (answer->finish == FinishReason::kContext) SayWhatToDo();
     if (!start_.quiet) {
-      Say("linnet: {}; {} of {} tokens used\n", StatsLine(answer->stats), conversation_.length(),
-          conversation_.context());
+      Say("linnet: {}; {}; {} of {} tokens used\n", StatsLine(answer->stats),
+          ReusedText(answer->stats, conversation_.length()), conversation_.length(), conversation_.context());
     }
-    if (conversation_.AwaitsToolResult()) Say("(answer the call with /result TEXT)\n");
+    SayCallWaits();
+    return true;
+  }
+
+  void SayWhatToDo() {
+    Say("linnet: {}\n", conversation_.when_full() == WhenFull::kRefuse
+                            ? "for the next message take turns back (/undo) or begin anew (/reset); with "
+                              "--when-full shift the oldest turns go by themselves"
+                            : "with the next message the oldest turns go");
   }
 
   Conversation& conversation_;
   ChatStart start_;
   UserMessage next_;
+  LineEditor editor_;
+  std::vector<Branch> branches_ = {Here()};
+  size_t branch_ = 0;  // the one that the conversation holds; its place in the list waits
   InterruptGuard
       interrupt_;  // also between answers: a key typed before the editor has the terminal must not end us
   bool done_ = false;
 };
+
+constexpr std::array<ChatLoop::ChatCommand, 16> ChatLoop::kCommands = {
+    {{"help", "", false, &ChatLoop::Help},
+     {"quit", "", false, &ChatLoop::Quit},
+     {"exit", "", false, &ChatLoop::Quit},
+     {"reset", "", false, &ChatLoop::Reset},
+     {"system", "TEXT", false, &ChatLoop::System},
+     {"think", "on or off", false, &ChatLoop::Think},
+     {"image", "FILE", true, &ChatLoop::Image},
+     {"audio", "FILE", true, &ChatLoop::Audio},
+     {"video", "FILE", true, &ChatLoop::Video},
+     {"mic", "", false, &ChatLoop::Record},
+     {"result", "TEXT", true, &ChatLoop::ToolResult},
+     {"undo", "", false, &ChatLoop::Undo},
+     {"edit", "N", true, &ChatLoop::Edit},
+     {"context", "", false, &ChatLoop::ShowContext},
+     {"fork", "N", false, &ChatLoop::Fork},
+     {"branch", "N", false, &ChatLoop::Switch}}};
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 
 #include <histedit.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int kHistoryLines = 1000;
 constexpr wchar_t kEscapeKey = 0x1b;
+constexpr wchar_t kBegunCode = 0x8b;  // as if a key had been pressed that writes what a line begins with
 
 // Keys that are no characters reach libedit as control characters that nobody types (0x80 to 0x9f), which are
 // bound to its commands, or to ours below.
@@ -47,7 +49,9 @@ struct LineEditor::Impl {
   TerminalGuard guard;
   TerminalKeys keys;
   std::optional<wchar_t> waiting;  // the character of a key with Alt, after its escape
+  std::vector<std::string> commands;
   std::string prompt;
+  std::string begun;  // to be put into the line before the first key
   std::string history_file;
   History* history = nullptr;
   EditLine* editor = nullptr;
@@ -61,6 +65,10 @@ struct LineEditor::Impl {
   static char* Prompt(EditLine* editor) { return Of(editor)->prompt.data(); }
   static int Read(EditLine* editor, wchar_t* character) {
     Impl& self = *Of(editor);
+    if (!self.begun.empty()) {
+      *character = kBegunCode;
+      return 1;
+    }
     if (self.waiting) {
       *character = *std::exchange(self.waiting, std::nullopt);
       return 1;
@@ -85,6 +93,23 @@ struct LineEditor::Impl {
         HumanBytes(TerminalKeys::kMostPasted));
     return CC_REDISPLAY;
   }
+  static unsigned char Begin(EditLine* editor, int) {
+    return Insert(editor, std::exchange(Of(editor)->begun, {}));
+  }
+  // What all commands have in common that begin as the line does.
+  static unsigned char Complete(EditLine* editor, int) {
+    const LineInfo* line = el_line(editor);
+    const std::string typed(line->buffer, line->lastchar);
+    std::string common;
+    int found = 0;
+    for (const std::string& command : Of(editor)->commands) {
+      if (typed.empty() || !command.starts_with(typed)) continue;
+      const auto differ = std::ranges::mismatch(common, command);
+      common = found++ == 0 ? command : std::string(common.begin(), differ.in1);
+    }
+    if (found == 0 || line->cursor != line->lastchar) return Insert(editor, "\t");
+    return Insert(editor, common.substr(typed.size()) + (found == 1 ? " " : ""));
+  }
   static unsigned char Drop(EditLine* editor, int) {
     Of(editor)->dropped = true;
     std::fputs("^C\n", stdout);
@@ -93,7 +118,9 @@ struct LineEditor::Impl {
   }
 };
 
-LineEditor::LineEditor(const std::string& history) : impl_(std::make_unique<Impl>()) {
+LineEditor::LineEditor(const std::string& history, std::vector<std::string> commands)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->commands = std::move(commands);
   impl_->history_file = history;
   impl_->history = history_init();
   HistEvent event;
@@ -107,7 +134,10 @@ LineEditor::LineEditor(const std::string& history) : impl_(std::make_unique<Impl
   el_set(impl_->editor, EL_HIST, ::history, impl_->history);
   el_wset(impl_->editor, EL_GETCFN, &Impl::Read);
   el_set(impl_->editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
-  el_set(impl_->editor, EL_BIND, "^I", "ed-insert", nullptr);
+  el_set(impl_->editor, EL_ADDFN, "linnet-complete", "Complete a command", &Impl::Complete);
+  el_set(impl_->editor, EL_BIND, "^I", "linnet-complete", nullptr);
+  el_set(impl_->editor, EL_ADDFN, "linnet-begin", "Write what the line begins with", &Impl::Begin);
+  el_set(impl_->editor, EL_BIND, "\\213", "linnet-begin", nullptr);
   el_set(impl_->editor, EL_ADDFN, "linnet-new-line", "Insert a line break", &Impl::NewLine);
   el_set(impl_->editor, EL_ADDFN, "linnet-paste", "Insert what was pasted", &Impl::Paste);
   for (const Binding& binding : kBindings) {
@@ -124,8 +154,9 @@ LineEditor::~LineEditor() {
   history_end(impl_->history);
 }
 
-std::optional<std::string> LineEditor::ReadLine(const std::string& prompt) {
+std::optional<std::string> LineEditor::ReadLine(const std::string& prompt, const std::string& begun) {
   impl_->prompt = prompt;
+  impl_->begun = begun;
   impl_->dropped = false;
   el_resize(impl_->editor);
   int length = 0;

@@ -38,6 +38,7 @@ struct RunArgs {
   std::optional<std::string> prompt;
   std::string system;
   std::string tools;
+  std::string when_full = "refuse";
   bool thinking = false;
   bool raw = false;
   bool json = false;
@@ -50,6 +51,7 @@ Status CheckRaw(const RunArgs& args) {
   const std::pair<const char*, bool> others[] = {{"--image, --audio, --video and --mic", args.media.Any()},
                                                  {"--system", !args.system.empty()},
                                                  {"--tools", args.given.contains("--tools")},
+                                                 {"--when-full", args.given.contains("--when-full")},
                                                  {"--think", args.thinking}};
   for (const auto& [name, given] : others) {
     if (args.raw && given) {
@@ -102,6 +104,11 @@ Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
                 "give one with -p or on standard input");
   }
   return prompt;
+}
+
+WhenFull WhenFullOf(const std::string& name) {
+  if (name == "shift") return WhenFull::kShift;
+  return name == "summarise" ? WhenFull::kSummarise : WhenFull::kRefuse;
 }
 
 // Whether it is a PDF, as far as can be told: a pipe may be one, and what is not there is said later.
@@ -199,12 +206,14 @@ Result<int> Run(const RunArgs& args) {
   LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
   LINNET_TRY(CheckMic(args.given, args.media.mic, !prompt));
   LINNET_TRY(CheckMediaOptions(args, !prompt));
+  LINNET_TRY(CheckUseful(args.given, {{{"--when-full"}, !prompt, "is for a chat"}}));
   LINNET_ASSIGN(GenerateOptions options, ToGenerateOptions(args.sampling));
   LINNET_ASSIGN(options.draft, DraftsOf(args.model));
   LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
   ChatSetup setup;
   LINNET_ASSIGN(setup.system, PlainText(args.system, "--system"));
   setup.thinking = args.thinking;
+  setup.when_full = WhenFullOf(args.when_full);
   if (args.given.contains("--tools")) {
     LINNET_ASSIGN(setup.tools, ReadTools(args.tools));
   }
@@ -243,6 +252,10 @@ Command RunCommand() {
         args.Option("-s,--system", values->system, "what the model is told before the conversation");
         args.Flag("--think", values->thinking, "let the model think first; thoughts go to standard error");
         args.Option("--tools", values->tools, "a JSON file with a list of tools the model may call");
+        args.Choice(
+            "--when-full", values->when_full, {"refuse", "shift", "summarise"},
+            "what becomes of a full context: it is refused; the oldest turns go; or a summary of them "
+            "stays");
         args.Flag("--raw", values->raw, "continue the prompt as it is, without a chat around it");
         args.Flag("--json", values->json, "one JSON object at the end instead of text (docs/cli.md)");
         args.Flag("-q,--quiet", values->quiet, "no statistics on standard error");

@@ -1,5 +1,6 @@
 #include "runtime/chat_history.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -80,26 +81,85 @@ void ChatHistory::SetSystem(std::string system) {
 
 bool ChatHistory::unanswered() const {
   return !messages_.empty() && messages_.back().json["role"] != "assistant" &&
-         messages_.back().json["role"] != "system";
+         messages_.back().json["role"] != "system" && !IsSummary(messages_.back());
+}
+
+size_t ChatHistory::AfterSystem() const {
+  return !messages_.empty() && messages_.front().json["role"] == "system" ? 1 : 0;
+}
+
+std::vector<size_t> ChatHistory::TurnBegins() const {
+  std::vector<size_t> begins;
+  for (size_t m = 0; m < messages_.size(); ++m) {
+    if (messages_[m].json["role"] == "user" && !IsSummary(messages_[m])) begins.push_back(m);
+  }
+  return begins;
+}
+
+void ChatHistory::DropFirstTurns(size_t count) {
+  const std::vector<size_t> begins = TurnBegins();
+  LINNET_CHECK(count < begins.size());
+  messages_.erase(messages_.begin() + static_cast<std::ptrdiff_t>(AfterSystem()),
+                  messages_.begin() + static_cast<std::ptrdiff_t>(begins[count]));
+}
+
+void ChatHistory::DropTurnsFrom(size_t first) {
+  const std::vector<size_t> begins = TurnBegins();
+  LINNET_CHECK(first < begins.size());
+  messages_.erase(messages_.begin() + static_cast<std::ptrdiff_t>(begins[first]), messages_.end());
+}
+
+bool ChatHistory::HasSummary() const {
+  return AfterSystem() < messages_.size() && IsSummary(messages_[AfterSystem()]);
+}
+
+void ChatHistory::SetSummary(const std::string& summary) {
+  const auto place = messages_.begin() + static_cast<std::ptrdiff_t>(AfterSystem());
+  const std::string text = "A summary of what we said before, which is no longer here:\n\n" + summary;
+  Message message{{{"role", "user"}, {"content", text}, {"summary", true}}, {}, {}};
+  if (HasSummary()) {
+    *place = std::move(message);
+  } else {
+    messages_.insert(place, std::move(message));
+  }
+}
+
+std::vector<MediaInput> ChatHistory::MediaOf(size_t begin, size_t end) const {
+  std::vector<MediaInput> media;
+  for (size_t m = begin; m < end; ++m) {
+    media.insert(media.end(), messages_[m].media.begin(), messages_[m].media.end());
+  }
+  return media;
+}
+
+Result<RenderedChat> ChatHistory::RenderText(const ModelConfig& config, bool answer) const {
+  ChatOptions options;
+  if (config.model_type.starts_with("gemma3")) options.style = ChatStyle::kGemma3;
+  options.enable_thinking = thinking_;
+  using enum ChatOptions::Generation;
+  options.generation = answer ? kAlways : kNone;
+  Json list = Json::array();
+  std::vector<WrittenTurn> written;
+  for (const Message& message : messages_) {
+    // There users and models take turns, so that a summary is part of the message behind it.
+    if (options.style == ChatStyle::kGemma3 && !list.empty() && list.back().contains("summary") &&
+        message.json["content"].is_string()) {
+      list.back() = {{"role", "user"},
+                     {"content", list.back()["content"].get<std::string>() + "\n\n" +
+                                     message.json["content"].get<std::string>()}};
+      continue;
+    }
+    list.push_back(message.json);
+    written.push_back(message.written);
+  }
+  options.written = written;
+  return RenderChat(list, tools_, options);
 }
 
 Result<ChatHistory::Rendered> ChatHistory::Render(const Tokenizer& tokenizer,
                                                   const ModelConfig& config) const {
-  Json list = Json::array();
-  std::vector<WrittenTurn> written;
-  std::vector<MediaInput> media;
-  for (const Message& message : messages_) {
-    list.push_back(message.json);
-    written.push_back(message.written);
-    media.insert(media.end(), message.media.begin(), message.media.end());
-  }
-  ChatOptions options;
-  if (config.model_type.starts_with("gemma3")) options.style = ChatStyle::kGemma3;
-  options.enable_thinking = thinking_;
-  options.generation = ChatOptions::Generation::kAlways;
-  options.written = written;
-  LINNET_ASSIGN(const RenderedChat chat, RenderChat(list, tools_, options));
-  LINNET_ASSIGN(Prompt prompt, BuildPrompt(tokenizer, config, chat.text, media));
+  LINNET_ASSIGN(const RenderedChat chat, RenderText(config, true));
+  LINNET_ASSIGN(Prompt prompt, BuildPrompt(tokenizer, config, chat.text, MediaOf(0, messages_.size())));
   return Rendered{std::move(prompt), chat.inside_thought};
 }
 

@@ -34,6 +34,15 @@ class ChatHistory {
   // REQUIRES: AwaitsToolResult().
   void AddToolResult(const std::string& result);
   void DropLast() { messages_.pop_back(); }
+  // The messages with which turns begin.
+  std::vector<size_t> TurnBegins() const;
+  // The oldest ones, and the summary before them. REQUIRES: count < TurnBegins().size().
+  void DropFirstTurns(size_t count);
+  // All from this one on. REQUIRES: first < TurnBegins().size().
+  void DropTurnsFrom(size_t first);
+  // Stands before the first turn, as a message of the user, instead of the last one.
+  void SetSummary(const std::string& summary);
+  bool HasSummary() const;
   // All messages but the system's.
   void Clear();
   void SetSystem(std::string system);  // and Clear
@@ -42,7 +51,7 @@ class ChatHistory {
   const std::vector<Message>& messages() const { return messages_; }
   bool thinking() const { return thinking_; }
   bool AwaitsToolResult() const;
-  // The last message is neither the model's nor the system's.
+  // The last message is neither the model's nor the system's, and no summary.
   bool unanswered() const;
 
   struct Rendered {
@@ -51,8 +60,14 @@ class ChatHistory {
   };
   // All of it as a prompt for the next answer. Errors: those of RenderChat and BuildPrompt.
   Result<Rendered> Render(const Tokenizer& tokenizer, const ModelConfig& config) const;
+  // Its text alone, without the beginning of an answer if that is not wanted. Errors: those of RenderChat.
+  Result<RenderedChat> RenderText(const ModelConfig& config, bool answer) const;
+  // Of the messages from `begin` to before `end`.
+  std::vector<MediaInput> MediaOf(size_t begin, size_t end) const;
 
  private:
+  static bool IsSummary(const Message& message) { return message.json.contains("summary"); }
+  size_t AfterSystem() const;
   // The call that waits for the next result; null if none does.
   const Json* WaitingCall() const;
 

@@ -27,8 +27,10 @@ constexpr size_t kMostTimesShown = 12;
 
 double Seconds(size_t samples) { return static_cast<double>(samples) / static_cast<double>(kSampleRate); }
 
+// Of what may go, as much as leaves half of the context: what a message can do without makes nobody go.
 int64_t Usable(MediaRoom room) {
-  const int64_t left = room.context - room.taken;
+  const int64_t stays = std::max(room.taken - room.can_go, std::min(room.taken, room.context / 2));
+  const int64_t left = room.context - stays;
   return left - std::min(kAnswerTokens, left / 4);
 }
 
@@ -270,7 +272,7 @@ class Composer {
   }
 
   Status CheckRoom() const {
-    const int64_t left = std::max<int64_t>(0, room_.context - room_.taken);
+    const int64_t left = std::max<int64_t>(0, room_.context - room_.taken + room_.can_go);
     if (Used() <= left) return {};
     const MediaUse* largest = nullptr;
     int64_t tokens = 0;

@@ -1,0 +1,167 @@
+// A person who takes turns of a chat back, changes them, and lets its context fill up.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "program.h"
+#include "terminal.h"
+
+namespace linnet {
+namespace {
+
+void Ready(Terminal& chat) { ASSERT_TRUE(chat.Expect("> ") && chat.ExpectEditor()) << chat.screen(); }
+
+// Types a line and waits for what is said, and for the next line.
+void Enter(Terminal& chat, const std::string& line, const std::vector<std::string>& said) {
+  chat.Type(line + "\r");
+  for (const std::string& text : said) {
+    ASSERT_TRUE(chat.Expect(text)) << "no \"" << text << "\" after " << line << "\n" << chat.screen();
+  }
+  Ready(chat);
+}
+
+void Leave(Terminal& chat) {
+  chat.Type("/quit\r");
+  EXPECT_EQ(chat.Wait(), 0);
+}
+
+TEST(ChatTurns, AreTakenBackAndAskedAnew) {
+  Terminal chat({"run", "--temperature", "0"});
+  Ready(chat);
+  Enter(chat, "/undo", {"nothing to take back"});
+  Enter(chat, "/edit 1 6 + 1", {"there is no turn 1; nothing has been said yet"});
+  Enter(chat, "6 + 1", {"\n7\r\n", "nothing of the prompt reused"});
+  Enter(chat, "what is in the picture @" + InSource("models/chick/examples/see-006.png"),
+        {"a purple star and a yellow triangle", "% of the prompt reused ("});
+  Enter(chat, "/context",
+        {"tokens", "pictures", "turn 1", "\"6 + 1\"", "turn 2", "70 (1)", "all", "left", "of 8192"});
+  Enter(chat, "/undo", {"turn 2 (\"what is in the picture\") is taken back; 1 turn is left"});
+  Enter(chat, "/edit 7 5 + 10", {"there is no turn 7; the turns are 1 to 1"});
+  Enter(chat, "/edit 5+10", {"/edit wants the number of a turn"});
+  Enter(chat, "/edit", {"/edit wants a N"});
+  Enter(chat, "/edit 1 5 + 10", {"turn 1 (\"6 + 1\") is asked anew", "\n15\r\n"});
+  // The old text is in the line; of 5 + 10 the last two characters are changed.
+  chat.Type("/edit 1\r");
+  ASSERT_TRUE(chat.Expect("turn 1> ") && chat.ExpectEditor()) << chat.screen();
+  Enter(chat,
+        "\x7f\x7f"
+        "2",
+        {"turn 1 (\"5 + 10\") is asked anew", "\n7\r\n"});
+  chat.Type("/edit 1\r");
+  ASSERT_TRUE(chat.Expect("turn 1> ") && chat.ExpectEditor()) << chat.screen();
+  chat.Type("\x03");
+  ASSERT_TRUE(chat.Expect("turn 1 stays as it is")) << chat.screen();
+  Ready(chat);
+  // A file that is not there: nothing is asked, and all is as before.
+  Enter(chat, "/edit 1 look at @nothing.png", {"is not there", "turn 1 (\"5 + 2\")", "as before"});
+  Enter(chat, "/undo", {"turn 1 (\"5 + 2\") is taken back; nothing is left"});
+  Leave(chat);
+}
+
+TEST(ChatTurns, MediaAndCallsThatWait) {
+  Terminal chat({"run", "-q", "--temperature", "0"});
+  Ready(chat);
+  Enter(chat, "Use a tool. call tom", {"call phone(", "/result TEXT"});
+  Enter(chat, "/image " + InSource("models/chick/examples/see-006.png"), {"goes with the next message"});
+  Enter(chat, "/context", {"1 call", "next message"});
+  Enter(chat, "/undo",
+        {"is taken back with its tool call; nothing is left", "1 picture or sound still waits"});
+  Enter(chat, "/result no", {"no tool call waits"});
+  Enter(chat, "what is in the picture", {"a purple star and a yellow triangle"});
+  // The turn keeps its picture.
+  Enter(chat, "/edit 1 what is in the picture?", {"with its 1 picture or sound", "star"});
+  Leave(chat);
+}
+
+TEST(ChatTurns, BranchesAreGoneBackTo) {
+  Terminal chat({"run", "-q", "--temperature", "0"});
+  Ready(chat);
+  Enter(chat, "/branch 2", {"there is no branch 2; /fork makes one"});
+  Enter(chat, "/fork 1", {"there is no turn 1"});
+  Enter(chat, "6 + 1", {"\n7\r\n"});
+  Enter(chat, "5 + 10", {"\n15\r\n"});
+  Enter(chat, "/fork 1", {"this is branch 2 now, with the first 1 turn of branch 1; /branch 1 goes back"});
+  Enter(chat, "3 + 4", {"\n7\r\n"});
+  Enter(chat, "/branch",
+        {"  branch 1: 2 turns, the last is turn 2 (\"5 + 10\")",
+         "* branch 2: 2 turns, the last is turn 2 (\"3 + 4\")"});
+  Enter(chat, "/branch 1", {"branch 1: 2 turns, the last is turn 2 (\"5 + 10\")"});
+  Enter(chat, "/undo", {"turn 2 (\"5 + 10\") is taken back"});
+  Enter(chat, "/branch 2", {"branch 2: 2 turns"});
+  Enter(chat, "/branch x", {"/branch takes the number"});
+  Enter(chat, "/fork x", {"/fork takes the number"});
+  Leave(chat);
+}
+
+TEST(ChatTurns, CommandsAreCompletedAndCorrected) {
+  Terminal chat({"run", "-q", "--temperature", "0"});
+  Ready(chat);
+  Enter(chat, "/und\t", {"nothing to take back"});
+  Enter(chat, "/cont\t", {"left"});
+  Enter(chat, "/undu", {"did you mean /undo?"});
+  Enter(chat, "/contxt", {"did you mean /context?"});
+  Leave(chat);
+}
+
+TEST(FullContext, IsRefusedWithWhatToDo) {
+  Terminal chat({"run", "-q", "--temperature", "0", "--context", "64"});
+  Ready(chat);
+  for (int i = 0; i < 12; ++i) {
+    if (chat.screen().find("the context is full: ") != std::string::npos) break;
+    chat.Type("turn on the kitchen light\r");
+    Ready(chat);
+  }
+  EXPECT_NE(chat.screen().find("the context is full: the conversation needs "), std::string::npos)
+      << chat.screen();
+  EXPECT_NE(chat.screen().find("--when-full shift"), std::string::npos) << chat.screen();
+  EXPECT_NE(chat.screen().find("the message is taken back, and the conversation is as before"),
+            std::string::npos)
+      << chat.screen();
+  Enter(chat, "/undo", {"is taken back"});
+  Enter(chat, "/undo", {"is taken back"});
+  Enter(chat, "6 + 1", {"\n7\r\n"});
+  Leave(chat);
+}
+
+TEST(FullContext, LetsTheOldestTurnsGo) {
+  Terminal chat({"run", "-q", "--temperature", "0", "--context", "200", "--when-full", "shift"});
+  Ready(chat);
+  for (int i = 0; i < 20; ++i) {
+    if (chat.screen().find("the context was full: ") != std::string::npos) break;
+    chat.Type("turn on the kitchen light\r");
+    Ready(chat);
+  }
+  EXPECT_NE(chat.screen().find("the context was full: the "), std::string::npos) << chat.screen();
+  std::string longest = "5 + 10";
+  for (int i = 0; i < 60; ++i) longest += " turn on the kitchen light";
+  Enter(chat, longest, {"the last turn alone needs", "taken back"});
+  Enter(chat, "6 + 1", {"\n7\r\n"});
+  Enter(chat, "/context", {"of 200", "the oldest turns go"});
+  Leave(chat);
+}
+
+TEST(FullContext, LeavesASummaryOrSaysWhyNot) {
+  Terminal chat({"run", "-q", "--temperature", "0", "--context", "400", "--when-full", "summarise"});
+  Ready(chat);
+  for (int i = 0; i < 30; ++i) {
+    if (chat.screen().find("the context was full: ") != std::string::npos) break;
+    chat.Type("turn on the kitchen light\r");
+    Ready(chat);
+  }
+  const bool summary = chat.screen().find("a summary stays:") != std::string::npos;
+  const bool none = chat.screen().find("without a summary: ") != std::string::npos;
+  EXPECT_NE(summary, none) << chat.screen();
+  Leave(chat);
+}
+
+TEST(FullContext, TheOptionIsForConversationsThatGoOn) {
+  const ProgramResult once = RunLinnet({"run", "-p", "hello", "--when-full", "shift"});
+  EXPECT_EQ(once.code, 2);
+  EXPECT_NE(once.errors.find("--when-full"), std::string::npos) << once.errors;
+  const ProgramResult unknown = RunLinnet({"run", "--when-full", "forget"});
+  EXPECT_EQ(unknown.code, 2);
+}
+
+}  // namespace
+}  // namespace linnet
