@@ -66,8 +66,10 @@ std::optional<Numbered> TakeNumber(const std::string& text) {
   return taken;
 }
 
-int64_t MediaIn(const UserMessage& message) {
-  return static_cast<int64_t>(message.pictures.size() + message.sounds.size());
+// "1 medium", "3 media"; empty where there are none.
+std::string MediaIn(const UserMessage& message) {
+  const size_t media = message.pictures.size() + message.sounds.size();
+  return media == 0 ? "" : fmt::format("{} {}", media, media == 1 ? "medium" : "media");
 }
 
 class ChatLoop {
@@ -148,6 +150,7 @@ class ChatLoop {
   void Reset(const std::string&) {
     conversation_.Reset();
     next_ = {};
+    Say("the conversation begins anew\n");
   }
   void System(const std::string& text) {
     conversation_.SetSystem(text);
@@ -182,10 +185,9 @@ class ChatLoop {
   }
 
   void SayWaiting() {
-    const int64_t waiting = MediaIn(next_);
-    if (waiting == 0) return;
-    Say("linnet: {} still wait{} for the next message\n", Counted(waiting, "picture or sound"),
-        waiting == 1 ? "s" : "");
+    const std::string waiting = MediaIn(next_);
+    if (waiting.empty()) return;
+    Say("linnet: {} still wait{} for the next message\n", waiting, waiting.starts_with("1 ") ? "s" : "");
   }
 
   // Puts the text and the files of a line into a message. False when it names a file that cannot be used:
@@ -307,9 +309,8 @@ class ChatLoop {
     }
     bool answered = Take(text, message);
     if (answered) {
-      const std::string media =
-          MediaIn(message) == 0 ? "" : ", with its " + Counted(MediaIn(message), "picture or sound");
-      Say("{} is asked anew{}{}\n", old, media,
+      const std::string media = MediaIn(message);
+      Say("{} is asked anew{}{}\n", old, media.empty() ? "" : ", with its " + media,
           dropped == 0 ? ""
                        : "; " + Counted(dropped, "turn") + " after it " + (dropped == 1 ? "goes" : "go"));
       conversation_.AddUser(std::move(message));
@@ -335,9 +336,7 @@ class ChatLoop {
   std::string WhenFullText() const {
     switch (conversation_.when_full()) {
       case WhenFull::kRefuse:
-        return "answers may be cut, and what does not fit is refused (--when-full shift lets the oldest "
-               "turns "
-               "go)";
+        return "what does not fit is refused; --when-full shift would let the oldest turns go";
       case WhenFull::kShift:
         return "the oldest turns go";
       case WhenFull::kSummarise:
@@ -372,9 +371,10 @@ class ChatLoop {
     }
     branch_ = branches_.size();
     branches_.push_back(Here());
-    Say("this is branch {} now, with {} of branch {}; /branch {} goes back\n", branch_ + 1,
-        kept == turns ? "all " + Counted(turns, "turn") : "the first " + Counted(kept, "turn"), from + 1,
-        from + 1);
+    const std::string copy = kept == turns ? "a copy"
+                             : kept == 1   ? "with the first turn"
+                                           : fmt::format("with the first {} turns", kept);
+    Say("this is branch {0} now, {1} of branch {2}; /branch {2} goes back\n", branch_ + 1, copy, from + 1);
     SayCallWaits();
     SayWaiting();
   }

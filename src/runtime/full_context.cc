@@ -82,11 +82,12 @@ Result<std::optional<Shifted>> FullContext::Refused(int64_t tokens, int64_t alon
                             rules_.context),
                 "shorten it or ask for a larger --context");
   }
-  return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("the context is full: the conversation needs {} tokens, but the session holds {}",
-                          tokens, rules_.context),
-              "take turns back or begin anew, ask for a larger --context, or let the oldest turns go with "
-              "--when-full shift");
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("the context is full: the conversation needs {} tokens, but the session holds {}", tokens,
+                  rules_.context),
+      "take turns back or begin anew (/undo, /reset in a chat), ask for a larger --context, or let the "
+      "oldest turns go with --when-full shift");
 }
 
 Result<std::optional<Shifted>> FullContext::MakeRoom(const ChatHistory& history, int64_t tokens,

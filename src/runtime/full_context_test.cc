@@ -367,6 +367,29 @@ TEST_F(FullContextTest, TheModelIsAskedForASummaryOfWhatGoes) {
   EXPECT_EQ(failed.error().code, ErrorCode::kCancelled);
 }
 
+// Where users and models must take turns, a summary is part of the message behind it.
+TEST_F(FullContextTest, ASummaryIsRenderedByEveryFormat) {
+  ChatHistory history("Be kind.", nullptr, false);
+  for (const char* text : {"one", "two"}) {
+    history.AddUser({text, {}, {}});
+    history.AddAnswer({.text = "yes"});
+  }
+  history.DropFirstTurns(1);
+  history.SetSummary("They counted.");
+  history.SetSummary("They counted to one.");
+  EXPECT_EQ(history.TurnBegins().size(), 1u);
+  ModelConfig config = engine_->impl().config;
+  const std::string summary =
+      "A summary of what we said before, which is no longer here:\n\nThey counted to one.";
+  EXPECT_EQ(history.RenderText(config, false)->text.Spelled(),
+            "<bos><|turn>system\nBe kind.<turn|>\n<|turn>user\n" + summary +
+                "<turn|>\n<|turn>user\ntwo<turn|>\n<|turn>model\nyes<turn|>\n");
+  config.model_type = "gemma3_text";
+  EXPECT_EQ(history.RenderText(config, false)->text.Spelled(),
+            "<bos><start_of_turn>user\nBe kind.\n\n" + summary +
+                "\n\ntwo<end_of_turn>\n<start_of_turn>model\nyes<end_of_turn>\n");
+}
+
 TEST_F(FullContextTest, TheUseOfTheContextAddsUp) {
   Conversation chat = Begin(4096, WhenFull::kRefuse, {.system = "You are terse.", .tools = kTools});
   // The beginning of an answer, which no message takes.

@@ -65,12 +65,11 @@ TEST(ChatTurns, MediaAndCallsThatWait) {
   Enter(chat, "Use a tool. call tom", {"call phone(", "/result TEXT"});
   Enter(chat, "/image " + InSource("models/chick/examples/see-006.png"), {"goes with the next message"});
   Enter(chat, "/context", {"1 call", "next message"});
-  Enter(chat, "/undo",
-        {"is taken back with its tool call; nothing is left", "1 picture or sound still waits"});
+  Enter(chat, "/undo", {"is taken back with its tool call; nothing is left", "1 medium still waits"});
   Enter(chat, "/result no", {"no tool call waits"});
   Enter(chat, "what is in the picture", {"a purple star and a yellow triangle"});
   // The turn keeps its picture.
-  Enter(chat, "/edit 1 what is in the picture?", {"with its 1 picture or sound", "star"});
+  Enter(chat, "/edit 1 what is in the picture?", {"with its 1 medium", "star"});
   Leave(chat);
 }
 
@@ -81,7 +80,7 @@ TEST(ChatTurns, BranchesAreGoneBackTo) {
   Enter(chat, "/fork 1", {"there is no turn 1"});
   Enter(chat, "6 + 1", {"\n7\r\n"});
   Enter(chat, "5 + 10", {"\n15\r\n"});
-  Enter(chat, "/fork 1", {"this is branch 2 now, with the first 1 turn of branch 1; /branch 1 goes back"});
+  Enter(chat, "/fork 1", {"this is branch 2 now, with the first turn of branch 1; /branch 1 goes back"});
   Enter(chat, "3 + 4", {"\n7\r\n"});
   Enter(chat, "/branch",
         {"  branch 1: 2 turns, the last is turn 2 (\"5 + 10\")",
