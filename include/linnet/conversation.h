@@ -162,7 +162,7 @@ class LINNET_API Conversation {
   // Takes back this turn and all after it. kInvalidArgument: there is no such turn.
   Status DropTurns(int64_t first);
   // What was said so far, and going back to it: with it come its system message, tools and whether it thinks.
-  // REQUIRES of GoTo(): the point is of a conversation with the same engine.
+  // REQUIRES of GoTo(): the point is of a conversation with the same model.
   ChatPoint Point() const;
   void GoTo(const ChatPoint& point);
   // Who takes how much of the context, with a message that may be added next. Errors: kOutOfMemory.

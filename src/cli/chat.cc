@@ -437,8 +437,8 @@ class ChatLoop {
     printer.Finish(*answer);
     if (answer->finish == FinishReason::kContext) SayWhatToDo();
     if (!start_.quiet) {
-      Say("linnet: {}; {}; {} of {} tokens used\n", StatsLine(answer->stats),
-          ReusedText(answer->stats, conversation_.length()), conversation_.length(), conversation_.context());
+      Say("linnet: {}; {}; {} of {} tokens used\n", StatsLine(answer->stats), ReusedText(answer->stats),
+          conversation_.length(), conversation_.context());
     }
     SayCallWaits();
     return true;

@@ -123,11 +123,9 @@ std::string ShiftText(const ContextShift& shift) {
   return text;
 }
 
-std::string ReusedText(const GenerateStats& stats, int64_t length) {
-  const int64_t prompt = length - stats.decode_steps, reused = prompt - stats.prompt_tokens;
-  if (prompt <= 0 || reused <= 0) return "nothing of the prompt reused";
-  return fmt::format("{:.0f} % of the prompt reused ({} of {} tokens)",
-                     100.0 * static_cast<double>(reused) / static_cast<double>(prompt), reused, prompt);
+std::string ReusedText(const GenerateStats& stats) {
+  const int64_t prompt = stats.reused_tokens + stats.prompt_tokens;
+  return fmt::format("{} % of the prompt reused", prompt > 0 ? 100 * stats.reused_tokens / prompt : 0);
 }
 
 }  // namespace linnet

@@ -23,7 +23,7 @@ std::string ContextTable(const ContextUse& use);
 // What went, in a line, and the summary that stays instead.
 std::string ShiftText(const ContextShift& shift);
 
-// What share of its prompt an answer did not have to read; `length`: tokens held after it.
-std::string ReusedText(const GenerateStats& stats, int64_t length);
+// What share of its prompt an answer did not have to read.
+std::string ReusedText(const GenerateStats& stats);
 
 }  // namespace linnet

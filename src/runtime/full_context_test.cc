@@ -22,17 +22,31 @@ constexpr const char* kTools =
 class FullContextTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    auto loaded = Engine::Load({});
-    ASSERT_TRUE(loaded.has_value()) << loaded.error().Message();
-    engine_ = loaded->release();
+    engine_ = LoadChick(kCacheRamLeft);
+    forgetful_ = LoadChick(0);
   }
-  static void TearDownTestSuite() { delete engine_; }
+  static void TearDownTestSuite() {
+    delete engine_;
+    delete forgetful_;
+  }
+  static Engine* LoadChick(int64_t cache_ram) {
+    auto loaded = Engine::Load({.cache_ram = cache_ram});
+    EXPECT_TRUE(loaded.has_value()) << loaded.error().Message();
+    return loaded->release();
+  }
 
   static Conversation Begin(int64_t context, WhenFull when_full, ChatSetup setup = {},
                             KvType kv = KvType::kBf16) {
     setup.when_full = when_full;
     auto conversation = Conversation::Create(*engine_, {.context = context, .kv = kv}, setup);
     EXPECT_TRUE(conversation.has_value()) << conversation.error().Message();
+    return std::move(*conversation);
+  }
+  // One in which this was said, and nothing has been read: its engine keeps nothing of others.
+  static Conversation Fresh(const ChatPoint& said, int64_t context, KvType kv = KvType::kBf16) {
+    auto conversation = Conversation::Create(*forgetful_, {.context = context, .kv = kv});
+    EXPECT_TRUE(conversation.has_value()) << conversation.error().Message();
+    conversation->GoTo(said);
     return std::move(*conversation);
   }
 
@@ -118,9 +132,11 @@ class FullContextTest : public testing::Test {
   }
 
   static Engine* engine_;
+  static Engine* forgetful_;
 };
 
 Engine* FullContextTest::engine_ = nullptr;
+Engine* FullContextTest::forgetful_ = nullptr;
 
 // Pictures, sounds, calls and results; what is held after a shift is what a conversation reads in which
 // nothing else was ever said.
@@ -135,8 +151,7 @@ TEST_F(FullContextTest, WhatStaysAnswersAsAFreshConversation) {
         ++shifts;
         media += answer.shift->media.pictures + answer.shift->media.sounds;
         EXPECT_EQ(answer.shift->kept, live.turns());
-        Conversation fresh = Begin(600, WhenFull::kRefuse, setup, kv);
-        fresh.GoTo(live.Point());
+        Conversation fresh = Fresh(live.Point(), 600, kv);
         EXPECT_EQ(Probe(live), Probe(fresh)) << i;
       }
     }
@@ -153,8 +168,7 @@ TEST_F(FullContextTest, TheAnswerItselfIsThatOfAFreshConversation) {
         Ask(live, With(live, "what color is the circle", i % 2 == 0 ? "see-018.png" : "see-024.png"));
     if (!answer.shift) continue;
     ++compared;
-    Conversation fresh = Begin(500, WhenFull::kRefuse);
-    fresh.GoTo(live.Point());
+    Conversation fresh = Fresh(live.Point(), 500);
     UserMessage question = *fresh.Asked(fresh.turns());
     ASSERT_TRUE(fresh.DropTurns(fresh.turns()).has_value());
     EXPECT_EQ(Ask(fresh, std::move(question)).ids, answer.ids);
@@ -217,8 +231,7 @@ TEST_F(FullContextTest, AnAnswerThatIsNotGivenLeavesWhatWentForIt) {
       Ask(chat, std::move(message));
       continue;
     }
-    Conversation fresh = Begin(500, WhenFull::kRefuse);
-    fresh.GoTo(before);
+    Conversation fresh = Fresh(before, 500);
     EXPECT_EQ(Probe(chat), Probe(fresh));
   }
   EXPECT_TRUE(told.has_value());
@@ -302,8 +315,7 @@ TEST_F(FullContextTest, ASummaryStaysForWhatGoes) {
     if (answer->shift->summary.empty()) continue;
     ++summaries;
     EXPECT_LT(use.summary.total(), 75 + 40);
-    Conversation fresh = Begin(600, WhenFull::kRefuse);
-    fresh.GoTo(chat.Point());
+    Conversation fresh = Fresh(chat.Point(), 600);
     EXPECT_EQ(Probe(chat), Probe(fresh));
   }
   EXPECT_EQ(summaries, 2);
@@ -462,8 +474,7 @@ TEST_F(FullContextTest, OneGoesBackToAPoint) {
   EXPECT_EQ(chat.turns(), 0);
   chat.GoTo(first);
   EXPECT_EQ(Probe(chat), expected);
-  Conversation fresh = Begin(2048, WhenFull::kRefuse);
-  fresh.GoTo(second);
+  Conversation fresh = Fresh(second, 2048);
   chat.GoTo(second);
   EXPECT_EQ(Probe(chat), Probe(fresh));
 }
@@ -471,12 +482,21 @@ TEST_F(FullContextTest, OneGoesBackToAPoint) {
 // Memory that conversations keep does not grow with the turns that went.
 class ThousandTurns : public FullContextTest {
  protected:
+  // The store of what was read is full long before the first look.
+  static constexpr uint64_t kStore = 4'000'000;
+  static void SetUpTestSuite() {
+    engine_ = LoadChick(static_cast<int64_t>(kStore));
+    forgetful_ = nullptr;
+  }
   static void Run(int64_t early, int64_t turns) {
     Conversation chat = Begin(800, WhenFull::kShift, {.system = "You are terse.", .tools = kTools});
     uint64_t before = 0;
     for (int64_t i = 1; i <= turns; ++i) {
       Turn(chat, i);
       if (i == early) before = ResidentBytes();
+      if (i == early / 2) {
+        EXPECT_GT(2 * engine_->impl().prefixes.bytes(), kStore) << "the store is not full yet";
+      }
     }
     const auto after = static_cast<double>(ResidentBytes());
     RecordProperty("resident_early", std::to_string(before));

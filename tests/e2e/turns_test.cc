@@ -31,9 +31,9 @@ TEST(ChatTurns, AreTakenBackAndAskedAnew) {
   Ready(chat);
   Enter(chat, "/undo", {"nothing to take back"});
   Enter(chat, "/edit 1 6 + 1", {"there is no turn 1; nothing has been said yet"});
-  Enter(chat, "6 + 1", {"\n7\r\n", "nothing of the prompt reused"});
+  Enter(chat, "6 + 1", {"\n7\r\n", "0 % of the prompt reused"});
   Enter(chat, "what is in the picture @" + InSource("models/chick/examples/see-006.png"),
-        {"a purple star and a yellow triangle", "% of the prompt reused ("});
+        {"a purple star and a yellow triangle", "% of the prompt reused"});
   Enter(chat, "/context",
         {"tokens", "pictures", "turn 1", "\"6 + 1\"", "turn 2", "70 (1)", "all", "left", "of 8192"});
   Enter(chat, "/undo", {"turn 2 (\"what is in the picture\") is taken back; 1 turn is left"});
