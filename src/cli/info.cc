@@ -38,6 +38,7 @@ struct InfoArgs {
 struct FormatUse {
   int64_t tensors = 0;
   uint64_t parameters = 0, bytes = 0;
+  std::string held;  // of a format without kernels: the one its matrices are held in
 };
 
 struct Part {
@@ -49,8 +50,11 @@ struct Part {
 Part Count(const std::string& name, const std::string& path, const TensorSource& source) {
   Part part{name, path, {}, {}};
   for (const TensorInfo& tensor : source.tensors()) {
-    const std::string format =
-        std::string(GetDtypeInfo(tensor.dtype).name) + (tensor.packed ? " packed" : "");
+    const DtypeInfo& info = GetDtypeInfo(tensor.dtype);
+    const std::string format = std::string(info.name) + (tensor.packed ? " packed" : "");
+    if (info.held != info.dtype && tensor.shape.size() == 2) {
+      part.formats[format].held = GetDtypeInfo(info.held).name;
+    }
     for (FormatUse* use : {&part.formats[format], &part.total}) {
       ++use->tensors;
       use->parameters += static_cast<uint64_t>(tensor.elements());
@@ -169,7 +173,8 @@ void PrintText(const Facts& facts) {
                              part.path.empty() ? "" : " in ", part.path, part.total.tensors,
                              static_cast<double>(part.total.parameters) / 1e6, HumanBytes(part.total.bytes)));
     for (const auto& [format, use] : part.formats) {
-      line("", fmt::format("  {:<12}{:>5} tensors {:>12}", format, use.tensors, HumanBytes(use.bytes)));
+      line("", fmt::format("  {:<12}{:>5} tensors {:>12}{}", format, use.tensors, HumanBytes(use.bytes),
+                           use.held.empty() ? "" : "  matrices held as " + use.held));
     }
   }
   line("memory",
@@ -194,8 +199,10 @@ void PrintJson(const Facts& facts) {
   Json json_parts = Json::array();
   for (const Part& part : facts.parts) {
     Json formats = Json::object();
-    for (const auto& [format, use] : part.formats)
+    for (const auto& [format, use] : part.formats) {
       formats[format] = {{"tensors", use.tensors}, {"bytes", use.bytes}};
+      if (!use.held.empty()) formats[format]["held"] = use.held;
+    }
     json_parts.push_back({{"name", part.name},
                           {"path", part.path},
                           {"tensors", part.total.tensors},

@@ -17,6 +17,7 @@ constexpr int kMaxArrayDepth = 4;
 constexpr int64_t kMaxSplits = 1000;
 constexpr uint64_t kMinTensorBytes = 8 + 4 + 4 + 8;  // an info without name and dimensions
 constexpr uint64_t kMinPairBytes = 8 + 4 + 1;
+constexpr uint64_t kFirstForkType = 97;  // numbers that forks of ggml gave to types of their own
 constexpr const char* kDamaged = "the file is cut off or damaged: copy or download it again";
 
 // A position in the file that never leaves it. `what` names what was being read, for the message.
@@ -144,10 +145,13 @@ Result<RawTensor> ReadTensorInfo(Cursor& cursor) {
       DtypeFromGgml(static_cast<uint32_t>(raw.info.packed ? type - kGgufPackedType : type));
   if (!dtype) {
     const std::string_view known = type <= UINT32_MAX ? GgmlTypeName(static_cast<uint32_t>(type)) : "";
-    const std::string format = known.empty() ? fmt::format("{}, which is not known", type)
+    const std::string format = known.empty() ? fmt::format("{}, which is {}", type,
+                                                           type >= kFirstForkType && type < kGgufPackedType
+                                                               ? "of a fork of ggml's own"
+                                                               : "not known")
                                              : fmt::format("{} ({}), which is not read", type, known);
     return Fail(ErrorCode::kUnsupported, fmt::format("tensor \"{}\" has the number format {}", name, format),
-                "take a file in F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K");
+                "take a file in the types that docs/formats.md lists");
   }
   raw.info.dtype = *dtype;
   const auto bytes =

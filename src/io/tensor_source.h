@@ -18,9 +18,10 @@ struct TensorInfo {
   std::string name;  // as the file spells it
   Dtype dtype = Dtype::kF32;
   std::vector<int64_t>
-      shape;            // row-major, outermost first: [out, in] for a matrix, whatever the file's own order
-  uint64_t bytes = 0;   // checked against the real file length when the source was opened
-  bool packed = false;  // a matrix in the kernels' own layout, for use in place: not rows
+      shape;              // row-major, outermost first: [out, in] for a matrix, whatever the file's own order
+  uint64_t bytes = 0;     // checked against the real file length when the source was opened
+  bool computed = false;  // from several tensors of its file (io/derived_tensors.h)
+  bool packed = false;    // a matrix in the kernels' own layout, for use in place: not rows
 
   int64_t elements() const {
     int64_t n = 1;

@@ -9,6 +9,7 @@
 
 #include "base/mapped_file.h"
 #include "io/safetensors.h"
+#include "io/scaled_gguf.h"
 #include "model/chick.h"
 #include "model/config_files.h"
 #include "model/tensor_names.h"
@@ -59,7 +60,7 @@ Result<std::string> ReadSmall(const fs::path& path) {
 // sqrt(D) is rounded to bf16 where the reference would hold the table as bf16.
 Status SetEmbedScale(ModelFiles& files) {
   const TensorInfo* table = FindTensor(*files.text, Role::kEmbedding);
-  files.config.embed_scale_bf16 = table != nullptr && table->dtype == Dtype::kBf16;
+  files.config.embed_scale_bf16 = table != nullptr && table->dtype == Dtype::kBf16 && !table->computed;
   if (files.gguf != nullptr) {
     LINNET_ASSIGN(const std::optional<bool> said, files.gguf->metadata().GetBool(kGgufScaleBf16));
     if (said) files.config.embed_scale_bf16 = *said;
@@ -248,7 +249,7 @@ Status UseOwnMultimodal(ModelFiles& files) {
 Status UseDrafter(std::unique_ptr<Gguf> file, ModelFiles& files) {
   LINNET_ASSIGN(files.drafter_config, DrafterFromGguf(*file));
   files.drafter_path = file->name();
-  files.drafter = std::move(file);
+  LINNET_ASSIGN(files.drafter, WithScales(std::move(file)));
   return {};
 }
 
@@ -313,7 +314,7 @@ Result<ModelFiles> OpenGguf(const fs::path& path, const std::string& mmproj, boo
   if (part != GgufPart::kText) return NotAModel(*text, part);
   LINNET_ASSIGN(files.config, ConfigFromGguf(*text, nullptr));
   files.gguf = text.get();
-  files.text = std::move(text);
+  LINNET_ASSIGN(files.text, WithScales(std::move(text)));
   if (!mmproj.empty()) {
     LINNET_ASSIGN(std::unique_ptr<Gguf> file, Gguf::Open(mmproj));
     if (PartOf(*file) != GgufPart::kMultimodal) {

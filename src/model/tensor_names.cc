@@ -205,8 +205,7 @@ Status CheckTensors(const TensorSource& source, std::span<const ExpectedTensor> 
                               ShapeText(info->shape), ShapeText(expected.shape)),
                   "the configuration and the weights do not belong together");
     }
-    const bool integer = info->dtype == Dtype::kI32 || info->dtype == Dtype::kI64;
-    if (integer != (expected.role == Role::kTokenOrdering)) {
+    if (IsWholeNumbers(info->dtype) != (expected.role == Role::kTokenOrdering)) {
       return Fail(
           ErrorCode::kBadFile,
           fmt::format("{}: the tensor \"{}\" holds {}", file, info->name, GetDtypeInfo(info->dtype).name),
@@ -228,7 +227,7 @@ Result<std::vector<float>> ReadFloats(const TensorSource& source, Role role, int
     return Fail(ErrorCode::kBadFile, fmt::format("the tensor \"{}\" is missing", HfName(role, layer)),
                 "the file is incomplete or of another model");
   }
-  if (info->dtype == Dtype::kI32 || info->dtype == Dtype::kI64) {
+  if (IsWholeNumbers(info->dtype)) {
     return Fail(ErrorCode::kBadFile, fmt::format("the tensor \"{}\" holds whole numbers", info->name),
                 "the file is damaged");
   }

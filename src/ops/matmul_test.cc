@@ -77,6 +77,28 @@ std::vector<float> Multiply(const Matrix& w, std::vector<float> x, int64_t rows,
   return y;
 }
 
+TEST(HeldFormats, RowsOfFormatsWithoutKernelsKeepTheirValues) {
+  const int64_t n = 21, k = 512;
+  for (int i = 0; i < kDtypeCount; ++i) {
+    const DtypeInfo& info = GetDtypeInfo(static_cast<Dtype>(i));
+    if (info.held == info.dtype) continue;
+    std::vector<uint8_t> bytes(static_cast<size_t>(n) * RowBytes(info.dtype, static_cast<uint64_t>(k)));
+    std::mt19937 rng(5);
+    // Small bytes, so that no factor is beyond what a float holds, wherever it lies in the block.
+    for (uint8_t& b : bytes) b = static_cast<uint8_t>(rng() % 60);
+    const Matrix w = Pack(info.dtype, bytes, n, k);
+    EXPECT_EQ(w.format, *PanelFormatOf(info.held));
+    std::vector<float> expected(static_cast<size_t>(k)), row(expected.size());
+    for (int64_t r = 0; r < n; ++r) {
+      DecodeRow(info.dtype,
+                bytes.data() + static_cast<size_t>(r) * RowBytes(info.dtype, static_cast<uint64_t>(k)),
+                expected);
+      UnpackRow(w, r, row);
+      ASSERT_EQ(row, expected) << info.name << " row " << r;
+    }
+  }
+}
+
 class Formats : public testing::TestWithParam<Dtype> {};
 
 TEST_P(Formats, UnpackedRowsAreTheDecodedRows) {

@@ -29,7 +29,7 @@ float PlainValue(PanelFormat format, const uint8_t* panel, int64_t index) {
 }  // namespace
 
 std::optional<PanelFormat> PanelFormatOf(Dtype dtype) {
-  switch (dtype) {
+  switch (GetDtypeInfo(dtype).held) {
     case Dtype::kF32:
       return PanelFormat::kF32;
     case Dtype::kF16:

@@ -43,7 +43,8 @@ struct Matrix {
   bool blocks() const { return format >= kFirstBlockFormat; }
 };
 
-// The packed form of a stored format; nothing for integer types.
+// The packed form of a stored format: of one without kernels, of what it is held as (tensor/dtype.h); nothing
+// for whole numbers.
 std::optional<PanelFormat> PanelFormatOf(Dtype dtype);
 int64_t PanelBytes(PanelFormat format, int64_t k);
 inline int64_t PanelCount(int64_t n) { return (n + kPanel - 1) / kPanel; }

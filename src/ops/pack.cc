@@ -174,9 +174,19 @@ void PackDecoded(Dtype dtype, const SourceRows& rows, int64_t k, float* out) {
   PackPlain(RowsOf(bytes, k * static_cast<int64_t>(sizeof(float))), k, out);
 }
 
+std::vector<uint8_t> Recoded(Dtype dtype, Dtype held, std::span<const uint8_t> rows, int64_t k) {
+  const size_t elements = rows.size() / RowBytes(dtype, static_cast<uint64_t>(k)) * static_cast<size_t>(k);
+  std::vector<uint8_t> recoded(RowBytes(held, elements));
+  RecodeRow(dtype, rows.data(), elements, recoded.data());
+  return recoded;
+}
+
 }  // namespace
 
 void PackRows(Dtype dtype, std::span<const uint8_t> bytes, PanelFormat format, int64_t k, uint8_t* out) {
+  if (const Dtype held = GetDtypeInfo(dtype).held; held != dtype && format != PanelFormat::kF32) {
+    return PackRows(held, Recoded(dtype, held, bytes, k), format, k, out);
+  }
   const SourceRows rows = RowsOf(bytes, static_cast<int64_t>(RowBytes(dtype, static_cast<uint64_t>(k))));
   const DtypeInfo& info = GetDtypeInfo(dtype);
   const PanelShape shape{k / info.block_elements, info.block_bytes, info.panel_bytes};

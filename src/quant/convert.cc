@@ -45,9 +45,10 @@ class Converter {
   // Matrices keep the format they have.
   void KeepFormats() { keep_ = true; }
 
-  // The format of a matrix of the decoder.
+  // The format of a matrix of the decoder. Packed, it is one that has kernels.
   Dtype MatrixType(const std::string& name, const TensorInfo& tensor, bool embedding) {
-    return keep_ ? tensor.dtype : MatrixType(name, tensor.shape[1], embedding);
+    if (keep_) return options_.pack ? GetDtypeInfo(tensor.dtype).held : tensor.dtype;
+    return MatrixType(name, tensor.shape[1], embedding);
   }
 
   // The format of a matrix with this row length.
@@ -143,8 +144,13 @@ class Converter {
       const uint64_t offset = static_cast<uint64_t>(first) * row_bytes,
                      length = static_cast<uint64_t>(count) * row_bytes;
       const std::span<const uint8_t> bytes = item.source->Bytes(*item.tensor, offset, length, scratch);
-      if (item.tensor->dtype == item.dtype) {
+      const Dtype stored = item.tensor->dtype;
+      if (stored == item.dtype) {
         LINNET_TRY(WriteRows(writer, item, bytes));
+      } else if (GetDtypeInfo(stored).held == item.dtype) {
+        encoded_.resize(RowBytes(item.dtype, static_cast<uint64_t>(count * row)));
+        RecodeRow(stored, bytes.data(), static_cast<size_t>(count * row), encoded_.data());
+        LINNET_TRY(WriteRows(writer, item, encoded_));
       } else {
         decoded_.resize(static_cast<size_t>(count * row));
         pool_.For(count, [&](int64_t begin, int64_t end, int) {
@@ -247,7 +253,7 @@ Dtype MainType(const TensorSource& source, const ConvertOptions& options) {
 // A GGUF in another format: names and the other metadata as they are.
 Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
   const Gguf& gguf = *files.gguf;
-  LINNET_TRY(CheckTensors(gguf, TextTensors(files.config), gguf.name()));
+  LINNET_TRY(CheckTensors(*files.text, TextTensors(files.config), gguf.name()));
   GgufWriter writer(options.output);
   for (const auto& [key, value] : gguf.metadata().values()) {
     if (!DescribesTheFile(key)) writer.AddValue(key, value);
@@ -255,20 +261,20 @@ Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertO
   // The factor on the embedding follows from the table's format, which may change here; the function must
   // not.
   writer.AddBool(kGgufScaleBf16, files.config.embed_scale_bf16);
-  writer.AddU32("general.file_type", FileType(MainType(gguf, options)));
+  writer.AddU32("general.file_type", FileType(MainType(*files.text, options)));
   writer.AddU32("general.quantization_version", 2);
   if (options.pack) writer.AddPackedLayout();
   std::vector<Item> items;
-  for (const TensorInfo& tensor : gguf.tensors()) {
+  for (const TensorInfo& tensor : files.text->tensors()) {
     if (tensor.bytes == 0 || tensor.shape.empty()) {
       return Fail(ErrorCode::kBadFile, gguf.name() + ": the tensor \"" + tensor.name + "\" holds nothing",
                   "the file is damaged");
     }
-    Item item{tensor.name, tensor.dtype, tensor.shape, &gguf, &tensor, {}};
+    Item item{tensor.name, tensor.dtype, tensor.shape, files.text.get(), &tensor, {}};
     // The multimodal tensors of a file that holds everything stay as they are, as those of a file of their
     // own do.
     const bool media = tensor.name.starts_with("v.") || tensor.name.starts_with("mm.");
-    if (tensor.shape.size() == 2 && !media && tensor.dtype != Dtype::kI32 && tensor.dtype != Dtype::kI64) {
+    if (tensor.shape.size() == 2 && !media && !IsWholeNumbers(tensor.dtype)) {
       item.dtype = converter.MatrixType(tensor.name, tensor, tensor.name == "token_embd.weight");
       item.packed = options.pack;
     }

@@ -7,23 +7,12 @@
 
 #include "base/bf16.h"
 #include "base/check.h"
+#include "tensor/load.h"
+#include "tensor/small_float.h"
+#include "tensor/whole_block.h"
 
 namespace linnet {
 namespace {
-
-uint16_t LoadU16(const uint8_t* p) { return static_cast<uint16_t>(p[0] | (p[1] << 8)); }
-
-uint32_t LoadU32(const uint8_t* p) {
-  return static_cast<uint32_t>(p[0]) | static_cast<uint32_t>(p[1]) << 8 | static_cast<uint32_t>(p[2]) << 16 |
-         static_cast<uint32_t>(p[3]) << 24;
-}
-
-void StoreU16(uint16_t value, uint8_t* p) {
-  p[0] = static_cast<uint8_t>(value & 0xff);
-  p[1] = static_cast<uint8_t>(value >> 8);
-}
-
-float LoadHalf(const uint8_t* p) { return HalfToFloat(LoadU16(p)); }
 
 void DecodeQ4_0(const uint8_t* block, float* out) {
   const float d = LoadHalf(block);
@@ -136,6 +125,25 @@ void DecodeQ6K(const uint8_t* block, float* out) {
   }
 }
 
+// Two-bit fields; a scale and a minimum of four bits for every 16 elements.
+void DecodeQ2K(const uint8_t* block, float* out) {
+  const uint8_t* q = block + 16;
+  const float d = LoadHalf(block + 80);
+  const float dmin = LoadHalf(block + 82);
+  for (int i = 0; i < 256; ++i) {
+    const int quant = (q[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3;
+    const float scale = d * static_cast<float>(block[i / 16] & 15);
+    out[i] = scale * static_cast<float>(quant) - dmin * static_cast<float>(block[i / 16] >> 4);
+  }
+}
+
+void DecodeNvfp4(const uint8_t* block, float* out) {
+  for (int i = 0; i < 64; ++i) {
+    const uint8_t byte = block[4 + i / 16 * 8 + i % 8];
+    out[i] = UnsignedE4m3ToFloat(block[i / 16]) * E2m1ToFloat(i % 16 < 8 ? byte & 15 : byte >> 4);
+  }
+}
+
 // max|x| / 127 is the step; halves round away from zero. What is not finite cannot be represented and becomes
 // 0.
 void EncodeQ8_0(const float* values, uint8_t* block) {
@@ -194,11 +202,26 @@ DecodeBlock BlockDecoder(Dtype dtype) {
       return DecodeQ5K;
     case Dtype::kQ6K:
       return DecodeQ6K;
-    case Dtype::kI32:
-    case Dtype::kI64:
+    case Dtype::kQ2K:
+      return DecodeQ2K;
+    case Dtype::kNvfp4:
+      return DecodeNvfp4;
+    case Dtype::kF8E4m3:
+      return [](const uint8_t* p, float* out) { *out = E4m3ToFloat(*p); };
+    default:
       return nullptr;
   }
-  return nullptr;
+}
+
+void DecodeWhole(SplitBlock split, const DtypeInfo& info, const uint8_t* blocks, std::span<float> out) {
+  WholeBlock whole;
+  const size_t step = static_cast<size_t>(info.block_elements);
+  for (size_t i = 0; i < out.size(); i += step, blocks += info.block_bytes) {
+    split(blocks, whole);
+    for (size_t j = 0; j < step; ++j) {
+      out[i + j] = whole.d * static_cast<float>(whole.scales[j / 16]) * static_cast<float>(whole.quants[j]);
+    }
+  }
 }
 
 }  // namespace
@@ -211,6 +234,7 @@ void DecodeRow(Dtype dtype, const uint8_t* blocks, std::span<float> out) {
     if (!out.empty()) std::memcpy(out.data(), blocks, out.size_bytes());
     return;
   }
+  if (const SplitBlock split = BlockSplitter(dtype)) return DecodeWhole(split, info, blocks, out);
   const DecodeBlock decode = BlockDecoder(dtype);
   LINNET_CHECK(decode != nullptr);
   for (size_t i = 0; i < out.size(); i += step, blocks += info.block_bytes) decode(blocks, out.data() + i);

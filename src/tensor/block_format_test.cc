@@ -65,11 +65,15 @@ TEST(DtypeTest, TablesAgree) {
   for (int i = 0; i < kDtypeCount; ++i) {
     const DtypeInfo& info = GetDtypeInfo(static_cast<Dtype>(i));
     EXPECT_EQ(DtypeFromName(info.name), info.dtype);
-    EXPECT_EQ(DtypeFromGgml(static_cast<uint32_t>(info.ggml_type)), info.dtype);
+    if (info.ggml_type >= 0) {
+      EXPECT_EQ(DtypeFromGgml(static_cast<uint32_t>(info.ggml_type)), info.dtype);
+    }
+    EXPECT_EQ(info.held == info.dtype, info.panel_bytes > 0 || IsWholeNumbers(info.dtype)) << info.name;
   }
+  EXPECT_EQ(DtypeFromGgml(~0u), std::nullopt);
   EXPECT_EQ(DtypeFromSafetensors("BF16"), Dtype::kBf16);
   EXPECT_EQ(DtypeFromSafetensors(""), std::nullopt);
-  EXPECT_EQ(DtypeFromName("iq4_xs"), std::nullopt);
+  EXPECT_EQ(DtypeFromName("q8_k"), std::nullopt);
   EXPECT_EQ(DtypeFromGgml(4), std::nullopt);
   EXPECT_EQ(RowBytes(Dtype::kQ6K, 3840), 3840u / 256 * 210);
   EXPECT_EQ(RowBytes(Dtype::kBf16, 640), 1280u);
@@ -114,6 +118,62 @@ TEST(BlockFormatTest, DecodesPlainFormats) {
   EXPECT_EQ(out, (std::vector<float>{1.0f, 0x1p-24f}));
   DecodeRow(Dtype::kBf16, bf16, out);
   EXPECT_EQ(out, (std::vector<float>{1.0f, 62.0f}));
+}
+
+// The hashes of reference values that src/eval compares cover the other formats; these two are not among
+// them.
+TEST(BlockFormatTest, DecodesFormatsOfOneAndTwoBits) {
+  uint8_t one[18] = {0x00, 0xc0, 0b00000101};  // d = -2
+  uint8_t two[18] = {0x00, 0x38, 0b11100100};  // d = 0.5
+  std::vector<float> ones(128), twos(64);
+  DecodeRow(Dtype::kQ1_0, one, ones);
+  DecodeRow(Dtype::kQ2_0, two, twos);
+  for (size_t i = 0; i < ones.size(); ++i) EXPECT_EQ(ones[i], i == 0 || i == 2 ? -2.0f : 2.0f) << i;
+  EXPECT_EQ(std::vector<float>(twos.begin(), twos.begin() + 5),
+            (std::vector<float>{-0.5f, 0.0f, 0.5f, 1.0f, -0.5f}));
+}
+
+TEST(BlockFormatTest, DecodesSmallFloats) {
+  uint8_t mx[17] = {127, 0x7b, 0x12};               // 2^0; 6 and -1.5 (low nibble first), 0.5 and 1
+  uint8_t nv[36] = {0x38, 0x01, 0x7f, 0xb8, 0x7b};  // 1, 2^-9, nothing, 1 whatever the sign
+  nv[4 + 8] = 0x02, nv[4 + 16] = 0x02, nv[4 + 24] = 0x02;
+  std::vector<float> a(32), b(64);
+  DecodeRow(Dtype::kMxfp4, mx, a);
+  DecodeRow(Dtype::kNvfp4, nv, b);
+  EXPECT_EQ(a[0], -1.5f);
+  EXPECT_EQ(a[16], 6.0f);
+  EXPECT_EQ(a[1], 1.0f);
+  EXPECT_EQ(a[17], 0.5f);
+  EXPECT_EQ(b[0], -1.5f);
+  EXPECT_EQ(b[8], 6.0f);
+  EXPECT_EQ(b[16], 0x1p-9f);
+  EXPECT_EQ(b[32], 0.0f);
+  EXPECT_EQ(b[48], 1.0f);
+  mx[0] = 0;  // 2^-127: half of it is subnormal
+  DecodeRow(Dtype::kMxfp4, mx, a);
+  EXPECT_EQ(a[17], 0x1p-128f);
+}
+
+TEST(BlockFormatTest, FormatsWithoutKernelsAreHeldWithoutLoss) {
+  std::mt19937 rng(11);
+  int formats = 0;
+  for (int i = 0; i < kDtypeCount; ++i) {
+    const DtypeInfo& info = GetDtypeInfo(static_cast<Dtype>(i));
+    if (info.held == info.dtype) continue;
+    ++formats;
+    std::vector<uint8_t> bytes(RowBytes(info.dtype, 256 * 40));
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(rng());
+    std::vector<uint8_t> held(RowBytes(info.held, 256 * 40));
+    std::vector<float> values(256 * 40), again(values.size());
+    DecodeRow(info.dtype, bytes.data(), values);
+    RecodeRow(info.dtype, bytes.data(), values.size(), held.data());
+    DecodeRow(info.held, held.data(), again);
+    for (size_t j = 0; j < values.size(); ++j) {
+      ASSERT_TRUE(values[j] == again[j] || (std::isnan(values[j]) && std::isnan(again[j])))
+          << info.name << " element " << j << ": " << values[j] << " and " << again[j];
+    }
+  }
+  EXPECT_GE(formats, 17);
 }
 
 TEST(BlockFormatTest, Q8_0RoundsHalvesAwayFromZero) {

@@ -20,10 +20,33 @@ enum class Dtype : uint8_t {
   kQ4K,
   kQ5K,
   kQ6K,
+  kQ2K,
+  kQ3K,
+  kIq2Xxs,
+  kIq2Xs,
+  kIq2S,
+  kIq3Xxs,
+  kIq3S,
+  kIq1S,
+  kIq1M,
+  kIq4Nl,
+  kIq4Xs,
+  kTq1,
+  kTq2,
+  kMxfp4,
+  kNvfp4,
+  kQ1_0,
+  kQ2_0,
+  kF8E4m3,
+  // Whole numbers from here on: no weights.
+  kI8,
+  kU8,
+  kU32,
   kI32,
   kI64
 };
-inline constexpr int kDtypeCount = 13;
+inline constexpr int kDtypeCount = 34;
+inline constexpr bool IsWholeNumbers(Dtype dtype) { return dtype >= Dtype::kI8; }
 
 // The name, in packed files, of the panels of sixteen rows that the kernels read (kernels/panel_formats.inc).
 // Every instruction set reads the same ones. It must change with them: files of an unknown layout are
@@ -38,6 +61,9 @@ struct DtypeInfo {
   int panel_bytes;  // bytes a block of sixteen rows packed for the kernels (ops/matrix.h); 0 if it cannot be
   int ggml_type;    // id in GGUF, -1 if it has none
   std::string_view safetensors;  // dtype in safetensors, empty if it has none
+  // What a matrix of it is held as in memory: itself where kernels multiply it, else the smallest format with
+  // kernels that loses nothing whatever the blocks hold.
+  Dtype held;
 };
 
 const DtypeInfo& GetDtypeInfo(Dtype dtype);
