@@ -86,7 +86,7 @@ Result<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
   // A FIFO is refused at once, not when somebody opens its other end.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return CannotOpen(path.string(), errno);
-  auto file = FromDescriptor(fd, path);
+  auto file = Of(fd, path);
   ::close(fd);
   if (file && IsGitLfsPointer(file->bytes())) {
     return Fail(ErrorCode::kBadFile,
@@ -110,10 +110,10 @@ Result<MappedFile> MappedFile::FromBytes(std::span<const uint8_t> bytes, const s
 }
 
 Result<MappedFile> MappedFile::FromStandardInput(const std::filesystem::path& name) {
-  return FromDescriptor(STDIN_FILENO, name);
+  return Of(STDIN_FILENO, name);
 }
 
-Result<MappedFile> MappedFile::FromDescriptor(int descriptor, const std::filesystem::path& path) {
+Result<MappedFile> MappedFile::Of(int descriptor, const std::filesystem::path& path) {
   struct stat info{};
   if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
     return Fail(ErrorCode::kBadFile, path.string() + ": is not a regular file", "give a file");
@@ -126,7 +126,8 @@ Result<MappedFile> MappedFile::FromDescriptor(int descriptor, const std::filesys
   if (address == MAP_FAILED) {
     const int error = errno;
     file.size_ = 0;
-    return Fail(ErrorCode::kBadFile, path.string() + ": cannot map: " + std::strerror(error));
+    return Fail(error == ENOMEM ? ErrorCode::kOutOfMemory : ErrorCode::kBadFile,
+                path.string() + ": cannot map: " + std::strerror(error));
   }
   file.data_ = static_cast<uint8_t*>(address);
   file.descriptor_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);

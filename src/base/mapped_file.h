@@ -18,6 +18,8 @@ class MappedFile {
   static Result<MappedFile> FromBytes(std::span<const uint8_t> bytes, const std::filesystem::path& name);
   // Standard input, which must be a regular file; `name` is for messages.
   static Result<MappedFile> FromStandardInput(const std::filesystem::path& name);
+  // A file that is open already, which must be a regular one; `path` is for messages.
+  static Result<MappedFile> Of(int descriptor, const std::filesystem::path& path);
 
   MappedFile() = default;
   MappedFile(MappedFile&& other) noexcept;
@@ -41,8 +43,6 @@ class MappedFile {
   void Forget(size_t offset, size_t length) const;
 
  private:
-  static Result<MappedFile> FromDescriptor(int descriptor, const std::filesystem::path& path);
-
   uint8_t* data_ = nullptr;
   size_t size_ = 0;
   int descriptor_ = -1;  // of a file

@@ -1,0 +1,94 @@
+#include "base/locked_file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/directory_testing.h"
+
+namespace linnet {
+namespace {
+
+class LockedFileTest : public DirectoryTest {
+ protected:
+  static std::span<const uint8_t> Bytes(const std::string& text) {
+    return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+  }
+  static std::string Content(const LockedFile& file) {
+    const auto map = file.Map();
+    EXPECT_TRUE(map.has_value());
+    return {map->bytes().begin(), map->bytes().end()};
+  }
+};
+
+TEST_F(LockedFileTest, AppearsWhenItIsPublishedAndReplacesNothing) {
+  {
+    auto file = LockedFile::Begin(File("a"));
+    ASSERT_TRUE(file && file->Write(0, Bytes("hello")));
+    EXPECT_FALSE(std::filesystem::exists(File("a")));
+    EXPECT_FALSE(LockedFile::Begin(File("a")).has_value());
+    ASSERT_TRUE(file->Publish() && file->Sync());
+    EXPECT_EQ(Content(*file), "hello");
+    EXPECT_FALSE(LockedFile::Open(File("a"), LockedFile::Use::kRead).has_value());
+  }
+  EXPECT_TRUE(LockedFile::Open(File("a"), LockedFile::Use::kRead).has_value());
+  auto late = LockedFile::Begin(File("b"));
+  ASSERT_TRUE(late);
+  std::ofstream(File("b")) << "mine";
+  EXPECT_FALSE(late->Publish());
+  EXPECT_EQ(std::filesystem::file_size(File("b")), 4u);
+}
+
+TEST_F(LockedFileTest, LeavesNothingOfWhatWasBegun) {
+  {
+    const auto file = LockedFile::Begin(File("a"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(root_));
+  std::ofstream(File("a.linnet-new")) << "left by a program that was killed";
+  const auto file = LockedFile::Begin(File("a"));
+  ASSERT_TRUE(file);
+  EXPECT_EQ(*file->Size(), 0u);
+}
+
+TEST_F(LockedFileTest, ClearedRangesAreZeros) {
+  auto file = LockedFile::Begin(File("a"));
+  ASSERT_TRUE(file && file->Write(0, Bytes(std::string(20000, 'x'))) && file->Resize(40000));
+  EXPECT_FALSE(*file->IsClear(0, 40000));
+  EXPECT_TRUE(*file->IsClear(20000, 20000));
+  ASSERT_TRUE(file->Clear(100, 15000));
+  EXPECT_TRUE(*file->IsClear(100, 15000));
+  EXPECT_FALSE(*file->IsClear(99, 10));
+  EXPECT_FALSE(*file->IsClear(15000, 101));
+  EXPECT_EQ(*file->Size(), 40000u);
+}
+
+TEST_F(LockedFileTest, AFileThatLostItsNameIsNotWrittenOn) {
+  std::ofstream(File("a")) << "hello";
+  auto file = LockedFile::Open(File("a"), LockedFile::Use::kWrite);
+  ASSERT_TRUE(file && file->Sync());
+  struct stat info{};
+  ASSERT_EQ(::stat(File("a").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600u);
+  std::filesystem::remove(File("a"));
+  const Status synced = file->Sync();
+  ASSERT_FALSE(synced);
+  EXPECT_NE(synced.error().what.find("deleted"), std::string::npos);
+}
+
+TEST_F(LockedFileTest, WhatIsNoFileIsRefused) {
+  for (const LockedFile::Use use : {LockedFile::Use::kRead, LockedFile::Use::kWrite}) {
+    EXPECT_EQ(LockedFile::Open(File("none"), use).error().code, ErrorCode::kNotFound);
+    EXPECT_FALSE(LockedFile::Open(root_, use).has_value());
+    EXPECT_FALSE(LockedFile::Open("/dev/null", use).has_value());
+  }
+  ASSERT_EQ(::mkfifo(File("fifo").c_str(), 0600), 0);
+  EXPECT_FALSE(LockedFile::Open(File("fifo"), LockedFile::Use::kRead).has_value());
+  EXPECT_FALSE(LockedFile::Begin(File("none/a")).has_value());
+}
+
+}  // namespace
+}  // namespace linnet
