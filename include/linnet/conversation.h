@@ -84,6 +84,8 @@ struct MediaRoom {
   int64_t can_go = 0;  // of those taken: turns that go where there is no room (WhenFull)
 };
 
+struct ConversationParts;  // for Linnet's own floors
+
 // What was said in a conversation at one moment: all but what its session has read. Copies share it.
 class LINNET_API ChatPoint {
  public:
@@ -184,6 +186,7 @@ class LINNET_API Conversation {
   friend Session& SessionOf(Conversation& conversation);
   friend class ChatHistory& HistoryOf(Conversation& conversation);
   Result<Turn*> BeginWith(const GenerateOptions& options, const GenerateHooks& hooks);
+  friend ConversationParts PartsOf(Conversation& conversation);
   struct Impl;
   explicit Conversation(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

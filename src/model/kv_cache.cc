@@ -267,12 +267,30 @@ int64_t KvCache::RingBytes(int64_t position) const {
   return bytes;
 }
 
+Status KvCache::CheckSaveRings(int64_t position) const {
+  if (position >= 0 && position <= length_ && WindowStart(position) >= oldest_) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              "the sliding layers do not hold what position " + std::to_string(position) + " needs",
+              "save one from " + std::to_string(shortest()) + " to " + std::to_string(length_));
+}
+
+Status KvCache::SaveRings(int64_t position,
+                          const std::function<Status(std::span<const uint8_t>)>& take) const {
+  LINNET_TRY(CheckSaveRings(position));
+  std::vector<uint8_t> bytes(sizeof(position));
+  std::memcpy(bytes.data(), &position, sizeof(position));
+  Status taken = take(bytes);
+  ForRingBlocks(*this, position, [&](const KvStore& store, int64_t block) {
+    if (!taken) return;
+    bytes.resize(static_cast<size_t>(store.saved_block_bytes()));
+    store.SaveBlock(block, bytes.data());
+    taken = take(bytes);
+  });
+  return taken;
+}
+
 Status KvCache::SaveRings(int64_t position, std::span<uint8_t> out) const {
-  if (position < 0 || position > length_ || WindowStart(position) < oldest_) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "the sliding layers do not hold what position " + std::to_string(position) + " needs",
-                "save one from " + std::to_string(shortest()) + " to " + std::to_string(length_));
-  }
+  LINNET_TRY(CheckSaveRings(position));
   LINNET_CHECK(static_cast<int64_t>(out.size()) == RingBytes(position));
   std::memcpy(out.data(), &position, sizeof(position));
   uint8_t* next = out.data() + sizeof(position);

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -74,6 +75,7 @@ class KvCache {
   int64_t length() const { return length_; }
   int64_t context() const { return context_; }
   int64_t rows_per_call() const { return rows_per_call_; }
+  KvType type() const { return type_; }
   const std::shared_ptr<KvPagePool>& pool() const { return pool_; }
 
   // Rows of a call that are written before they are read for: kRowsAtOnce, or the longest block of a picture.
@@ -112,6 +114,8 @@ class KvCache {
   // is behind `position` in the last one counts for nothing. The size of `out` is RingBytes(position). Error:
   // the rings no longer hold that window.
   Status SaveRings(int64_t position, std::span<uint8_t> out) const;
+  // The same, given away block by block. Errors: also those of `take`.
+  Status SaveRings(int64_t position, const std::function<Status(std::span<const uint8_t>)>& take) const;
   int64_t RingBytes(int64_t position) const;
   // Forgets everything and goes on where the snapshot was made, with the bits that reading the same tokens
   // would give. Error, the cache stays as it was: the prefix is shorter or of another pool, the snapshot has
@@ -120,6 +124,7 @@ class KvCache {
 
  private:
   int64_t WindowStart(int64_t position) const;
+  Status CheckSaveRings(int64_t position) const;
   Status CheckRestore(const KvPrefix& prefix, std::span<const uint8_t> rings) const;
   void PutPage(int64_t page, KvPage held);
   void KeepPages(int64_t positions);

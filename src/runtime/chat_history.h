@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "linnet/conversation.h"
@@ -48,7 +49,12 @@ class ChatHistory {
   void SetSystem(std::string system);  // and Clear
   void SetThinking(bool thinking) { thinking_ = thinking; }
 
+  // Instead of those there are, the system's among them.
+  void SetMessages(std::vector<Message> messages) { messages_ = std::move(messages); }
+
   const std::vector<Message>& messages() const { return messages_; }
+  const std::string& system() const { return system_; }
+  const Json& tools() const { return tools_; }
   bool thinking() const { return thinking_; }
   bool AwaitsToolResult() const;
   // The last message is neither the model's nor the system's, and no summary.

@@ -78,6 +78,7 @@ struct LINNET_HIDDEN Conversation::Impl {
   std::optional<ContextShift> shift;     // of the turn
   std::optional<ChatHistory> unshifted;  // what was said before that, to come back to
   PrefixReuse reuse;                     // what the session holds
+  SamplingOptions sampling;              // of the last answer
   std::unique_ptr<Turn> turn;            // the answer in the making
 
   Result<ChatHistory::Rendered> Render() const {
@@ -240,6 +241,7 @@ void Conversation::AddToolResult(const std::string& result) { impl_->history.Add
 
 Status Conversation::Impl::Start(ChatHistory::Rendered all, const GenerateOptions& options,
                                  const std::atomic<bool>* cancel) {
+  sampling = options.sampling;
   int64_t parts = 0;
   if (engine.impl().prefixes.cap() > 0) {
     parts = PartsFrom(KeyOf(all.prompt, engine.impl().config.audio), false).value_or(0);
@@ -391,6 +393,11 @@ int64_t Conversation::context() const { return impl_->session->context(); }
 
 Session& SessionOf(Conversation& conversation) { return *conversation.impl_->session; }
 ChatHistory& HistoryOf(Conversation& conversation) { return conversation.impl_->history; }
+
+ConversationParts PartsOf(Conversation& conversation) {
+  Conversation::Impl& impl = *conversation.impl_;
+  return {impl.engine, *impl.session, impl.history, impl.reuse, impl.sampling};
+}
 
 int64_t DropPrefix(Prompt& prompt, int64_t length) {
   const Cut cut = CutAt(prompt, length);

@@ -4,11 +4,13 @@
 #include <cstdint>
 
 #include "linnet/conversation.h"
+#include "linnet/options.h"
 #include "runtime/prompt.h"
 
 namespace linnet {
 
 class ChatHistory;
+class PrefixReuse;
 
 // The part of a prompt behind its first `length` tokens, with the media that belong to it. `length` is
 // lowered to the beginning of a media block that it would cut; the returned number says to what.
@@ -17,5 +19,15 @@ int64_t DropPrefix(Prompt& prompt, int64_t length);
 // What a conversation reads into, and what has been said in it.
 Session& SessionOf(Conversation& conversation);
 ChatHistory& HistoryOf(Conversation& conversation);
+
+// What a file keeps of a conversation.
+struct ConversationParts {
+  Engine& engine;
+  Session& session;
+  ChatHistory& history;
+  PrefixReuse& reuse;         // what the session holds
+  SamplingOptions& sampling;  // of the last answer
+};
+ConversationParts PartsOf(Conversation& conversation);
 
 }  // namespace linnet

@@ -120,6 +120,7 @@ Result<std::unique_ptr<Engine>> LoadParts(const LoadOptions& options, bool with_
   impl->config = std::move(files.config);
   LINNET_ASSIGN(impl->weights, LoadWeights(impl->config, *files.text, files.multimodal, impl->pool,
                                            {options.dequantise, progress}));
+  impl->fingerprint = FingerprintOf(impl->config, *files.text, files.multimodal, options.dequantise);
   Engine::Impl& loaded = *impl;
   std::unique_ptr<Engine> engine = MakeEngine(std::move(impl));
   if (files.drafter != nullptr) {

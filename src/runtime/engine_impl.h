@@ -18,6 +18,7 @@
 #include "model/weights.h"
 #include "ops/context.h"
 #include "runtime/draft_depth.h"
+#include "runtime/fingerprint.h"
 #include "runtime/prefix_store.h"
 #include "runtime/prompt.h"
 #include "text/tokenizer.h"
@@ -39,6 +40,7 @@ struct LINNET_HIDDEN Engine::Impl {
   ModelConfig config;
   std::unique_ptr<Tokenizer> tokenizer;
   std::string prompts_json;
+  ModelFingerprint fingerprint;  // empty where the weights come from no file
   std::vector<std::string> notes;
   int64_t usual_context = kUsualContext;  // of sessions that ask for none: less where that does not fit
   int64_t conversations = 0;              // that were planned, as far as they fit; 0 = none were

@@ -1,5 +1,6 @@
 // Memory that cannot be had, at every place where it is asked for: an error each time, and what was asked
 // before still works afterwards.
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "linnet/memory_plan.h"
 #include "linnet/scheduler.h"
 #include "linnet/session.h"
+#include "linnet/session_file.h"
 #include "media/picture.h"
 #include "runtime/conversation.h"
 #include "runtime/engine_impl.h"
@@ -149,6 +151,30 @@ TEST(NoMemory, WhileATurnJoinsOthers) {
   ASSERT_GT(count, 0);
   const int64_t last = count;
   for (int64_t n = 1; n <= last && !HasFatalFailure(); ++n) join(n);
+}
+
+TEST(NoMemory, WhileASessionIsSavedAndGoesOn) {
+  const auto engine = LoadChick();
+  ASSERT_TRUE(engine);
+  const auto picture = LoadPicture(LINNET_SOURCE_DIR "/models/chick/examples/see-006.png");
+  ASSERT_TRUE(picture);
+  auto conversation = Conversation::Create(**engine, {.context = 512});
+  ASSERT_TRUE(conversation);
+  conversation->AddUser(
+      {"what is in the picture", {MakeMedium(*MakeImageInput(*picture, 70, (*engine)->impl().config))}, {}});
+  ASSERT_TRUE(conversation->Answer());
+  const std::string path = ::testing::TempDir() + "linnet_no_memory_session";
+  ExpectErrors([&]() -> Result<bool> {
+    std::filesystem::remove(path);
+    LINNET_ASSIGN(SessionFile file, SessionFile::Open(path));
+    if (const Status saved = file.Save(*conversation); !saved) {
+      EXPECT_TRUE(file.Save(*conversation) && file.Check());
+      return std::unexpected(saved.error());
+    }
+    LINNET_ASSIGN(const Conversation restored, file.Load(**engine, {.context = 512}));
+    return restored.length() > 0;
+  });
+  std::filesystem::remove(path);
 }
 
 // A talk that each allocation of a page or more fails in once; how many of them were told as errors.
