@@ -82,6 +82,7 @@ class ChatLoop {
 
   int Run() {
     Say("A chat with {}. /help lists the commands.\n", start_.title);
+    SayCallWaits();
     while (!done_) {
       const std::optional<std::string> line = ReadMessage("> ");
       if (!line) break;
@@ -92,7 +93,7 @@ class ChatLoop {
         Ask(*line);
       }
     }
-    return kExitDone;
+    return Keep() ? kExitDone : kExitFailed;
   }
 
  private:
@@ -440,6 +441,7 @@ class ChatLoop {
       Say("linnet: {}; {}; {} of {} tokens used\n", StatsLine(answer->stats), ReusedText(answer->stats),
           conversation_.length(), conversation_.context());
     }
+    Keep();
     SayCallWaits();
     return true;
   }
@@ -449,6 +451,14 @@ class ChatLoop {
                             ? "for the next message take turns back (/undo) or begin anew (/reset); with "
                               "--when-full shift the oldest turns go by themselves"
                             : "with the next message the oldest turns go");
+  }
+
+  // False when the session's file cannot be written. A session in which nothing was said makes none.
+  bool Keep() {
+    if (start_.session == nullptr || (start_.session->empty() && conversation_.length() == 0)) return true;
+    const Status kept = start_.session->Save(conversation_);
+    if (!kept) Report(kept.error());
+    return kept.has_value();
   }
 
   Conversation& conversation_;

@@ -6,6 +6,7 @@
 #include "cli/media_args.h"
 #include "linnet/conversation.h"
 #include "linnet/options.h"
+#include "linnet/session_file.h"
 
 namespace linnet {
 
@@ -14,7 +15,8 @@ struct ChatStart {
   UserMessage first;  // media of the first message; its text is what the person types
   MediaArgs media;    // how further media are read; without files
   GenerateOptions options;
-  bool quiet = false;  // no statistics
+  bool quiet = false;              // no statistics
+  SessionFile* session = nullptr;  // keeps the conversation after each answer
 };
 
 // Reads lines until /quit or the end of input; the exit code.

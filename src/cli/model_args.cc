@@ -194,4 +194,15 @@ Result<GenerateOptions> ToGenerateOptions(const SamplingArgs& values) {
   return options;
 }
 
+SamplingOptions SamplingAsBefore(const SamplingOptions& asked, SamplingOptions before,
+                                 const std::set<std::string>& given) {
+  if (given.contains("--temperature")) before.temperature = asked.temperature;
+  if (given.contains("--top-k")) before.top_k = asked.top_k;
+  if (given.contains("--top-p")) before.top_p = asked.top_p;
+  if (given.contains("--min-p")) before.min_p = asked.min_p;
+  if (given.contains("--repetition-penalty")) before.repetition_penalty = asked.repetition_penalty;
+  if (given.contains("--seed")) before.seed = asked.seed;
+  return before;
+}
+
 }  // namespace linnet

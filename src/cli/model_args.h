@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,5 +64,8 @@ struct SamplingArgs {
 
 void DeclareSampling(Args& args, SamplingArgs& values);
 Result<GenerateOptions> ToGenerateOptions(const SamplingArgs& values);
+// `before`, with those of `asked` instead whose options were given (long names).
+SamplingOptions SamplingAsBefore(const SamplingOptions& asked, SamplingOptions before,
+                                 const std::set<std::string>& given);
 
 }  // namespace linnet

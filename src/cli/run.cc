@@ -5,10 +5,12 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/plain_text.h"
 #include "base/process.h"
@@ -24,6 +26,7 @@
 #include "linnet/conversation.h"
 #include "linnet/media.h"
 #include "linnet/session.h"
+#include "linnet/session_file.h"
 
 namespace linnet {
 namespace {
@@ -39,6 +42,8 @@ struct RunArgs {
   std::string system;
   std::string tools;
   std::string when_full = "refuse";
+  std::string session;
+  std::vector<std::string> results;
   bool thinking = false;
   bool raw = false;
   bool json = false;
@@ -52,6 +57,7 @@ Status CheckRaw(const RunArgs& args) {
                                                  {"--system", !args.system.empty()},
                                                  {"--tools", args.given.contains("--tools")},
                                                  {"--when-full", args.given.contains("--when-full")},
+                                                 {"--session", args.given.contains("--session")},
                                                  {"--think", args.thinking}};
   for (const auto& [name, given] : others) {
     if (args.raw && given) {
@@ -94,6 +100,14 @@ Result<std::optional<std::string>> PromptOf(const RunArgs& args) {
     } else if (!IsBlank(piped)) {
       *prompt += (args.raw ? "" : "\n\n") + piped;
     }
+  }
+  if (!args.results.empty()) {
+    if ((prompt && !IsBlank(*prompt)) || args.media.Any()) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "--result answers a call, and cannot be given with a prompt or media",
+                  "leave one of them out");
+    }
+    return std::string();
   }
   if (prompt && IsBlank(*prompt) && !args.media.Any()) {
     return Fail(ErrorCode::kInvalidArgument, "the prompt is empty",
@@ -200,41 +214,123 @@ MemoryUse UseOf(const RunArgs& args, const SessionOptions& session, bool chat) {
   return use;
 }
 
-// Everything between the parsed arguments and the answer; every error ends up in one place.
-Result<int> Run(const RunArgs& args) {
-  LINNET_TRY(CheckRaw(args));
-  LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
-  LINNET_TRY(CheckMic(args.given, args.media.mic, !prompt));
-  LINNET_TRY(CheckMediaOptions(args, !prompt));
-  LINNET_TRY(CheckUseful(args.given, {{{"--when-full"}, !prompt, "is for a chat"}}));
-  LINNET_ASSIGN(GenerateOptions options, ToGenerateOptions(args.sampling));
-  LINNET_ASSIGN(options.draft, DraftsOf(args.model));
-  LINNET_ASSIGN(const SessionOptions session, ToSessionOptions(args.model));
+bool IsSameJson(const std::string& a, const std::string& b) {
+  return nlohmann::ordered_json::parse(a, nullptr, false) == nlohmann::ordered_json::parse(b, nullptr, false);
+}
+
+struct Choices {
   ChatSetup setup;
-  LINNET_ASSIGN(setup.system, PlainText(args.system, "--system"));
-  setup.thinking = args.thinking;
-  setup.when_full = WhenFullOf(args.when_full);
-  if (args.given.contains("--tools")) {
-    LINNET_ASSIGN(setup.tools, ReadTools(args.tools));
+  SessionOptions session;
+  GenerateOptions generation;
+};
+
+// A conversation goes on as it was begun: what an option would change of that is refused, and what none says
+// is as it was.
+Status TakeAsBefore(const RunArgs& args, const SessionFacts& facts, Choices& choices) {
+  const auto another = [&](const std::string& option) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: was begun with another {}", args.session, option),
+                fmt::format("leave {} out, or begin another session with another file", option));
+  };
+  const ChatSetup& setup = choices.setup;
+  if (args.given.contains("--system") && setup.system != facts.setup.system) return another("--system");
+  if (args.given.contains("--tools") && !IsSameJson(setup.tools, facts.setup.tools))
+    return another("--tools");
+  if (!args.given.contains("--kv")) choices.session.kv = facts.options.kv;
+  if (!args.given.contains("--mask-rule")) choices.session.mask_rule = facts.options.mask_rule;
+  if (choices.session.context == 0) choices.session.context = facts.options.context;
+  choices.generation.sampling = SamplingAsBefore(args.sampling.sampling, facts.sampling, args.given);
+  return {};
+}
+
+Result<Conversation> GoOn(const RunArgs& args, Engine& engine, SessionFile& file, const Choices& choices) {
+  LINNET_ASSIGN(Conversation conversation, file.Load(engine, choices.session));
+  conversation.SetWhenFull(choices.setup.when_full);
+  if (args.thinking) conversation.SetThinking(true);
+  if (!args.quiet) {
+    Say("linnet: {} goes on: {} messages, {} of {} tokens used\n", args.session, file.facts().messages,
+        conversation.length(), conversation.context());
   }
-  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model, UseOf(args, session, !prompt)));
-  if (args.raw) return ContinueText(args, *engine, *prompt, session, options);
-  LINNET_ASSIGN(Conversation conversation, Conversation::Create(*engine, session, setup));
+  return conversation;
+}
+
+Status AddResults(const std::vector<std::string>& results, Conversation& conversation) {
+  for (const std::string& text : results) {
+    LINNET_ASSIGN(std::string result, PlainText(text, "--result"));
+    if (!conversation.AwaitsToolResult()) {
+      return Fail(ErrorCode::kInvalidArgument, "no tool call waits for this --result",
+                  "give one for each call of the last answer");
+    }
+    conversation.AddToolResult(result);
+  }
+  if (!conversation.AwaitsToolResult()) return {};
+  return Fail(ErrorCode::kInvalidArgument, "a tool call waits for its result",
+              "give a --result for each call");
+}
+
+struct Exchange {
+  std::optional<std::string> prompt;  // nullopt = a chat
+  GenerateOptions options;
+  SessionFile* file;  // null = none keeps it
+};
+
+Result<int> Converse(const RunArgs& args, Engine& engine, Conversation& conversation, Exchange exchange) {
   UserMessage message;
-  message.text = prompt.value_or("");
+  message.text = exchange.prompt.value_or("");
   LINNET_ASSIGN(std::vector<MediaUse> uses, LoadMedia(args.media, conversation, message));
   if (args.media.mic.on) {
     const InterruptGuard interrupt;
     LINNET_ASSIGN(const auto spoken, LoadMic(args.media, conversation, interrupt.flag(), message));
     uses.insert(uses.end(), spoken.begin(), spoken.end());
   }
-  if (!prompt) {
-    return Chat(conversation,
-                {Title(args, *engine), std::move(message), WithoutFiles(args.media), options, args.quiet});
+  if (!exchange.prompt) {
+    return Chat(conversation, {Title(args, engine), std::move(message), WithoutFiles(args.media),
+                               exchange.options, args.quiet, exchange.file});
   }
-  conversation.AddUser(std::move(message));
-  return AnswerOnce(args, *engine, uses,
-                    [&](const GenerateHooks& hooks) { return conversation.Answer(options, hooks); });
+  if (args.results.empty()) {
+    conversation.AddUser(std::move(message));
+  } else {
+    LINNET_TRY(AddResults(args.results, conversation));
+  }
+  LINNET_ASSIGN(const int code, AnswerOnce(args, engine, uses, [&](const GenerateHooks& hooks) {
+                  return conversation.Answer(exchange.options, hooks);
+                }));
+  if (exchange.file != nullptr) LINNET_TRY(exchange.file->Save(conversation));
+  return code;
+}
+
+// Everything between the parsed arguments and the answer; every error ends up in one place.
+Result<int> Run(const RunArgs& args) {
+  LINNET_TRY(CheckRaw(args));
+  LINNET_TRY(CheckUseful(args.given, {{{"--result"}, !args.session.empty(), "is for --session"}}));
+  LINNET_ASSIGN(const std::optional<std::string> prompt, PromptOf(args));
+  LINNET_TRY(CheckMic(args.given, args.media.mic, !prompt));
+  LINNET_TRY(CheckMediaOptions(args, !prompt));
+  const bool lasts = !prompt || args.given.contains("--session");
+  LINNET_TRY(CheckUseful(args.given, {{{"--when-full"}, lasts, "is for a chat, or with --session"}}));
+  Choices choices;
+  LINNET_ASSIGN(choices.generation, ToGenerateOptions(args.sampling));
+  LINNET_ASSIGN(choices.generation.draft, DraftsOf(args.model));
+  LINNET_ASSIGN(choices.session, ToSessionOptions(args.model));
+  LINNET_ASSIGN(choices.setup.system, PlainText(args.system, "--system"));
+  choices.setup.thinking = args.thinking;
+  choices.setup.when_full = WhenFullOf(args.when_full);
+  if (args.given.contains("--tools")) {
+    LINNET_ASSIGN(choices.setup.tools, ReadTools(args.tools));
+  }
+  std::optional<SessionFile> file;
+  if (args.given.contains("--session")) {
+    LINNET_ASSIGN(file, SessionFile::Open(args.session));
+  }
+  const bool goes_on = file && !file->empty();
+  if (goes_on) LINNET_TRY(TakeAsBefore(args, file->facts(), choices));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine,
+                LoadModel(args.model, UseOf(args, choices.session, !prompt)));
+  if (args.raw) return ContinueText(args, *engine, *prompt, choices.session, choices.generation);
+  LINNET_ASSIGN(Conversation conversation,
+                goes_on ? GoOn(args, *engine, *file, choices)
+                        : Conversation::Create(*engine, choices.session, choices.setup));
+  return Converse(args, *engine, conversation, {prompt, choices.generation, file ? &*file : nullptr});
 }
 
 }  // namespace
@@ -256,6 +352,10 @@ Command RunCommand() {
             "--when-full", values->when_full, {"refuse", "shift", "summarise"},
             "what becomes of a full context: it is refused; the oldest turns go; or a summary of them "
             "stays");
+        args.Option("--session", values->session,
+                    "a file that keeps the conversation: goes on where it ended, or begins it");
+        args.Option("--result", values->results,
+                    "the result of a tool call that the session waits for; once for each");
         args.Flag("--raw", values->raw, "continue the prompt as it is, without a chat around it");
         args.Flag("--json", values->json, "one JSON object at the end instead of text (docs/cli.md)");
         args.Flag("-q,--quiet", values->quiet, "no statistics on standard error");
@@ -273,7 +373,8 @@ Command RunCommand() {
             "  linnet run -p \"what is in the picture\" --image examples/shapes.png\n"
             "  linnet run gemma-4-12b-it-q4_0.gguf -p \"Summarise this.\" --json < notes.txt\n"
             "  linnet run gemma-3-270m-q4_k_m.gguf --raw -p \"The capital of France is\" -n 20\n"
-            "  linnet run gemma-4-12b-it-q4_0.gguf --system \"Answer in French.\"\n");
+            "  linnet run gemma-4-12b-it-q4_0.gguf --system \"Answer in French.\"\n"
+            "  linnet run gemma-4-12b-it-q4_0.gguf --session trip.linnet -p \"And in winter?\"\n");
         return [values] { return Run(*values); };
       }};
 }
