@@ -27,7 +27,7 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;  // keys of tools and arguments keep their order
 using Path = std::filesystem::path;
-using TokenIds = std::vector<int32_t>;
+using IdList = std::vector<int32_t>;
 
 constexpr size_t kMaxFile = size_t{1} << 30;
 constexpr int64_t kMaxLine = 1 << 26;  // characters of a line made by rule
@@ -95,7 +95,7 @@ std::string Shown(const std::string& text) {
 }
 
 // Where two sequences part, for a person.
-std::string FirstDifference(const TokenIds& found, const TokenIds& expected) {
+std::string FirstDifference(const IdList& found, const IdList& expected) {
   const auto [f, e] = std::ranges::mismatch(found, expected);
   return fmt::format("{} ids instead of {}, first different at {}: {} instead of {}", found.size(),
                      expected.size(), f - found.begin(), f == found.end() ? "nothing" : fmt::format("{}", *f),
@@ -138,7 +138,7 @@ class Items {
   int64_t count_ = 0, differing_ = 0;
 };
 
-void CompareDecoding(const Tokenizer& tokenizer, const TokenIds& ids, const std::string& item,
+void CompareDecoding(const Tokenizer& tokenizer, const IdList& ids, const std::string& item,
                      const std::pair<std::string, std::string>& expected, Items& items) {
   for (const bool skip : {false, true}) {
     const std::string what = item + (skip ? " decoded without special tokens" : " decoded");
@@ -156,7 +156,7 @@ Status RunStrings(const Path& path, const Tokenizer& tokenizer, Items& items) {
   return ForEachOrderedRow(path, [&](const OrderedJson& row, int number) {
     const std::string item = fmt::format("line {}", number);
     const auto text = row.at("text").get<std::string>();
-    const auto ids = row.at("ids").get<TokenIds>();
+    const auto ids = row.at("ids").get<IdList>();
     items.Compare(item, tokenizer.Encode(text), ids);
     const std::string decoded = row.value("decoded", text);
     CompareDecoding(tokenizer, ids, item, {decoded, row.value("decoded_skip_special", decoded)}, items);
@@ -166,7 +166,7 @@ Status RunStrings(const Path& path, const Tokenizer& tokenizer, Items& items) {
 Status RunSequences(const Path& path, const Tokenizer& tokenizer, Items& items) {
   return ForEachOrderedRow(path, [&](const OrderedJson& row, int number) {
     const auto decoded = row.at("decoded").get<std::string>();
-    CompareDecoding(tokenizer, row.at("ids").get<TokenIds>(), fmt::format("line {}", number),
+    CompareDecoding(tokenizer, row.at("ids").get<IdList>(), fmt::format("line {}", number),
                     {decoded, row.value("decoded_skip_special", decoded)}, items);
   });
 }
@@ -233,12 +233,12 @@ void RunLongLine(const OrderedJson& row, const Tokenizer& tokenizer, Items& item
   if (text.empty() || Sha256Hex(bytes) != row.at("utf8_sha256").get<std::string>()) {
     return items.Differ(name, "the line that the rule describes could not be made");
   }
-  const TokenIds ids = tokenizer.Encode(text);
+  const IdList ids = tokenizer.Encode(text);
   const auto ends = [&](const char* key, bool first) {
-    const auto expected = row.at(key).get<TokenIds>();
+    const auto expected = row.at(key).get<IdList>();
     const size_t count = std::min(expected.size(), ids.size());
     const auto begin = first ? ids.begin() : ids.end() - static_cast<ptrdiff_t>(count);
-    items.Compare(fmt::format("{} {}", name, key), TokenIds(begin, begin + static_cast<ptrdiff_t>(count)),
+    items.Compare(fmt::format("{} {}", name, key), IdList(begin, begin + static_cast<ptrdiff_t>(count)),
                   expected);
   };
   ends("first_ids", true);
@@ -345,7 +345,7 @@ class ChatCase {
     for (const auto& [key, ids] : row.items()) {
       if (!key.starts_with("ids_")) continue;
       LINNET_ASSIGN(const Tokenizer* tokenizer, Named(key.substr(4)));
-      items_.Compare(item + " " + key, tokenizer->Encode(text), ids.get<TokenIds>());
+      items_.Compare(item + " " + key, tokenizer->Encode(text), ids.get<IdList>());
       // What Linnet feeds: the same, unless a message spells a marker.
       const bool marked = std::ranges::any_of(chat->text.segments(), [&](const Segment& segment) {
         return segment.kind == Segment::Kind::kText &&
@@ -353,7 +353,7 @@ class ChatCase {
       });
       if (marked) continue;
       items_.Compare(item + " " + key + " by segments", tokenizer->EncodeSegments(chat->text.segments()),
-                     ids.get<TokenIds>());
+                     ids.get<IdList>());
     }
     return {};
   }
