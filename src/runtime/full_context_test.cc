@@ -333,7 +333,7 @@ TEST_F(FullContextTest, TheModelIsAskedForASummaryOfWhatGoes) {
   const ModelConfig& config = engine_->impl().config;
   const Tokenizer& tokenizer = *engine_->impl().tokenizer;
   ChatHistory history("You are terse.", nullptr, true);
-  for (int i = 0; i < 12; ++i) {
+  for (int i = 0; i < 40; ++i) {
     history.AddUser({"question " + std::to_string(i), {}, {}});
     history.AddAnswer({.text = "answer " + std::to_string(i)});
   }

@@ -35,7 +35,7 @@ TEST(ChatTurns, AreTakenBackAndAskedAnew) {
   Enter(chat, "what is in the picture @" + InSource("models/chick/examples/see-006.png"),
         {"a purple star and a yellow triangle", "% of the prompt reused"});
   Enter(chat, "/context",
-        {"tokens", "pictures", "turn 1", "\"6 + 1\"", "turn 2", "70 (1)", "all", "left", "of 8192"});
+        {"tokens", "pictures", "turn 1", "\"6 + 1\"", "turn 2", "(1)", "all", "left", "of 8192"});
   Enter(chat, "/undo", {"turn 2 (\"what is in the picture\") is taken back; 1 turn is left"});
   Enter(chat, "/edit 7 5 + 10", {"there is no turn 7; the turns are 1 to 1"});
   Enter(chat, "/edit 5+10", {"/edit wants the number of a turn"});
@@ -69,7 +69,7 @@ TEST(ChatTurns, MediaAndCallsThatWait) {
   Enter(chat, "/result no", {"no tool call waits"});
   Enter(chat, "what is in the picture", {"a purple star and a yellow triangle"});
   // The turn keeps its picture.
-  Enter(chat, "/edit 1 what is in the picture?", {"with its 1 medium", "star"});
+  Enter(chat, "/edit 1 what is in the picture", {"with its 1 medium", "a purple star"});
   Leave(chat);
 }
 
@@ -104,7 +104,7 @@ TEST(ChatTurns, CommandsAreCompletedAndCorrected) {
 }
 
 TEST(FullContext, IsRefusedWithWhatToDo) {
-  Terminal chat({"run", "-q", "--temperature", "0", "--context", "64"});
+  Terminal chat({"run", "-q", "--temperature", "0", "--context", "100"});
   Ready(chat);
   for (int i = 0; i < 12; ++i) {
     if (chat.screen().find("the context is full: ") != std::string::npos) break;
