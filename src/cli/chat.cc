@@ -5,9 +5,11 @@
 #include <cctype>
 #include <charconv>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -30,6 +32,7 @@ constexpr const char* kHelp =
     "/edit N TEXT   ask turn N anew with this text, and drop what follows; without TEXT: change the old one\n"
     "/fork          go on in a copy, a branch           /fork N       the same with the first N turns\n"
     "/branch        list the branches                   /branch N     go to one\n"
+    "/save FILE     keep the conversation in a file     /load FILE    go on with one, as a branch\n"
     "/system TEXT   another system message, from anew   /think        thinking on or off\n"
     "/result TEXT   the result of the tool call asked for\n"
     "/reset         forget the conversation             /quit         leave (also Ctrl-D)\n"
@@ -104,7 +107,7 @@ class ChatLoop {
     bool needed;
     void (ChatLoop::*run)(const std::string& rest);
   };
-  static const std::array<ChatCommand, 16> kCommands;
+  static const std::array<ChatCommand, 18> kCommands;
 
   static std::vector<std::string> CommandNames(const std::string& before) {
     std::vector<std::string> names;
@@ -409,6 +412,75 @@ class ChatLoop {
     }
   }
 
+  // What somebody else has kept there stays.
+  void Save(const std::string& rest) {
+    const std::string name = Unquoted(rest);
+    if (start_.session != nullptr && IsSameFile(name, start_.session->path())) {
+      Say("linnet: {} keeps this chat anyway, after each answer (--session)\n", name);
+      return;
+    }
+    auto file = SessionFile::Open(name);
+    if (!file) {
+      Report(file.error());
+      return;
+    }
+    const bool own = std::ranges::any_of(
+        saved_, [&](const std::filesystem::path& path) { return IsSameFile(name, path); });
+    if (!file->empty() && !own) {
+      Say("linnet: {} holds another conversation, of {}; give another name\n", name,
+          Counted(file->facts().messages, "message"));
+      return;
+    }
+    if (const Status saved = file->Save(conversation_); !saved) {
+      Report(saved.error());
+      return;
+    }
+    saved_.push_back(std::filesystem::absolute(file->path()));
+    Say("{} holds this conversation, {}; /load goes on with it, and so does 'linnet run --session'\n", name,
+        Counted(conversation_.turns(), "turn"));
+    SayWaiting();
+  }
+
+  static bool IsSameFile(const std::filesystem::path& a, const std::filesystem::path& b) {
+    std::error_code ignored;
+    return std::filesystem::equivalent(a, b, ignored);
+  }
+
+  // As a branch, so that nothing is lost that was said here.
+  void Load(const std::string& rest) {
+    const std::string name = Unquoted(rest);
+    if (start_.session != nullptr) {
+      Say("linnet: {} keeps this chat (--session) and would lose it; run 'linnet run --session {}' instead\n",
+          start_.session->path().string(), name);
+      return;
+    }
+    auto file = SessionFile::Read(name);
+    if (!file) {
+      Report(file.error());
+      return;
+    }
+    if (file->empty()) {
+      Say("linnet: {} holds no conversation\n", name);
+      return;
+    }
+    SessionOptions options = file->facts().options;
+    options.context = conversation_.context();
+    auto loaded = file->Load(*start_.engine, options);
+    if (!loaded) {
+      Report(loaded.error());
+      return;
+    }
+    loaded->SetWhenFull(conversation_.when_full());
+    branches_[branch_] = Here();
+    const size_t from = branch_;
+    conversation_ = std::move(*loaded);
+    branch_ = branches_.size();
+    branches_.push_back(Here());
+    Say("this is branch {} now: {}; /branch {} goes back\n", branch_ + 1, branches_[branch_].text, from + 1);
+    SayCallWaits();
+    SayWaiting();
+  }
+
   struct Branch {
     ChatPoint point;
     std::string text;  // what it holds
@@ -466,13 +538,14 @@ class ChatLoop {
   UserMessage next_;
   LineEditor editor_;
   std::vector<Branch> branches_ = {Here()};
+  std::vector<std::filesystem::path> saved_;  // files that this chat has written
   size_t branch_ = 0;  // the one that the conversation holds; its place in the list waits
   InterruptGuard
       interrupt_;  // also between answers: a key typed before the editor has the terminal must not end us
   bool done_ = false;
 };
 
-constexpr std::array<ChatLoop::ChatCommand, 16> ChatLoop::kCommands = {
+constexpr std::array<ChatLoop::ChatCommand, 18> ChatLoop::kCommands = {
     {{"help", "", false, &ChatLoop::Help},
      {"quit", "", false, &ChatLoop::Quit},
      {"exit", "", false, &ChatLoop::Quit},
@@ -488,7 +561,9 @@ constexpr std::array<ChatLoop::ChatCommand, 16> ChatLoop::kCommands = {
      {"edit", "N", true, &ChatLoop::Edit},
      {"context", "", false, &ChatLoop::ShowContext},
      {"fork", "N", false, &ChatLoop::Fork},
-     {"branch", "N", false, &ChatLoop::Switch}}};
+     {"branch", "N", false, &ChatLoop::Switch},
+     {"save", "FILE", true, &ChatLoop::Save},
+     {"load", "FILE", true, &ChatLoop::Load}}};
 
 }  // namespace
 

@@ -17,6 +17,7 @@ struct ChatStart {
   GenerateOptions options;
   bool quiet = false;              // no statistics
   SessionFile* session = nullptr;  // keeps the conversation after each answer
+  Engine* engine = nullptr;        // of the conversation
 };
 
 // Reads lines until /quit or the end of input; the exit code.

@@ -285,7 +285,7 @@ Result<int> Converse(const RunArgs& args, Engine& engine, Conversation& conversa
   }
   if (!exchange.prompt) {
     return Chat(conversation, {Title(args, engine), std::move(message), WithoutFiles(args.media),
-                               exchange.options, args.quiet, exchange.file});
+                               exchange.options, args.quiet, exchange.file, &engine});
   }
   if (args.results.empty()) {
     conversation.AddUser(std::move(message));

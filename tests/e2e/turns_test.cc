@@ -93,6 +93,36 @@ TEST(ChatTurns, BranchesAreGoneBackTo) {
   Leave(chat);
 }
 
+TEST(ChatTurns, AreKeptInAFileToGoOnWith) {
+  const std::string file = Folder("kept turns") + "/talk";
+  {
+    Terminal chat({"run", "-q", "--temperature", "0"});
+    Ready(chat);
+    Enter(chat, "6 + 1", {"\n7\r\n"});
+    Enter(chat, "/save \"" + file + "\"", {"holds this conversation, 1 turn"});
+    Enter(chat, "5 + 10", {"\n15\r\n"});
+    Enter(chat, "/load " + file, {"this is branch 2 now: 1 turn, the last is turn 1 (\"6 + 1\")"});
+    Enter(chat, "3 + 4", {"\n7\r\n"});
+    Enter(chat, "/branch 1", {"branch 1: 2 turns, the last is turn 2 (\"5 + 10\")"});
+    Enter(chat, "/save " + file, {"holds this conversation, 2 turns"});
+    Enter(chat, "/load " + file + "-nowhere", {"talk-nowhere"});
+    Enter(chat, "/branch", {"* branch 1: 2 turns", "branch 2: 2 turns"});
+    Leave(chat);
+  }
+  Terminal other({"run", "-q", "--temperature", "0"});
+  Ready(other);
+  Enter(other, "3 + 4", {"\n7\r\n"});
+  Enter(other, "/save " + file, {"holds another conversation, of 4 messages"});
+  Enter(other, "/load " + file, {"2 turns, the last is turn 2 (\"5 + 10\")"});
+  Leave(other);
+  Terminal kept({"run", "-q", "--temperature", "0", "--session", file});
+  Ready(kept);
+  Enter(kept, "/undo", {"turn 2 (\"5 + 10\") is taken back; 1 turn is left"});
+  Enter(kept, "/save " + file, {"keeps this chat anyway"});
+  Enter(kept, "/load " + file, {"keeps this chat (--session) and would lose it"});
+  Leave(kept);
+}
+
 TEST(ChatTurns, CommandsAreCompletedAndCorrected) {
   Terminal chat({"run", "-q", "--temperature", "0"});
   Ready(chat);
