@@ -10,8 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "eval/sha256.h"
 #include "io/gguf.h"
+#include "runtime/sha256.h"
 #include "tensor/block_format.h"
 
 namespace linnet {
