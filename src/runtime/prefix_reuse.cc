@@ -13,6 +13,9 @@ namespace {
 constexpr int64_t kLeastDistance = 1024;
 // Two stops nearer than this are not worth two snapshots.
 constexpr int64_t kLeastGap = 32;
+// Two prompts that part may share a few tokens more than the next one will: the first words of a question, a
+// space that belongs to the next word.
+constexpr int64_t kBeforeParting = 8;
 
 // So far apart that those of a whole context take at most half of the store.
 int64_t DistanceOf(const KvCache& cache, uint64_t cap) {
@@ -68,7 +71,8 @@ Result<PrefixReuse::Reused> PrefixReuse::Reuse(Prompt& prompt, int64_t parts) {
   store.Trim();
   DropPrefix(prompt, length);
   Reused reused{.stops = {}, .tokens = length, .dropped = std::max<int64_t>(0, match.dropped - length)};
-  const int64_t branch = match.branch - length >= kLeastGap ? match.branch : 0;
+  const int64_t parting = PlaceAt(*prompt_, match.branch - kBeforeParting);
+  const int64_t branch = parting - length >= kLeastGap ? parting : 0;
   reused.stops.positions = Stops(*prompt_, parts, branch);
   reused.stops.reached = [this, parts, branch](int64_t position) {
     const bool end = position == parts || position == branch;
