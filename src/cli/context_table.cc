@@ -59,6 +59,7 @@ std::string Quoted(const std::string& text) {
   const bool cut = line.size() < text.size() || line.size() > kShownBytes;
   line.resize(std::min(line.size(), kShownBytes));
   line.resize(CompletePrefix(line));
+  line.resize(line.find_last_not_of(' ') + 1);  // what a file's name left behind
   return fmt::format("\"{}{}\"", Printable(line), cut ? "…" : "");
 }
 

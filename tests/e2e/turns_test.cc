@@ -35,7 +35,7 @@ TEST(ChatTurns, AreTakenBackAndAskedAnew) {
   Enter(chat, "what is in the picture @" + InSource("models/chick/examples/see-006.png"),
         {"a purple star and a yellow triangle", "% of the prompt reused"});
   Enter(chat, "/context",
-        {"tokens", "pictures", "turn 1", "\"6 + 1\"", "turn 2", "(1)", "all", "left", "of 8192"});
+        {"tokens", "pictures", "turn 1", "\"6 + 1\"", "turn 2", "(1)", "all", "left", "of 4096"});
   Enter(chat, "/undo", {"turn 2 (\"what is in the picture\") is taken back; 1 turn is left"});
   Enter(chat, "/edit 7 5 + 10", {"there is no turn 7; the turns are 1 to 1"});
   Enter(chat, "/edit 5+10", {"/edit wants the number of a turn"});
