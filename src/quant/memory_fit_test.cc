@@ -166,7 +166,7 @@ TEST(MemoryFit, WhatCannotFitHasNoRemedy) {
   const auto refused = RequireFit(request, "a file", true, false);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kOutOfMemory);
-  EXPECT_NE(refused.error().Message().find("weights 6.9"), std::string::npos) << refused.error().Message();
+  EXPECT_NE(refused.error().Message().find("weights 7.0"), std::string::npos) << refused.error().Message();
   EXPECT_NE(refused.error().Message().find("--over-plan"), std::string::npos);
 }
 
@@ -188,7 +188,7 @@ TEST(MemoryFit, WhatNobodyAskedForGivesWay) {
   EXPECT_EQ(over->context, 8192);
   EXPECT_NE(over->notes.at(0).find("over the plan by"), std::string::npos);
   request.options.sessions = 4;
-  request.limits[0].available = 2 * kGigabyte + room;
+  request.limits[0].available = kGigabyte + room;
   const auto fewer = RequireFit(request, "a file", true, false);
   ASSERT_TRUE(fewer) << fewer.error().Message();
   EXPECT_LT(fewer->conversations, 4);

@@ -67,7 +67,8 @@ std::unique_ptr<Engine> Load(const SmallModel& model, int threads) {
   EXPECT_TRUE(made);
   std::unique_ptr<Engine> engine = std::move(*made);
   if (model.drafter != nullptr) {
-    EXPECT_TRUE(AddDrafter(engine->impl(), *model.drafter_config, *model.drafter, {}));
+    const Status added = AddDrafter(engine->impl(), *model.drafter_config, *model.drafter, {});
+    EXPECT_TRUE(added) << added.error().Message();
   }
   return engine;
 }
