@@ -107,8 +107,9 @@ Result<std::optional<Shifted>> FullContext::MakeRoom(const ChatHistory& history,
   const int64_t most = std::min(rules_.context - room, rules_.context * kKeptParts / kOfParts);
   LINNET_ASSIGN(Shifted shifted, Fewest(history, most - (with_summary ? SummaryTokens() : 0)));
   if (const int64_t alone = Size(shifted.rendered); alone > rules_.context) return Refused(tokens, alone);
+  const int64_t gone = tokens - Size(shifted.rendered);
   if (with_summary) LINNET_TRY(Summarise(history, summarise, shifted));
-  shifted.shift.tokens = tokens - Size(shifted.rendered);
+  shifted.shift.tokens = gone;
   return shifted;
 }
 

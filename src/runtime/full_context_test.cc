@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "linnet/session.h"
 #include "runtime/chat_history.h"
+#include "runtime/context_use.h"
 #include "runtime/conversation.h"
 #include "runtime/engine_impl.h"
 #include "text/tokenizer.h"
@@ -367,6 +368,9 @@ TEST_F(FullContextTest, TheModelIsAskedForASummaryOfWhatGoes) {
   EXPECT_EQ(asked[2 * gone], "answer " + std::to_string(gone - 1));
   EXPECT_TRUE(asked.back().starts_with("Summarise"));
   EXPECT_EQ((*shifted)->shift.summary, "<turn|>they counted");
+  const int64_t summary = CountUse((*shifted)->history, tokenizer, config)->summary.total();
+  EXPECT_GT(summary, 0);
+  EXPECT_EQ((*shifted)->shift.free, tokens + 1 - (tokens - (*shifted)->shift.tokens + summary));
   const auto& messages = (*shifted)->history.messages();
   EXPECT_EQ(messages[0].json["role"], "system");
   EXPECT_EQ(messages[1].json["role"], "user");
