@@ -20,7 +20,7 @@ using testing::Open;
 using testing::RandomIds;
 using Place = PrefixStore::Place;
 
-constexpr int64_t kStoreContext = 600;
+constexpr int64_t kStoreContext = 512;
 
 std::shared_ptr<const PrefixKey> KeyOfIds(std::vector<int32_t> ids) {
   return std::make_shared<const PrefixKey>(PrefixKey{std::move(ids), {}});
