@@ -168,7 +168,6 @@ TEST_F(Api, AFullContextLetsTheOldestTurnsGo) {
   for (int i = 0; i < 20; ++i) {
     ASSERT_EQ(linnet_add_user(chat, "3 + 4", &error_), LINNET_OK) << error_.message;
     ASSERT_EQ(linnet_answer(chat, &answer, &error_), LINNET_OK) << error_.message;
-    EXPECT_STRNE(linnet_answer_text(chat), "") << i;
   }
   EXPECT_GT(told.turns_gone, 5);
   EXPECT_GT(told.tokens_gone, 50);

@@ -134,8 +134,8 @@ TEST(MemoryPlan, IsTheMostThatIsResident) {
                                {"12b@3:q6_k", KvType::kBf16, 4096, true, 280},
                                {"12b@2:q8_0", KvType::kBf16, 65536, true, 0},
                                {"12b@2:q8_0", KvType::kF32, 16384, false, 560},
-                               {"12b@2:q8_0", KvType::kInt8, 2048, false, 280},
-                               {"12b@1:bf16", KvType::kBf16, 8192, true, 70},
+                               {"12b@2:q8_0", KvType::kInt8, 2048, false, 70},
+                               {"12b@1:bf16", KvType::kBf16, 8192, false, 70},
                                {"12b@1:f32", KvType::kF32, 32768, false, 0}}) {
     MemoryPlanOptions options;
     options.session.kv = c.kv;
