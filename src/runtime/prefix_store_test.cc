@@ -217,7 +217,7 @@ TEST_F(PrefixStoreTest, HoldsItsCapAndTheRightBitsUnderRandomUse) {
         ++restored;
       }
       ASSERT_TRUE(one.session->Feed(std::span(one.ids).subspan(static_cast<size_t>(match.length))));
-      if (match.length > 0 && restored % 4 == 0) {
+      if (match.length > 0 && restored % 2 == 0) {
         EXPECT_EQ(Logits(*one.session), Logits(*Read(one.ids)));
       }
     } else if (rng() % 3 == 0) {
@@ -225,7 +225,7 @@ TEST_F(PrefixStoreTest, HoldsItsCapAndTheRightBitsUnderRandomUse) {
       ASSERT_TRUE(one.session->Feed(more));
       one.ids = Joined(one.ids, more);
     } else {
-      const int64_t at = std::max<int64_t>(length - static_cast<int64_t>(rng() % 30), 1);
+      const int64_t at = std::max<int64_t>(length - static_cast<int64_t>(rng() % 90), 1);
       const bool end = rng() % 2 == 0;
       auto kept = store_.Keep(MaskRule::kA, KeyOfIds(one.ids), at, CacheOf(one.session),
                               end ? Place::kEnd : Place::kOnTheWay);
@@ -236,7 +236,7 @@ TEST_F(PrefixStoreTest, HoldsItsCapAndTheRightBitsUnderRandomUse) {
     full += store_.bytes() > cap - 200'000;
     most = std::max(most, store_.entries());
   }
-  EXPECT_GT(restored, 50);
+  EXPECT_GT(restored, 25);
   EXPECT_GT(full, 300);
   EXPECT_GT(most, 5);
   live = {};

@@ -300,8 +300,8 @@ TEST_F(SessionFileTest, ExportsAllThatWasSaid) {
   HistoryOf(conversation).AddAnswer(call);
   ASSERT_TRUE(conversation.AwaitsToolResult());
   conversation.AddToolResult("```\nbusy\n```");
-  ASSERT_TRUE(conversation.Answer({}));
-  Ask(conversation, Picture("what is in the picture"));
+  ASSERT_TRUE(conversation.Answer({.max_tokens = 8}));
+  Ask(conversation, Picture("what is in the picture"), {.max_tokens = 8});
   SaveTo(File("s"), conversation);
   const SessionFile file = OpenFile(File("s"));
   const auto json = nlohmann::json::parse(*file.Export(SessionFormat::kJson));
