@@ -20,13 +20,13 @@ MANY := All/Heads.*:*.TwoHundredPromptsAreWrittenTheSame
 TIMED := *LinearTime:*UnderASecond
 LONG := $(MANY):$(TIMED):Attention.ARowDoesNotKnow*:*OfNarrowTypes*:Attention.NarrowTypes*
 # What sessions, conversations and drafting are made of, on tiny models.
-TURNS := Session*:All/KvTypes*/0:StopFilter*:Prompt*:Speculator.Stops*:ConversationTest.Cancelled*:SchedulerTest.Tells*
+TURNS := Session.*:SessionsOf*:PrefixStoreTest.*:PrefixKeys.*:All/KvTypes*/0:StopFilter*:Prompt*:Speculator.Stops*:ConversationTest.Cancelled*:SchedulerTest.Tells*
 # Conversations that share steps, 20 random schedules.
 SCHEDULES := SchedulerTest*:All/RandomSchedules*/0
 # Files that are cut or have flipped bits, one kind of each.
 DAMAGE := Damage.*Cut*:Damage.Converting*:Damage.Ggufs*
 # The same at length.
-TALKS := Damage.*:Session*:*KvTypes*:*RandomSessions*/0:ConversationTest*:FullContextTest*:Packed*:Speculator.S*:Speculator.F*:$(SCHEDULES)
+TALKS := Damage.*:Session*:Prefix*:*KvTypes*:*RandomSessions*/0:ConversationTest*:FullContextTest*:Packed*:Speculator.S*:Speculator.F*:$(SCHEDULES)
 # A sandbox works on one thread, and the thread sanitizer's memory breaks its limits.
 ONE_THREAD := Sandbox.*
 
