@@ -1,5 +1,7 @@
 #include "runtime/memory_plan.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <fstream>
 #include <memory>
@@ -124,44 +126,52 @@ class Peak {
 };
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which hold more than is asked for
-TEST(MemoryPlan, IsTheMostThatIsResident) {
-  for (const Combination& c : {Combination{"12b@3:q4_0", KvType::kBf16, 8192, false, 0},
-                               {"12b@3:q4_0", KvType::kInt8, 65536, true, 280},
-                               {"12b@3:q4_0", KvType::kBf16, 262144, false, 70},
-                               {"12b@3:q4_0", KvType::kInt8, 262144, true, 0},
-                               {"12b@3:q4_k_m", KvType::kF32, 32768, false, 140},
-                               {"12b@3:q4_k_m", KvType::kInt8, 8192, true, 1120},
-                               {"12b@3:q6_k", KvType::kBf16, 4096, true, 280},
-                               {"12b@2:q8_0", KvType::kBf16, 65536, true, 0},
-                               {"12b@2:q8_0", KvType::kF32, 16384, false, 560},
-                               {"12b@2:q8_0", KvType::kInt8, 2048, false, 70},
-                               {"12b@1:bf16", KvType::kBf16, 8192, false, 70},
-                               {"12b@1:f32", KvType::kF32, 32768, false, 0}}) {
-    MemoryPlanOptions options;
-    options.session.kv = c.kv;
-    options.session.context = c.context;
-    options.session.rows_per_call = 64;
-    options.threads = 2;
-    options.picture_tokens = c.picture;
-    options.sound_seconds = 0;
-    const SmallModel model = Make(c);
-    const Peak peak;
-    options.process_bytes = ResidentBytes();
-    const auto plan = PlanMemory({.config = &model.config,
-                                  .text = model.source.get(),
-                                  .multimodal = c.picture > 0 ? model.source.get() : nullptr,
-                                  .drafter_config = c.drafter ? &*model.drafter_config : nullptr,
-                                  .drafter = model.drafter.get()},
-                                 options);
-    ASSERT_TRUE(plan) << plan.error().Message();
-    const std::unique_ptr<Engine> engine = Load(model, options.threads);
-    const auto session = engine->NewSession(options.session);
-    ASSERT_TRUE(session);
-    Use(*engine, **session, options.session.rows_per_call, c.picture);
-    const double planned = static_cast<double>(plan->total()), resident = static_cast<double>(peak.bytes());
-    EXPECT_NEAR(resident / planned, 1.0, 0.03) << c.model << " " << c.context << " " << resident;
-  }
+class MemoryPlanOf : public ::testing::TestWithParam<Combination> {};
+
+TEST_P(MemoryPlanOf, IsTheMostThatIsResident) {
+  const Combination& c = GetParam();
+  MemoryPlanOptions options;
+  options.session.kv = c.kv;
+  options.session.context = c.context;
+  options.session.rows_per_call = 64;
+  options.threads = 2;
+  options.picture_tokens = c.picture;
+  options.sound_seconds = 0;
+  const SmallModel model = Make(c);
+  ::malloc_trim(0);  // what the test before has freed would be used again, unseen
+  const Peak peak;
+  options.process_bytes = ResidentBytes();
+  const auto plan = PlanMemory({.config = &model.config,
+                                .text = model.source.get(),
+                                .multimodal = c.picture > 0 ? model.source.get() : nullptr,
+                                .drafter_config = c.drafter ? &*model.drafter_config : nullptr,
+                                .drafter = model.drafter.get()},
+                               options);
+  ASSERT_TRUE(plan) << plan.error().Message();
+  const std::unique_ptr<Engine> engine = Load(model, options.threads);
+  const auto session = engine->NewSession(options.session);
+  ASSERT_TRUE(session);
+  Use(*engine, **session, options.session.rows_per_call, c.picture);
+  const double planned = static_cast<double>(plan->total()), resident = static_cast<double>(peak.bytes());
+  EXPECT_NEAR(resident / planned, 1.0, 0.03) << c.model << " " << c.context << " " << resident;
 }
+
+INSTANTIATE_TEST_SUITE_P(Three, MemoryPlanOf,
+                         ::testing::Values(Combination{"12b@3:q4_0", KvType::kBf16, 8192, false, 0},
+                                           Combination{"12b@3:q4_k_m", KvType::kInt8, 8192, true, 1120},
+                                           Combination{"12b@2:q8_0", KvType::kInt8, 2048, false, 70}));
+
+// A minute on two cores.
+INSTANTIATE_TEST_SUITE_P(DISABLED_Others, MemoryPlanOf,
+                         ::testing::Values(Combination{"12b@3:q4_0", KvType::kInt8, 65536, true, 280},
+                                           Combination{"12b@3:q4_0", KvType::kBf16, 262144, false, 70},
+                                           Combination{"12b@3:q4_0", KvType::kInt8, 262144, true, 0},
+                                           Combination{"12b@3:q4_k_m", KvType::kF32, 32768, false, 140},
+                                           Combination{"12b@3:q6_k", KvType::kBf16, 4096, true, 280},
+                                           Combination{"12b@2:q8_0", KvType::kBf16, 65536, true, 0},
+                                           Combination{"12b@2:q8_0", KvType::kF32, 16384, false, 560},
+                                           Combination{"12b@1:bf16", KvType::kBf16, 8192, false, 70},
+                                           Combination{"12b@1:f32", KvType::kF32, 32768, false, 0}));
 #endif
 
 uint64_t Bytes(std::span<const Matrix* const> matrices) {
