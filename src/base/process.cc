@@ -1,6 +1,9 @@
 #include "base/process.h"
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -36,6 +39,14 @@ void OnInterrupt(int) {
 }
 
 }  // namespace
+
+void GiveBackWhatIsFreed() {
+#ifdef __GLIBC__
+  constexpr int kPiece = 1 << 20;
+  ::mallopt(M_MMAP_THRESHOLD, kPiece);
+  ::mallopt(M_TRIM_THRESHOLD, kPiece);
+#endif
+}
 
 uint64_t PeakResidentBytes() {
   rusage usage{};

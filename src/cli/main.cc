@@ -37,6 +37,7 @@ std::string VersionText() {
 int main(int argc, char** argv) {
   linnet::PrepareStandardStreams();
   linnet::TakeStack();
+  linnet::GiveBackWhatIsFreed();
   linnet::ExitWhenMappedFilesAreCut();
   // The line editor counts characters of UTF-8; numbers stay as in C.
   std::setlocale(LC_CTYPE, "");
