@@ -168,6 +168,11 @@ void PrintText(const Facts& facts) {
                               config.tokens.suppressed.empty()
                                   ? "-"
                                   : fmt::format("{}", fmt::join(config.tokens.suppressed, ", "))));
+  if (const Quantisation& quantisation = files.quantisation; !quantisation.name.empty()) {
+    line("quantised",
+         fmt::format("by {}; the formats below are what its matrices are read as{}", quantisation.name,
+                     quantisation.activations ? "; it would round activations too, which is left out" : ""));
+  }
   for (const Part& part : facts.parts) {
     line("part", fmt::format("{}{}{}: {} tensors, {:.1f} M parameters, {}", part.name,
                              part.path.empty() ? "" : " in ", part.path, part.total.tensors,
@@ -220,6 +225,7 @@ void PrintJson(const Facts& facts) {
                      {"pictures", config.vision.present},
                      {"sound", config.audio.present},
                      {"drafter", files.drafter != nullptr},
+                     {"quantised", files.quantisation.name},
                      {"parts", json_parts},
                      {"memory", AsJson(facts.memory)},
                      {"missing", facts.missing}};

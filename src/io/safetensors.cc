@@ -42,11 +42,9 @@ Result<TensorInfo> ReadEntry(const std::string& name, const json& entry, uint64_
   const auto& dtype_name = dtype_text->get_ref<const std::string&>();
   const std::optional<Dtype> dtype = DtypeFromSafetensors(dtype_name);
   if (!dtype) {
-    const bool packed = dtype_name == "U32";  // several weights a word: nobody else stores weights so
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("tensor \"{}\" has the number format \"{}\"{}", name, dtype_name,
-                            packed ? ", as written by MLX: the model is quantised by MLX" : ""),
-                "take the bf16 checkpoint or a GGUF file: F32, F16, BF16, I32 and I64 can be read");
+    return Fail(
+        ErrorCode::kUnsupported, fmt::format("tensor \"{}\" has the number format \"{}\"", name, dtype_name),
+        "take the bf16 checkpoint or a GGUF file: F32, F16, BF16, F8_E4M3 and whole numbers can be read");
   }
   TensorInfo info{.name = name, .dtype = *dtype};
   LINNET_ASSIGN(info.shape, ReadShape(entry, name));

@@ -55,7 +55,7 @@ TEST(SafetensorsTest, RefusesImpossibleHeaders) {
   EXPECT_TRUE(
       ErrorOf(R"({"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}})", 8).contains("not a size"));
   EXPECT_TRUE(
-      ErrorOf(R"({"a":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}})", 8).contains("F8_E4M3"));
+      ErrorOf(R"({"a":{"dtype":"F8_E5M2","shape":[8],"data_offsets":[0,8]}})", 8).contains("F8_E5M2"));
   EXPECT_TRUE(ErrorOf(R"({"a":{"dtype":"F32","shape":[4611686018427387905,4],"data_offsets":[0,16]}})", 16)
                   .contains("not a size"));
   EXPECT_TRUE(

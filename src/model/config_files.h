@@ -24,10 +24,6 @@ struct ConfigTexts {
 Result<ModelConfig> ConfigFromJson(const ConfigTexts& texts);
 Result<DrafterConfig> DrafterFromJson(const ConfigTexts& texts);
 
-// The file that ModelOpt puts beside a config.json, which may say nothing itself; empty = there is none.
-// Errors: kUnsupported where it says that weights are quantised.
-Status CheckQuantConfig(std::string_view hf_quant_config_json);
-
 // `multimodal` is the mmproj file or nullptr. Sizes that no key holds (vocabulary, position table, K = V,
 // rotated pairs) are read off the tensors.
 Result<ModelConfig> ConfigFromGguf(const Gguf& text, const Gguf* multimodal);

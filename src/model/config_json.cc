@@ -375,49 +375,6 @@ Result<json> ParseObject(std::string_view text, std::string_view name) {
   return value;
 }
 
-// "compressed-tensors (nvfp4-pack-quantized)", "gptq (4 bits)", "modelopt (NVFP4)": what a quantisation calls
-// itself.
-std::string QuantisationName(const json& quantisation, std::string name) {
-  std::string details;
-  const auto add = [&](const std::string& text) {
-    if (!text.empty()) details += (details.empty() ? "" : ", ") + text;
-  };
-  for (const char* key : {"format", "quant_algo", "quant_type", "weights", "bnb_4bit_quant_type"}) {
-    const auto found = quantisation.find(key);
-    if (found != quantisation.end() && found->is_string()) add(found->get<std::string>());
-  }
-  const auto flag = [&](const char* key) { return quantisation.value(key, json()) == true; };
-  const auto bits = quantisation.find("bits");
-  if (flag("load_in_4bit")) {
-    add("4 bits");
-  } else if (flag("load_in_8bit")) {
-    add("8 bits");
-  } else if (bits != quantisation.end() && bits->is_number_integer()) {
-    add(fmt::format("{} bits", bits->get<int64_t>()));
-  }
-  return details.empty() ? name : fmt::format("{} ({})", name, details);
-}
-
-// Refuses what was quantised in a way that has no tensors of ours, by the name of the program that did it.
-void RefuseQuantised(const Fields& top) {
-  for (const char* key : {"quantization_config", "quantization", "compression_config"}) {
-    const json* found = top.Find(key);
-    if (found == nullptr) continue;
-    std::string name = "an unnamed method";
-    if (found->is_object()) {
-      const auto method = found->find("quant_method");
-      const bool named = method != found->end() && method->is_string();
-      const bool mlx = !named && found->contains("group_size") && found->contains("bits");
-      const bool bitsandbytes =
-          !named && (found->contains("load_in_4bit") || found->contains("load_in_8bit"));
-      name = named ? method->get<std::string>() : mlx ? "MLX" : bitsandbytes ? "bitsandbytes" : name;
-      name = QuantisationName(*found, name);
-    }
-    top.Refuse(true, key, "quantised by " + name + ", which is not read",
-               "take the bf16 checkpoint or a GGUF file");
-  }
-}
-
 // The family of a model_type; `nested` = its text part lies in text_config.
 Result<const Family*> FindFamily(const std::string& type, bool& nested) {
   nested = type == "gemma4_unified" || type == "gemma3";
@@ -449,7 +406,6 @@ Result<ModelConfig> ConfigFromJson(const ConfigTexts& texts) {
   const std::string type = top.Text("model_type", "");
   bool nested = false;
   LINNET_ASSIGN(const Family* family, FindFamily(type, nested));
-  RefuseQuantised(top);
   top.Refuse(!top.Bool("tie_word_embeddings", true), "tie_word_embeddings",
              "a separate output matrix is not supported");
 
@@ -478,7 +434,6 @@ Result<DrafterConfig> DrafterFromJson(const ConfigTexts& texts) {
     return Fail(ErrorCode::kUnsupported, fmt::format("model_type \"{}\" is not a drafter", type),
                 "gemma4_unified_assistant is expected");
   }
-  RefuseQuantised(top);
   DrafterConfig drafter;
   const Fields text = top.Object("text_config");
   drafter.text.model_type = "gemma4_unified_assistant";
@@ -509,22 +464,6 @@ std::string ModelTypeOf(std::string_view config_json) { return TextMember(config
 
 std::string AdapterTypeOf(std::string_view adapter_config_json) {
   return TextMember(adapter_config_json, "peft_type");
-}
-
-Status CheckQuantConfig(std::string_view hf_quant_config_json) {
-  if (hf_quant_config_json.empty()) return {};
-  constexpr char kName[] = "hf_quant_config.json";
-  LINNET_ASSIGN(const json file, ParseJson(hf_quant_config_json, kName));
-  const json quantisation = file.is_object() ? file.value("quantization", json()) : json();
-  const auto algorithm = quantisation.find("quant_algo");
-  if (algorithm == quantisation.end() || !algorithm->is_string()) return {};  // perhaps the cache alone
-  const json producer = file.value("producer", json());
-  const auto name = producer.find("name");
-  const bool named = name != producer.end() && name->is_string();
-  return Fail(ErrorCode::kUnsupported,
-              fmt::format("{}: quantised by {}, which is not read", kName,
-                          QuantisationName(quantisation, named ? name->get<std::string>() : "modelopt")),
-              "take the bf16 checkpoint or a GGUF file");
 }
 
 }  // namespace linnet

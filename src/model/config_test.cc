@@ -131,39 +131,6 @@ TEST(ConfigJsonTest, CorrectsTheFirstUploadsContextAndUnitesEos) {
   EXPECT_TRUE(d->tokens.suppressed.empty());
 }
 
-TEST(ConfigJsonTest, NamesWhatAModelWasQuantisedWith) {
-  const std::pair<const char*, const char*> configs[] = {
-      {R"("quantization": {"group_size": 64, "bits": 4})", "quantised by MLX (4 bits)"},
-      {R"("quantization_config": {"group_size": 32, "bits": 8, "mode": "affine"})",
-       "quantised by MLX (8 bits)"},
-      {R"("quantization_config": {"quant_method": "compressed-tensors", "format": "pack-quantized"})",
-       "quantised by compressed-tensors (pack-quantized)"},
-      {R"("quantization_config": {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized"})",
-       "compressed-tensors (nvfp4-pack-quantized)"},
-      {R"("quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128})",
-       "by gptq (4 bits)"},
-      {R"("quantization_config": {"quant_method": "awq", "bits": 4})", "by awq (4 bits)"},
-      {R"("quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true,
-          "bnb_4bit_quant_type": "nf4"})",
-       "by bitsandbytes (nf4, 4 bits)"},
-      {R"("quantization_config": {"load_in_8bit": true})", "by bitsandbytes (8 bits)"},
-      {R"("quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"})",
-       "by modelopt (NVFP4)"},
-      {R"("quantization_config": {"quant_method": "fp8"})", "by fp8"},
-      {R"("quantization_config": {"bits": "many", "format": 7})", "an unnamed method"},
-      {R"("quantization_config": 7)", "an unnamed method"}};
-  for (const auto& [entry, name] : configs) {
-    for (const char* type : {"gemma4_unified", "gemma3_text"}) {
-      const std::string error = ErrorOf(std::string(R"({"model_type": ")") + type + "\", " + entry + "}");
-      EXPECT_TRUE(error.contains(name)) << error;
-      EXPECT_TRUE(error.contains("GGUF")) << error;
-    }
-    const auto drafter = DrafterFromJson(
-        {std::string(R"({"model_type": "gemma4_unified_assistant", )") + entry + "}", "", ""});
-    EXPECT_TRUE(!drafter && drafter.error().Message().contains(name));
-  }
-}
-
 TEST(ConfigJsonTest, ReadsTheProcessorsBudgets) {
   const std::string config = ReadText(kModels / "target/config.json");
   const auto c = ConfigFromJson({config, "", R"({"image_processor":{"max_soft_tokens":70},
@@ -221,8 +188,6 @@ TEST(ConfigJsonTest, RefusesWhatItCannotRunByName) {
   EXPECT_TRUE(ErrorOf(R"({"model_type":"llama"})").contains("\"llama\""));
   EXPECT_TRUE(ErrorOf(R"({"model_type":"gemma4"})").contains("encoders"));
   EXPECT_TRUE(ErrorOf(R"({"model_type":"gemma4_unified_assistant"})").contains("--drafter"));
-  EXPECT_TRUE(
-      ErrorOf(R"({"model_type":"gemma4_unified","quantization_config":{}})").contains("quantization_config"));
 }
 
 TEST(ConfigJsonTest, RefusesNonsenseByName) {

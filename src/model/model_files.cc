@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/mapped_file.h"
+#include "io/quantised_tensors.h"
 #include "io/safetensors.h"
 #include "io/scaled_gguf.h"
 #include "model/chick.h"
@@ -68,15 +69,10 @@ Status SetEmbedScale(ModelFiles& files) {
   return {};
 }
 
-Result<std::unique_ptr<TensorSource>> OpenWeights(const fs::path& directory) {
-  if (IsFile(directory / "model.safetensors")) {
-    LINNET_ASSIGN(std::unique_ptr<Safetensors> file, Safetensors::Open(directory / "model.safetensors"));
-    return file;
-  }
+Result<std::unique_ptr<Safetensors>> OpenStored(const fs::path& directory) {
+  if (IsFile(directory / "model.safetensors")) return Safetensors::Open(directory / "model.safetensors");
   if (IsFile(directory / "model.safetensors.index.json")) {
-    LINNET_ASSIGN(std::unique_ptr<Safetensors> file,
-                  Safetensors::OpenSharded(directory / "model.safetensors.index.json"));
-    return file;
+    return Safetensors::OpenSharded(directory / "model.safetensors.index.json");
   }
   // Shards without their index may be pointers, which say so.
   for (const fs::path& path : Entries(directory)) {
@@ -88,11 +84,25 @@ Result<std::unique_ptr<TensorSource>> OpenWeights(const fs::path& directory) {
               "download the weights into it");
 }
 
+// The weights of a directory, quantised or not. `quantisation` is what its configuration says of them.
+Result<std::unique_ptr<TensorSource>> OpenWeights(const fs::path& directory, const std::string& config,
+                                                  Quantisation& quantisation) {
+  LINNET_ASSIGN(const std::string beside, ReadSmall(directory / "hf_quant_config.json"));
+  Result<Quantisation> read = ReadQuantisation(config, beside);
+  if (!read) return Prefixed(directory.string(), read.error());
+  quantisation = std::move(*read);
+  LINNET_ASSIGN(std::unique_ptr<Safetensors> stored, OpenStored(directory));
+  Result<std::unique_ptr<TensorSource>> weights = Dequantised(std::move(stored), quantisation);
+  if (!weights) return Prefixed(directory.string(), weights.error());
+  return weights;
+}
+
 Status OpenHfDrafter(const fs::path& directory, ModelFiles& files) {
   LINNET_ASSIGN(const std::string config, ReadSmall(directory / "config.json"));
   LINNET_ASSIGN(const std::string generation, ReadSmall(directory / "generation_config.json"));
   LINNET_ASSIGN(files.drafter_config, DrafterFromJson({config, generation, ""}));
-  LINNET_ASSIGN(files.drafter, OpenWeights(directory));
+  Quantisation own;
+  LINNET_ASSIGN(files.drafter, OpenWeights(directory, config, own));
   files.drafter_path = directory.string();
   return {};
 }
@@ -138,11 +148,8 @@ Result<ModelFiles> OpenHuggingFace(const fs::path& directory) {
   LINNET_ASSIGN(const std::string processor, ReadSmall(directory / "processor_config.json"));
   Result<ModelConfig> parsed = ConfigFromJson({config, generation, processor});
   if (!parsed) return Prefixed(directory.string(), std::move(parsed.error()));
-  LINNET_ASSIGN(const std::string quantisation, ReadSmall(directory / "hf_quant_config.json"));
-  if (const Status read = CheckQuantConfig(quantisation); !read)
-    return Prefixed(directory.string(), read.error());
   files.config = std::move(*parsed);
-  LINNET_ASSIGN(files.text, OpenWeights(directory));
+  LINNET_ASSIGN(files.text, OpenWeights(directory, config, files.quantisation));
   files.multimodal = files.text.get();
   LINNET_ASSIGN(files.tokenizer_json, ReadSmall(directory / "tokenizer.json"));
   LINNET_ASSIGN(files.prompts_json, ReadSmall(directory / "prompts.json"));
@@ -408,18 +415,21 @@ Status CheckParts(const std::string& model, const std::string& mmproj, const std
               "leave it out, or draft (no --draft 0)");
 }
 
+constexpr const char* kLiteRt = "a LiteRT-LM file (.litertlm)";
+
 struct Magic {
   std::string_view bytes;
   const char* name;
 };
-constexpr std::array<Magic, 8> kMagics = {{{"GGUF", "a GGUF file"},
+constexpr std::array<Magic, 9> kMagics = {{{"GGUF", "a GGUF file"},
                                            {"\x89PNG", "a PNG picture"},
                                            {"\xff\xd8\xff", "a JPEG picture"},
                                            {"RIFF", "a RIFF (WAV or WebP) file"},
                                            {"PK\x03\x04", "a zip archive (perhaps a PyTorch checkpoint)"},
                                            {"\x80\x02", "a Python pickle (perhaps a PyTorch checkpoint)"},
                                            {"%PDF", "a PDF document"},
-                                           {"ggml", "an old GGML file"}}};
+                                           {"ggml", "an old GGML file"},
+                                           {"LITERTLM", kLiteRt}}};
 
 bool LooksLikeText(std::span<const uint8_t> bytes) {
   const size_t n = std::min<size_t>(bytes.size(), 512);
@@ -491,7 +501,8 @@ Result<ModelFiles> OpenModel(const std::string& model, const std::string& mmproj
   } else {
     LINNET_TRY(MappedFile::Open(path));  // what cannot be opened says so itself
     const std::string kind = DescribeFile(path);
-    return Fail(ErrorCode::kBadFile, model + " is " + kind + ", not a model",
+    return Fail(ErrorCode::kBadFile,
+                model + " is " + kind + (kind == kLiteRt ? ", which is not read" : ", not a model"),
                 kind == "a safetensors file" ? "give the directory it lies in" : kWhatToGive);
   }
   if (!drafter.empty()) LINNET_TRY(OpenNamedDrafter(drafter, files));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "io/gguf.h"
+#include "io/quantisation.h"
 #include "io/tensor_source.h"
 #include "linnet/error.h"
 #include "model/config.h"
@@ -22,6 +23,8 @@ struct ModelFiles {
   Kind kind = Kind::kBuiltIn;
   std::string path;  // of the directory or the text file; empty for the built-in model
   ModelConfig config;
+
+  Quantisation quantisation;  // of a directory's text model and what lies with it
 
   std::unique_ptr<TensorSource> text;
   std::unique_ptr<TensorSource> multimodal_file;  // a GGUF of its own; otherwise the parts lie in `text`

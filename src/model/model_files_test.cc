@@ -57,6 +57,17 @@ void ExpectPointer(const std::string& error, const std::string& file) {
   EXPECT_TRUE(error.contains(file)) << error;
 }
 
+TEST_F(ModelFilesTest, NamesQuantisedModelsThatItCannotRead) {
+  const std::string error = ErrorOf(Write("model.litertlm", std::string("LITERTLM\0\0\0\1", 12)));
+  EXPECT_TRUE(error.contains("is a LiteRT-LM file (.litertlm), which is not read")) << error;
+  // Quantised weights beside the configuration of the model they were made from.
+  const fs::path mlx = LINNET_SOURCE_DIR "/tests/data/formats/model/mlx-affine-4";
+  fs::copy(mlx, root_ / "mlx");
+  fs::copy_file(kTarget / "config.json", root_ / "mlx/config.json", fs::copy_options::overwrite_existing);
+  const std::string unsaid = ErrorOf(root_ / "mlx");
+  EXPECT_TRUE(unsaid.contains("as written by MLX, and config.json does not say how")) << unsaid;
+}
+
 TEST_F(ModelFilesTest, NamesGitLfsPointersWhereverTheyLie) {
   ExpectPointer(ErrorOf(Write("m.gguf", kPointer)), "m.gguf");
   ExpectPointer(ErrorOf(Write("model.safetensors", kPointer)), "model.safetensors");

@@ -113,6 +113,21 @@ TEST_F(ConvertTest, F32AndBf16KeepEveryNumber) {
   }
 }
 
+// Containers of quantised matrices and types without kernels: to float32 nothing is lost.
+TEST_F(ConvertTest, QuantisedInputsKeepEveryNumberAsFloats) {
+  const std::string formats = std::string(LINNET_SOURCE_DIR) + "/tests/data/formats/model/";
+  for (const char* name : {"mlx-mixed", "ct-w4a16", "gptq-mlp", "gguf-mixed.gguf"}) {
+    const std::string output = File("out.gguf");
+    const auto report = Convert(formats + name, output, Dtype::kF32, true);
+    ASSERT_TRUE(report) << report.error().Message();
+    const auto before = OpenModel(formats + name, "", "");
+    const auto after = OpenModel(output, "", "");
+    ASSERT_TRUE(before && after) << (after ? "" : after.error().Message());
+    ExpectSameConfig(before->config, after->config);
+    ExpectSameTensors(*before, *after, 0.0f);
+  }
+}
+
 TEST_F(ConvertTest, QuantisedFilesStayClose) {
   const auto before = OpenModel(kModels + "target", "", "");
   // The largest error of a block is half a step of 1/127 (and the step's rounding to half), or a whole one of

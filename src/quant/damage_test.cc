@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 
 const fs::path kIntact = fs::path(LINNET_SOURCE_DIR) / "tests/data/golden/model/target";
 
+const fs::path kFormats = fs::path(LINNET_SOURCE_DIR) / "tests/data/formats/model";
+
 std::string ReadBytes(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   std::stringstream bytes;
@@ -120,6 +122,23 @@ TEST_F(Damage, PackedFilesWithFlippedBits) {
 TEST_F(Damage, SafetensorsWithFlippedBits) {
   const fs::path directory = Directory();
   Flip(directory / "model.safetensors", directory, 3000, 12000);
+}
+
+// Each container of quantised matrices, and the types of ggml that have no kernels.
+TEST_F(Damage, QuantisedModelsWithFlippedBitsOrCut) {
+  for (const char* name :
+       {"mlx-mixed", "mlx-nvfp4", "ct-w4a16-asym", "ct-nvfp4a16", "ct-fp8-dynamic", "gptq-mlp", "awq"}) {
+    const fs::path directory = root_ / name;
+    fs::copy(kFormats / name, directory);
+    Flip(directory / "model.safetensors", directory, 300, 12000);
+    Flip(directory / "config.json", directory, 100, 1 << 20);
+    const std::string bytes = ReadBytes(directory / "model.safetensors");
+    WriteBytes(directory / "model.safetensors", bytes.substr(0, bytes.size() - 1));
+    EXPECT_FALSE(Try(directory)) << name;
+  }
+  const fs::path file = root_ / "mixed.gguf";
+  fs::copy_file(kFormats / "gguf-mixed.gguf", file);
+  Flip(file, file, 300, 9000);
 }
 
 TEST_F(Damage, GgufsWithFlippedBits) {

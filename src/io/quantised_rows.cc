@@ -1,0 +1,275 @@
+#include "io/quantised_rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/bf16.h"
+#include "base/check.h"
+#include "tensor/block_format.h"
+#include "tensor/small_float.h"
+
+namespace linnet {
+namespace {
+
+constexpr int64_t kBlock = 32;  // elements of the block formats that whole numbers are stored in
+
+// Bits [begin, begin + bits) of a little-endian stream; at most 8 bits, of which none is beyond the end.
+int BitsAt(const uint8_t* stream, int64_t begin, int bits) {
+  const uint8_t* p = stream + begin / 8;
+  const int shift = static_cast<int>(begin % 8);
+  unsigned word = p[0];
+  if (shift + bits > 8) word |= static_cast<unsigned>(p[1]) << 8;
+  return static_cast<int>((word >> shift) & ((1u << bits) - 1));
+}
+
+// Field `index` of a stream whose words of 32 bits lie `stride` words apart.
+int StridedBitsAt(const uint8_t* stream, int64_t stride, int64_t index, int bits) {
+  const int64_t begin = index * bits;
+  const auto byte = [&](int64_t at) { return static_cast<unsigned>(stream[at / 4 * stride * 4 + at % 4]); };
+  const int shift = static_cast<int>(begin % 8);
+  unsigned word = byte(begin / 8);
+  if (shift + bits > 8) word |= byte(begin / 8 + 1) << 8;
+  return static_cast<int>((word >> shift) & ((1u << bits) - 1));
+}
+
+// AWQ: where in a word the nibble of row 8 c + r lies.
+constexpr int kAwqNibble[8] = {0, 4, 1, 5, 2, 6, 3, 7};
+
+int AwqAt(const uint8_t* words, int64_t row) {
+  const int nibble = kAwqNibble[row % 8];
+  return (words[row / 8 * 4 + nibble / 2] >> (4 * (nibble % 2))) & 15;
+}
+
+float PlainAt(Dtype dtype, const uint8_t* values, int64_t index) {
+  float value = 0;
+  DecodeRow(dtype, values + RowBytes(dtype, static_cast<uint64_t>(index)), std::span(&value, 1));
+  return value;
+}
+
+int64_t FactorIndex(const QuantisedMatrix& m, int64_t row, int64_t group) {
+  if (m.one_factor) return 0;
+  return m.groups_first ? group * m.rows + row : row / m.block_rows * m.groups() + group;
+}
+
+float FactorAt(const QuantisedMatrix& m, int64_t row, int64_t group) {
+  const int64_t i = FactorIndex(m, row, group);
+  // The elements of E2M1 are read twice as large.
+  const float half = m.fields == Fields::kE2m1 ? 0.5f : 1.0f;
+  switch (m.factors) {
+    case Factors::kE8m0:
+      return std::ldexp(half, m.scales[static_cast<size_t>(i)] - 127);
+    case Factors::kE4m3:
+      return half * (E4m3ToFloat(m.scales[static_cast<size_t>(i)]) * m.global / m.per_global);
+    case Factors::kFloat:
+      return half * PlainAt(m.factor_type, m.scales.data(), i);
+  }
+  return 0;
+}
+
+int ZeroAt(const QuantisedMatrix& m, int64_t row, int64_t group) {
+  if (m.zeros.empty()) return m.zero;
+  const int64_t row_words = (m.rows * m.bits + 31) / 32;  // of GPTQ and AWQ: a row of words for each group
+  int zero = 0;
+  switch (m.fields) {
+    case Fields::kGptq:
+      zero = BitsAt(m.zeros.data() + group * row_words * 4, row * m.bits, m.bits);
+      break;
+    case Fields::kAwq:
+      zero = AwqAt(m.zeros.data() + group * row_words * 4, row);
+      break;
+    case Fields::kInt8:
+      return static_cast<int8_t>(m.zeros[static_cast<size_t>(row * m.groups() + group)]);
+    default:  // a column of words for each group
+      zero = StridedBitsAt(m.zeros.data() + group * 4, m.groups(), row, m.bits);
+  }
+  return zero + (m.zeros_less_one ? 1 : 0);
+}
+
+int64_t GroupOf(const QuantisedMatrix& m, int64_t column) {
+  return m.group_of.empty() ? column / m.group : m.group_of[static_cast<size_t>(column)];
+}
+
+void ReadElements(const QuantisedMatrix& m, int64_t row, std::span<float> out) {
+  const uint8_t* bytes = m.elements.data() + row * m.row_bytes;
+  const auto fill = [&](auto element) {
+    for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(element(static_cast<int64_t>(i)));
+  };
+  switch (m.fields) {
+    case Fields::kStream:
+      if (m.bits == 4) return fill([&](int64_t i) { return (bytes[i / 2] >> (4 * (i % 2))) & 15; });
+      return fill([&](int64_t i) { return BitsAt(bytes, i * m.bits, m.bits); });
+    case Fields::kWords: {
+      const int64_t a_word = 32 / m.bits;
+      return fill([&](int64_t i) { return BitsAt(bytes, i / a_word * 32 + i % a_word * m.bits, m.bits); });
+    }
+    case Fields::kGptq:
+      return fill([&](int64_t i) { return StridedBitsAt(m.elements.data() + row * 4, m.rows, i, m.bits); });
+    case Fields::kAwq:
+      return fill([&](int64_t i) { return AwqAt(m.elements.data() + i * (m.rows / 8 * 4), row); });
+    case Fields::kInt8:
+      return fill([&](int64_t i) { return static_cast<int8_t>(bytes[i]); });
+    case Fields::kE2m1:
+      return fill([&](int64_t i) { return TwiceE2m1(bytes[i / 2] >> (4 * (i % 2))); });
+    case Fields::kE4m3:
+      return fill([&](int64_t i) { return E4m3ToFloat(bytes[i]); });
+  }
+}
+
+// One row in parts: elements less their zeros; factors and offsets of its groups.
+struct Row {
+  explicit Row(const QuantisedMatrix& m)
+      : elements(static_cast<size_t>(m.width)), factors(static_cast<size_t>(m.groups())) {
+    if (!m.offsets.empty()) offsets.resize(factors.size());
+  }
+
+  void Read(const QuantisedMatrix& m, int64_t row) {
+    ReadElements(m, row, elements);
+    for (size_t g = 0; g < factors.size(); ++g) {
+      factors[g] = FactorAt(m, row, static_cast<int64_t>(g));
+      if (!offsets.empty()) {
+        offsets[g] = PlainAt(m.offset_type, m.offsets.data(), row * m.groups() + static_cast<int64_t>(g));
+      }
+    }
+    if (m.zeros.empty() && m.zero == 0) return;
+    zeros.resize(factors.size());
+    for (size_t g = 0; g < zeros.size(); ++g) {
+      zeros[g] = static_cast<float>(ZeroAt(m, row, static_cast<int64_t>(g)));
+    }
+    for (size_t i = 0; i < elements.size(); ++i) {
+      elements[i] -= zeros[static_cast<size_t>(GroupOf(m, static_cast<int64_t>(i)))];
+    }
+  }
+
+  std::vector<float> elements, factors, offsets, zeros;
+};
+
+void StoreHalf(float value, uint8_t* out) {
+  const uint16_t half = FloatToHalf(value);
+  out[0] = static_cast<uint8_t>(half & 255);
+  out[1] = static_cast<uint8_t>(half >> 8);
+}
+
+// 32 whole numbers as the nibbles of a block and, where they have a fifth bit, its word before them.
+void StoreFive(const int* values, bool fifth, uint8_t* out) {
+  if (fifth) {
+    uint32_t word = 0;
+    for (int j = 0; j < 32; ++j) word |= static_cast<uint32_t>((values[j] >> 4) & 1) << j;
+    for (int i = 0; i < 4; ++i) *out++ = static_cast<uint8_t>(word >> (8 * i));
+  }
+  for (int j = 0; j < 16; ++j) {
+    out[j] = static_cast<uint8_t>((values[j] & 15) | (values[j + 16] & 15) << 4);
+  }
+}
+
+// REQUIRES: FormatFor() said so.
+void StoreBlocks(const QuantisedMatrix& m, const Row& row, Dtype format, uint8_t* out) {
+  const int bias = format == Dtype::kQ4_0 ? 8 : format == Dtype::kQ5_0 ? 16 : 0;
+  for (int64_t begin = 0; begin < m.width; begin += kBlock, out += GetDtypeInfo(format).block_bytes) {
+    const size_t group = static_cast<size_t>(begin / m.group);
+    int values[kBlock];
+    for (int64_t j = 0; j < kBlock; ++j) {
+      values[j] = static_cast<int>(row.elements[static_cast<size_t>(begin + j)]) + bias;
+    }
+    uint8_t* quants = out + 2;
+    StoreHalf(row.factors[group], out);
+    if (!row.offsets.empty()) StoreHalf(row.offsets[group], quants), quants += 2;
+    if (format == Dtype::kQ8_0) {
+      for (int64_t j = 0; j < kBlock; ++j) quants[j] = static_cast<uint8_t>(values[j]);
+    } else {
+      StoreFive(values, format == Dtype::kQ5_0 || format == Dtype::kQ5_1, quants);
+    }
+  }
+}
+
+void StorePlain(const QuantisedMatrix& m, const Row& row, Dtype format, uint8_t* out) {
+  const int64_t step = GetDtypeInfo(format).block_bytes;
+  for (int64_t i = 0; i < m.width; ++i, out += step) {
+    const size_t group = static_cast<size_t>(GroupOf(m, i));
+    float value = row.factors[group] * row.elements[static_cast<size_t>(i)];
+    if (!row.offsets.empty()) value += row.offsets[group];
+    EncodeRow(format, std::span(&value, 1), out);
+  }
+}
+
+bool IsHalf(float value) { return HalfToFloat(FloatToHalf(value)) == value; }
+
+bool AllHalves(Dtype dtype, std::span<const uint8_t> values) {
+  if (dtype == Dtype::kF16) return true;
+  if (dtype == Dtype::kBf16) {  // there may be hundreds of millions
+    for (size_t i = 0; i + 1 < values.size(); i += 2) {
+      if (!IsHalf(Bf16ToFloat(static_cast<uint16_t>(values[i] | values[i + 1] << 8)))) return false;
+    }
+    return true;
+  }
+  for (size_t i = 0; i < values.size() / sizeof(float); ++i) {
+    if (!IsHalf(PlainAt(dtype, values.data(), static_cast<int64_t>(i)))) return false;
+  }
+  return true;
+}
+
+bool FactorsAreHalves(const QuantisedMatrix& m) {
+  if (m.factors == Factors::kFloat) return AllHalves(m.factor_type, m.scales);
+  if (m.factors == Factors::kE4m3) return false;  // small groups, often with a global factor
+  // 2^(e - 128) is a half from 2^-24 to 2^15.
+  return std::ranges::all_of(m.scales, [](uint8_t e) { return e >= 104 && e <= 143; });
+}
+
+struct Range {
+  int low, high;
+};
+
+// Of the elements less their zeros; nothing where they are not whole.
+std::optional<Range> WholeRange(const QuantisedMatrix& m) {
+  if (m.fields == Fields::kE4m3) return std::nullopt;
+  if (m.fields == Fields::kE2m1) return Range{-12, 12};
+  const Range elements = m.fields == Fields::kInt8 ? Range{-128, 127} : Range{0, (1 << m.bits) - 1};
+  Range zeros{m.zero, m.zero};
+  if (m.fields == Fields::kStream && !m.zeros.empty()) {
+    zeros = {0, elements.high};  // there may be very many, and they are not all the same
+  } else if (!m.zeros.empty()) {
+    zeros = {std::numeric_limits<int>::max(), std::numeric_limits<int>::min()};
+    for (int64_t row = 0; row < m.rows; ++row) {
+      for (int64_t group = 0; group < m.groups(); ++group) {
+        const int zero = ZeroAt(m, row, group);
+        zeros = {std::min(zeros.low, zero), std::max(zeros.high, zero)};
+      }
+    }
+  }
+  return Range{elements.low - zeros.high, elements.high - zeros.low};
+}
+
+}  // namespace
+
+Dtype FormatFor(const QuantisedMatrix& m) {
+  const std::optional<Range> range = WholeRange(m);
+  const bool blocks = m.width % kBlock == 0 && m.group % kBlock == 0 && m.group_of.empty();
+  const auto fits = [&](int low, int high) { return range->low >= low && range->high <= high; };
+  if (range && blocks && fits(-128, 127) && FactorsAreHalves(m)) {
+    if (m.offsets.empty()) {
+      return fits(-8, 7) ? Dtype::kQ4_0 : fits(-16, 15) ? Dtype::kQ5_0 : Dtype::kQ8_0;
+    }
+    if (fits(0, 31) && AllHalves(m.offset_type, m.offsets)) return fits(0, 15) ? Dtype::kQ4_1 : Dtype::kQ5_1;
+  }
+  // Six significant bits of E2M1 and E4M3, four of E4M3 and a power of two: unless below bfloat16's least.
+  const bool unscaled = m.global == 1.0f && m.per_global == 1.0f;
+  if (m.fields == Fields::kE2m1 && m.factors != Factors::kFloat && unscaled) return Dtype::kBf16;
+  const auto not_least = [](uint8_t e) { return e >= 10; };
+  if (m.fields == Fields::kE4m3 && m.factors == Factors::kE8m0 && std::ranges::all_of(m.scales, not_least)) {
+    return Dtype::kBf16;
+  }
+  return Dtype::kF32;
+}
+
+void QuantisedRows::Read(int64_t first, int64_t count, uint8_t* out) const {
+  Row row(matrix_);
+  const uint64_t bytes = RowBytes(format_, static_cast<uint64_t>(matrix_.width));
+  const bool plain = GetDtypeInfo(format_).block_elements == 1;
+  for (int64_t r = first; r < first + count; ++r, out += bytes) {
+    row.Read(matrix_, r);
+    (plain ? StorePlain : StoreBlocks)(matrix_, row, format_, out);
+  }
+}
+
+}  // namespace linnet
