@@ -309,6 +309,8 @@ class Engines {
       load.threads = options_.threads;
       load.dequantise = true;
       LINNET_ASSIGN(std::unique_ptr<Engine> engine, LoadEngine(load, false));
+      // The reference computes in float32, also with weights that are stored as bf16.
+      engine->impl().config.embed_scale_bf16 = false;
       it = engines_.emplace(key, std::move(engine)).first;
     }
     return it->second.get();

@@ -9,7 +9,6 @@
 
 #include "io/derived_tensors.h"
 #include "tensor/block_format.h"
-#include "tensor/small_float.h"
 
 namespace linnet {
 namespace {
@@ -22,19 +21,6 @@ const TensorInfo* MatrixOf(const TensorSource& file, std::string_view name, std:
   name.remove_suffix(ending.size());
   const TensorInfo* matrix = file.Find(std::string(name) + std::string(kWeight));
   return matrix != nullptr && matrix->shape.size() == 2 ? matrix : nullptr;
-}
-
-// The two factors are multiplied first: of all orders the one that converters use.
-void DecodeScaledNvfp4(const uint8_t* blocks, float scale, std::span<float> out) {
-  const size_t step = static_cast<size_t>(GetDtypeInfo(Dtype::kNvfp4).block_elements);
-  for (size_t i = 0; i < out.size(); i += step, blocks += GetDtypeInfo(Dtype::kNvfp4).block_bytes) {
-    for (size_t j = 0; j < step; ++j) {
-      const size_t sub = j / 16;
-      const uint8_t byte = blocks[4 + 8 * sub + j % 8];
-      const float factor = UnsignedE4m3ToFloat(blocks[sub]) * scale;
-      out[i + j] = factor * E2m1ToFloat(j % 16 < 8 ? byte & 15 : byte >> 4);
-    }
-  }
 }
 
 class ScaledRows : public MatrixRows {
@@ -50,12 +36,8 @@ class ScaledRows : public MatrixRows {
     for (int64_t r = first; r < first + count; ++r, out += width * sizeof(float)) {
       const uint8_t* blocks =
           file_.Bytes(matrix_, static_cast<uint64_t>(r) * row_bytes, row_bytes, scratch).data();
-      if (matrix_.dtype == Dtype::kNvfp4) {
-        DecodeScaledNvfp4(blocks, scale_, values);
-      } else {
-        DecodeRow(matrix_.dtype, blocks, values);
-        for (float& value : values) value *= scale_;
-      }
+      DecodeRow(matrix_.dtype, blocks, values);
+      for (float& value : values) value *= scale_;  // last, as a product of the matrix would be
       std::memcpy(out, values.data(), width * sizeof(float));
     }
   }

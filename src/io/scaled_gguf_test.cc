@@ -56,7 +56,7 @@ TEST(ScaledGgufTest, MultipliesMatricesByTheirScale) {
   std::vector<uint8_t> scratch;
   float value = 0;  // from the middle of a row on
   std::memcpy(&value, (*source)->Bytes(*matrix, 256, 8, scratch).data(), sizeof value);
-  EXPECT_EQ(value, 1.25f * scale * 6.0f);
+  EXPECT_EQ(value, 1.25f * 6.0f * scale);
   std::memcpy(&value, (*source)->Bytes(*matrix, 4, 252, scratch).data(), sizeof value);
   EXPECT_EQ(value, 0.0f);
 }
