@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/chat_history.h"
 #include "runtime/session_file_testing.h"
 #include "text/tokenizer.h"
 
