@@ -138,7 +138,6 @@ class Decoder final : public DecoderLayers {
   void WritePieces(int64_t l, const AttentionRows& rows);
 
   const Weights& weights_;
-  float embed_scale_;
   int64_t rows_ = 0;
   const Step* step_ = nullptr;  // during a call
   Masks masks_;

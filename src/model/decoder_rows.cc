@@ -74,10 +74,7 @@ void DecoderLayers::Rotate(int64_t l, Rows heads) {
 }
 
 Decoder::Decoder(const ModelConfig& config, const Weights& weights, OpContext& context)
-    : DecoderLayers(config, weights.layers, context), weights_(weights), masks_(config) {
-  embed_scale_ = static_cast<float>(std::sqrt(static_cast<double>(config.hidden_size)));
-  if (config.embed_scale_bf16) embed_scale_ = Bf16ToFloat(FloatToBf16(embed_scale_));
-}
+    : DecoderLayers(config, weights.layers, context), weights_(weights), masks_(config) {}
 
 Decoder::Masks::Masks(const ModelConfig& config) {
   for (const LayerPlan& plan : config.layers) {
@@ -130,7 +127,9 @@ void Decoder::EmbedRows(const Step& step, Rows x) {
 
 void Decoder::Embed(int32_t id, std::span<float> out) const {
   UnpackRow(weights_.embed_tokens, id, out);
-  for (float& value : out) value *= embed_scale_;
+  float scale = std::sqrt(static_cast<float>(config_.hidden_size));
+  if (config_.embed_scale_bf16) scale = Bf16ToFloat(FloatToBf16(scale));
+  for (float& value : out) value *= scale;
 }
 
 // The mask rules (docs/model.md, "Masks"), each an interval of keys:
