@@ -64,7 +64,8 @@ Result<LockedFile> LockedFile::Open(const std::filesystem::path& path, Use use) 
     return Fail(ErrorCode::kBadFile, path.string() + ": is not a regular file", "give a file");
   }
   if (::flock(fd, (writing ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0 || !IsAt(fd, path)) return InUse(path);
-  if (writing && (info.st_mode & 07777) != kOwnerOnly) (void)::fchmod(fd, kOwnerOnly);
+  // What a program that was killed while it published has left: another name of the same file.
+  if (const std::string fresh = FreshName(path); writing && IsAt(fd, fresh)) ::unlink(fresh.c_str());
   return file;
 }
 
@@ -82,8 +83,12 @@ Result<LockedFile> LockedFile::Begin(const std::filesystem::path& path) {
     return Fail(ErrorCode::kInvalidArgument, fresh + ": is not a regular file", "choose another place");
   }
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0 || !IsAt(fd, fresh)) return InUse(path);
+  if (::fstat(fd, &info) == 0 && info.st_nlink > 1) {
+    // That program had given it its name, and the file may have been moved since: it is not ours to empty.
+    return ::unlink(fresh.c_str()) == 0 ? Begin(path) : InUse(path);
+  }
   file.begun_ = true;
-  (void)::fchmod(fd, kOwnerOnly);
+  file.RestrictToOwner();
   LINNET_TRY(file.Resize(0));  // what a program that was killed has left
   return file;
 }
@@ -116,6 +121,8 @@ Status LockedFile::CheckNamed() const {
   return Fail(ErrorCode::kInvalidArgument, path_.string() + ": was deleted while it was in use",
               "choose another place");
 }
+
+void LockedFile::RestrictToOwner() { (void)::fchmod(descriptor_, kOwnerOnly); }
 
 Result<uint64_t> LockedFile::Size() const {
   struct stat info{};
@@ -165,7 +172,7 @@ Status LockedFile::Publish() {
   const std::string fresh = FreshName(path_);
   if (::link(fresh.c_str(), path_.c_str()) == 0) {  // unlike a rename, it replaces nothing
     ::unlink(fresh.c_str());
-  } else if (errno == EEXIST || std::filesystem::exists(path_)) {
+  } else if (errno == EEXIST || ::access(path_.c_str(), F_OK) == 0) {
     return Fail(ErrorCode::kInvalidArgument,
                 path_.string() + ": another program has made a file of this name meanwhile",
                 "choose another place");

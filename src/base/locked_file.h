@@ -14,17 +14,20 @@ class LockedFile {
  public:
   enum class Use { kRead, kWrite };
 
-  // While it is open for writing nobody else can open it; for reading many can. What only its owner may read
-  // stays so: one opened for writing gets the mode 0600. Errors: kNotFound; kBadFile, it cannot be read or is
-  // no regular file; kInvalidArgument, another program has it open, or it cannot be written.
+  // While it is open for writing nobody else can open it; for reading many can. Errors: kNotFound;
+  // kBadFile, it cannot be read or is no regular file; kInvalidArgument, another program has it open, or it
+  // cannot be written.
   static Result<LockedFile> Open(const std::filesystem::path& path, Use use);
   // An empty one that will be at `path`: until Publish() it is PATH.linnet-new, and is gone when
-  // this goes. What a program that was killed has left there is written over.
+  // this goes. What a program that was killed has left there is written over. Its mode is 0600.
   static Result<LockedFile> Begin(const std::filesystem::path& path);
 
   LockedFile(LockedFile&& other) noexcept;
   LockedFile& operator=(LockedFile&& other) noexcept;
   ~LockedFile();
+
+  // Only its owner may read it from now on, where the file system can do that: the mode 0600.
+  void RestrictToOwner();
 
   const std::filesystem::path& path() const { return path_; }
   Result<uint64_t> Size() const;

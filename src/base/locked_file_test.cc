@@ -54,6 +54,40 @@ TEST_F(LockedFileTest, LeavesNothingOfWhatWasBegun) {
   EXPECT_EQ(*file->Size(), 0u);
 }
 
+// A program was killed after it had published and before the other name was gone.
+TEST_F(LockedFileTest, WhatHasTheNameOfAFreshOneBesideItsOwnIsNotEmptied) {
+  std::ofstream(File("a")) << "published";
+  std::filesystem::create_hard_link(File("a"), File("a.linnet-new"));
+  {
+    const auto file = LockedFile::Open(File("a"), LockedFile::Use::kWrite);
+    ASSERT_TRUE(file);
+    EXPECT_FALSE(std::filesystem::exists(File("a.linnet-new")));
+  }
+  std::filesystem::create_hard_link(File("a"), File("a.linnet-new"));
+  std::filesystem::rename(File("a"), File("moved"));
+  auto fresh = LockedFile::Begin(File("a"));
+  ASSERT_TRUE(fresh && fresh->Write(0, Bytes("other")) && fresh->Publish());
+  EXPECT_EQ(Content(*fresh), "other");
+  const auto moved = LockedFile::Open(File("moved"), LockedFile::Use::kRead);
+  ASSERT_TRUE(moved);
+  EXPECT_EQ(Content(*moved), "published");
+}
+
+TEST_F(LockedFileTest, IsItsOwnersAloneWhereThatIsWanted) {
+  const auto mode = [&] {
+    struct stat info{};
+    EXPECT_EQ(::stat(File("a").c_str(), &info), 0);
+    return info.st_mode & 07777;
+  };
+  std::ofstream(File("a")) << "hello";
+  ASSERT_EQ(::chmod(File("a").c_str(), 0755), 0);
+  auto file = LockedFile::Open(File("a"), LockedFile::Use::kWrite);
+  ASSERT_TRUE(file);
+  EXPECT_EQ(mode(), 0755u);  // it may be no file of ours
+  file->RestrictToOwner();
+  EXPECT_EQ(mode(), 0600u);
+}
+
 TEST_F(LockedFileTest, ClearedRangesAreZeros) {
   auto file = LockedFile::Begin(File("a"));
   ASSERT_TRUE(file && file->Write(0, Bytes(std::string(20000, 'x'))) && file->Resize(40000));
@@ -70,9 +104,6 @@ TEST_F(LockedFileTest, AFileThatLostItsNameIsNotWrittenOn) {
   std::ofstream(File("a")) << "hello";
   auto file = LockedFile::Open(File("a"), LockedFile::Use::kWrite);
   ASSERT_TRUE(file && file->Sync());
-  struct stat info{};
-  ASSERT_EQ(::stat(File("a").c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 07777, 0600u);
   std::filesystem::remove(File("a"));
   const Status synced = file->Sync();
   ASSERT_FALSE(synced);

@@ -86,6 +86,7 @@ Result<SessionContainer> SessionContainer::Open(const std::filesystem::path& pat
   LINNET_TRY(container.ReadHeads(map.bytes()));
   LINNET_ASSIGN(const auto index, container.Checked(map, container.head_.index));
   container.index_.assign(index.begin(), index.end());
+  if (use == LockedFile::Use::kWrite) container.file_.RestrictToOwner();
   return container;
 }
 
@@ -230,7 +231,7 @@ Status SessionContainer::ClearBetween() {
   Head head = head_;
   head.saving = 0;
   LINNET_TRY(WriteHead(head));
-  return {};
+  return file_.Sync();  // before the next head: the disk must not have that one without this
 }
 
 void SessionContainer::GiveUp() {

@@ -224,6 +224,10 @@ TEST_F(SessionFileTest, AFileAppearsWithTheFirstSaveAndIsItsOwnersAlone) {
   ASSERT_EQ(::stat(File("s").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0600u);
   EXPECT_FALSE(std::filesystem::exists(File("s.linnet-new")));
+  ASSERT_EQ(::chmod(File("s").c_str(), 0644), 0);
+  OpenFile(File("s"));
+  ASSERT_EQ(::stat(File("s").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600u);
 }
 
 TEST_F(SessionFileTest, OneProgramAtATime) {
@@ -291,6 +295,15 @@ TEST_F(SessionFileTest, WhatIsNoSessionIsNamed) {
   EXPECT_NE(Refusal(File("nowhere/s")).find("cannot be made"), std::string::npos);
   EXPECT_EQ(SessionFile::Read(File("nothing")).error().code, ErrorCode::kNotFound);
   EXPECT_EQ(ReadBytes(File("short")), "a text");
+}
+
+TEST_F(SessionFileTest, WhatIsNoSessionKeepsItsMode) {
+  WriteBytes(File("script"), "#!/bin/sh\n" + std::string(5000, '#'));
+  ASSERT_EQ(::chmod(File("script").c_str(), 0755), 0);
+  EXPECT_NE(Refusal(File("script")).find("no session"), std::string::npos);
+  struct stat info{};
+  ASSERT_EQ(::stat(File("script").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0755u);
 }
 
 TEST_F(SessionFileTest, ExportsAllThatWasSaid) {
