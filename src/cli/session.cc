@@ -40,8 +40,9 @@ std::string FactsText(const SessionFacts& facts) {
       "tokens      {} of a context of {}, keys and values in {}, mask rule {}\n"
       "sampling    temperature {}, top-k {}, top-p {}, min-p {}, repetition penalty {}, seed {}\n"
       "size        {}\n",
-      facts.model.empty() ? "without a name" : facts.model, facts.fingerprint.substr(0, 16), facts.messages,
-      facts.setup.thinking ? "on" : "off", facts.tokens, facts.options.context, KvName(facts.options.kv),
+      facts.model.empty() ? "without a name" : Printable(facts.model),
+      Printable(facts.fingerprint.substr(0, 16)), facts.messages, facts.setup.thinking ? "on" : "off",
+      facts.tokens, facts.options.context, KvName(facts.options.kv),
       facts.options.mask_rule == MaskRule::kB ? "b" : "a", Chosen(sampling.temperature),
       Chosen(sampling.top_k), Chosen(sampling.top_p), sampling.min_p, sampling.repetition_penalty,
       sampling.seed, HumanBytes(facts.bytes));

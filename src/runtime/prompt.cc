@@ -226,6 +226,7 @@ Status CheckImage(const ImageInput& image, const VisionConfig& vision, std::stri
     return fail(
         fmt::format("{} values in {} rows, the model takes {} a row", values, rows, vision.patch_values()));
   }
+  if (!image.pixels.empty() && !image.patches.empty()) return fail("both pixels and values of them");
   for (const int32_t position : image.positions) {
     if (position < 0 || position >= vision.mm_posemb_size) {
       return fail(fmt::format("a grid coordinate of {}, the model knows 0 to {}", position,

@@ -8,10 +8,15 @@
 
 #include <array>
 #include <filesystem>
+#include <iterator>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+#include <vector>
 
+#include "runtime/chat_history.h"
 #include "runtime/checksum.h"
+#include "runtime/session_file.h"
 #include "runtime/session_file_testing.h"
 
 namespace linnet {
@@ -56,6 +61,33 @@ class SessionDamage : public SessionFiles {
     EXPECT_NE(why, "") << what;
     EXPECT_NE(why.find(path), std::string::npos) << why;
     EXPECT_NE(why.find("; "), std::string::npos) << "says not what to do: " << why;
+  }
+
+  // A copy of a file whose index is another text, under a right checksum.
+  std::string Forged(const std::string& path, const std::string& index) {
+    const std::vector<Extent> extents = IndexOfFile(path).Extents();
+    std::filesystem::copy_file(path, File("forged"), std::filesystem::copy_options::overwrite_existing);
+    auto container = SessionContainer::Open(File("forged"), LockedFile::Use::kWrite);
+    EXPECT_TRUE(container && container->SetExtents(extents) && container->BeginSave());
+    EXPECT_TRUE(container->Commit(index, extents));
+    return File("forged");
+  }
+
+  // Does with a file whatever can be done with it.
+  void TryAll(const std::string& path) {
+    auto file = SessionFile::Open(path);
+    if (!file) return;
+    (void)file->Check();
+    (void)file->Export(SessionFormat::kJson);
+    (void)file->Export(SessionFormat::kMarkdown);
+    auto conversation = file->Load(*engine_, file->facts().options);
+    if (!conversation) return;
+    (void)conversation->Use({});
+    for (int64_t turn = 1; turn <= conversation->turns(); ++turn) (void)conversation->Asked(turn);
+    while (conversation->AwaitsToolResult()) conversation->AddToolResult("done");
+    conversation->AddUser({"6 + 1", {}, {}});
+    (void)conversation->Answer({.sampling = file->facts().sampling, .max_tokens = 2});
+    (void)file->Save(*conversation);
   }
 
   std::mt19937_64 rng_{1};
@@ -122,14 +154,9 @@ TEST_F(SessionDamage, AForgedIndexIsRefused) {
   const std::string path = SomeFile();
   const SessionIndex good = IndexOfFile(path);
   const auto refused_as = [&](const std::function<void(SessionIndex&)>& change) {
-    std::filesystem::copy_file(path, File("forged"), std::filesystem::copy_options::overwrite_existing);
     SessionIndex forged = good;
     change(forged);
-    auto container = SessionContainer::Open(File("forged"), LockedFile::Use::kWrite);
-    ASSERT_TRUE(container && container->SetExtents(good.Extents()) && container->BeginSave());
-    ASSERT_TRUE(container->Commit(*EncodeIndex(forged), good.Extents()));
-    *container = std::move(*SessionContainer::Open(path, LockedFile::Use::kRead));  // closes it
-    EXPECT_NE(Refusal(File("forged"), Small()), "");
+    EXPECT_NE(Refusal(Forged(path, *EncodeIndex(forged)), Small()), "");
   };
   refused_as([](SessionIndex& index) { index.held[5] = -1; });
   refused_as([](SessionIndex& index) { index.held[5] = 1 << 30; });
@@ -144,7 +171,52 @@ TEST_F(SessionDamage, AForgedIndexIsRefused) {
   refused_as([](SessionIndex& index) { index.messages[0].json.erase("content"); });
   refused_as([](SessionIndex& index) { index.messages[0].media[0].shape["pixels"] = uint64_t{1} << 60; });
   refused_as([](SessionIndex& index) { index.messages[0].media[0].shape["pixels"] = 1; });
+  refused_as([](SessionIndex& index) { index.messages[0].media[0].sha256[0] = 'x'; });
+  refused_as([](SessionIndex& index) { index.messages[0].json["content"][0] = 5; });
+  refused_as([](SessionIndex& index) { index.messages[0].json["content"][0].erase("type"); });
+  refused_as([](SessionIndex& index) { index.messages[0].json["content"][1]["text"] = 5; });
+  refused_as([](SessionIndex& index) { index.messages[0].json["summary"] = true; });
   refused_as([](SessionIndex& index) { index.setup.tools = "{"; });
+}
+
+// One value of the index is another, or missing: whatever is made of that, nothing crashes.
+TEST_F(SessionDamage, AnyOtherValueInTheIndexDoesNoHarm) {
+  using Json = nlohmann::ordered_json;
+  Conversation conversation = Begin(Small(), {"You are terse.", "", false});
+  Generation call;
+  call.tool_calls.push_back({"phone", R"({"name": "tom"})"});
+  conversation.AddUser({"call tom", {}, {}});
+  HistoryOf(conversation).AddAnswer(call);
+  conversation.AddToolResult("busy");
+  Ask(conversation, Picture("what is in the picture"));
+  SaveTo(File("s"), conversation);
+  const Json good = Json::parse(*EncodeIndex(IndexOfFile(File("s"))));
+  const std::vector<Json> values = {
+      nullptr, true,   -1,     0,   1e300,         uint64_t{1} << 63, "",
+      "text",  "tool", "user", "a", Json::array(), Json::object(),    Json::array({Json::array()})};
+  for (int i = 0; i < 100; ++i) {
+    Json forged = good;
+    Json *place = &forged, *above = nullptr;
+    size_t at = 0;
+    while (place->is_structured() && !place->empty() && (above == nullptr || rng_() % 4 != 0)) {
+      above = place;
+      at = rng_() % place->size();
+      place = &*std::next(place->begin(), static_cast<std::ptrdiff_t>(at));
+    }
+    if (rng_() % 4 != 0) {
+      *place = values[rng_() % values.size()];
+    } else {
+      above->erase(std::next(above->begin(), static_cast<std::ptrdiff_t>(at)));
+    }
+    TryAll(Forged(File("s"), forged.dump()));
+  }
+}
+
+TEST_F(SessionDamage, ToolsThatAreNestedWithoutEndAreNotWritten) {
+  SessionIndex index = IndexOfFile(SomeFile());
+  index.setup.tools = std::string(300'000, '[') + std::string(300'000, ']');
+  EXPECT_NE(ExportJson(index).find(R"("tools": [])"), std::string::npos);
+  TryAll(Forged(File("s"), *EncodeIndex(index)));
 }
 
 #ifndef __SANITIZE_THREAD__  // which does not like children of programs with threads

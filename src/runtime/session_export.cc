@@ -5,9 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "runtime/session_file.h"
 #include "runtime/session_media.h"
+#include "text/tool_syntax.h"
 
 namespace linnet {
 namespace {
@@ -93,14 +95,15 @@ std::string ExportJson(const SessionIndex& index) {
     }
     messages.push_back(std::move(json));
   }
-  const Json tools =
-      index.setup.tools.empty() ? Json::array() : Json::parse(index.setup.tools, nullptr, false);
+  Json tools = index.setup.tools.empty() ? Json::array() : Json::parse(index.setup.tools, nullptr, false);
+  // Writing is recursive; no conversation can be begun with deeper ones.
+  if (tools.is_discarded() || DeeperThan(tools, kMaxToolDepth + 1)) tools = Json::array();
   const Json all = {{"linnet", index.program},
                     {"model", index.model},
                     {"fingerprint", index.fingerprint.text},
                     {"thinking", index.setup.thinking},
                     {"tokens", index.held.size()},
-                    {"tools", tools.is_discarded() ? Json::array() : tools},
+                    {"tools", std::move(tools)},
                     {"messages", std::move(messages)}};
   return all.dump(2) + "\n";
 }

@@ -17,6 +17,7 @@
 namespace linnet {
 namespace {
 
+constexpr std::string_view kAnotherMedium = "a medium of it is another than its hash says";
 constexpr std::string_view kASession = "a session file",
                            kLessElsewhere = "close other programs, or ask for a shorter --context";
 
@@ -103,6 +104,8 @@ Status SessionFile::Impl::RestoreMessages(const MappedFile& map, ConversationPar
       if (!input) return container.Damaged(input.error().what);
       map.Forget(medium.extent.at, medium.extent.bytes);
       message.media.push_back(MakeMedium(std::move(*input)).impl().input);
+      // A save takes media with the same hash for the same.
+      if (HashOf(message.media.back()) != medium.sha256) return container.Damaged(kAnotherMedium);
     }
   }
   parts.history.SetMessages(std::move(messages));

@@ -101,7 +101,15 @@ SessionOptions OptionsOf(const Json& json) {
 void CheckMessage(const Json& message) {
   (void)message.at("role").get_ref<const std::string&>();
   const Json& content = message.at("content");
-  if (!content.is_array()) (void)content.get_ref<const std::string&>();
+  if (!content.is_array() || message.contains("summary")) {
+    (void)content.get_ref<const std::string&>();
+  } else {
+    for (const Json& part : content) {
+      if (part.at("type").get_ref<const std::string&>() == "text") {
+        (void)part.at("text").get_ref<const std::string&>();
+      }
+    }
+  }
   if (const auto calls = message.find("tool_calls"); calls != message.end()) {
     for (const Json& call : calls->get_ref<const Json::array_t&>()) {
       (void)call.at("id").get_ref<const std::string&>();

@@ -98,7 +98,7 @@ class SessionSaver {
     SessionIndex::StoredMedium stored{ShapeOf(medium), HashOf(medium), {}};
     for (const SessionIndex* index : {&std::as_const(file_.index), &std::as_const(index_)}) {
       for (const auto* other : index->Media()) {
-        if (other->sha256 == stored.sha256) return *other;
+        if (other->sha256 == stored.sha256 && other->shape == stored.shape) return *other;
       }
     }
     uint64_t bytes = 0;
