@@ -93,6 +93,7 @@ PrefixStore::Live PrefixStore::Keep(MaskRule mask_rule, const std::shared_ptr<co
       Use(longest);
       return longest->live;
     }
+    if (length < cache.shortest()) return nullptr;  // before anything is dropped for it
     auto entry = std::make_unique<Entry>();
     entry->domain = domain;
     entry->key = key;

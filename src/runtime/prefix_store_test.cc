@@ -79,6 +79,19 @@ TEST_F(PrefixStoreTest, FindsTheLongestThatAPromptBeginsWith) {
   EXPECT_EQ(store_.Find(Domain(), {system, {}}, 39).length, 0) << "of at most so many tokens";
 }
 
+// A place that the cache can no longer go back to.
+TEST_F(PrefixStoreTest, DropsNothingForWhatCannotBeKept) {
+  (void)Open(*engine_, 8);
+  store_.SetCap(1'000'000'000);
+  const std::vector<int32_t> kept = RandomIds(80, 1), ids = RandomIds(400, 2);
+  Keep(kept);
+  store_.SetCap(store_.bytes());
+  const auto session = Read(ids);
+  ASSERT_GT(CacheOf(session).shortest(), 80);
+  EXPECT_EQ(store_.Keep(MaskRule::kA, KeyOfIds(ids), 80, CacheOf(session), Place::kEnd), nullptr);
+  EXPECT_EQ(Known(kept), 80);
+}
+
 TEST_F(PrefixStoreTest, TellsWherePromptsPart) {
   (void)Open(*engine_, 8);
   store_.SetCap(1'000'000'000);
