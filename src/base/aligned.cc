@@ -52,6 +52,7 @@ void FreeZeroed(void* data, size_t bytes) {
 }
 
 void DiscardToZero(void* data, size_t bytes) {
+  if (bytes == 0) return;
   const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   const uintptr_t begin = reinterpret_cast<uintptr_t>(data), end = begin + bytes;
   const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
