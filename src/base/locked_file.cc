@@ -70,6 +70,10 @@ Result<LockedFile> LockedFile::Open(const std::filesystem::path& path, Use use) 
 }
 
 Result<LockedFile> LockedFile::Begin(const std::filesystem::path& path) {
+  if (std::error_code none; std::filesystem::is_symlink(path, none)) {
+    return Fail(ErrorCode::kInvalidArgument, path.string() + ": is a link to a file that is not there",
+                "name that file, or choose another place");
+  }
   const std::string fresh = FreshName(path);
   const int fd = ::open(fresh.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, kOwnerOnly);
   if (fd < 0) {

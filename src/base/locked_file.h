@@ -20,6 +20,7 @@ class LockedFile {
   static Result<LockedFile> Open(const std::filesystem::path& path, Use use);
   // An empty one that will be at `path`: until Publish() it is PATH.linnet-new, and is gone when
   // this goes. What a program that was killed has left there is written over. Its mode is 0600.
+  // Errors: kInvalidArgument; also where `path` is a link to nothing, which would never be its place.
   static Result<LockedFile> Begin(const std::filesystem::path& path);
 
   LockedFile(LockedFile&& other) noexcept;

@@ -100,6 +100,30 @@ TEST_F(LockedFileTest, ClearedRangesAreZeros) {
   EXPECT_EQ(*file->Size(), 40000u);
 }
 
+TEST_F(LockedFileTest, IsMadePrivateOnlyWhenAsked) {
+  const auto mode = [&] {
+    struct stat info{};
+    EXPECT_EQ(::stat(File("a").c_str(), &info), 0);
+    return info.st_mode & 07777;
+  };
+  std::ofstream(File("a")) << "somebody's";
+  ASSERT_EQ(::chmod(File("a").c_str(), 0644), 0);
+  auto file = LockedFile::Open(File("a"), LockedFile::Use::kWrite);
+  ASSERT_TRUE(file);
+  EXPECT_EQ(mode(), 0644u);
+  file->RestrictToOwner();
+  EXPECT_EQ(mode(), 0600u);
+}
+
+TEST_F(LockedFileTest, ALinkToNothingIsRefusedAtOnce) {
+  std::filesystem::create_symlink(File("nothing"), File("link"));
+  const auto begun = LockedFile::Begin(File("link"));
+  ASSERT_FALSE(begun);
+  EXPECT_NE(begun.error().what.find("link to a file that is not there"), std::string::npos);
+  std::ofstream(File("nothing")) << "hello";
+  EXPECT_TRUE(LockedFile::Open(File("link"), LockedFile::Use::kWrite).has_value());
+}
+
 TEST_F(LockedFileTest, AFileThatLostItsNameIsNotWrittenOn) {
   std::ofstream(File("a")) << "hello";
   auto file = LockedFile::Open(File("a"), LockedFile::Use::kWrite);

@@ -86,6 +86,7 @@ Result<SessionContainer> SessionContainer::Open(const std::filesystem::path& pat
   LINNET_TRY(container.ReadHeads(map.bytes()));
   LINNET_ASSIGN(const auto index, container.Checked(map, container.head_.index));
   container.index_.assign(index.begin(), index.end());
+  // Not before it is known to be one: a file of another kind is left as it is, also its mode.
   if (use == LockedFile::Use::kWrite) container.file_.RestrictToOwner();
   return container;
 }

@@ -111,9 +111,14 @@ TEST(Session, AFileInUseOrDamagedOrOfAnotherKindIsRefused) {
   WriteFile(file, whole.substr(0, whole.size() / 3));
   ExpectSaid(RunLinnet({"session", file}), 1, {"it was cut"});
   const std::string picture = InSource("examples/shapes.png");
-  ExpectSaid(RunShell("cp " + picture + " " + file + "; \"$L\" run -p 1 --session " + file), 1,
-             {"no session"});
+  ExpectSaid(
+      RunShell("cp " + picture + " " + file + "; chmod 644 " + file + "; \"$L\" run -p 1 --session " + file),
+      1, {"no session"});
   EXPECT_EQ(ReadFile(file), ReadFile(picture));
+  EXPECT_EQ(RunShell("stat -c %a " + file).output, "644\n") << "a file of another kind was changed";
+  ExpectSaid(
+      RunShell("ln -s " + file + ".none " + file + ".link; \"$L\" run -p 1 --session " + file + ".link"), 2,
+      {"is a link to a file that is not there"});
   ExpectSaid(RunLinnet({"session", file + ".none"}), 1, {"cannot open"});
   ExpectSaid(RunLinnet({"run", "-p", "1", "--session", "/nowhere/s"}), 2, {"cannot be made"});
 }
