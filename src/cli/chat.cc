@@ -154,11 +154,19 @@ class ChatLoop {
   void Reset(const std::string&) {
     conversation_.Reset();
     next_ = {};
-    Say("the conversation begins anew\n");
+    Say("the conversation begins anew{}\n", LetFilesGo());
   }
   void System(const std::string& text) {
     conversation_.SetSystem(text);
-    Say("the conversation begins anew, {} a system message\n", text.empty() ? "without" : "with");
+    Say("the conversation begins anew, {} a system message{}\n", text.empty() ? "without" : "with",
+        LetFilesGo());
+  }
+  // The session's file follows a conversation that begins anew, which the text tells; files that were saved
+  // hold another one from now on.
+  std::string LetFilesGo() {
+    std::erase_if(saved_, [&](const SavedBranch& saved) { return saved.branch == branch_; });
+    const bool follows = start_.session != nullptr && !start_.session->empty();
+    return follows ? ", also in " + start_.session->path().string() : "";
   }
   void Image(const std::string& file) { AttachFile("image", Unquoted(file)); }
   void Audio(const std::string& file) { AttachFile("audio", Unquoted(file)); }
@@ -379,6 +387,10 @@ class ChatLoop {
                              : kept == 1   ? "with the first turn"
                                            : fmt::format("with the first {} turns", kept);
     Say("this is branch {0} now, {1} of branch {2}; /branch {2} goes back\n", branch_ + 1, copy, from + 1);
+    if (start_.session != nullptr) {
+      Say("{} keeps the branch in which you leave, and no other; /save FILE keeps one by itself\n",
+          start_.session->path().string());
+    }
     SayCallWaits();
     SayWaiting();
   }
@@ -424,8 +436,9 @@ class ChatLoop {
       Report(file.error());
       return;
     }
-    const bool own = std::ranges::any_of(
-        saved_, [&](const std::filesystem::path& path) { return IsSameFile(name, path); });
+    const bool own = std::ranges::any_of(saved_, [&](const SavedBranch& saved) {
+      return saved.branch == branch_ && IsSameFile(name, saved.path);
+    });
     if (!file->empty() && !own) {
       Say("linnet: {} holds another conversation, of {}; give another name\n", name,
           Counted(file->facts().messages, "message"));
@@ -435,7 +448,8 @@ class ChatLoop {
       Report(saved.error());
       return;
     }
-    saved_.push_back(std::filesystem::absolute(file->path()));
+    std::erase_if(saved_, [&](const SavedBranch& saved) { return IsSameFile(name, saved.path); });
+    saved_.push_back({std::filesystem::absolute(file->path()), branch_});
     Say("{} holds this conversation, {}; /load goes on with it, and so does 'linnet run --session'\n", name,
         Counted(conversation_.turns(), "turn"));
     SayWaiting();
@@ -476,6 +490,7 @@ class ChatLoop {
     conversation_ = std::move(*loaded);
     branch_ = branches_.size();
     branches_.push_back(Here());
+    saved_.push_back({std::filesystem::absolute(file->path()), branch_});
     Say("this is branch {} now: {}; /branch {} goes back\n", branch_ + 1, branches_[branch_].text, from + 1);
     SayCallWaits();
     SayWaiting();
@@ -484,6 +499,11 @@ class ChatLoop {
   struct Branch {
     ChatPoint point;
     std::string text;  // what it holds
+  };
+  // A file that holds a branch, as it was when it was saved or loaded.
+  struct SavedBranch {
+    std::filesystem::path path;
+    size_t branch;
   };
   Branch Here() const {
     const int64_t turns = conversation_.turns();
@@ -538,7 +558,7 @@ class ChatLoop {
   UserMessage next_;
   LineEditor editor_;
   std::vector<Branch> branches_ = {Here()};
-  std::vector<std::filesystem::path> saved_;  // files that this chat has written
+  std::vector<SavedBranch> saved_;
   size_t branch_ = 0;  // the one that the conversation holds; its place in the list waits
   InterruptGuard
       interrupt_;  // also between answers: a key typed before the editor has the terminal must not end us

@@ -123,6 +123,43 @@ TEST(ChatTurns, AreKeptInAFileToGoOnWith) {
   Leave(kept);
 }
 
+TEST(ChatTurns, AFileHoldsOneBranchAndIsWrittenOverByNoOther) {
+  const std::string folder = Folder("branches kept"), talk = folder + "/talk", session = folder + "/session";
+  const std::vector<std::string> another = {"holds another conversation", "give another name"};
+  {
+    Terminal chat({"run", "-q", "--temperature", "0"});
+    Ready(chat);
+    Enter(chat, "6 + 1", {"\n7\r\n"});
+    Enter(chat, "/save " + talk, {"holds this conversation, 1 turn"});
+    Enter(chat, "/fork", {"this is branch 2 now"});
+    Enter(chat, "/save " + talk, another);
+    Enter(chat, "/branch 1", {});
+    Enter(chat, "/undo", {"nothing is left"});
+    Enter(chat, "6 + 1", {"\n7\r\n"});
+    Enter(chat, "/save " + talk, {"holds this conversation, 1 turn"});
+    Enter(chat, "/reset", {"the conversation begins anew\r\n"});
+    Enter(chat, "/save " + talk, another);
+    Leave(chat);
+  }
+  {
+    Terminal chat({"run", "-q", "--temperature", "0"});
+    Ready(chat);
+    Enter(chat, "/load " + talk, {"this is branch 2 now: 1 turn"});
+    Enter(chat, "5 + 10", {"\n15\r\n"});
+    Enter(chat, "/save " + talk, {"holds this conversation, 2 turns"});
+    Enter(chat, "/branch 1", {});
+    Enter(chat, "/save " + talk, another);
+    Leave(chat);
+  }
+  Terminal chat({"run", "-q", "--temperature", "0", "--session", session});
+  Ready(chat);
+  Enter(chat, "6 + 1", {"\n7\r\n"});
+  Enter(chat, "/fork",
+        {"this is branch 2 now", session + " keeps the branch in which you leave", "/save FILE"});
+  Enter(chat, "/reset", {"the conversation begins anew, also in " + session});
+  Leave(chat);
+}
+
 TEST(ChatTurns, CommandsAreCompletedAndCorrected) {
   Terminal chat({"run", "-q", "--temperature", "0"});
   Ready(chat);
