@@ -95,8 +95,12 @@ Result<std::vector<MemoryLimit>> LimitsOf(const FitArgs& args) {
   LINNET_ASSIGN(const uint64_t ram, BytesIn("--ram", args.ram));
   LINNET_ASSIGN(const uint64_t share, BytesIn("--system", args.system));
   if (share > ram) {
+    const bool given = args.given.contains("--system");
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("--system {} is more than --ram {}", args.system, args.ram), "give less");
+                fmt::format("--ram is {}, less than its system and other programs hold, {} ({})",
+                            HumanBytes(ram), HumanBytes(share), given ? "--system" : "assumed"),
+                given ? "give more, or a smaller --system"
+                      : "give more, as 16G, or say what they hold with --system");
   }
   return std::vector<MemoryLimit>{
       {MemoryLimit::Kind::kAsked,

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <exception>
@@ -88,6 +89,8 @@ Result<uint64_t> BytesIn(const std::string& option, const std::string& text) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is '{}'", option, text),
                 "give bytes as 16G (16 times 1000 to the third) or 16Gi (of 1024)");
   };
+  if (text.find_first_of("xX") != std::string::npos)
+    return refuse();  // std::stod reads hexadecimal numbers too
   double value = 0;
   size_t used = 0;
   try {
@@ -97,6 +100,7 @@ Result<uint64_t> BytesIn(const std::string& option, const std::string& text) {
   }
   std::string unit = text.substr(used);
   if (unit.ends_with('B')) unit.pop_back();
+  if (!unit.empty()) unit[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0])));
   const bool binary = unit.ends_with('i');
   if (binary) unit.pop_back();
   constexpr std::string_view kUnits = "KMGT";

@@ -46,13 +46,14 @@ int64_t LargestThat(int64_t most, const Predicate& fits) {
 
 // What can be changed, cheapest first: a set of them is a number whose bits they are.
 enum Change : unsigned {
-  kChangeDrafter = 1,
-  kChangeCache = 2,  // the cache in int8
-  kChangePictures = 4,
-  kChangeConversations = 8,
-  kChangeContext = 16,
-  kChangeFormat = 32,
-  kAllChanges = 64
+  kChangeStore = 1,
+  kChangeDrafter = 2,
+  kChangeCache = 4,  // the cache in int8
+  kChangePictures = 8,
+  kChangeConversations = 16,
+  kChangeContext = 32,
+  kChangeFormat = 64,
+  kAllChanges = 128
 };
 constexpr unsigned kChangeAmounts = kChangePictures | kChangeConversations | kChangeContext | kChangeFormat;
 
@@ -68,8 +69,8 @@ class Trial {
   Trial(const FitRequest& request, unsigned changes) : now_(request), changes_(changes) {}
 
   std::optional<MemoryRemedy> Run(uint64_t needed) {
-    for (const unsigned change : {kChangeDrafter, kChangeCache, kChangePictures, kChangeConversations,
-                                  kChangeContext, kChangeFormat}) {
+    for (const unsigned change : {kChangeStore, kChangeDrafter, kChangeCache, kChangePictures,
+                                  kChangeConversations, kChangeContext, kChangeFormat}) {
       if ((changes_ & change) == 0) continue;
       const bool last = change > (changes_ & kChangeAmounts & ~change);
       if (!Make(change, last)) return std::nullopt;
@@ -84,6 +85,10 @@ class Trial {
   // False where there is nothing to change.
   bool Make(unsigned change, bool last) {
     switch (change) {
+      case kChangeStore:  // asked for in bytes; otherwise it takes what is left
+        if (now_.options.cache_ram == 0) return false;
+        now_.options.cache_ram = 0;
+        return Say("--cache-ram auto");
       case kChangeDrafter:
         if (now_.model.drafter == nullptr || !Say(now_.knobs.drafter)) return false;
         now_.model.drafter = nullptr;

@@ -65,9 +65,9 @@ Status SessionFile::Impl::ReadIndex() {
 Status SessionFile::Impl::CheckModel(const Engine& engine, const SessionOptions& options) const {
   const Engine::Impl& loaded = engine.impl();
   const auto& path = container.path();
-  const std::string name = index.model.empty() ? "another model" : index.model;
+  const std::string name = index.model.empty() ? "" : " (" + index.model + ")";
   if (loaded.fingerprint.text != index.fingerprint.text) {
-    return Another(path, "was held with another model (" + name + ")", "give the file of that model");
+    return Another(path, "was held with another model" + name, "give the file of that model");
   }
   if (loaded.fingerprint.multimodal != index.fingerprint.multimodal && !facts.media.empty()) {
     return Another(path, "its pictures and sounds were read with another multimodal file",

@@ -67,6 +67,7 @@ TEST(Fit, PlansTheBuiltInModel) {
 TEST(Fit, RefusesWhatCannotBeMeant) {
   for (const std::vector<std::string>& wrong : {std::vector<std::string>{"fit", "--ram", "many"},
                                                 {"fit", "--ram", "16X"},
+                                                {"fit", "--ram", "0x40G"},
                                                 {"fit", "--ram", "-1G"},
                                                 {"fit", "--ram", "1G", "--system", "2G"},
                                                 {"fit", "--system", "2G"},
@@ -77,6 +78,14 @@ TEST(Fit, RefusesWhatCannotBeMeant) {
                                                 {"fit", "--ram", ""}}) {
     EXPECT_EQ(RunLinnet(wrong).code, 2) << wrong[1] << " " << wrong[2];
   }
+}
+
+TEST(Fit, WhatIsKeptOfPromptsIsTheFirstThatCanBeLess) {
+  const ProgramResult result = RunLinnet({"run", "-p", "5 + 10", "--cache-ram", "900000G"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.errors.find("give --cache-ram auto (saves 900000.00 GB)"), std::string::npos)
+      << result.errors;
+  EXPECT_EQ(result.errors.find("--kv"), std::string::npos) << "which would not do: " << result.errors;
 }
 
 // Bytes of address space that a command holds when it looks, so that limits can be set by what a plan lacks:
