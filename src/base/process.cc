@@ -42,7 +42,7 @@ void OnInterrupt(int) {
 
 void GiveBackWhatIsFreed() {
 #ifdef __GLIBC__
-  constexpr int kPiece = 1 << 20;
+  constexpr int kPiece = 128 << 10;
   ::mallopt(M_MMAP_THRESHOLD, kPiece);
   ::mallopt(M_TRIM_THRESHOLD, kPiece);
 #endif

@@ -11,8 +11,8 @@ namespace linnet {
 uint64_t PeakResidentBytes();
 // What is resident now; the peak where the system does not say.
 uint64_t ResidentBytes();
-// Lets what is freed go back to the system in pieces of a megabyte and more, so that what is resident is what
-// is held: the C library would keep up to 64 MB of it for later.
+// Lets what is freed go back to the system in pieces of 128 KiB and more, so that what is resident is what is
+// held: the C library would keep up to 64 MB of it for later, in more and smaller parts as time goes on.
 void GiveBackWhatIsFreed();
 
 // Of this process: no other that runs has it.

@@ -497,6 +497,7 @@ class ThousandTurns : public FullContextTest {
   // The store of what was read is full long before the first look.
   static constexpr uint64_t kStore = 4'000'000;
   static void SetUpTestSuite() {
+    GiveBackWhatIsFreed();
     engine_ = LoadChick(static_cast<int64_t>(kStore));
     forgetful_ = nullptr;
   }
