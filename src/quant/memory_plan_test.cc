@@ -159,7 +159,7 @@ TEST_P(MemoryPlanOf, IsTheMostThatIsResident) {
 
 INSTANTIATE_TEST_SUITE_P(Three, MemoryPlanOf,
                          ::testing::Values(Combination{"12b@3:q4_0", KvType::kBf16, 8192, false, 0},
-                                           Combination{"12b@3:q4_k_m", KvType::kInt8, 8192, true, 1120},
+                                           Combination{"12b@3:q4_k_m", KvType::kF32, 32768, false, 140},
                                            Combination{"12b@2:q8_0", KvType::kInt8, 2048, false, 70}));
 
 // A minute on two cores.
@@ -167,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(DISABLED_Others, MemoryPlanOf,
                          ::testing::Values(Combination{"12b@3:q4_0", KvType::kInt8, 65536, true, 280},
                                            Combination{"12b@3:q4_0", KvType::kBf16, 262144, false, 70},
                                            Combination{"12b@3:q4_0", KvType::kInt8, 262144, true, 0},
-                                           Combination{"12b@3:q4_k_m", KvType::kF32, 32768, false, 140},
+                                           Combination{"12b@6:q4_k_m", KvType::kInt8, 8192, true, 1120},
                                            Combination{"12b@3:q6_k", KvType::kBf16, 4096, true, 280},
                                            Combination{"12b@2:q8_0", KvType::kBf16, 65536, true, 0},
                                            Combination{"12b@2:q8_0", KvType::kF32, 16384, false, 560},
