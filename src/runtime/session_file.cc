@@ -53,7 +53,6 @@ void SessionFile::Impl::SetIndex(SessionIndex fresh) {
 }
 
 Status SessionFile::Impl::ReadIndex() {
-  media.clear();
   if (container.empty()) return {};
   auto read = DecodeIndex(container.index());
   if (!read) return container.Damaged(read.error().what);
@@ -156,10 +155,6 @@ Result<Conversation> SessionFile::Impl::Load(Engine& engine, SessionOptions opti
   LINNET_TRY(RestoreMessages(map, parts));
   LINNET_TRY(RestoreCache(map, parts));
   LINNET_TRY(map.CheckUnchanged());
-  media.clear();
-  for (const ChatHistory::Message& message : parts.history.messages()) {
-    media.insert(media.end(), message.media.begin(), message.media.end());
-  }
   return conversation;
 }
 

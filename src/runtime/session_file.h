@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "linnet/session_file.h"
 #include "runtime/conversation.h"
@@ -27,8 +26,6 @@ struct LINNET_HIDDEN SessionFile::Impl {
   SessionContainer container;
   SessionIndex index;
   SessionFacts facts;
-  // The media of the index as they were saved or loaded, so that those are found again without hashing them.
-  std::vector<MediaInput> media;
 };
 
 // The same as texts; they know nothing of the file.

@@ -1,6 +1,5 @@
 #include "runtime/session_media.h"
 
-#include <algorithm>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -87,12 +86,6 @@ bool TakeVideo(const Json& shape, ArrayReader& reader, VideoInput& video) {
   return true;
 }
 
-bool SameImage(const ImageInput& a, const ImageInput& b) {
-  const auto same = [](const auto& x, const auto& y) { return x.data() == y.data() && x.size() == y.size(); };
-  return a.rows == b.rows && a.scale == b.scale && same(a.pixels, b.pixels) &&
-         same(a.positions, b.positions) && same(a.patches, b.patches);
-}
-
 }  // namespace
 
 Json ShapeOf(const MediaInput& medium) {
@@ -127,20 +120,6 @@ std::string HashOf(const MediaInput& medium) {
   for (const ImageInput& frame : video.frames) all += ContentHash(frame) + "\n";
   for (const std::string& time : video.timestamps) all += time + "\n";
   return Sha256Hex(std::span(reinterpret_cast<const uint8_t*>(all.data()), all.size()));
-}
-
-bool IsSame(const MediaInput& a, const MediaInput& b) {
-  if (a.index() != b.index()) return false;
-  if (const auto* sound = std::get_if<AudioInput>(&a)) {
-    const SharedArray<float>& other = std::get<AudioInput>(b).samples;
-    return sound->samples.data() == other.data() && sound->samples.size() == other.size();
-  }
-  if (const auto* video = std::get_if<VideoInput>(&a)) {
-    const auto& other = std::get<VideoInput>(b);
-    return video->timestamps == other.timestamps &&
-           std::ranges::equal(video->frames, other.frames, SameImage);
-  }
-  return SameImage(std::get<ImageInput>(a), std::get<ImageInput>(b));
 }
 
 Result<MediaInput> MediumOf(const Json& shape, std::span<const uint8_t> bytes) {

@@ -18,8 +18,6 @@ nlohmann::ordered_json ShapeOf(const MediaInput& medium);
 void ForArrays(const MediaInput& medium, const std::function<void(std::span<const uint8_t>)>& visit);
 // ContentHash(); of a video that of its frames' and of their times.
 std::string HashOf(const MediaInput& medium);
-// Both hold the same memory.
-bool IsSame(const MediaInput& a, const MediaInput& b);
 
 // What ShapeOf() and ForArrays() gave. Errors, kBadFile: they do not belong together.
 Result<MediaInput> MediumOf(const nlohmann::ordered_json& shape, std::span<const uint8_t> bytes);

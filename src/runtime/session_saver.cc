@@ -47,7 +47,6 @@ class SessionSaver {
     LINNET_TRY(Begin());
     LINNET_TRY(file_.container.Commit(std::move(text), index_.Extents()));
     begun_ = false;
-    file_.media = std::move(media_);
     file_.SetIndex(std::move(index_));
     return {};
   }
@@ -81,20 +80,7 @@ class SessionSaver {
     return file_.container.BeginSave();
   }
 
-  // Where the file has such a medium already; null: nowhere.
-  const SessionIndex::StoredMedium* FindStored(const MediaInput& medium) const {
-    const auto stored = file_.index.Media();
-    for (size_t i = 0; i < file_.media.size() && i < stored.size(); ++i) {
-      if (IsSame(file_.media[i], medium)) return stored[i];
-    }
-    for (size_t i = 0; i < media_.size(); ++i) {
-      if (IsSame(media_[i], medium)) return index_.Media()[i];
-    }
-    return nullptr;
-  }
-
   Result<SessionIndex::StoredMedium> Store(const MediaInput& medium) {
-    if (const auto* there = FindStored(medium)) return *there;
     SessionIndex::StoredMedium stored{ShapeOf(medium), HashOf(medium), {}};
     for (const SessionIndex* index : {&std::as_const(file_.index), &std::as_const(index_)}) {
       for (const auto* other : index->Media()) {
@@ -120,7 +106,6 @@ class SessionSaver {
       for (const MediaInput& medium : message.media) {
         LINNET_ASSIGN(SessionIndex::StoredMedium stored, Store(medium));
         index_.messages.back().media.push_back(std::move(stored));
-        media_.push_back(medium);
       }
     }
     return {};
@@ -196,7 +181,6 @@ class SessionSaver {
   ConversationParts parts_;
   const KvCache& cache_;
   SessionIndex index_;
-  std::vector<MediaInput> media_;  // of the messages so far
   bool begun_ = false;
 };
 
