@@ -142,7 +142,6 @@ Status KvCache::ReserveRows(int64_t rows) {
     const bool there = p < static_cast<int64_t>(pages_.size());
     if (there && pages_[static_cast<size_t>(p)].alone()) continue;
     KvPage page = KvPage::Take(pool_);
-    while (!page && pool_->Reclaim()) page = KvPage::Take(pool_);
     if (!page) {
       return Fail(ErrorCode::kOutOfMemory, "the key/value cache has no free page for more tokens",
                   "wait until another conversation has ended, or ask for a shorter --context");

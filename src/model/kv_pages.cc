@@ -68,6 +68,12 @@ int64_t KvPagePool::HeldOnlyBy(std::span<const int32_t> shares) const {
 }
 
 KvPage KvPage::Take(const std::shared_ptr<KvPagePool>& pool) {
+  KvPage page = TakeFree(pool);
+  while (!page && pool->Reclaim()) page = TakeFree(pool);
+  return page;
+}
+
+KvPage KvPage::TakeFree(const std::shared_ptr<KvPagePool>& pool) {
   KvPage page;
   bool used = false;
   {

@@ -60,8 +60,8 @@ class KvPagePool {
 class KvPage {
  public:
   KvPage() = default;  // in none
-  // A page of zeros that nobody else holds, or a share in none where the pool has no free one. Allocates
-  // nothing.
+  // A page of zeros that nobody else holds, or a share in none where the pool has no free one and nobody
+  // gives one back. Allocates nothing.
   static KvPage Take(const std::shared_ptr<KvPagePool>& pool);
   KvPage(const KvPage& other);
   KvPage(KvPage&& other) noexcept;
@@ -76,6 +76,8 @@ class KvPage {
   bool alone() const;
 
  private:
+  static KvPage TakeFree(const std::shared_ptr<KvPagePool>& pool);
+
   std::shared_ptr<KvPagePool> pool_;
   uint8_t* data_ = nullptr;
   int32_t page_ = 0;

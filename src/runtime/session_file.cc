@@ -123,7 +123,6 @@ Status SessionFile::Impl::RestoreCache(const MappedFile& map, ConversationParts 
   for (const Extent& extent : index.pages) {
     LINNET_ASSIGN(const auto bytes, container.Find(map, extent));
     KvPage page = KvPage::Take(cache.pool());
-    while (!page && cache.pool()->Reclaim()) page = KvPage::Take(cache.pool());
     if (!page) return Fail(ErrorCode::kOutOfMemory, "there is no room for the pages of a session file");
     if (static_cast<int64_t>(bytes.size()) != page.pool()->page_bytes()) {
       return container.Damaged("its pages are of another size");
