@@ -242,11 +242,10 @@ void Conversation::AddToolResult(const std::string& result) { impl_->history.Add
 Status Conversation::Impl::Start(ChatHistory::Rendered all, const GenerateOptions& options,
                                  const std::atomic<bool>* cancel) {
   sampling = options.sampling;
+  PrefixKey key = KeyOf(all.prompt, engine.impl().config.audio);
   int64_t parts = 0;
-  if (engine.impl().prefixes.cap() > 0) {
-    parts = PartsFrom(KeyOf(all.prompt, engine.impl().config.audio), false).value_or(0);
-  }
-  LINNET_ASSIGN(PrefixReuse::Reused reused, reuse.Reuse(all.prompt, parts));
+  if (engine.impl().prefixes.cap() > 0) parts = PartsFrom(key, false).value_or(0);
+  LINNET_ASSIGN(PrefixReuse::Reused reused, reuse.Reuse(std::move(key), all.prompt, parts));
   auto begun = BeginTurn(engine, *session,
                          {.prompt = std::make_shared<const Prompt>(std::move(all.prompt)),
                           .earlier = reuse.held().ids,

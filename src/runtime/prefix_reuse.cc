@@ -50,11 +50,10 @@ int64_t PrefixReuse::OwnLength(const PrefixKey& prompt, int64_t most) const {
   return length == cache.length() || length >= cache.shortest() ? length : 0;
 }
 
-Result<PrefixReuse::Reused> PrefixReuse::Reuse(Prompt& prompt, int64_t parts) {
-  const Engine::Impl& engine = session_.engine;
+Result<PrefixReuse::Reused> PrefixReuse::Reuse(PrefixKey whole, Prompt& prompt, int64_t parts) {
   PrefixStore& store = session_.engine.prefixes;
   KvCache& cache = session_.cache;
-  prompt_ = std::make_shared<const PrefixKey>(KeyOf(prompt, engine.config.audio));
+  prompt_ = std::make_shared<const PrefixKey>(std::move(whole));
   const int64_t most = PlaceAt(*prompt_, prompt_->size() - 1);  // the logits of the last token are needed
   int64_t length = OwnLength(*prompt_, most);
   const PrefixStore::Match match = store.Find({cache.pool().get(), session_.mask_rule}, *prompt_, most);
@@ -62,9 +61,8 @@ Result<PrefixReuse::Reused> PrefixReuse::Reuse(Prompt& prompt, int64_t parts) {
   session_.logits = {};
   if (match.length > length && cache.Restore(match.snapshot->prefix, match.snapshot->rings)) {
     length = match.length;
-  } else if (!cache.Truncate(length)) {
-    length = 0;
-    LINNET_TRY(cache.Truncate(0));
+  } else {
+    LINNET_TRY(cache.Truncate(length));  // OwnLength() says that it can
   }
   held.Truncate(length);
   held_ = std::move(held);

@@ -30,9 +30,9 @@ class PrefixReuse {
     int64_t tokens = 0, dropped = 0;  // GenerateStats
   };
   // Makes the session hold the longest beginning of the prompt that it or the store has, and leaves the rest
-  // in `prompt`, at least one token. `parts`: where the prompt after this one will part from it, if that is
-  // inside. Error: kOutOfMemory.
-  Result<Reused> Reuse(Prompt& prompt, int64_t parts);
+  // in `prompt`, at least one token. `whole`: the prompt's key. `parts`: where the prompt after this one will
+  // part from it, if that is inside. Error: kOutOfMemory.
+  Result<Reused> Reuse(PrefixKey whole, Prompt& prompt, int64_t parts);
 
   // The prompt has been read, and these tokens after it. `parts`: where the next prompt will part from all of
   // it; kept as the end of the conversation's last turn.

@@ -41,9 +41,7 @@ PrefixStore::Kind PrefixStore::KindOf(const Entry& entry) {
 }
 
 bool PrefixStore::Begins(const Entry& entry, const PrefixDomain& domain, const PrefixKey& key) const {
-  if (entry.domain != domain || entry.length > key.size()) return false;
-  return std::equal(entry.key->ids.begin(), entry.key->ids.begin() + entry.length, key.ids.begin()) &&
-         SharedLength(*entry.key, key) >= entry.length;
+  return entry.domain == domain && SharedLength(*entry.key, key) >= entry.length;
 }
 
 PrefixStore::Entry* PrefixStore::Longest(const PrefixDomain& domain, const PrefixKey& key,
@@ -69,7 +67,7 @@ PrefixStore::Match PrefixStore::Find(const PrefixDomain& domain, const PrefixKey
     Use(found);
   }
   for (const auto& entry : entries_) {
-    if (entry->parent != found || entry->domain != domain || entry.get() == found) continue;
+    if (entry->parent != found || entry->domain != domain) continue;
     const int64_t shared = std::min({SharedLength(*entry->key, prompt), entry->length, most});
     const int64_t place = PlaceAt(prompt, shared);
     if (place > match.length) match.branch = std::max(match.branch, place);
@@ -100,12 +98,13 @@ PrefixStore::Live PrefixStore::Keep(MaskRule mask_rule, const std::shared_ptr<co
     entry->length = length;
     entry->hash = hashes.back();
     entry->live = std::make_shared<char>();
-    return Add(std::move(entry), cache, place);
+    return Add(std::move(entry), hashes, cache, place);
   });
   return kept ? std::move(*kept) : nullptr;
 }
 
-PrefixStore::Live PrefixStore::Add(std::unique_ptr<Entry> entry, const KvCache& cache, Place place) {
+PrefixStore::Live PrefixStore::Add(std::unique_ptr<Entry> entry, std::span<const uint64_t> hashes,
+                                   const KvCache& cache, Place place) {
   // What is to be dropped goes before the copy is made, so that the cap is that of the memory.
   const uint64_t about = static_cast<uint64_t>(cache.RingBytes(entry->length)) +
                          static_cast<uint64_t>(entry->length) * (sizeof(int32_t) + 1);
@@ -118,7 +117,7 @@ PrefixStore::Live PrefixStore::Add(std::unique_ptr<Entry> entry, const KvCache& 
   entries_.reserve(entries_.size() + 1);
 
   entry->snapshot = std::move(snapshot);
-  entry->parent = Longest(entry->domain, *entry->key, RunningHashes(*entry->key, entry->length));
+  entry->parent = Longest(entry->domain, *entry->key, hashes);
   for (const auto& other : entries_) {
     if (other->parent != entry->parent || other->length <= entry->length) continue;
     if (!Begins(*entry, other->domain, *other->key)) continue;

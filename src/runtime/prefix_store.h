@@ -111,7 +111,8 @@ class PrefixStore {
 
   Entry* Longest(const PrefixDomain& domain, const PrefixKey& key, std::span<const uint64_t> hashes) const;
   bool Begins(const Entry& entry, const PrefixDomain& domain, const PrefixKey& key) const;
-  Live Add(std::unique_ptr<Entry> entry, const KvCache& cache, Place place);
+  // `hashes`: RunningHashes() of its tokens.
+  Live Add(std::unique_ptr<Entry> entry, std::span<const uint64_t> hashes, const KvCache& cache, Place place);
   bool MakeRoom(uint64_t bytes, Kind dearest);
   bool DropOne(Kind dearest);
   void Drop(size_t index);
