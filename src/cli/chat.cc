@@ -369,8 +369,7 @@ class ChatLoop {
       kept = wanted->number;
     }
     if (kept > turns) {
-      Report({ErrorCode::kInvalidArgument, fmt::format("there is no turn {}", kept),
-              turns == 0 ? "nothing has been said yet" : fmt::format("the turns are 1 to {}", turns)});
+      Report(conversation_.Asked(kept).error());
       return;
     }
     const size_t from = branch_;

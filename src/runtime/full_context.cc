@@ -62,15 +62,18 @@ Result<Shifted> FullContext::Without(const ChatHistory& history, size_t turns,
 // The fewest turns without which the others take `most` tokens; all but the last where that is not enough.
 Result<Shifted> FullContext::Fewest(const ChatHistory& history, int64_t most) const {
   size_t low = 1, high = history.TurnBegins().size() - 1;
+  std::optional<Shifted> fits;  // without `high`
   while (low < high) {
     const size_t middle = (low + high) / 2;
-    LINNET_ASSIGN(const Shifted tried, Without(history, middle, ""));
+    LINNET_ASSIGN(Shifted tried, Without(history, middle, ""));
     if (Size(tried.rendered) <= most) {
       high = middle;
+      fits = std::move(tried);
     } else {
       low = middle + 1;
     }
   }
+  if (fits) return std::move(*fits);
   return Without(history, high, "");
 }
 
