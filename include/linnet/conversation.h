@@ -183,8 +183,6 @@ class LINNET_API Conversation {
 
  private:
   static Result<Conversation> Make(Engine& engine, const SessionOptions& options, const ChatSetup& setup);
-  friend Session& SessionOf(Conversation& conversation);
-  friend class ChatHistory& HistoryOf(Conversation& conversation);
   Result<Turn*> BeginWith(const GenerateOptions& options, const GenerateHooks& hooks);
   friend ConversationParts PartsOf(Conversation& conversation);
   struct Impl;

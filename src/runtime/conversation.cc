@@ -390,13 +390,13 @@ bool Conversation::thinking() const { return impl_->history.thinking(); }
 int64_t Conversation::length() const { return impl_->session->length(); }
 int64_t Conversation::context() const { return impl_->session->context(); }
 
-Session& SessionOf(Conversation& conversation) { return *conversation.impl_->session; }
-ChatHistory& HistoryOf(Conversation& conversation) { return conversation.impl_->history; }
-
 ConversationParts PartsOf(Conversation& conversation) {
   Conversation::Impl& impl = *conversation.impl_;
   return {impl.engine, *impl.session, impl.history, impl.reuse, impl.sampling};
 }
+
+Session& SessionOf(Conversation& conversation) { return PartsOf(conversation).session; }
+ChatHistory& HistoryOf(Conversation& conversation) { return PartsOf(conversation).history; }
 
 int64_t DropPrefix(Prompt& prompt, int64_t length) {
   const Cut cut = CutAt(prompt, length);

@@ -68,10 +68,6 @@ std::string TensorsText(const TensorSource& source) {
   return text;
 }
 
-std::string HashOf(const std::string& text) {
-  return Sha256Hex(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
-}
-
 }  // namespace
 
 ModelFingerprint FingerprintOf(const ModelConfig& config, const TensorSource& text,
@@ -79,8 +75,11 @@ ModelFingerprint FingerprintOf(const ModelConfig& config, const TensorSource& te
   const bool apart = multimodal != nullptr && multimodal != &text;
   std::string own = fmt::format("{}\n", dequantise) + TextConfigText(config) + TensorsText(text);
   if (!apart) own += MediaConfigText(config);
-  ModelFingerprint fingerprint{HashOf(own), {}};
-  if (apart) fingerprint.multimodal = HashOf(MediaConfigText(config) + TensorsText(*multimodal));
+  ModelFingerprint fingerprint{Sha256Hex(std::span<const char>(own)), {}};
+  if (apart) {
+    const std::string media = MediaConfigText(config) + TensorsText(*multimodal);
+    fingerprint.multimodal = Sha256Hex(std::span<const char>(media));
+  }
   return fingerprint;
 }
 

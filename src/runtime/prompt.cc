@@ -33,12 +33,6 @@ constexpr std::array<Kind, 3> kKinds = {{
      TokenType::kVideo},
 }};
 
-template <typename Values>
-std::span<const uint8_t> ContentBytes(const Values& values) {
-  const size_t bytes = values.size() * sizeof(*values.data());
-  return {reinterpret_cast<const uint8_t*>(values.data()), bytes};
-}
-
 // How the vocabulary spells the place of a medium; empty where the model has no such sense.
 std::string Spelling(const Tokenizer& tokenizer, const ModelConfig& config, const Kind& kind) {
   const int32_t id = config.tokens.*kind.placeholder;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -19,6 +20,13 @@
 namespace linnet {
 
 class Tokenizer;
+
+// An array as it lies in memory.
+template <typename Values>
+std::span<const uint8_t> ContentBytes(const Values& values) {
+  const size_t bytes = values.size() * sizeof(*values.data());
+  return {reinterpret_cast<const uint8_t*>(values.data()), bytes};
+}
 
 // Media are shared: a copy of one holds the same pixels or samples.
 

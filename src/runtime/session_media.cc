@@ -16,11 +16,6 @@ using Json = nlohmann::ordered_json;
 // Of a medium or a frame: rows, bytes of the arrays.
 constexpr std::string_view kWrongShape = "a medium of it is not what it says";
 
-template <typename T>
-std::span<const uint8_t> ArrayBytes(const SharedArray<T>& array) {
-  return {reinterpret_cast<const uint8_t*>(array.data()), array.size() * sizeof(T)};
-}
-
 Json ImageShape(const ImageInput& image) {
   Json shape = {{"rows", image.rows},
                 {"pixels", image.pixels.size()},
@@ -31,9 +26,9 @@ Json ImageShape(const ImageInput& image) {
 }
 
 void ForImage(const ImageInput& image, const std::function<void(std::span<const uint8_t>)>& visit) {
-  visit(ArrayBytes(image.pixels));
-  visit(ArrayBytes(image.positions));
-  visit(ArrayBytes(image.patches));
+  visit(ContentBytes(image.pixels));
+  visit(ContentBytes(image.positions));
+  visit(ContentBytes(image.patches));
 }
 
 // Takes arrays off the front of the bytes.
@@ -104,7 +99,7 @@ Json ShapeOf(const MediaInput& medium) {
 
 void ForArrays(const MediaInput& medium, const std::function<void(std::span<const uint8_t>)>& visit) {
   if (const auto* sound = std::get_if<AudioInput>(&medium)) {
-    visit(ArrayBytes(sound->samples));
+    visit(ContentBytes(sound->samples));
   } else if (const auto* video = std::get_if<VideoInput>(&medium)) {
     for (const ImageInput& frame : video->frames) ForImage(frame, visit);
   } else {
@@ -119,7 +114,7 @@ std::string HashOf(const MediaInput& medium) {
   std::string all;
   for (const ImageInput& frame : video.frames) all += ContentHash(frame) + "\n";
   for (const std::string& time : video.timestamps) all += time + "\n";
-  return Sha256Hex(std::span(reinterpret_cast<const uint8_t*>(all.data()), all.size()));
+  return Sha256Hex(std::span<const char>(all));
 }
 
 Result<MediaInput> MediumOf(const Json& shape, std::span<const uint8_t> bytes) {
