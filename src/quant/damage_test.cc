@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -22,18 +21,6 @@ namespace fs = std::filesystem;
 const fs::path kIntact = fs::path(LINNET_SOURCE_DIR) / "tests/data/golden/model/target";
 
 const fs::path kFormats = fs::path(LINNET_SOURCE_DIR) / "tests/data/formats/model";
-
-std::string ReadBytes(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream bytes;
-  bytes << file.rdbuf();
-  return bytes.str();
-}
-
-void WriteBytes(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc)
-      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
 
 class Damage : public DirectoryTest {
  protected:

@@ -8,7 +8,7 @@
 
 #include "model/config.h"
 #include "runtime/engine_impl.h"
-#include "runtime/media_input.h"
+#include "runtime/media_testing.h"
 #include "runtime/turn.h"
 #include "text/tokenizer.h"
 
@@ -57,7 +57,7 @@ TEST(DropPrefix, TellsNeighbouringFramesApart) {
 }
 
 // Without a store of prefixes: what one holds itself. With one: prefix_reuse_test.cc.
-class ConversationTest : public testing::Test {
+class ConversationTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     LoadOptions options;
@@ -77,9 +77,7 @@ class ConversationTest : public testing::Test {
   static UserMessage Picture(const std::string& text, const std::string& file) {
     UserMessage message;
     message.text = text;
-    auto picture = LoadPicture(std::string(LINNET_SOURCE_DIR "/models/chick/examples/") + file);
-    EXPECT_TRUE(picture.has_value());
-    message.pictures.push_back(MakeMedium(*MakeImageInput(*picture, 70, engine_->impl().config)));
+    message.pictures.push_back(testing::ChickPicture(*engine_, file));
     return message;
   }
 

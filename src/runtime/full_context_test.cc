@@ -21,7 +21,7 @@ constexpr const char* kTools =
     R"([{"type": "function", "function": {"name": "phone", "description": "call somebody",
      "parameters": {"type": "object", "properties": {"name": {"type": "string"}}}}}])";
 
-class FullContextTest : public testing::Test {
+class FullContextTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     engine_ = LoadChick(kCacheRamLeft);

@@ -15,6 +15,7 @@
 #include "runtime/conversation.h"
 #include "runtime/engine_impl.h"
 #include "runtime/media_input.h"
+#include "runtime/media_testing.h"
 
 namespace linnet {
 namespace {
@@ -124,16 +125,12 @@ TEST(NoMemory, WhileATurnJoinsOthers) {
   const auto join = [&](int64_t n) {
     const auto engine = LoadChick();  // fresh, so that its workspaces grow again
     ASSERT_TRUE(engine);
-    const auto picture = LoadPicture(LINNET_SOURCE_DIR "/models/chick/examples/see-006.png");
-    ASSERT_TRUE(picture);
     auto first = Conversation::Create(**engine, {.context = 512}),
          second = Conversation::Create(**engine, {.context = 512});
     auto scheduler = Scheduler::Create(**engine);
     ASSERT_TRUE(first && second && scheduler);
     first->AddUser({"hello", {}, {}});
-    second->AddUser({"what is in the picture",
-                     {MakeMedium(*MakeImageInput(*picture, 70, (*engine)->impl().config))},
-                     {}});
+    second->AddUser({"what is in the picture", {testing::ChickPicture(**engine, "see-006.png")}, {}});
     const auto begun = first->Begin({}), joining = second->Begin({});
     ASSERT_TRUE(begun && joining && scheduler->Add(**begun));
     scheduler->RunStep();
@@ -156,12 +153,9 @@ TEST(NoMemory, WhileATurnJoinsOthers) {
 TEST(NoMemory, WhileASessionIsSavedAndGoesOn) {
   const auto engine = LoadChick();
   ASSERT_TRUE(engine);
-  const auto picture = LoadPicture(LINNET_SOURCE_DIR "/models/chick/examples/see-006.png");
-  ASSERT_TRUE(picture);
   auto conversation = Conversation::Create(**engine, {.context = 512});
   ASSERT_TRUE(conversation);
-  conversation->AddUser(
-      {"what is in the picture", {MakeMedium(*MakeImageInput(*picture, 70, (*engine)->impl().config))}, {}});
+  conversation->AddUser({"what is in the picture", {testing::ChickPicture(**engine, "see-006.png")}, {}});
   ASSERT_TRUE(conversation->Answer());
   const std::string path = ::testing::TempDir() + "linnet_no_memory_session";
   ExpectErrors([&]() -> Result<bool> {

@@ -14,7 +14,7 @@
 #include "linnet/scheduler.h"
 #include "runtime/chat_history.h"
 #include "runtime/conversation.h"
-#include "runtime/media_input.h"
+#include "runtime/media_testing.h"
 
 namespace linnet {
 namespace {
@@ -28,12 +28,6 @@ std::unique_ptr<Engine> Chick(int64_t cache_ram) {
   auto engine = Engine::Load(options);
   EXPECT_TRUE(engine.has_value());
   return std::move(*engine);
-}
-
-Medium Image(const Engine& engine, const std::string& file) {
-  auto picture = LoadPicture(std::string(LINNET_SOURCE_DIR "/models/chick/examples/") + file);
-  EXPECT_TRUE(picture.has_value()) << file;
-  return MakeMedium(*MakeImageInput(*picture, 70, engine.impl().config));
 }
 
 Medium Sound(uint32_t seed) {
@@ -76,8 +70,8 @@ class Transcript {
       if (message["role"] == "user") {
         UserMessage user{content, {}, {}};
         if (message.contains("image")) {
-          user.pictures.push_back(
-              Image(engine, picture_.empty() ? message["image"].get<std::string>() : picture_));
+          user.pictures.push_back(testing::ChickPicture(
+              engine, picture_.empty() ? message["image"].get<std::string>() : picture_));
         }
         history.AddUser(std::move(user));
       } else if (message["role"] == "tool") {
@@ -218,12 +212,12 @@ TEST(PrefixReuse, ADocumentIsReadOnceForAll) {
   EXPECT_LT(ask({.system = Document()}, {"what color is the circle", {}, {}}).prompt_tokens, 40);
   // as a picture,
   const auto picture = [&](const std::string& text) {
-    return UserMessage{text, {Image(*engine, "see-006.png")}, {}};
+    return UserMessage{text, {testing::ChickPicture(*engine, "see-006.png")}, {}};
   };
   EXPECT_GT(ask({}, picture("what is in the picture")).prompt_tokens, 60);
   EXPECT_LT(ask({}, picture("how many shapes are there")).prompt_tokens, 40);
   UserMessage other = picture("how many shapes are there");
-  other.pictures[0] = Image(*engine, "see-018.png");
+  other.pictures[0] = testing::ChickPicture(*engine, "see-018.png");
   EXPECT_GT(ask({}, std::move(other)).prompt_tokens, 60) << "as many tokens, but another picture";
   // and in front of a question, where prompts are seen to part when the second comes.
   ask({}, {Document() + "how many", {}, {}});
@@ -268,7 +262,7 @@ class RandomTalks : public ::testing::TestWithParam<KvType> {
     const char* const texts[] = {"hello", "what is in the picture", "5 + 10", "call tom", "what was said"};
     UserMessage message{texts[rng() % 5], {}, {}};
     const char* const pictures[] = {"see-006.png", "see-018.png", "see-024.png"};
-    if (rng() % 3 == 0) message.pictures.push_back(Image(engine, pictures[rng() % 3]));
+    if (rng() % 3 == 0) message.pictures.push_back(testing::ChickPicture(engine, pictures[rng() % 3]));
     if (rng() % 4 == 0) message.sounds.push_back(Sound(static_cast<uint32_t>(rng() % 3)));
     return message;
   }
@@ -362,7 +356,8 @@ TEST(PrefixReuse, MemoryOfManyTurnsStaysTheSame) {
   const auto engine = Chick(3'000'000);
   auto chat = Conversation::Create(*engine, {.context = 512});
   ASSERT_TRUE(chat.has_value());
-  const Medium pictures[] = {Image(*engine, "see-006.png"), Image(*engine, "see-018.png")};
+  const Medium pictures[] = {testing::ChickPicture(*engine, "see-006.png"),
+                             testing::ChickPicture(*engine, "see-018.png")};
   uint64_t after_100 = 0;
   for (int turn = 1; turn <= 1000; ++turn) {
     if (chat->length() > 250) chat->Reset();

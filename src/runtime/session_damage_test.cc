@@ -22,9 +22,7 @@
 namespace linnet {
 namespace {
 
-using testing::ReadBytes;
 using testing::SessionFiles;
-using testing::WriteBytes;
 
 class SessionDamage : public SessionFiles {
  protected:

@@ -13,9 +13,7 @@
 namespace linnet {
 namespace {
 
-using testing::ReadBytes;
 using testing::SessionFiles;
-using testing::WriteBytes;
 
 class SessionFileTest : public SessionFiles {};
 class SessionFileKv : public SessionFiles, public ::testing::WithParamInterface<KvType> {};

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,19 +14,10 @@
 #include "media/picture.h"
 #include "runtime/conversation.h"
 #include "runtime/engine_impl.h"
-#include "runtime/media_input.h"
+#include "runtime/media_testing.h"
 #include "runtime/session_index.h"
 
 namespace linnet::testing {
-
-inline std::string ReadBytes(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-inline void WriteBytes(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
 
 class SessionFiles : public DirectoryTest {
  protected:
@@ -59,9 +49,7 @@ class SessionFiles : public DirectoryTest {
   static UserMessage Picture(const std::string& text, const std::string& file = "see-006.png") {
     UserMessage message;
     message.text = text;
-    auto picture = LoadPicture(std::string(LINNET_SOURCE_DIR "/models/chick/examples/") + file);
-    EXPECT_TRUE(picture.has_value());
-    message.pictures.push_back(MakeMedium(*MakeImageInput(*picture, 70, engine_->impl().config)));
+    message.pictures.push_back(ChickPicture(*engine_, file));
     return message;
   }
 
