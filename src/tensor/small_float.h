@@ -1,9 +1,8 @@
 // Floats of four and eight bits (OCP): E2M1, E4M3, E8M0.
 #pragma once
 
-#include <cmath>
+#include <bit>
 #include <cstdint>
-#include <limits>
 
 namespace linnet {
 
@@ -17,11 +16,13 @@ inline float E2m1ToFloat(int code) { return 0.5f * static_cast<float>(TwiceE2m1(
 
 // Sign, four bits of exponent, three of mantissa; the largest is 448, no infinity, all ones is no number.
 inline float E4m3ToFloat(uint8_t byte) {
-  const int exponent = (byte >> 3) & 15, mantissa = byte & 7;
-  float value = exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9)
-                              : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
-  if ((byte & 127) == 127) value = std::numeric_limits<float>::quiet_NaN();
-  return byte & 128 ? -value : value;
+  const uint32_t sign = (byte & 128u) << 24;
+  const uint32_t magnitude = byte & 127u;
+  if (magnitude == 127) return std::bit_cast<float>(sign | 0x7fc00000u);
+  if (magnitude < 8) {  // zero or subnormal: mantissa * 2^-9
+    return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(static_cast<float>(magnitude) * 0x1p-9f));
+  }
+  return std::bit_cast<float>(sign | ((magnitude << 20) + (120u << 23)));
 }
 
 // As NVFP4 blocks have it: the sign is ignored, and what would be no number is zero.
