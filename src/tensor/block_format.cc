@@ -250,6 +250,10 @@ void EncodeRow(Dtype dtype, std::span<const float> values, uint8_t* blocks) {
   const DtypeInfo& info = GetDtypeInfo(dtype);
   const size_t step = static_cast<size_t>(info.block_elements);
   LINNET_CHECK(values.size() % step == 0);
+  if (dtype == Dtype::kF32 && std::endian::native == std::endian::little) {
+    if (!values.empty()) std::memcpy(blocks, values.data(), values.size_bytes());
+    return;
+  }
   for (size_t i = 0; i < values.size(); i += step, blocks += info.block_bytes) {
     const float* in = values.data() + i;
     if (dtype == Dtype::kQ8_0) {

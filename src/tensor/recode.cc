@@ -50,15 +50,6 @@ void Store(const WholeBlock& whole, int elements, Dtype held, uint8_t* out) {
   }
 }
 
-void StoreFloats(Dtype held, std::span<const float> values, uint8_t* out) {
-  if (held == Dtype::kF32) {
-    std::memcpy(out, values.data(), values.size_bytes());
-    return;
-  }
-  LINNET_CHECK(held == Dtype::kBf16);
-  for (const float value : values) StoreU16(FloatToBf16(value), out), out += 2;
-}
-
 }  // namespace
 
 void RecodeRow(Dtype dtype, const uint8_t* blocks, size_t elements, uint8_t* out) {
@@ -73,7 +64,7 @@ void RecodeRow(Dtype dtype, const uint8_t* blocks, size_t elements, uint8_t* out
     const size_t n = std::min(step, elements - i);
     if (floats) {
       DecodeRow(dtype, blocks, std::span(values).first(n));
-      StoreFloats(info.held, std::span(values).first(n), out);
+      EncodeRow(info.held, std::span(values).first(n), out);
     } else {
       split(blocks, whole);
       Store(whole, info.block_elements, info.held, out);
