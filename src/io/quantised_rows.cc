@@ -8,6 +8,7 @@
 #include "base/bf16.h"
 #include "base/check.h"
 #include "tensor/block_format.h"
+#include "tensor/load.h"
 #include "tensor/small_float.h"
 
 namespace linnet {
@@ -15,18 +16,9 @@ namespace {
 
 constexpr int64_t kBlock = 32;  // elements of the block formats that whole numbers are stored in
 
-// Bits [begin, begin + bits) of a little-endian stream; at most 8 bits, of which none is beyond the end.
-int BitsAt(const uint8_t* stream, int64_t begin, int bits) {
-  const uint8_t* p = stream + begin / 8;
-  const int shift = static_cast<int>(begin % 8);
-  unsigned word = p[0];
-  if (shift + bits > 8) word |= static_cast<unsigned>(p[1]) << 8;
-  return static_cast<int>((word >> shift) & ((1u << bits) - 1));
-}
-
-// Field `index` of a stream whose words of 32 bits lie `stride` words apart.
-int StridedBitsAt(const uint8_t* stream, int64_t stride, int64_t index, int bits) {
-  const int64_t begin = index * bits;
+// Bits [begin, begin + bits) of a little-endian stream whose words of 32 bits lie `stride` words apart; at
+// most 8 bits, of which none is beyond the end.
+int BitsAt(const uint8_t* stream, int64_t begin, int bits, int64_t stride = 1) {
   const auto byte = [&](int64_t at) { return static_cast<unsigned>(stream[at / 4 * stride * 4 + at % 4]); };
   const int shift = static_cast<int>(begin % 8);
   unsigned word = byte(begin / 8);
@@ -37,10 +29,7 @@ int StridedBitsAt(const uint8_t* stream, int64_t stride, int64_t index, int bits
 // AWQ: where in a word the nibble of row 8 c + r lies.
 constexpr int kAwqNibble[8] = {0, 4, 1, 5, 2, 6, 3, 7};
 
-int AwqAt(const uint8_t* words, int64_t row) {
-  const int nibble = kAwqNibble[row % 8];
-  return (words[row / 8 * 4 + nibble / 2] >> (4 * (nibble % 2))) & 15;
-}
+int AwqAt(const uint8_t* words, int64_t row) { return NibbleAt(words + row / 8 * 4, kAwqNibble[row % 8]); }
 
 float PlainAt(Dtype dtype, const uint8_t* values, int64_t index) {
   float value = 0;
@@ -82,7 +71,7 @@ int ZeroAt(const QuantisedMatrix& m, int64_t row, int64_t group) {
     case Fields::kInt8:
       return static_cast<int8_t>(m.zeros[static_cast<size_t>(row * m.groups() + group)]);
     default:  // a column of words for each group
-      zero = StridedBitsAt(m.zeros.data() + group * 4, m.groups(), row, m.bits);
+      zero = BitsAt(m.zeros.data() + group * 4, row * m.bits, m.bits, m.groups());
   }
   return zero + (m.zeros_less_one ? 1 : 0);
 }
@@ -98,20 +87,20 @@ void ReadElements(const QuantisedMatrix& m, int64_t row, std::span<float> out) {
   };
   switch (m.fields) {
     case Fields::kStream:
-      if (m.bits == 4) return fill([&](int64_t i) { return (bytes[i / 2] >> (4 * (i % 2))) & 15; });
+      if (m.bits == 4) return fill([&](int64_t i) { return NibbleAt(bytes, i); });
       return fill([&](int64_t i) { return BitsAt(bytes, i * m.bits, m.bits); });
     case Fields::kWords: {
       const int64_t a_word = 32 / m.bits;
       return fill([&](int64_t i) { return BitsAt(bytes, i / a_word * 32 + i % a_word * m.bits, m.bits); });
     }
     case Fields::kGptq:
-      return fill([&](int64_t i) { return StridedBitsAt(m.elements.data() + row * 4, m.rows, i, m.bits); });
+      return fill([&](int64_t i) { return BitsAt(m.elements.data() + row * 4, i * m.bits, m.bits, m.rows); });
     case Fields::kAwq:
       return fill([&](int64_t i) { return AwqAt(m.elements.data() + i * (m.rows / 8 * 4), row); });
     case Fields::kInt8:
       return fill([&](int64_t i) { return static_cast<int8_t>(bytes[i]); });
     case Fields::kE2m1:
-      return fill([&](int64_t i) { return TwiceE2m1(bytes[i / 2] >> (4 * (i % 2))); });
+      return fill([&](int64_t i) { return TwiceE2m1(NibbleAt(bytes, i)); });
     case Fields::kE4m3:
       return fill([&](int64_t i) { return E4m3ToFloat(bytes[i]); });
   }
@@ -145,12 +134,6 @@ struct Row {
   std::vector<float> elements, factors, offsets, zeros;
 };
 
-void StoreHalf(float value, uint8_t* out) {
-  const uint16_t half = FloatToHalf(value);
-  out[0] = static_cast<uint8_t>(half & 255);
-  out[1] = static_cast<uint8_t>(half >> 8);
-}
-
 // 32 whole numbers as the nibbles of a block and, where they have a fifth bit, its word before them.
 void StoreFive(const int* values, bool fifth, uint8_t* out) {
   if (fifth) {
@@ -173,8 +156,8 @@ void StoreBlocks(const QuantisedMatrix& m, const Row& row, Dtype format, uint8_t
       values[j] = static_cast<int>(row.elements[static_cast<size_t>(begin + j)]) + bias;
     }
     uint8_t* quants = out + 2;
-    StoreHalf(row.factors[group], out);
-    if (!row.offsets.empty()) StoreHalf(row.offsets[group], quants), quants += 2;
+    StoreU16(FloatToHalf(row.factors[group]), out);
+    if (!row.offsets.empty()) StoreU16(FloatToHalf(row.offsets[group]), quants), quants += 2;
     if (format == Dtype::kQ8_0) {
       for (int64_t j = 0; j < kBlock; ++j) quants[j] = static_cast<uint8_t>(values[j]);
     } else {
@@ -199,7 +182,7 @@ bool AllHalves(Dtype dtype, std::span<const uint8_t> values) {
   if (dtype == Dtype::kF16) return true;
   if (dtype == Dtype::kBf16) {  // there may be hundreds of millions
     for (size_t i = 0; i + 1 < values.size(); i += 2) {
-      if (!IsHalf(Bf16ToFloat(static_cast<uint16_t>(values[i] | values[i + 1] << 8)))) return false;
+      if (!IsHalf(Bf16ToFloat(LoadU16(&values[i])))) return false;
     }
     return true;
   }

@@ -131,9 +131,8 @@ void DecodeQ2K(const uint8_t* block, float* out) {
   const float d = LoadHalf(block + 80);
   const float dmin = LoadHalf(block + 82);
   for (int i = 0; i < 256; ++i) {
-    const int quant = (q[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3;
     const float scale = d * static_cast<float>(block[i / 16] & 15);
-    out[i] = scale * static_cast<float>(quant) - dmin * static_cast<float>(block[i / 16] >> 4);
+    out[i] = scale * static_cast<float>(PairAt(q, i)) - dmin * static_cast<float>(block[i / 16] >> 4);
   }
 }
 

@@ -24,7 +24,6 @@ void PutEight(uint16_t entry, uint32_t signs, int8_t* out) {
 }
 
 int8_t OddScale(int s) { return static_cast<int8_t>(2 * s + 1); }
-int Nibble(const uint8_t* p, int i) { return (p[i / 2] >> (4 * (i % 2))) & 15; }
 
 // d (0.5 + s) / 4 = (d / 8) (2 s + 1).
 void SplitIq2Xxs(const uint8_t* block, WholeBlock& out) {
@@ -41,7 +40,7 @@ void SplitIq2Xxs(const uint8_t* block, WholeBlock& out) {
 
 void SplitIq2Xs(const uint8_t* block, WholeBlock& out) {
   out.d = LoadHalf(block) * 0.125f;
-  for (int n = 0; n < 16; ++n) out.scales[n] = OddScale(Nibble(block + 66, n));
+  for (int n = 0; n < 16; ++n) out.scales[n] = OddScale(NibbleAt(block + 66, n));
   for (int k = 0; k < 32; ++k) {
     const uint32_t word = LoadU16(block + 2 + 2 * k);
     PutEight(kIq2Xs[word & 511], EightSigns(word >> 9), &out.quants[8 * k]);
@@ -51,7 +50,7 @@ void SplitIq2Xs(const uint8_t* block, WholeBlock& out) {
 void SplitIq2S(const uint8_t* block, WholeBlock& out) {
   out.d = LoadHalf(block) * 0.125f;
   const uint8_t *low = block + 2, *signs = block + 34, *high = block + 66;
-  for (int n = 0; n < 16; ++n) out.scales[n] = OddScale(Nibble(block + 74, n));
+  for (int n = 0; n < 16; ++n) out.scales[n] = OddScale(NibbleAt(block + 74, n));
   for (int k = 0; k < 32; ++k) {
     const int index = low[k] | ((high[k / 4] >> (2 * (k % 4))) & 3) << 8;
     PutEight(kIq2S[index], signs[k], &out.quants[8 * k]);
@@ -76,7 +75,7 @@ void SplitIq3Xxs(const uint8_t* block, WholeBlock& out) {
 void SplitIq3S(const uint8_t* block, WholeBlock& out) {
   out.d = LoadHalf(block);
   const uint8_t *low = block + 2, *high = block + 66, *signs = block + 74;
-  for (int b = 0; b < 8; ++b) out.scales[2 * b] = out.scales[2 * b + 1] = OddScale(Nibble(block + 106, b));
+  for (int b = 0; b < 8; ++b) out.scales[2 * b] = out.scales[2 * b + 1] = OddScale(NibbleAt(block + 106, b));
   for (int i = 0; i < 256; ++i) {
     const int k = i / 4;
     const uint16_t entry = kIq3S[low[k] | ((high[k / 8] >> (k % 8)) & 1) << 8];
@@ -113,7 +112,7 @@ void SplitIq1M(const uint8_t* block, WholeBlock& out) {
     out.scales[n] = OddScale((LoadU16(scales + n / 4 * 2) >> (3 * (n % 4))) & 7);
   }
   for (int k = 0; k < 32; ++k) {
-    const int nibble = Nibble(high, k);
+    const int nibble = NibbleAt(high, k);
     PutEightTernary(kIq1[block[k] | (nibble & 7) << 8], (nibble & 8) != 0, &out.quants[8 * k]);
   }
 }

@@ -1,4 +1,4 @@
-// Private to src/tensor: numbers of little-endian blocks, from any address.
+// Numbers of little-endian blocks, from any address, and the small fields that they consist of.
 #pragma once
 
 #include <cstdint>
@@ -20,5 +20,11 @@ inline void StoreU16(uint16_t value, uint8_t* p) {
 }
 
 inline float LoadHalf(const uint8_t* p) { return HalfToFloat(LoadU16(p)); }
+
+// Nibble i, the low one of a byte first.
+inline int NibbleAt(const uint8_t* p, int64_t i) { return (p[i / 2] >> (4 * (i % 2))) & 15; }
+
+// Two-bit fields of Q2_K's kind: element 128 h + 32 g + l is field g of byte 32 h + l.
+inline int PairAt(const uint8_t* p, int i) { return (p[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3; }
 
 }  // namespace linnet

@@ -19,9 +19,6 @@ void PutNibbles(const uint8_t* bytes, Value value, int8_t* out) {
   }
 }
 
-// Two-bit fields of Q2_K's kind: element 128 h + 32 g + l is field g of byte 32 h + l.
-int PairAt(const uint8_t* bytes, int i) { return (bytes[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3; }
-
 void SplitQ3K(const uint8_t* block, WholeBlock& out) {
   const uint8_t *high = block, *low = block + 32, *s = block + 96;
   out.d = LoadHalf(block + 108);
@@ -44,11 +41,10 @@ void SplitIq4Nl(const uint8_t* block, WholeBlock& out) {
 
 void SplitIq4Xs(const uint8_t* block, WholeBlock& out) {
   out.d = LoadHalf(block);
-  const uint32_t high = LoadU16(block + 2);
+  const int high = LoadU16(block + 2);
   for (int b = 0; b < 8; ++b) {
-    const uint32_t low = (block[4 + b / 2] >> (4 * (b % 2))) & 15;
-    const uint32_t scale = low | ((high >> (2 * b)) & 3) << 4;
-    out.scales[2 * b] = out.scales[2 * b + 1] = static_cast<int8_t>(static_cast<int>(scale) - 32);
+    const int scale = NibbleAt(block + 4, b) | ((high >> (2 * b)) & 3) << 4;
+    out.scales[2 * b] = out.scales[2 * b + 1] = static_cast<int8_t>(scale - 32);
     PutNibbles(block + 8 + 16 * b, [](int q) { return kIq4[q]; }, &out.quants[32 * b]);
   }
 }
