@@ -76,10 +76,6 @@ int ZeroAt(const QuantisedMatrix& m, int64_t row, int64_t group) {
   return zero + (m.zeros_less_one ? 1 : 0);
 }
 
-int64_t GroupOf(const QuantisedMatrix& m, int64_t column) {
-  return m.group_of.empty() ? column / m.group : m.group_of[static_cast<size_t>(column)];
-}
-
 void ReadElements(const QuantisedMatrix& m, int64_t row, std::span<float> out) {
   const uint8_t* bytes = m.elements.data() + row * m.row_bytes;
   const auto fill = [&](auto element) {
@@ -109,28 +105,31 @@ void ReadElements(const QuantisedMatrix& m, int64_t row, std::span<float> out) {
 // One row in parts: elements less their zeros; factors and offsets of its groups.
 struct Row {
   explicit Row(const QuantisedMatrix& m)
-      : elements(static_cast<size_t>(m.width)), factors(static_cast<size_t>(m.groups())) {
+      : group(static_cast<size_t>(m.width)),
+        elements(group.size()),
+        factors(static_cast<size_t>(m.groups())) {
     if (!m.offsets.empty()) offsets.resize(factors.size());
+    for (size_t i = 0; i < group.size(); ++i) {
+      group[i] = m.group_of.empty() ? i / static_cast<size_t>(m.group) : static_cast<size_t>(m.group_of[i]);
+    }
   }
 
   void Read(const QuantisedMatrix& m, int64_t row) {
     ReadElements(m, row, elements);
-    for (size_t g = 0; g < factors.size(); ++g) {
-      factors[g] = FactorAt(m, row, static_cast<int64_t>(g));
-      if (!offsets.empty()) {
-        offsets[g] = PlainAt(m.offset_type, m.offsets.data(), row * m.groups() + static_cast<int64_t>(g));
-      }
+    for (size_t g = 0; g < factors.size(); ++g) factors[g] = FactorAt(m, row, static_cast<int64_t>(g));
+    if (!offsets.empty()) {
+      const uint64_t before = static_cast<uint64_t>(row) * offsets.size();
+      DecodeRow(m.offset_type, m.offsets.data() + RowBytes(m.offset_type, before), offsets);
     }
     if (m.zeros.empty() && m.zero == 0) return;
     zeros.resize(factors.size());
     for (size_t g = 0; g < zeros.size(); ++g) {
       zeros[g] = static_cast<float>(ZeroAt(m, row, static_cast<int64_t>(g)));
     }
-    for (size_t i = 0; i < elements.size(); ++i) {
-      elements[i] -= zeros[static_cast<size_t>(GroupOf(m, static_cast<int64_t>(i)))];
-    }
+    for (size_t i = 0; i < elements.size(); ++i) elements[i] -= zeros[group[i]];
   }
 
+  std::vector<size_t> group;  // of each element
   std::vector<float> elements, factors, offsets, zeros;
 };
 
@@ -147,33 +146,33 @@ void StoreFive(const int* values, bool fifth, uint8_t* out) {
 }
 
 // REQUIRES: FormatFor() said so.
-void StoreBlocks(const QuantisedMatrix& m, const Row& row, Dtype format, uint8_t* out) {
+void StoreBlocks(Row& row, Dtype format, uint8_t* out) {
   const int bias = format == Dtype::kQ4_0 ? 8 : format == Dtype::kQ5_0 ? 16 : 0;
-  for (int64_t begin = 0; begin < m.width; begin += kBlock, out += GetDtypeInfo(format).block_bytes) {
-    const size_t group = static_cast<size_t>(begin / m.group);
+  for (size_t begin = 0; begin < row.elements.size(); begin += kBlock) {
+    const size_t group = row.group[begin];
     int values[kBlock];
-    for (int64_t j = 0; j < kBlock; ++j) {
-      values[j] = static_cast<int>(row.elements[static_cast<size_t>(begin + j)]) + bias;
-    }
+    for (size_t j = 0; j < kBlock; ++j) values[j] = static_cast<int>(row.elements[begin + j]) + bias;
     uint8_t* quants = out + 2;
     StoreU16(FloatToHalf(row.factors[group]), out);
     if (!row.offsets.empty()) StoreU16(FloatToHalf(row.offsets[group]), quants), quants += 2;
     if (format == Dtype::kQ8_0) {
-      for (int64_t j = 0; j < kBlock; ++j) quants[j] = static_cast<uint8_t>(values[j]);
+      for (size_t j = 0; j < kBlock; ++j) quants[j] = static_cast<uint8_t>(values[j]);
     } else {
       StoreFive(values, format == Dtype::kQ5_0 || format == Dtype::kQ5_1, quants);
     }
+    out += GetDtypeInfo(format).block_bytes;
   }
 }
 
-void StorePlain(const QuantisedMatrix& m, const Row& row, Dtype format, uint8_t* out) {
-  const int64_t step = GetDtypeInfo(format).block_bytes;
-  for (int64_t i = 0; i < m.width; ++i, out += step) {
-    const size_t group = static_cast<size_t>(GroupOf(m, i));
-    float value = row.factors[group] * row.elements[static_cast<size_t>(i)];
+// Leaves the values in the row in place of its elements.
+void StorePlain(Row& row, Dtype format, uint8_t* out) {
+  for (size_t i = 0; i < row.elements.size(); ++i) {
+    const size_t group = row.group[i];
+    float value = row.factors[group] * row.elements[i];
     if (!row.offsets.empty()) value += row.offsets[group];
-    EncodeRow(format, std::span(&value, 1), out);
+    row.elements[i] = value;
   }
+  EncodeRow(format, row.elements, out);
 }
 
 bool IsHalf(float value) { return HalfToFloat(FloatToHalf(value)) == value; }
@@ -251,7 +250,7 @@ void QuantisedRows::Read(int64_t first, int64_t count, uint8_t* out) const {
   const bool plain = GetDtypeInfo(format_).block_elements == 1;
   for (int64_t r = first; r < first + count; ++r, out += bytes) {
     row.Read(matrix_, r);
-    (plain ? StorePlain : StoreBlocks)(matrix_, row, format_, out);
+    (plain ? StorePlain : StoreBlocks)(row, format_, out);
   }
 }
 
