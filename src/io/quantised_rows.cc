@@ -225,14 +225,16 @@ std::optional<Range> WholeRange(const QuantisedMatrix& m) {
 }  // namespace
 
 Dtype FormatFor(const QuantisedMatrix& m) {
-  const std::optional<Range> range = WholeRange(m);
+  // All zeros, factors and offsets are looked at only where nothing else rules the blocks out.
   const bool blocks = m.width % kBlock == 0 && m.group % kBlock == 0 && m.group_of.empty();
-  const auto fits = [&](int low, int high) { return range->low >= low && range->high <= high; };
-  if (range && blocks && fits(-128, 127) && FactorsAreHalves(m)) {
-    if (m.offsets.empty()) {
+  const std::optional<Range> range = blocks ? WholeRange(m) : std::nullopt;
+  const auto fits = [&](int low, int high) { return range && range->low >= low && range->high <= high; };
+  if (m.offsets.empty()) {
+    if (fits(-128, 127) && FactorsAreHalves(m)) {
       return fits(-8, 7) ? Dtype::kQ4_0 : fits(-16, 15) ? Dtype::kQ5_0 : Dtype::kQ8_0;
     }
-    if (fits(0, 31) && AllHalves(m.offset_type, m.offsets)) return fits(0, 15) ? Dtype::kQ4_1 : Dtype::kQ5_1;
+  } else if (fits(0, 31) && FactorsAreHalves(m) && AllHalves(m.offset_type, m.offsets)) {
+    return fits(0, 15) ? Dtype::kQ4_1 : Dtype::kQ5_1;
   }
   // Six significant bits of E2M1 and E4M3, four of E4M3 and a power of two: unless below bfloat16's least.
   const bool unscaled = m.global == 1.0f && m.per_global == 1.0f;
