@@ -48,7 +48,7 @@ class Module {
   Status ReadPackedFloat(const TensorInfo& packed, const TensorInfo& scale);
   Status ReadBytes(const TensorInfo& weight);
   Status ReadScales(const TensorInfo& scale);
-  Status ReadGlobal();
+  Status ReadGlobal(bool nvfp4);
   Status ReadZeroPoints();
   Status ReadGptqOrAwq();
   Status ReadGroupIndex(std::string_view ending);
@@ -115,10 +115,8 @@ Status Module::ReadMlx() {
   m_.elements = BytesOf(*weight);
   m_.row_bytes = 4 * weight->shape[1];
   m_.scales = BytesOf(*scales);
-  const TensorInfo *divides = Part(".weight_global_scale"), *multiplies = Part(".weight_scale_2");
   const bool nvfp4 = biases == nullptr && weight->shape[1] == 2 * scales->shape[1];
-  if (!nvfp4 && (divides != nullptr || multiplies != nullptr)) return Bad("only nvfp4 has a global scale");
-  LINNET_TRY(ReadGlobal());
+  LINNET_TRY(ReadGlobal(nvfp4));
   return biases != nullptr ? ReadMlxAffine(*weight, *scales, *biases) : ReadMlxFloat(*weight, *scales);
 }
 
@@ -156,17 +154,18 @@ Status Module::ReadMlxFloat(const TensorInfo& weight, const TensorInfo& scales) 
   return {};
 }
 
-Status Module::ReadGlobal() {
-  const std::pair<const char*, float*> names[] = {{".weight_global_scale", &m_.per_global},
-                                                  {".weight_scale_2", &m_.global}};
-  for (const auto& [name, value] : names) {
-    const TensorInfo* tensor = file_.Find(path_ + name);
+// The scales of the whole matrix, one that divides and one that multiplies.
+Status Module::ReadGlobal(bool nvfp4) {
+  const std::pair<const TensorInfo*, float*> scales[] = {{Part(".weight_global_scale"), &m_.per_global},
+                                                         {Part(".weight_scale_2"), &m_.global}};
+  for (const auto& [tensor, value] : scales) {
     if (tensor == nullptr) continue;
+    if (!nvfp4) return Bad("only nvfp4 has a global scale");
     if (tensor->dtype == Dtype::kF32 && tensor->elements() == 1) {
       std::memcpy(value, BytesOf(*tensor).data(), sizeof *value);
       if (std::isfinite(*value) && *value != 0.0f) continue;
     }
-    return Bad(fmt::format("{} is no finite float32 other than 0", name + 1));
+    return Bad(fmt::format("{} is no finite float32 other than 0", tensor->name.substr(path_.size() + 1)));
   }
   return {};
 }
@@ -251,9 +250,7 @@ Status Module::ReadPackedFloat(const TensorInfo& packed, const TensorInfo& scale
   if (!Is(&scale, {Dtype::kF8E4m3, Dtype::kU8}, {m_.rows, m_.groups()}) || m_.width % m_.group != 0) {
     return Bad(fmt::format("a scale of a byte for every {} elements is expected", m_.group));
   }
-  const TensorInfo *divides = Part(".weight_global_scale"), *multiplies = Part(".weight_scale_2");
-  if (!nvfp4 && (divides != nullptr || multiplies != nullptr)) return Bad("only nvfp4 has a global scale");
-  return ReadGlobal();
+  return ReadGlobal(nvfp4);
 }
 
 Status Module::ReadZeroPoints() {
