@@ -96,6 +96,14 @@ Status ReadMlx(const json& entry, Quantisation& out) {
   return {};
 }
 
+// The size of the blocks of a matrix that share a scale, where an entry gives one.
+void ReadBlock(const json& block, Quantisation& out) {
+  if (!block.is_array() || block.size() != 2) return;
+  if (!block[0].is_number_unsigned() || !block[1].is_number_unsigned()) return;
+  out.block_rows = std::clamp<int64_t>(block[0].get<int64_t>(), 1, 1 << 20);
+  out.block_columns = std::clamp<int64_t>(block[1].get<int64_t>(), 1, 1 << 20);
+}
+
 // Which format a matrix is in shows in its tensors; here is only what they do not show.
 Status ReadCompressed(const json& entry, Quantisation& out) {
   out.method = Method::kCompressedTensors;
@@ -124,12 +132,7 @@ Status ReadCompressed(const json& entry, Quantisation& out) {
     if (const int64_t bits = NumberOf(weights, "num_bits"); bits > 0 && TextOf(weights, "type") != "float") {
       out.widths.push_back(bits);
     }
-    if (const json& block = Member(weights, "block_structure"); block.is_array() && block.size() == 2 &&
-                                                                block[0].is_number_unsigned() &&
-                                                                block[1].is_number_unsigned()) {
-      out.block_rows = std::clamp<int64_t>(block[0].get<int64_t>(), 1, 1 << 20);
-      out.block_columns = std::clamp<int64_t>(block[1].get<int64_t>(), 1, 1 << 20);
-    }
+    ReadBlock(Member(weights, "block_structure"), out);
   }
   return {};
 }
@@ -147,12 +150,7 @@ Status ReadModelOpt(const json& entry, Quantisation& out) {
 Status ReadFp8(const json& entry, Quantisation& out) {
   out.method = Method::kCompressedTensors;
   out.activations = TextOf(entry, "activation_scheme") == "dynamic";
-  const json& block = Member(entry, "weight_block_size");
-  if (block.is_array() && block.size() == 2 && block[0].is_number_unsigned() &&
-      block[1].is_number_unsigned()) {
-    out.block_rows = std::clamp<int64_t>(block[0].get<int64_t>(), 1, 1 << 20);
-    out.block_columns = std::clamp<int64_t>(block[1].get<int64_t>(), 1, 1 << 20);
-  }
+  ReadBlock(Member(entry, "weight_block_size"), out);
   return {};
 }
 
