@@ -168,12 +168,10 @@ Status ReadAwq(const json& entry, Quantisation& out) {
   out.bits = NumberOf(entry, "bits");
   std::string version = TextOf(entry, "version");
   std::ranges::transform(version, version.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (out.bits != 4 || (!version.empty() && version != "gemm")) {
-    return NotRead(out, version.empty() || version == "gemm"
-                            ? "is not read"
-                            : "packs as \"" + version + "\", which is not read");
+  if (!version.empty() && version != "gemm") {
+    return NotRead(out, "packs as \"" + version + "\", which is not read");
   }
-  return {};
+  return out.bits == 4 ? Status() : NotRead(out);
 }
 
 Status ReadEntry(const json& entry, Quantisation& out) {
