@@ -14,11 +14,7 @@ bool DerivedTensors::Insert(TensorInfo info, Origin origin) {
   return true;
 }
 
-bool DerivedTensors::Keep(const TensorInfo& tensor, std::string name) {
-  TensorInfo info = tensor;
-  info.name = std::move(name);
-  return Insert(std::move(info), {nullptr, {&tensor}});
-}
+bool DerivedTensors::Keep(const TensorInfo& tensor) { return Insert(tensor, {nullptr, {&tensor}}); }
 
 bool DerivedTensors::Add(TensorInfo info, std::unique_ptr<MatrixRows> rows,
                          std::vector<const TensorInfo*> parts) {

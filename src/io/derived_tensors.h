@@ -24,12 +24,10 @@ class DerivedTensors : public TensorSource {
  public:
   explicit DerivedTensors(std::unique_ptr<TensorSource> base) : base_(std::move(base)) {}
 
-  // A tensor of the base as it is, under this name; false if there is one of that name.
-  bool Keep(const TensorInfo& tensor, std::string name);
+  // A tensor of the base as it is; false if there is one of its name.
+  bool Keep(const TensorInfo& tensor);
   // A matrix; `parts` are the tensors of the base that it is computed from.
   bool Add(TensorInfo info, std::unique_ptr<MatrixRows> rows, std::vector<const TensorInfo*> parts);
-
-  const TensorSource& base() const { return *base_; }
 
   std::span<const TensorInfo> tensors() const override { return tensors_; }
   const TensorInfo* Find(std::string_view name) const override;

@@ -414,7 +414,7 @@ Result<std::unique_ptr<TensorSource>> Dequantised(std::unique_ptr<Safetensors> f
   }
   for (const TensorInfo& tensor : base.tensors()) {
     if (used.contains(&tensor)) continue;
-    if (!derived->Keep(tensor, tensor.name)) {
+    if (!derived->Keep(tensor)) {
       return Fail(ErrorCode::kBadFile, fmt::format("\"{}\" is there twice, quantised and not", tensor.name),
                   "the file is damaged");
     }

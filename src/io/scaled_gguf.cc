@@ -79,7 +79,7 @@ Result<std::unique_ptr<TensorSource>> WithScales(std::unique_ptr<Gguf> file) {
       scale = base.Find(tensor.name.substr(0, tensor.name.size() - kWeight.size()) + std::string(kScale));
     }
     if (scale == nullptr) {
-      derived->Keep(tensor, tensor.name);
+      derived->Keep(tensor);
       continue;
     }
     const Result<float> factor = ReadScale(base, *scale, tensor);
