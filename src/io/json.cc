@@ -81,4 +81,11 @@ Result<nlohmann::json> ParseJson(std::span<const uint8_t> text, std::string_view
   return ParseJson(std::string_view(reinterpret_cast<const char*>(text.data()), text.size()), name);
 }
 
+const nlohmann::json& JsonMember(const nlohmann::json& object, const char* name) {
+  static const nlohmann::json kNull;
+  if (!object.is_object()) return kNull;
+  const auto found = object.find(name);
+  return found == object.end() ? kNull : *found;
+}
+
 }  // namespace linnet

@@ -17,4 +17,7 @@ inline constexpr int kMaxJsonDepth = 64;
 Result<nlohmann::json> ParseJson(std::string_view text, std::string_view name);
 Result<nlohmann::json> ParseJson(std::span<const uint8_t> text, std::string_view name);
 
+// A member of an object; null where there is none, or no object.
+const nlohmann::json& JsonMember(const nlohmann::json& object, const char* name);
+
 }  // namespace linnet

@@ -17,21 +17,14 @@ using Method = Quantisation::Method;
 
 constexpr const char* kTakeAnother = "take the bf16 checkpoint or a GGUF file";
 
-// A member of an object; null if there is none, or no object.
-const json& Member(const json& object, const char* key) {
-  static const json kNull;
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  return object.is_object() && found != object.end() ? *found : kNull;
-}
-
 std::string TextOf(const json& object, const char* key) {
-  const json& value = Member(object, key);
+  const json& value = JsonMember(object, key);
   return value.is_string() ? value.get<std::string>() : "";
 }
 
 // 0 where there is no number that could be a size.
 int64_t NumberOf(const json& object, const char* key) {
-  const json& value = Member(object, key);
+  const json& value = JsonMember(object, key);
   if (!value.is_number_integer()) return 0;
   const int64_t number = value.get<int64_t>();
   return number > 0 && number <= 1 << 20 ? number : 0;
@@ -46,10 +39,10 @@ std::string WithDetails(const json& entry, const std::string& name) {
   for (const char* key : {"format", "quant_algo", "quant_type", "weights", "bnb_4bit_quant_type", "mode"}) {
     add(TextOf(entry, key));
   }
-  const json& bits = Member(entry, "bits");
-  if (Member(entry, "load_in_4bit") == true) {
+  const json& bits = JsonMember(entry, "bits");
+  if (JsonMember(entry, "load_in_4bit") == true) {
     add("4 bits");
-  } else if (Member(entry, "load_in_8bit") == true) {
+  } else if (JsonMember(entry, "load_in_8bit") == true) {
     add("8 bits");
   } else if (bits.is_number_integer()) {
     add(fmt::format("{} bits", bits.get<int64_t>()));
@@ -60,10 +53,10 @@ std::string WithDetails(const json& entry, const std::string& name) {
 std::string MethodName(const json& entry) {
   const std::string named = TextOf(entry, "quant_method");
   if (!named.empty()) return named;
-  if (!Member(entry, "load_in_4bit").is_null() || !Member(entry, "load_in_8bit").is_null())
+  if (!JsonMember(entry, "load_in_4bit").is_null() || !JsonMember(entry, "load_in_8bit").is_null())
     return "bitsandbytes";
-  if (!Member(entry, "group_size").is_null() && !Member(entry, "bits").is_null()) return "MLX";
-  if (!Member(entry, "config_groups").is_null()) return "compressed-tensors";
+  if (!JsonMember(entry, "group_size").is_null() && !JsonMember(entry, "bits").is_null()) return "MLX";
+  if (!JsonMember(entry, "config_groups").is_null()) return "compressed-tensors";
   return "an unnamed method";
 }
 
@@ -122,17 +115,17 @@ Status ReadCompressed(const json& entry, Quantisation& out) {
     return std::ranges::find(kFormats, format) != kFormats.end();
   };
   if (!known(TextOf(entry, "format"))) return NotRead(out);
-  const json& groups = Member(entry, "config_groups");
+  const json& groups = JsonMember(entry, "config_groups");
   if (!groups.is_object()) return {};
   for (const auto& [name, group] : groups.items()) {
     if (!known(TextOf(group, "format")))
       return NotRead(out, "has groups in \"" + TextOf(group, "format") + "\"");
-    const json& weights = Member(group, "weights");
-    out.activations = out.activations || Member(group, "input_activations").is_object();
+    const json& weights = JsonMember(group, "weights");
+    out.activations = out.activations || JsonMember(group, "input_activations").is_object();
     if (const int64_t bits = NumberOf(weights, "num_bits"); bits > 0 && TextOf(weights, "type") != "float") {
       out.widths.push_back(bits);
     }
-    ReadBlock(Member(weights, "block_structure"), out);
+    ReadBlock(JsonMember(weights, "block_structure"), out);
   }
   return {};
 }
@@ -150,7 +143,7 @@ Status ReadModelOpt(const json& entry, Quantisation& out) {
 Status ReadFp8(const json& entry, Quantisation& out) {
   out.method = Method::kCompressedTensors;
   out.activations = TextOf(entry, "activation_scheme") == "dynamic";
-  ReadBlock(Member(entry, "weight_block_size"), out);
+  ReadBlock(JsonMember(entry, "weight_block_size"), out);
   return {};
 }
 
@@ -194,12 +187,12 @@ Status ReadEntry(const json& entry, Quantisation& out) {
 
 // The first of the places where the entry is found.
 const json& EntryOf(const json& config) {
-  for (const json* object : {&config, &Member(config, "text_config")}) {
+  for (const json* object : {&config, &JsonMember(config, "text_config")}) {
     for (const char* key : {"quantization_config", "quantization", "compression_config"}) {
-      if (const json& entry = Member(*object, key); !entry.is_null()) return entry;
+      if (const json& entry = JsonMember(*object, key); !entry.is_null()) return entry;
     }
   }
-  return Member(config, "");
+  return JsonMember(config, "");
 }
 
 }  // namespace
@@ -214,9 +207,9 @@ Result<Quantisation> ReadQuantisation(std::string_view config, std::string_view 
   if (hf_quant_config.empty()) return out;
   // The file of ModelOpt, beside a config.json that says nothing.
   LINNET_ASSIGN(const json file, ParseJson(hf_quant_config, "hf_quant_config.json"));
-  const json& entry = Member(file, "quantization");
+  const json& entry = JsonMember(file, "quantization");
   if (TextOf(entry, "quant_algo").empty()) return out;  // perhaps the cache alone
-  const std::string producer = TextOf(Member(file, "producer"), "name");
+  const std::string producer = TextOf(JsonMember(file, "producer"), "name");
   out.name = WithDetails(entry, producer.empty() ? "modelopt" : producer);
   if (Status read = ReadModelOpt(entry, out); !read) {
     return Fail(ErrorCode::kUnsupported,

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "io/json.h"
 #include "text/bpe_tokenizer.h"
 #include "text/utf8.h"
 #include "text/vocabulary.h"
@@ -213,16 +214,8 @@ std::unexpected<Error> Unsupported(std::string field, const json& found) {
               "use the tokenizer.json of a Gemma model");
 }
 
-// The member, or null where there is none or `object` is not an object.
-const json& Member(const json& object, const char* name) {
-  static const json kNull;
-  if (!object.is_object()) return kNull;
-  const auto found = object.find(name);
-  return found == object.end() ? kNull : *found;
-}
-
 Result<bool> Flag(const json& object, const char* name, const std::string& where, bool otherwise) {
-  const json& value = Member(object, name);
+  const json& value = JsonMember(object, name);
   if (value.is_null()) return otherwise;
   if (!value.is_boolean()) return Bad(fmt::format("{}.{} is not true or false", where, name));
   return value.get<bool>();
@@ -233,42 +226,44 @@ bool Is(const json& value, std::string_view text) {
 }
 
 bool Replaces(const json& step, std::string_view from, std::string_view to) {
-  return Is(Member(step, "type"), "Replace") && Is(Member(Member(step, "pattern"), "String"), from) &&
-         Is(Member(step, "content"), to);
+  return Is(JsonMember(step, "type"), "Replace") &&
+         Is(JsonMember(JsonMember(step, "pattern"), "String"), from) && Is(JsonMember(step, "content"), to);
 }
 
 // A sequence of one step is that step.
 const json& Only(const json& step, const char* list) {
-  const json& steps = Member(step, list);
-  return Is(Member(step, "type"), "Sequence") && steps.is_array() && steps.size() == 1 ? steps[0] : step;
+  const json& steps = JsonMember(step, list);
+  return Is(JsonMember(step, "type"), "Sequence") && steps.is_array() && steps.size() == 1 ? steps[0] : step;
 }
 
 Status CheckPipeline(const json& document) {
-  const json& normalizer = Only(Member(document, "normalizer"), "normalizers");
+  const json& normalizer = Only(JsonMember(document, "normalizer"), "normalizers");
   if (!Replaces(normalizer, " ", kSpaceMark)) return Unsupported("normalizer", normalizer);
   // Splitting at spaces does nothing: the normaliser has left none.
-  const json& split = Only(Member(document, "pre_tokenizer"), "pretokenizers");
-  const bool splits_at_spaces = Is(Member(split, "type"), "Split") && Member(split, "invert") != json(true) &&
-                                Is(Member(Member(split, "pattern"), "String"), " ");
+  const json& split = Only(JsonMember(document, "pre_tokenizer"), "pretokenizers");
+  const bool splits_at_spaces = Is(JsonMember(split, "type"), "Split") &&
+                                JsonMember(split, "invert") != json(true) &&
+                                Is(JsonMember(JsonMember(split, "pattern"), "String"), " ");
   if (!split.is_null() && !splits_at_spaces) return Unsupported("pre_tokenizer", split);
-  const json& decoder = Member(document, "decoder");
-  const json& steps = Member(decoder, "decoders");
-  const bool known = Is(Member(decoder, "type"), "Sequence") && steps.is_array() && steps.size() == 3 &&
-                     Replaces(steps[0], kSpaceMark, " ") && Is(Member(steps[1], "type"), "ByteFallback") &&
-                     Is(Member(steps[2], "type"), "Fuse");
+  const json& decoder = JsonMember(document, "decoder");
+  const json& steps = JsonMember(decoder, "decoders");
+  const bool known = Is(JsonMember(decoder, "type"), "Sequence") && steps.is_array() && steps.size() == 3 &&
+                     Replaces(steps[0], kSpaceMark, " ") &&
+                     Is(JsonMember(steps[1], "type"), "ByteFallback") &&
+                     Is(JsonMember(steps[2], "type"), "Fuse");
   if (!known) return Unsupported("decoder", decoder);
   return {};
 }
 
 Status ReadModel(const json& model, BpeParts& bpe) {
   if (!model.is_object()) return Bad("model is missing");
-  const json& type = Member(model, "type");
+  const json& type = JsonMember(model, "type");
   if (!type.is_null() && !Is(type, "BPE")) return Unsupported("model.type", type);
-  if (const json& dropout = Member(model, "dropout"); !dropout.is_null() && dropout != json(0.0)) {
+  if (const json& dropout = JsonMember(model, "dropout"); !dropout.is_null() && dropout != json(0.0)) {
     return Unsupported("model.dropout", dropout);
   }
   for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    const json& value = Member(model, name);
+    const json& value = JsonMember(model, name);
     if (!value.is_null() && !Is(value, "")) return Unsupported(fmt::format("model.{}", name), value);
   }
   LINNET_ASSIGN(bpe.byte_fallback, Flag(model, "byte_fallback", "model", false));
@@ -278,7 +273,7 @@ Status ReadModel(const json& model, BpeParts& bpe) {
 }
 
 Status ReadUnknown(const json& model, BpeParts& bpe) {
-  const json& unknown = Member(model, "unk_token");
+  const json& unknown = JsonMember(model, "unk_token");
   if (unknown.is_null()) return {};
   if (!unknown.is_string()) return Bad("model.unk_token is not a string");
   const std::optional<int32_t> id = bpe.tokens.Find(unknown.get_ref<const std::string&>());
@@ -332,8 +327,8 @@ Status ReadMerges(const Reader& reader, BpeParts& bpe) {
 }
 
 Result<AddedToken> ReadAddedToken(const json& entry, const std::string& where) {
-  const json& id = Member(entry, "id");
-  const json& content = Member(entry, "content");
+  const json& id = JsonMember(entry, "id");
+  const json& content = JsonMember(entry, "content");
   if (!id.is_number_unsigned() ||
       id.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
     return Bad(where + ".id is missing or not a whole number from 0");
@@ -354,7 +349,7 @@ Result<AddedToken> ReadAddedToken(const json& entry, const std::string& where) {
 }
 
 Status ReadAdded(const json& document, TokenizerParts& parts) {
-  const json& list = Member(document, "added_tokens");
+  const json& list = JsonMember(document, "added_tokens");
   if (list.is_null()) return {};
   if (!list.is_array()) return Bad("added_tokens is not a list");
   TokenTable& tokens = parts.bpe.tokens;
@@ -387,7 +382,7 @@ Result<TokenizerParts> ReadParts(std::string_view text) {
   if (!json::sax_parse(text.begin(), text.end(), &reader)) return Bad(reader.error);
   TokenizerParts parts;
   LINNET_TRY(CheckPipeline(reader.document));
-  const json& model = Member(reader.document, "model");
+  const json& model = JsonMember(reader.document, "model");
   LINNET_TRY(ReadModel(model, parts.bpe));
   LINNET_TRY(ReadVocabulary(reader, parts.bpe));
   LINNET_TRY(ReadMerges(reader, parts.bpe));
