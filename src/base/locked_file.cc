@@ -113,7 +113,7 @@ LockedFile::~LockedFile() {
 }
 
 std::unexpected<Error> LockedFile::CannotWriteIt(int error) const {
-  const bool full = error == ENOSPC || error == EFBIG || error == EDQUOT || error == EIO;
+  const bool full = IsNoRoom(error);
   return Fail(full ? ErrorCode::kBadFile : ErrorCode::kInvalidArgument,
               path_.string() + ": cannot be written: " + std::generic_category().message(error),
               full ? "make room, or choose another place" : AdviceFor(error, "choose another place"));

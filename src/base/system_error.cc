@@ -5,6 +5,8 @@
 
 namespace linnet {
 
+bool IsNoRoom(int error) { return error == ENOSPC || error == EFBIG || error == EDQUOT || error == EIO; }
+
 std::string AdviceFor(int error, const std::string& otherwise) {
   switch (error) {
     case ENOENT:

@@ -7,6 +7,9 @@
 
 namespace linnet {
 
+// Whether a write that failed with this number found no room, or a medium that fails: another place helps.
+bool IsNoRoom(int error);
+
 // What to do about a call that failed with this number; `otherwise` where the number says nothing about that.
 std::string AdviceFor(int error, const std::string& otherwise);
 

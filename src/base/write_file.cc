@@ -10,7 +10,7 @@
 namespace linnet {
 
 std::unexpected<Error> CannotWrite(const std::filesystem::path& path, int error) {
-  const bool full = error == ENOSPC || error == EFBIG || error == EDQUOT || error == EIO;
+  const bool full = IsNoRoom(error);
   return Fail(full ? ErrorCode::kBadFile : ErrorCode::kInvalidArgument,
               path.string() + " cannot be written: " + std::generic_category().message(error),
               full ? "make room, or choose another place with -o"
