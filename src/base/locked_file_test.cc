@@ -73,19 +73,21 @@ TEST_F(LockedFileTest, WhatHasTheNameOfAFreshOneBesideItsOwnIsNotEmptied) {
   EXPECT_EQ(Content(*moved), "published");
 }
 
-TEST_F(LockedFileTest, IsItsOwnersAloneWhereThatIsWanted) {
+TEST_F(LockedFileTest, IsMadePrivateOnlyWhenAsked) {
   const auto mode = [&] {
     struct stat info{};
     EXPECT_EQ(::stat(File("a").c_str(), &info), 0);
     return info.st_mode & 07777;
   };
-  std::ofstream(File("a")) << "hello";
-  ASSERT_EQ(::chmod(File("a").c_str(), 0755), 0);
-  auto file = LockedFile::Open(File("a"), LockedFile::Use::kWrite);
-  ASSERT_TRUE(file);
-  EXPECT_EQ(mode(), 0755u);  // it may be no file of ours
-  file->RestrictToOwner();
-  EXPECT_EQ(mode(), 0600u);
+  for (const mode_t others : {0755u, 0644u}) {
+    std::ofstream(File("a")) << "somebody's";
+    ASSERT_EQ(::chmod(File("a").c_str(), others), 0);
+    auto file = LockedFile::Open(File("a"), LockedFile::Use::kWrite);
+    ASSERT_TRUE(file);
+    EXPECT_EQ(mode(), others) << "it may be no file of ours";
+    file->RestrictToOwner();
+    EXPECT_EQ(mode(), 0600u);
+  }
 }
 
 TEST_F(LockedFileTest, ClearedRangesAreZeros) {
@@ -98,21 +100,6 @@ TEST_F(LockedFileTest, ClearedRangesAreZeros) {
   EXPECT_FALSE(*file->IsClear(99, 10));
   EXPECT_FALSE(*file->IsClear(15000, 101));
   EXPECT_EQ(*file->Size(), 40000u);
-}
-
-TEST_F(LockedFileTest, IsMadePrivateOnlyWhenAsked) {
-  const auto mode = [&] {
-    struct stat info{};
-    EXPECT_EQ(::stat(File("a").c_str(), &info), 0);
-    return info.st_mode & 07777;
-  };
-  std::ofstream(File("a")) << "somebody's";
-  ASSERT_EQ(::chmod(File("a").c_str(), 0644), 0);
-  auto file = LockedFile::Open(File("a"), LockedFile::Use::kWrite);
-  ASSERT_TRUE(file);
-  EXPECT_EQ(mode(), 0644u);
-  file->RestrictToOwner();
-  EXPECT_EQ(mode(), 0600u);
 }
 
 TEST_F(LockedFileTest, ALinkToNothingIsRefusedAtOnce) {
