@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -16,10 +15,6 @@ namespace fs = std::filesystem;
 
 class CpuTopology : public DirectoryTest {
  protected:
-  void File(const std::string& path, const std::string& text) {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text << "\n";
-  }
   void Cpu(int number, const std::string& file, const std::string& text) {
     File("sys/devices/system/cpu/cpu" + std::to_string(number) + "/" + file, text);
   }

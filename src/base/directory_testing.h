@@ -32,6 +32,11 @@ class DirectoryTest : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(root_); }
 
   std::string File(const std::string& name) const { return (root_ / name).string(); }
+  // Makes a file of these lines, and the folders that it lies in.
+  void File(const std::string& path, const std::string& lines) const {
+    std::filesystem::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << lines << "\n";
+  }
 
   std::filesystem::path root_;
 };

@@ -3,23 +3,16 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 namespace linnet {
 namespace {
 
-namespace fs = std::filesystem;
 using Kind = MemoryLimit::Kind;
 
 class MemoryLimitsOf : public DirectoryTest {
  protected:
-  void File(const std::string& path, const std::string& text) {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text << "\n";
-  }
   // The limit whose name holds this; an empty one where there is none.
   MemoryLimit Named(const std::string& part) const {
     for (const MemoryLimit& limit : ReadMemoryLimits(root_)) {
