@@ -23,7 +23,7 @@ struct FitShape {
   explicit FitShape(const char* spec)
       : model(*MakeSynthetic(spec, true)), drafter(*MakeSyntheticDrafter(spec)) {}
 
-  FitRequest Request(uint64_t available, MemoryLimit::Kind kind = MemoryLimit::Kind::kMachine) const {
+  FitRequest Request(uint64_t available) const {
     FitRequest request;
     request.model = {.config = &model.config,
                      .text = model.source.get(),
@@ -34,7 +34,7 @@ struct FitShape {
     request.options.threads = 2;
     request.knobs.pictures = "--image-tokens N";
     request.knobs.conversations = "--together N";
-    request.limits = {{kind, "a limit", available, available}};
+    request.limits = {{MemoryLimit::Kind::kMachine, "a limit", available, available}};
     return request;
   }
 
