@@ -74,17 +74,25 @@ Result<std::shared_ptr<KvPagePool>> Engine::Impl::PoolOf(KvType type) {
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
+Result<std::unique_ptr<Engine>> Engine::Load(const LoadOptions& options, const Progress& progress) {
+  return LoadEngine(options, true, progress);
+}
+
+namespace {
+
+// The threads (as LoadOptions::threads) and kernels of an engine. Errors: kInvalidArgument for a number of
+// threads or a LINNET_ISA that cannot be.
 Result<std::unique_ptr<Engine::Impl>> MakeEngineImpl(int threads) {
   LINNET_ASSIGN(const int count, ThreadCount(threads));
   LINNET_TRY(CheckIsa());
   return std::make_unique<Engine::Impl>(count, Kernels());
 }
 
-Result<std::unique_ptr<Engine>> Engine::Load(const LoadOptions& options, const Progress& progress) {
-  return LoadEngine(options, true, progress);
+// An engine around weights that are already there. The tokenizer may be null.
+std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl) {
+  impl->decoder = std::make_unique<Decoder>(impl->config, impl->weights, impl->context);
+  return std::make_unique<Engine>(std::move(impl));
 }
-
-namespace {
 
 // Whether what is asked for fits, before any weight is read.
 Status CheckMemory(const LoadOptions& options, const ModelFiles& files, Engine::Impl& engine) {
@@ -161,11 +169,6 @@ Status AddDrafter(Engine::Impl& engine, const DrafterConfig& config, const Tenso
   engine.drafter =
       std::make_unique<Drafter>(engine.config, engine.drafter_config, engine.drafter_weights, engine.context);
   return {};
-}
-
-std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl) {
-  impl->decoder = std::make_unique<Decoder>(impl->config, impl->weights, impl->context);
-  return std::make_unique<Engine>(std::move(impl));
 }
 
 Result<std::unique_ptr<Engine>> EngineOf(ModelTensors model, int threads, const Progress& progress) {

@@ -58,17 +58,9 @@ struct LINNET_HIDDEN Engine::Impl {
   PrefixStore prefixes;
 };
 
-// The threads (as LoadOptions::threads) and kernels of an engine. Errors: kInvalidArgument for a number of
-// threads or a LINNET_ISA that cannot be.
-Result<std::unique_ptr<Engine::Impl>> MakeEngineImpl(int threads);
-
 // Engine::Load; without a tokenizer the engine takes token ids only (tokenizer() must not be called).
 Result<std::unique_ptr<Engine>> LoadEngine(const LoadOptions& options, bool with_tokenizer,
                                            const Progress& progress = {});
-
-// An engine around weights that are already there: synthetic models, generated cases. The tokenizer may be
-// null.
-std::unique_ptr<Engine> MakeEngine(std::unique_ptr<Engine::Impl> impl);
 
 // The options with what they leave open filled in: context, rows of a call. Error: kInvalidArgument.
 Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions options,
@@ -80,7 +72,8 @@ struct ModelTensors {
   const TensorSource* multimodal = nullptr;
 };
 // An engine of tensors that need be in no file: synthetic models, generated cases. Without a tokenizer it
-// takes token ids only. Errors: those of MakeEngineImpl and LoadWeights.
+// takes token ids only. Errors: kInvalidArgument for a number of threads (as LoadOptions::threads) or a
+// LINNET_ISA that cannot be; those of LoadWeights.
 Result<std::unique_ptr<Engine>> EngineOf(ModelTensors model, int threads, const Progress& progress = {});
 
 // Gives an engine its drafter. Errors: those of CheckPairing and LoadDrafterWeights.

@@ -13,7 +13,6 @@
 
 #include "base/allocation_counter.h"
 #include "base/rng.h"
-#include "kernels/dispatch.h"
 #include "model/model_files.h"
 #include "runtime/engine_impl.h"
 #include "tensor/block_format.h"
@@ -221,21 +220,17 @@ TEST_P(Formats, TwoHundredPromptsAreWrittenTheSame) {
     auto files = OpenModel(kTinyModels + "target", "", kTinyModels + "assistant");
     ASSERT_TRUE(files.has_value());
     const Encoded source(*files->text, GetParam());
-    auto impl = std::make_unique<Engine::Impl>(threads, Kernels());
-    impl->config = files->config;
-    auto weights = LoadWeights(impl->config, source, nullptr, impl->pool, {});
-    ASSERT_TRUE(weights.has_value()) << weights.error().Message();
-    impl->weights = std::move(*weights);
-    const std::unique_ptr<Engine> engine = MakeEngine(std::move(impl));
-    ASSERT_TRUE(AddDrafter(engine->impl(), *files->drafter_config, *files->drafter, {}));
+    const auto engine = EngineOf({.config = files->config, .text = source}, threads);
+    ASSERT_TRUE(engine.has_value()) << engine.error().Message();
+    ASSERT_TRUE(AddDrafter((*engine)->impl(), *files->drafter_config, *files->drafter, {}));
     int identical = 0;
     for (uint32_t seed = 0; seed < 200; ++seed) {
       const std::vector<int32_t> prompt = RandomPrompt(seed + 1000);
-      const Written plain = Write(*engine, prompt, {}, 32, {0});
+      const Written plain = Write(**engine, prompt, {}, 32, {0});
       const int32_t draft = seed % 2 == 0 ? 4 : -1;
       const auto edit = Imposed(plain.ids, static_cast<int64_t>(prompt.size()), 0.7);
-      identical += Write(*engine, prompt, {}, 32, {draft, edit}) == plain &&
-                   Write(*engine, prompt, {}, 32, {draft}) == plain;
+      identical += Write(**engine, prompt, {}, 32, {draft, edit}) == plain &&
+                   Write(**engine, prompt, {}, 32, {draft}) == plain;
     }
     EXPECT_EQ(identical, 200) << threads << " threads";
   }
