@@ -21,6 +21,14 @@ void Enter(Terminal& chat, const std::string& line, const std::vector<std::strin
   Ready(chat);
 }
 
+// Says the same, at most so many times, until this is on the screen.
+void FillUntil(Terminal& chat, const std::string& text, int most) {
+  for (int i = 0; i < most && chat.screen().find(text) == std::string::npos; ++i) {
+    chat.Type("turn on the kitchen light\r");
+    Ready(chat);
+  }
+}
+
 void Leave(Terminal& chat) {
   chat.Type("/quit\r");
   EXPECT_EQ(chat.Wait(), 0);
@@ -173,11 +181,7 @@ TEST(ChatTurns, CommandsAreCompletedAndCorrected) {
 TEST(FullContext, IsRefusedWithWhatToDo) {
   Terminal chat({"run", "-q", "--temperature", "0", "--context", "100"});
   Ready(chat);
-  for (int i = 0; i < 12; ++i) {
-    if (chat.screen().find("the context is full: ") != std::string::npos) break;
-    chat.Type("turn on the kitchen light\r");
-    Ready(chat);
-  }
+  FillUntil(chat, "the context is full: ", 12);
   EXPECT_NE(chat.screen().find("the context is full: the conversation needs "), std::string::npos)
       << chat.screen();
   EXPECT_NE(chat.screen().find("--when-full shift"), std::string::npos) << chat.screen();
@@ -193,11 +197,7 @@ TEST(FullContext, IsRefusedWithWhatToDo) {
 TEST(FullContext, LetsTheOldestTurnsGo) {
   Terminal chat({"run", "-q", "--temperature", "0", "--context", "200", "--when-full", "shift"});
   Ready(chat);
-  for (int i = 0; i < 20; ++i) {
-    if (chat.screen().find("the context was full: ") != std::string::npos) break;
-    chat.Type("turn on the kitchen light\r");
-    Ready(chat);
-  }
+  FillUntil(chat, "the context was full: ", 20);
   EXPECT_NE(chat.screen().find("the context was full: the "), std::string::npos) << chat.screen();
   std::string longest = "5 + 10";
   for (int i = 0; i < 60; ++i) longest += " turn on the kitchen light";
@@ -210,11 +210,7 @@ TEST(FullContext, LetsTheOldestTurnsGo) {
 TEST(FullContext, LeavesASummaryOrSaysWhyNot) {
   Terminal chat({"run", "-q", "--temperature", "0", "--context", "400", "--when-full", "summarise"});
   Ready(chat);
-  for (int i = 0; i < 30; ++i) {
-    if (chat.screen().find("the context was full: ") != std::string::npos) break;
-    chat.Type("turn on the kitchen light\r");
-    Ready(chat);
-  }
+  FillUntil(chat, "the context was full: ", 30);
   const bool summary = chat.screen().find("a summary stays:") != std::string::npos;
   const bool none = chat.screen().find("without a summary: ") != std::string::npos;
   EXPECT_NE(summary, none) << chat.screen();
