@@ -13,16 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-json RunJson(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "run");
-  arguments.push_back("--json");
-  const ProgramResult result = RunLinnet(arguments);
-  EXPECT_EQ(result.code, 0) << result.errors;
-  json answer = json::parse(result.output, nullptr, false);
-  EXPECT_TRUE(answer.is_object()) << result.output;
-  return answer;
-}
-
 TEST(Chick, GivesEveryRecordedAnswer) {
   std::ifstream file(InSource("models/chick/expected.jsonl"));
   std::string line;

@@ -1,11 +1,13 @@
 #include "program.h"
 
+#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 namespace linnet {
@@ -77,6 +79,15 @@ ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::st
 
 ProgramResult RunLinnetWithin(int64_t bytes, const std::vector<std::string>& arguments) {
   return RunShell("ulimit -v " + std::to_string(bytes / 1024) + "; " + CommandLine(arguments));
+}
+
+nlohmann::json RunJson(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"run", "--json"});
+  const ProgramResult result = RunLinnet(arguments);
+  EXPECT_EQ(result.code, 0) << result.errors;
+  nlohmann::json answer = nlohmann::json::parse(result.output, nullptr, false);
+  EXPECT_TRUE(answer.is_object()) << result.output;
+  return answer;
 }
 
 ProgramResult RunShell(const std::string& line) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct ProgramResult {
 ProgramResult RunLinnet(const std::vector<std::string>& arguments, const std::string& input = "");
 // The same with at most so many bytes of address space.
 ProgramResult RunLinnetWithin(int64_t bytes, const std::vector<std::string>& arguments);
+
+// What `linnet run --json` says with these arguments; expects it to succeed.
+nlohmann::json RunJson(std::vector<std::string> arguments);
 
 // A line of the shell, in which $L is the program; what it does not redirect itself is given back.
 ProgramResult RunShell(const std::string& line);

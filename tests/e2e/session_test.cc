@@ -14,13 +14,6 @@ using Json = nlohmann::json;
 
 std::string NewSession(const std::string& name) { return Folder("session_" + name) + "/s"; }
 
-Json RunJson(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), {"run", "--json", "-q"});
-  const ProgramResult result = RunLinnet(arguments);
-  EXPECT_EQ(result.code, 0) << result.errors;
-  return Json::parse(result.output, nullptr, false);
-}
-
 void ExpectSaid(const ProgramResult& result, int code, const std::vector<std::string>& said) {
   EXPECT_EQ(result.code, code) << result.errors;
   for (const std::string& text : said) {
