@@ -12,11 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include "base/cpu_info.h"
 #include "base/printable.h"
 #include "base/process.h"
 #include "cli/commands.h"
 #include "cli/model_args.h"
+#include "cli/plan_args.h"
 #include "cli/report.h"
 #include "media/patches.h"
 #include "model/file_format.h"
@@ -35,11 +35,9 @@ using Json = nlohmann::ordered_json;
 constexpr char kSystemShare[] = "2G";
 
 struct FitArgs {
-  ModelArgs model;
+  PlanArgs plan;
   std::string synthetic, as, ram;
   std::string system = kSystemShare;
-  int64_t conversations = 1;
-  std::optional<int32_t> image_tokens;
   bool json = false;
   std::set<std::string> given;
 };
@@ -119,26 +117,11 @@ Result<PlannedParts> OpenParts(const FitArgs& args, bool drafts) {
     opened.name = "synthetic " + args.synthetic;
     return opened;
   }
-  const ModelArgs& model = args.model;
+  const ModelArgs& model = args.plan.model;
   LINNET_ASSIGN(opened.files, OpenModel(model.model, model.mmproj, model.drafter, drafts));
   LINNET_ASSIGN(opened.tokenizer, LoadTokenizer(opened.files));
   opened.name = model.model.empty() ? "Chick (built in)" : model.model;
   return opened;
-}
-
-Result<MemoryPlanOptions> OptionsOf(const FitArgs& args) {
-  MemoryPlanOptions options;
-  LINNET_ASSIGN(options.session, ToSessionOptions(args.model));
-  LINNET_ASSIGN(options.threads, ThreadsOf(args.model.threads));
-  options.sessions = args.conversations;
-  options.dequantise = args.model.dequantise;
-  if (!args.image_tokens) return options;
-  if (*args.image_tokens < 0 || *args.image_tokens > kImageBudgets.back()) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("--image-tokens is {}", *args.image_tokens),
-                fmt::format("give 0 to {}", kImageBudgets.back()));
-  }
-  options.picture_tokens = *args.image_tokens;
-  return options;
 }
 
 Result<std::vector<PictureCost>> PicturesOf(FitRequest request) {
@@ -180,16 +163,16 @@ Result<std::vector<FormatRow>> RowsOf(const FitArgs& args, const FitRequest& req
 
 Result<FitAnswer> MakeFitAnswer(const FitArgs& args) {
   FitAnswer answer;
-  LINNET_ASSIGN(const int32_t drafts, DraftsOf(args.model));
+  LINNET_ASSIGN(const int32_t drafts, DraftsOf(args.plan.model));
   FitRequest request;
-  LINNET_ASSIGN(request.options, OptionsOf(args));
+  LINNET_ASSIGN(request.options, ToPlanOptions(args.plan));
   request.options.process_bytes = ResidentBytes();
   LINNET_ASSIGN(const PlannedParts opened, OpenParts(args, drafts != 0));
   request.model = opened.planned();
   request.model.weights = WeightsOf(request.model, request.options.dequantise);
   LINNET_ASSIGN(request.limits, LimitsOf(args));
   request.knobs.pictures = "--image-tokens N";
-  request.knobs.conversations = args.conversations > 1 ? "--conversations N" : "";
+  request.knobs.conversations = args.plan.conversations > 1 ? "--conversations N" : "";
   request.knobs.over_plan = "";
   LINNET_ASSIGN(answer.fit, FitPlan(request));
   if (args.given.contains("--ram")) {  // where nothing is held yet
@@ -203,11 +186,8 @@ Result<FitAnswer> MakeFitAnswer(const FitArgs& args) {
   LINNET_ASSIGN(answer.fit.largest_context, LargestContext(request));
   LINNET_ASSIGN(answer.pictures, PicturesOf(request));
   LINNET_ASSIGN(answer.rows, RowsOf(args, request));
-  LINNET_ASSIGN(const int threads, ThreadCount(request.options.threads));
+  LINNET_ASSIGN(answer.of, PlanOf(args.plan, answer.fit.context));
   answer.name = opened.name;
-  answer.of = fmt::format("{} conversation{} of {} tokens in {}, {} thread{}", args.conversations,
-                          args.conversations == 1 ? "" : "s", answer.fit.context, args.model.kv, threads,
-                          threads == 1 ? "" : "s");
   if (opened.synthetic)
     answer.notes.emplace_back("made-up weights have no tokenizer: that of the 12B is not counted");
   return answer;
@@ -315,8 +295,8 @@ Result<int> Run(const FitArgs& args) {
   LINNET_TRY(CheckUseful(args.given,
                          {{{"--system"}, args.given.contains("--ram"), "is for --ram"},
                           {{"--model", "--mmproj", "--drafter"}, !synthetic, "is not for --synthetic"}}));
-  if (synthetic && !args.model.model.empty()) {
-    return Fail(ErrorCode::kInvalidArgument, args.model.model + " and --synthetic are given",
+  if (synthetic && !args.plan.model.model.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, args.plan.model.model + " and --synthetic are given",
                 "plan one of them");
   }
   if (args.given.contains("--as") && !FileFormatOf(args.as)) {
@@ -338,14 +318,10 @@ Command FitCommand() {
       [](Args& args) {
         auto values = std::make_shared<FitArgs>();
         args.Given(values->given);
-        DeclareModel(args, values->model);
-        DeclareDrafting(args, values->model);
+        DeclarePlan(args, values->plan);
         args.Option("--synthetic", values->synthetic,
                     "instead of a model, made-up weights of an exact shape, as 'linnet bench' takes them");
         args.Option("--as", values->as, "beside the file, this format only; default: every format");
-        args.Option("--conversations", values->conversations, "so many at once");
-        args.Option("--image-tokens", values->image_tokens,
-                    "pictures of up to so many tokens, 0 (none) to 1120; default: the model's own number");
         args.Option("--ram", values->ram, "plan for another machine, of 16G (or 16Gi), instead of this one");
         args.Option("--system", values->system,
                     fmt::format("with --ram: what its system and other programs hold, assumed to be {}",

@@ -6,16 +6,14 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/cpu_info.h"
 #include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/model_args.h"
+#include "cli/plan_args.h"
 #include "cli/report.h"
-#include "media/patches.h"
 #include "model/model_files.h"
 #include "model/tensor_names.h"
 #include "runtime/engine_impl.h"
@@ -29,9 +27,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct InfoArgs {
-  ModelArgs model;
-  int64_t conversations = 1;
-  std::optional<int32_t> image_tokens;
+  PlanArgs plan;
   bool json = false;
 };
 
@@ -233,31 +229,18 @@ void PrintJson(const Facts& facts) {
 }
 
 Result<Facts> Learn(const InfoArgs& args) {
-  LINNET_ASSIGN(const int32_t drafts, DraftsOf(args.model));
-  MemoryPlanOptions options;
-  LINNET_ASSIGN(options.session, ToSessionOptions(args.model));
-  LINNET_ASSIGN(options.threads, ThreadsOf(args.model.threads));
-  options.sessions = args.conversations;
-  options.dequantise = args.model.dequantise;
-  if (args.image_tokens) {
-    if (*args.image_tokens < 0 || *args.image_tokens > kImageBudgets.back()) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("--image-tokens is {}", *args.image_tokens),
-                  fmt::format("give 0 to {}", kImageBudgets.back()));
-    }
-    options.picture_tokens = *args.image_tokens;
-  }
+  const ModelArgs& model = args.plan.model;
+  LINNET_ASSIGN(const int32_t drafts, DraftsOf(model));
+  LINNET_ASSIGN(const MemoryPlanOptions options, ToPlanOptions(args.plan));
   Facts facts;
-  LINNET_ASSIGN(facts.files, OpenModel(args.model.model, args.model.mmproj, args.model.drafter, drafts != 0));
+  LINNET_ASSIGN(facts.files, OpenModel(model.model, model.mmproj, model.drafter, drafts != 0));
   facts.parts = PartsOf(facts.files);
   const Result<std::unique_ptr<Tokenizer>> tokenizer = LoadTokenizer(facts.files);
   facts.missing = MissingFrom(facts.files, tokenizer);
   LINNET_ASSIGN(facts.memory,
                 PlanMemory(ToPlan(facts.files, tokenizer ? tokenizer->get() : nullptr), options));
   LINNET_ASSIGN(const SessionOptions session, ResolveSession(facts.files.config, options.session));
-  LINNET_ASSIGN(const int threads, ThreadCount(options.threads));
-  facts.memory_of = fmt::format("{} conversation{} of {} tokens in {}, {} thread{}", options.sessions,
-                                options.sessions == 1 ? "" : "s", session.context, args.model.kv, threads,
-                                threads == 1 ? "" : "s");
+  LINNET_ASSIGN(facts.memory_of, PlanOf(args.plan, session.context));
   return facts;
 }
 
@@ -270,23 +253,17 @@ Result<int> Run(const InfoArgs& args) {
 }  // namespace
 
 Command InfoCommand() {
-  return {
-      "info", "say what a model is: architecture, parts, formats, the memory it takes, what is missing",
-      [](Args& args) {
-        auto values = std::make_shared<InfoArgs>();
-        DeclareModel(args, values->model);
-        DeclareDrafting(args, values->model);
-        args.Option("--conversations", values->conversations, "memory is planned for so many at once");
-        args.Option(
-            "--image-tokens", values->image_tokens,
-            "and for pictures of up to so many tokens, 0 (none) to 1120; default: the model's own number");
-        args.Flag("--json", values->json, "one JSON object");
-        args.Footer(
-            "Examples:\n  linnet info\n  linnet info gemma-4-12b-it-q4_0.gguf --context 65536 --kv "
-            "int8\n  linnet info "
-            "~/models/gemma-4-12B-it --json\n");
-        return [values] { return Run(*values); };
-      }};
+  return {"info", "say what a model is: architecture, parts, formats, the memory it takes, what is missing",
+          [](Args& args) {
+            auto values = std::make_shared<InfoArgs>();
+            DeclarePlan(args, values->plan);
+            args.Flag("--json", values->json, "one JSON object");
+            args.Footer(
+                "Examples:\n  linnet info\n  linnet info gemma-4-12b-it-q4_0.gguf --context 65536 --kv "
+                "int8\n  linnet info "
+                "~/models/gemma-4-12B-it --json\n");
+            return [values] { return Run(*values); };
+          }};
 }
 
 }  // namespace linnet
