@@ -171,16 +171,15 @@ Result<FitAnswer> MakeFitAnswer(const FitArgs& args) {
   request.model = opened.planned();
   request.model.weights = WeightsOf(request.model, request.options.dequantise);
   LINNET_ASSIGN(request.limits, LimitsOf(args));
+  if (args.given.contains("--ram")) {  // where nothing is held yet
+    const uint64_t tokenizer = opened.tokenizer ? opened.tokenizer->bytes() : 0;
+    uint64_t& available = request.limits[0].available;
+    available -= std::min(available, request.options.process_bytes + tokenizer);
+  }
   request.knobs.pictures = "--image-tokens N";
   request.knobs.conversations = args.plan.conversations > 1 ? "--conversations N" : "";
   request.knobs.over_plan = "";
   LINNET_ASSIGN(answer.fit, FitPlan(request));
-  if (args.given.contains("--ram")) {  // where nothing is held yet
-    uint64_t held = 0;
-    for (const MemoryLine& line : answer.fit.plan.lines) held += line.held ? line.bytes : 0;
-    request.limits[0].available -= std::min(held, request.limits[0].available);
-    LINNET_ASSIGN(answer.fit, FitPlan(request));
-  }
   answer.limits = request.limits;
   if (!answer.fit.fits()) answer.fit.remedies = FindRemedies(request);
   LINNET_ASSIGN(answer.fit.largest_context, LargestContext(request));
