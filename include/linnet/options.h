@@ -25,6 +25,10 @@ enum class KvType {
   kBf16,
   kInt8,  // bytes with a scale for every head of a token's key and of its value
 };
+// As --kv takes it, and files of conversations say it.
+constexpr std::string_view NameOf(KvType type) {
+  return type == KvType::kF32 ? "f32" : type == KvType::kBf16 ? "bf16" : "int8";
+}
 
 // Called with a fraction in 0..1 and what is being done. May be empty.
 using Progress = std::function<void(double fraction, std::string_view what)>;

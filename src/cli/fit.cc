@@ -65,18 +65,14 @@ struct PictureCost {
   int64_t tokens = 0;
   uint64_t bytes = 0;
 };
+// The columns of what fits.
+constexpr std::array kCacheTypes = {KvType::kBf16, KvType::kInt8, KvType::kF32};
 struct FormatRow {
   std::string name;  // "q4_0"; empty: of the file as it is
   uint64_t weights = 0;
   MemoryFit fit;
-  std::array<int64_t, 3> largest = {};  // context, by kCacheTypes
+  std::array<int64_t, kCacheTypes.size()> largest = {};  // context, by kCacheTypes
 };
-struct CacheName {
-  KvType type;
-  const char* name;
-};
-constexpr std::array<CacheName, 3> kCacheTypes = {
-    {{KvType::kBf16, "bf16"}, {KvType::kInt8, "int8"}, {KvType::kF32, "f32"}}};
 
 struct FitAnswer {
   std::string name, of;
@@ -141,7 +137,7 @@ Result<FormatRow> RowOf(std::string name, FitRequest request) {
   FormatRow row{.name = std::move(name), .weights = request.model.weights->total()};
   LINNET_ASSIGN(row.fit, FitPlan(request));
   for (size_t i = 0; i < kCacheTypes.size(); ++i) {
-    request.options.session.kv = kCacheTypes[i].type;
+    request.options.session.kv = kCacheTypes[i];
     row.largest[i] = LargestContext(request).value_or(0);  // none: its heads do not fit this type
   }
   return row;
@@ -230,7 +226,7 @@ void PrintText(const FitAnswer& answer) {
   PrintPlan(answer);
   Write(fmt::format("the largest context, by format and cache:\n  {:<14}{:>12}{:>12}{:>12}", "", "weights",
                     "all", "headroom"));
-  for (const CacheName& type : kCacheTypes) Write(fmt::format("{:>9}", type.name));
+  for (const KvType type : kCacheTypes) Write(fmt::format("{:>9}", NameOf(type)));
   Write("\n");
   for (const FormatRow& row : answer.rows) {
     Write(fmt::format("  {:<14}{:>12}{:>12}{:>12}", row.name.empty() ? "as it is" : "as " + row.name,
@@ -263,7 +259,7 @@ void PrintJson(const FitAnswer& answer) {
   }
   for (const FormatRow& row : answer.rows) {
     Json largest;
-    for (size_t i = 0; i < kCacheTypes.size(); ++i) largest[kCacheTypes[i].name] = row.largest[i];
+    for (size_t i = 0; i < kCacheTypes.size(); ++i) largest[NameOf(kCacheTypes[i])] = row.largest[i];
     formats.push_back({{"format", row.name.empty() ? Json() : Json(row.name)},
                        {"weights", row.weights},
                        {"bytes", row.fit.plan.total()},

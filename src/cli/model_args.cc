@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -14,6 +15,8 @@
 
 namespace linnet {
 namespace {
+
+constexpr std::array kKvChoices = {KvType::kBf16, KvType::kF32, KvType::kInt8};
 
 Status NotNegative(const char* name, int64_t value) {
   if (value >= 0) return {};
@@ -42,13 +45,15 @@ Result<int> ThreadsOf(const std::string& text) {
 }
 
 void DeclareKv(Args& args, std::string& value) {
-  args.Choice("--kv", value, {"bf16", "f32", "int8"},
+  std::vector<std::string> names;
+  for (const KvType type : kKvChoices) names.emplace_back(NameOf(type));
+  args.Choice("--kv", value, names,
               "how keys and values of what was read are kept; f32 takes twice the memory, int8 half");
 }
 
 KvType KvTypeOf(const std::string& name) {
-  if (name == "f32") return KvType::kF32;
-  return name == "int8" ? KvType::kInt8 : KvType::kBf16;
+  const auto* const type = std::ranges::find(kKvChoices, name, NameOf);
+  return type == kKvChoices.end() ? KvType::kBf16 : *type;
 }
 
 void DeclareModel(Args& args, ModelArgs& values, bool positional) {

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "cli/commands.h"
 #include "cli/report.h"
@@ -23,10 +22,6 @@ struct SessionArgs {
   bool json = false;
 };
 
-std::string_view KvName(KvType type) {
-  return type == KvType::kF32 ? "f32" : type == KvType::kBf16 ? "bf16" : "int8";
-}
-
 template <typename T>
 std::string Chosen(const std::optional<T>& value) {
   return value ? fmt::format("{}", *value) : "the model's";
@@ -42,7 +37,7 @@ std::string FactsText(const SessionFacts& facts) {
       "size        {}\n",
       facts.model.empty() ? "without a name" : Printable(facts.model),
       Printable(facts.fingerprint.substr(0, 16)), facts.messages, facts.setup.thinking ? "on" : "off",
-      facts.tokens, facts.options.context, KvName(facts.options.kv),
+      facts.tokens, facts.options.context, NameOf(facts.options.kv),
       facts.options.mask_rule == MaskRule::kB ? "b" : "a", Chosen(sampling.temperature),
       Chosen(sampling.top_k), Chosen(sampling.top_p), sampling.min_p, sampling.repetition_penalty,
       sampling.seed, HumanBytes(facts.bytes));
@@ -67,7 +62,7 @@ std::string FactsJson(const SessionFacts& facts) {
                      {"messages", facts.messages},
                      {"tokens", facts.tokens},
                      {"context", facts.options.context},
-                     {"kv", KvName(facts.options.kv)},
+                     {"kv", NameOf(facts.options.kv)},
                      {"thinking", facts.setup.thinking},
                      {"system", facts.setup.system},
                      {"media", media},

@@ -156,10 +156,6 @@ SessionIndex IndexOf(const Json& json) {
 
 }  // namespace
 
-std::string_view NameOf(KvType type) {
-  return type == KvType::kF32 ? "f32" : type == KvType::kBf16 ? "bf16" : "int8";
-}
-
 std::vector<Extent> SessionIndex::Extents() const {
   std::vector<Extent> extents = pages;
   extents.insert(extents.end(), rings.begin(), rings.end());

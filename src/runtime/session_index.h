@@ -49,6 +49,4 @@ Result<std::string> EncodeIndex(const SessionIndex& index);
 // Everything that is used without a further look is there and of its type. Error: kBadFile.
 Result<SessionIndex> DecodeIndex(std::string_view text);
 
-std::string_view NameOf(KvType type);  // as --kv takes it
-
 }  // namespace linnet
