@@ -48,6 +48,19 @@ std::vector<Row> RowsOf(const ContextUse& use) {
   return rows;
 }
 
+// "2 pictures and 1 sound"; empty where there are none.
+std::string MediaText(const MediaCount& media) {
+  std::vector<std::string> parts;
+  if (media.pictures > 0) parts.push_back(Counted(media.pictures, "picture"));
+  if (media.videos > 0) parts.push_back(Counted(media.videos, "video"));
+  if (media.sounds > 0) parts.push_back(Counted(media.sounds, "sound"));
+  std::string text;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 == parts.size() ? " and " : ", ") + parts[i];
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string Counted(int64_t count, const std::string& thing) {
@@ -61,18 +74,6 @@ std::string Quoted(const std::string& text) {
   line.resize(CompletePrefix(line));
   line.resize(line.find_last_not_of(' ') + 1);  // what a file's name left behind
   return fmt::format("\"{}{}\"", Printable(line), cut ? "…" : "");
-}
-
-std::string MediaText(const MediaCount& media) {
-  std::vector<std::string> parts;
-  if (media.pictures > 0) parts.push_back(Counted(media.pictures, "picture"));
-  if (media.videos > 0) parts.push_back(Counted(media.videos, "video"));
-  if (media.sounds > 0) parts.push_back(Counted(media.sounds, "sound"));
-  std::string text;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    text += (i == 0 ? "" : i + 1 == parts.size() ? " and " : ", ") + parts[i];
-  }
-  return text;
 }
 
 std::string ContextTable(const ContextUse& use) {

@@ -14,9 +14,6 @@ std::string Counted(int64_t count, const std::string& thing);
 // The beginning of a text in one line, in quotes.
 std::string Quoted(const std::string& text);
 
-// "2 pictures and 1 sound"; empty where there are none.
-std::string MediaText(const MediaCount& media);
-
 // A row for each part and turn, a column for each kind of tokens that there is.
 std::string ContextTable(const ContextUse& use);
 

@@ -23,6 +23,28 @@ Status NotNegative(const char* name, int64_t value) {
   return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is {}", name, value), "give 0 or more");
 }
 
+// LoadOptions::cache_ram of --cache-ram.
+Result<int64_t> CacheRamOf(const std::string& text) {
+  if (text == "auto") return kCacheRamLeft;
+  LINNET_ASSIGN(const uint64_t bytes, BytesIn("--cache-ram", text));
+  return static_cast<int64_t>(bytes);
+}
+
+// LoadOptions of the arguments, without what is to fit beside the weights.
+Result<LoadOptions> ToLoadOptions(const ModelArgs& values) {
+  LoadOptions options;
+  options.model = values.model;
+  options.mmproj = values.mmproj;
+  options.drafter = values.drafter;
+  options.dequantise = values.dequantise;
+  options.over_plan = values.over_plan;
+  LINNET_ASSIGN(const int32_t drafts, DraftsOf(values));
+  options.use_drafter = drafts != 0;
+  LINNET_ASSIGN(options.threads, ThreadsOf(values.threads));
+  LINNET_ASSIGN(options.cache_ram, CacheRamOf(values.cache_ram));
+  return options;
+}
+
 }  // namespace
 
 void DeclareThreads(Args& args, std::string& value) {
@@ -116,12 +138,6 @@ Result<uint64_t> BytesIn(const std::string& option, const std::string& text) {
   return static_cast<uint64_t>(value);
 }
 
-Result<int64_t> CacheRamOf(const std::string& text) {
-  if (text == "auto") return kCacheRamLeft;
-  LINNET_ASSIGN(const uint64_t bytes, BytesIn("--cache-ram", text));
-  return static_cast<int64_t>(bytes);
-}
-
 Result<int32_t> DraftsOf(const ModelArgs& values) {
   if (values.draft == "auto") return -1;
   const std::string& text = values.draft;
@@ -136,20 +152,6 @@ Result<int32_t> DraftsOf(const ModelArgs& values) {
 
 void DeclareOverPlan(Args& args, bool& value) {
   args.Flag("--over-plan", value, "load a model that does not fit the memory there is (docs/memory.md)");
-}
-
-Result<LoadOptions> ToLoadOptions(const ModelArgs& values) {
-  LoadOptions options;
-  options.model = values.model;
-  options.mmproj = values.mmproj;
-  options.drafter = values.drafter;
-  options.dequantise = values.dequantise;
-  options.over_plan = values.over_plan;
-  LINNET_ASSIGN(const int32_t drafts, DraftsOf(values));
-  options.use_drafter = drafts != 0;
-  LINNET_ASSIGN(options.threads, ThreadsOf(values.threads));
-  LINNET_ASSIGN(options.cache_ram, CacheRamOf(values.cache_ram));
-  return options;
 }
 
 Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values, const MemoryUse& use) {

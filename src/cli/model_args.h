@@ -43,14 +43,10 @@ void DeclareDrafting(Args& args, ModelArgs& values);
 Result<uint64_t> BytesIn(const std::string& option, const std::string& text);
 // Declares --cache-ram, for what holds conversations.
 void DeclareCacheRam(Args& args, std::string& value);
-// LoadOptions::cache_ram of --cache-ram.
-Result<int64_t> CacheRamOf(const std::string& text);
 // GenerateOptions::draft of --draft.
 Result<int32_t> DraftsOf(const ModelArgs& values);
 // Declares --over-plan, for what loads a model.
 void DeclareOverPlan(Args& args, bool& value);
-// LoadOptions of the arguments, without what is to fit beside the weights.
-Result<LoadOptions> ToLoadOptions(const ModelArgs& values);
 // Reads the model with a progress line, and says in one line when it is Chick because none was named. `use`
 // is what is to fit beside it: what was lowered so that it fits is said too.
 Result<std::unique_ptr<Engine>> LoadModel(const ModelArgs& values, const MemoryUse& use);
