@@ -84,8 +84,7 @@ void DeclareModel(Args& args, ModelArgs& values, bool positional) {
   args.Option(positional ? "MODEL,--model" : "--model", values.model, help);
   args.Option("--mmproj", values.mmproj, "multimodal GGUF, if it does not lie beside the model");
   DeclareThreads(args, values.threads);
-  args.Option("--context", values.context,
-              "tokens the conversation can hold; 0 = the model's, at most 8192 and what memory has room for");
+  args.Option("--context", values.context, "tokens the conversation can hold; 0 = the model's, at most 8192");
   DeclareKv(args, values.kv);
   args.Flag("--dequantise", values.dequantise,
             "hold every weight as float32: slow and large, for comparisons");
