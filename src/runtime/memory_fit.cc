@@ -248,7 +248,6 @@ Result<MemoryFit> FitPlan(const FitRequest& request) {
 
 Result<int64_t> LargestContext(FitRequest request) {
   const int64_t most = request.model.config->max_position_embeddings;
-  if (!request.model.weights) request.model.weights = WeightsOf(request.model, request.options.dequantise);
   int64_t& context = request.options.session.context;
   context = most;
   LINNET_ASSIGN(const MemoryFit all, FitPlan(request));  // says what is wrong beside the context
@@ -259,9 +258,7 @@ Result<int64_t> LargestContext(FitRequest request) {
          });
 }
 
-std::vector<MemoryRemedy> FindRemedies(const FitRequest& asked) {
-  FitRequest request = asked;
-  if (!request.model.weights) request.model.weights = WeightsOf(request.model, request.options.dequantise);
+std::vector<MemoryRemedy> FindRemedies(const FitRequest& request) {
   const Result<MemoryFit> fit = FitPlan(request);
   if (!fit) return {};
   const uint64_t needed = fit->plan.Needed(MemoryLimit::Kind::kMachine);

@@ -14,7 +14,7 @@
 namespace linnet {
 
 struct FitRequest {
-  PlannedModel model;
+  PlannedModel model;  // with its `weights`, which RequireFit() alone fills in
   MemoryPlanOptions options;
   MemoryKnobs knobs = {};
   std::vector<MemoryLimit> limits;
