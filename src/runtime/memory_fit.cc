@@ -44,6 +44,18 @@ int64_t LargestThat(int64_t most, const Predicate& fits) {
   return least;
 }
 
+// Leaves as many of the conversations as fit, at least one fewer and never none; false where not even one
+// fits.
+bool TakeFewerConversations(FitRequest& request) {
+  int64_t& sessions = request.options.sessions;
+  const int64_t fit = LargestThat(sessions - 1, [&](int64_t count) {
+    sessions = count;
+    return Fits(request);
+  });
+  sessions = std::max<int64_t>(1, fit);
+  return fit > 0;
+}
+
 // What can be changed, cheapest first: a set of them is a number whose bits they are.
 enum Change : unsigned {
   kChangeStore = 1,
@@ -131,11 +143,11 @@ class Trial {
   bool FewerConversations(bool search) {
     int64_t& sessions = now_.options.sessions;
     if (sessions <= 1 || now_.knobs.conversations.empty()) return false;
-    const int64_t fit = !search ? 1 : LargestThat(sessions - 1, [&](int64_t count) {
-      sessions = count;
-      return Fits(now_);
-    });
-    sessions = std::max<int64_t>(1, fit);
+    if (search) {
+      TakeFewerConversations(now_);
+    } else {
+      sessions = 1;
+    }
     return Say(Named(now_.knobs.conversations, sessions));
   }
 
@@ -300,15 +312,11 @@ Result<Fitted> RequireFit(FitRequest request, const std::string& name, bool fewe
   }
   FitRequest other = request;
   if (fewer_conversations && options.sessions > 1) {
-    int64_t& sessions = other.options.sessions;
-    const int64_t fit = LargestThat(options.sessions - 1, [&](int64_t count) {
-      sessions = count;
-      return Fits(other);
-    });
-    sessions = fitted.conversations = std::max<int64_t>(1, fit);
-    fitted.notes.push_back(
-        fmt::format("{} at once, not {}: more do not fit, {}", sessions, options.sessions, Room(asked)));
-    if (fit > 0) return fitted;
+    const bool fits = TakeFewerConversations(other);
+    fitted.conversations = other.options.sessions;
+    fitted.notes.push_back(fmt::format("{} at once, not {}: more do not fit, {}", fitted.conversations,
+                                       options.sessions, Room(asked)));
+    if (fits) return fitted;
   }
   if (options.session.context == 0 && !options.weights_alone) {
     LINNET_ASSIGN(const int64_t context, LargestContext(other));
