@@ -26,7 +26,7 @@ SCHEDULES := SchedulerTest*:All/RandomSchedules*/0
 # Files that are cut or have flipped bits, one kind of each.
 DAMAGE := Damage.*Cut*:Damage.Converting*:Damage.Ggufs*
 # The same at length.
-TALKS := Damage.*:Session*:Prefix*:*KvTypes*:*RandomSessions*/0:ConversationTest*:FullContextTest*:Packed*:Speculator.S*:Speculator.F*:$(SCHEDULES)
+TALKS := Damage.*:Session*:PrefixStore*:PrefixKeys*:*KvTypes*:*RandomSessions*/0:ConversationTest*:FullContextTest*:Packed*:Speculator.S*:Speculator.F*:$(SCHEDULES)
 # A sandbox works on one thread, and the thread sanitizer's memory breaks its limits.
 ONE_THREAD := Sandbox.*
 
