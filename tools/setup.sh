@@ -10,12 +10,13 @@ packages="
   libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libedit-dev
   libpng-dev libjpeg-dev libwebp-dev libtiff-dev libheif-dev libsoxr-dev zlib1g-dev libssl-dev libxxhash-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libavdevice-dev poppler-utils
-  libgtest-dev
+  prometheus-cpp-dev libgtest-dev
 "
-# From Ubuntu 24.04 on, libheif's decoders of HEIC and AVIF are packages of their own; in Debian 12 they are in it.
+# Debian 12 has an older Boost under the plain name. From Ubuntu 24.04 on, libheif's decoders of HEIC and AVIF are
+# packages of their own; in Debian 12 they are in it.
 case $(cat /etc/debian_version 2>/dev/null) in
-  12* | bookworm*) ;;
-  *) packages="$packages libheif-plugin-libde265 libheif-plugin-dav1d" ;;
+  12* | bookworm*) packages="$packages libboost1.81-dev" ;;
+  *) packages="$packages libboost-dev libheif-plugin-libde265 libheif-plugin-dav1d" ;;
 esac
 what="system packages"
 optional=""

@@ -13,6 +13,7 @@ Command InspectCommand();
 Command ParityCommand();
 Command PerplexityCommand();
 Command RunCommand();
+Command ServeCommand();
 Command SessionCommand();
 Command TranscribeCommand();
 Command TranslateCommand();

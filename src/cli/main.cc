@@ -44,9 +44,9 @@ int main(int argc, char** argv) {
   if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
   const std::vector<linnet::Command> commands = {
       linnet::RunCommand(),     linnet::TranscribeCommand(), linnet::TranslateCommand(),
-      linnet::InspectCommand(), linnet::SessionCommand(),    linnet::InfoCommand(),
-      linnet::FitCommand(),     linnet::BenchCommand(),      linnet::ConvertCommand(),
-      linnet::ParityCommand(),  linnet::PerplexityCommand(),
+      linnet::ServeCommand(),   linnet::InspectCommand(),    linnet::SessionCommand(),
+      linnet::InfoCommand(),    linnet::FitCommand(),        linnet::BenchCommand(),
+      linnet::ConvertCommand(), linnet::ParityCommand(),     linnet::PerplexityCommand(),
   };
   try {
     return linnet::RunCommandLine(argc, argv, commands, linnet::VersionText);

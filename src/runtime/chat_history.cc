@@ -1,6 +1,7 @@
 #include "runtime/chat_history.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -84,6 +85,12 @@ bool ChatHistory::unanswered() const {
          messages_.back().json["role"] != "system" && !IsSummary(messages_.back());
 }
 
+bool ChatHistory::GoesOn() const {
+  if (messages_.empty() || messages_.back().json["role"] != "assistant") return false;
+  const Json& last = messages_.back().json;
+  return !last.contains("tool_calls") && last.contains("content") && last["content"].is_string();
+}
+
 size_t ChatHistory::AfterSystem() const {
   return !messages_.empty() && messages_.front().json["role"] == "system" ? 1 : 0;
 }
@@ -140,7 +147,9 @@ Result<RenderedChat> ChatHistory::RenderText(const ModelConfig& config, bool ans
   options.generation = answer ? kAlways : kNone;
   Json list = Json::array();
   std::vector<WrittenTurn> written;
-  for (const Message& message : messages_) {
+  const bool goes_on = answer && GoesOn();
+  const std::span<const Message> whole = std::span(messages_).first(messages_.size() - (goes_on ? 1 : 0));
+  for (const Message& message : whole) {
     // There users and models take turns, so that a summary is part of the message behind it.
     if (options.style == ChatStyle::kGemma3 && !list.empty() && list.back().contains("summary") &&
         message.json["content"].is_string()) {
@@ -153,7 +162,9 @@ Result<RenderedChat> ChatHistory::RenderText(const ModelConfig& config, bool ans
     written.push_back(message.written);
   }
   options.written = written;
-  return RenderChat(list, tools_, options);
+  LINNET_ASSIGN(RenderedChat chat, RenderChat(list, tools_, options));
+  if (goes_on && !chat.inside_thought) chat.text.Text(messages_.back().json["content"].get<std::string>());
+  return chat;
 }
 
 Result<ChatHistory::Rendered> ChatHistory::Render(const Tokenizer& tokenizer,

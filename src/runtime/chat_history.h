@@ -64,6 +64,9 @@ class ChatHistory {
     Prompt prompt;
     bool inside_thought = false;  // it ends in an open thought
   };
+  // The last message is the beginning of an answer, which the next one goes on from.
+  bool GoesOn() const;
+
   // All of it as a prompt for the next answer. Errors: those of RenderChat and BuildPrompt.
   Result<Rendered> Render(const Tokenizer& tokenizer, const ModelConfig& config) const;
   // Its text alone, without the beginning of an answer if that is not wanted. Errors: those of RenderChat.

@@ -1,0 +1,316 @@
+#include <sys/socket.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/chunk_encode.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/serializer.hpp>
+#include <boost/beast/http/write.hpp>
+
+#include <algorithm>
+#include <cctype>
+
+#include "server/network_impl.h"
+
+namespace linnet {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+namespace {
+
+constexpr uint64_t kSlowestBody = 64 << 10;  // bytes a second
+// What a client still sends that was refused is read for a while, so that it sees the answer.
+constexpr uint64_t kLingerBytes = 8 << 20;
+constexpr std::chrono::milliseconds kLinger{2'000};
+constexpr size_t kReadPiece = 16 << 10;
+
+auto Into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
+
+HttpRequest ToRequest(const http::header<true>& header) {
+  HttpRequest request;
+  request.method = header.method_string();
+  const std::string_view target(header.target().data(), header.target().size());
+  request.path = target.substr(0, target.find('?'));
+  if (request.path.size() < target.size()) request.query = target.substr(request.path.size() + 1);
+  for (const auto& field : header) {
+    std::string name(field.name_string());
+    std::ranges::transform(name, name.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    request.headers.emplace_back(std::move(name), std::string(field.value()));
+  }
+  return request;
+}
+
+// Why a header does not say where its body ends in one way that all agree on; empty if it does.
+std::string WrongFraming(const http::header<true>& header, bool chunked) {
+  const auto transfers = std::distance(header.equal_range(http::field::transfer_encoding).first,
+                                       header.equal_range(http::field::transfer_encoding).second);
+  const auto lengths = std::distance(header.equal_range(http::field::content_length).first,
+                                     header.equal_range(http::field::content_length).second);
+  if (transfers > 0 && lengths > 0) return "both Content-Length and Transfer-Encoding are given";
+  if (transfers > 1 || lengths > 1) return "the length of the body is given twice";
+  if (transfers == 0) return {};
+  if (header.version() < 11) return "HTTP/1.0 has no Transfer-Encoding";
+  return chunked && boost::beast::iequals(header[http::field::transfer_encoding], "chunked")
+             ? std::string()
+             : "this Transfer-Encoding is not supported; 'chunked' is";
+}
+
+void AddHeaders(http::header<false>& header, const HttpAnswer& answer) {
+  header.set(http::field::content_type, answer.type);
+  for (const auto& [name, value] : answer.headers) header.set(name, value);
+}
+
+}  // namespace
+
+Connection::~Connection() {
+  if (exchange_ != nullptr) exchange_->Close();
+  network_.connections.erase(this);
+  network_.body_bytes -= body_bytes_;
+}
+
+void Connection::Stop() {
+  stopping_ = true;
+  error_code ignored;
+  if (exchange_ == nullptr) stream_.socket().shutdown(Socket::shutdown_receive, ignored);
+}
+
+asio::awaitable<void> Connection::Run() {
+  const auto self = shared_from_this();
+  while (!stopping_ && !network_.stopping && co_await ServeOne()) {
+  }
+  error_code ignored;
+  stream_.socket().shutdown(Socket::shutdown_send, ignored);
+  co_await Linger();
+  stream_.close();
+}
+
+asio::awaitable<bool> Connection::WaitForRequest() {
+  if (buffer_.size() > 0) co_return true;  // sent together with the one before
+  error_code error;
+  stream_.expires_after(network_.limits.idle);
+  const size_t size = co_await stream_.async_read_some(buffer_.prepare(kReadPiece), Into(error));
+  buffer_.commit(size);
+  co_return !error;
+}
+
+asio::awaitable<bool> Connection::ReadHeader(HeaderParser& parser) {
+  error_code error;
+  parser.header_limit(static_cast<uint32_t>(network_.limits.header_bytes));
+  parser.body_limit(boost::none);  // decided once the header is known
+  stream_.expires_after(network_.limits.header);
+  co_await http::async_read_header(stream_, buffer_, parser, Into(error));
+  if (!error) co_return true;
+  if (error == http::error::end_of_stream || error == boost::beast::error::timeout ||
+      error.category() != http::make_error_code(http::error::bad_method).category()) {
+    co_return false;
+  }
+  const bool large = error == http::error::header_limit;
+  keep_alive_ = false;
+  HttpRequest unknown = ToRequest(parser.get());
+  co_await Refuse(unknown, large ? 431 : 400,
+                  large ? "the header is larger than " + std::to_string(network_.limits.header_bytes) +
+                              " bytes; send less"
+                        : "this is no HTTP request (" + error.message() + ")");
+  co_return false;
+}
+
+bool Connection::TakeBodyRoom(uint64_t bytes) {
+  if (network_.body_bytes + bytes > network_.limits.all_bodies) return false;
+  network_.body_bytes += bytes;
+  body_bytes_ += bytes;
+  return true;
+}
+
+asio::awaitable<std::optional<HttpAnswer>> Connection::ReadBody(HeaderParser& header, uint64_t most,
+                                                                std::string& body) {
+  const HttpRequest& request = exchange_->request();
+  const auto refused = [&](int status, std::string message) {
+    keep_alive_ = false;
+    return network_.handlers.refuse(request, status, std::move(message));
+  };
+  const uint64_t length = header.content_length().value_or(0);
+  const std::string limit = "the body is larger than " + std::to_string(most) + " bytes";
+  if (length > most) co_return refused(413, limit + "; send less at once");
+  if (!TakeBodyRoom(header.chunked() ? most : length)) {
+    co_return refused(503, "too much is being sent at once; try again in a while");
+  }
+  error_code error;
+  if (boost::beast::iequals(request.Header("expect"), "100-continue")) {
+    stream_.expires_after(network_.limits.write);
+    co_await asio::async_write(stream_, asio::buffer(std::string_view("HTTP/1.1 100 Continue\r\n\r\n")),
+                               Into(error));
+  }
+  BodyParser parser(std::move(header));
+  parser.body_limit(most);
+  stream_.expires_after(network_.limits.body +
+                        std::chrono::seconds((parser.chunked() ? most : length) / kSlowestBody));
+  co_await http::async_read(stream_, buffer_, parser, Into(error));
+  if (error == http::error::body_limit) co_return refused(413, limit + "; send less at once");
+  if (error == boost::beast::error::timeout) co_return refused(408, "the body did not come in time");
+  if (error.category() == http::make_error_code(http::error::bad_method).category()) {
+    co_return refused(400, "the body is damaged (" + error.message() + ")");
+  }
+  if (error) throw boost::system::system_error(error);
+  body = std::move(parser.get().body());
+  co_return std::nullopt;
+}
+
+asio::awaitable<bool> Connection::ServeOne() {
+  if (!co_await WaitForRequest()) co_return false;
+  HeaderParser parser;
+  if (!co_await ReadHeader(parser)) co_return false;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto& header = parser.get();
+  http10_ = header.version() < 11;
+  head_ = header.method() == http::verb::head;
+  // A body in chunks may end in trailers that this version of the parser takes for header fields.
+  keep_alive_ = parser.keep_alive() && !parser.chunked();
+  exchange_ = std::make_shared<HttpExchange>(ToRequest(header));
+  HttpExchange& exchange = *exchange_;
+  uint64_t most = network_.limits.body_bytes;
+  std::optional<HttpAnswer> refusal;
+  if (const std::string wrong = WrongFraming(header, parser.chunked()); !wrong.empty()) {
+    keep_alive_ = false;
+    refusal = network_.handlers.refuse(exchange.request(), 400, wrong);
+  } else if ((refusal = network_.handlers.admit(exchange.request(), most))) {
+    keep_alive_ = keep_alive_ && parser.content_length().value_or(0) == 0;
+  } else if (parser.chunked() || parser.content_length().value_or(0) > 0) {
+    refusal = co_await ReadBody(parser, most, exchange.request().body);
+  }
+  stream_.expires_never();
+  if (refusal) {
+    exchange.Answer(std::move(*refusal));
+  } else {
+    asio::co_spawn(stream_.get_executor(), Watch(exchange_), asio::detached);
+    network_.handlers.handle(exchange_);
+  }
+  const bool sent = co_await WriteAnswer(exchange);
+  exchange.Close();
+  network_.handlers.done(exchange, sent ? status_ : 499, std::chrono::steady_clock::now() - begin);
+  exchange_.reset();
+  network_.body_bytes -= std::exchange(body_bytes_, 0);
+  error_code ignored;
+  stream_.socket().cancel(ignored);  // Watch()
+  co_return sent&& keep_alive_;
+}
+
+// Ends when the client hangs up while it is waited for, or when the exchange is over.
+asio::awaitable<void> Connection::Watch(ExchangePtr exchange) {
+  const auto self = shared_from_this();
+  error_code error;
+  co_await stream_.socket().async_wait(Socket::wait_read, Into(error));
+  if (error || exchange->closed()) co_return;
+  char next = 0;
+  const ssize_t size =
+      recv(stream_.socket().native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT);  // >0: the next request
+  if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))) co_return;
+  exchange->Close();
+  wake_.cancel();
+}
+
+asio::awaitable<bool> Connection::WriteAnswer(HttpExchange& exchange) {
+  exchange.SetWake([this] { wake_.cancel(); });
+  while (!exchange.closed()) {
+    if (HttpExchange::Output& output = exchange.output(); output.answer) {
+      co_return co_await WriteWhole(*output.answer);
+    }
+    if (exchange.output().stream_type) co_return co_await WriteStream(exchange);
+    error_code ignored;
+    wake_.expires_at(std::chrono::steady_clock::time_point::max());
+    co_await wake_.async_wait(Into(ignored));
+  }
+  co_return false;
+}
+
+asio::awaitable<bool> Connection::WriteStream(HttpExchange& exchange) {
+  bool head_written = false;
+  HttpExchange::Output& output = exchange.output();
+  while (!exchange.closed()) {
+    if (output.answer) co_return co_await WriteWhole(*output.answer);  // refused before it began
+    std::string piece = std::exchange(output.pieces, {});
+    const bool last = exchange.ended();
+    if (piece.empty() && !last) {
+      error_code expired;
+      wake_.expires_after(network_.limits.sign_of_life);
+      co_await wake_.async_wait(Into(expired));
+      if (expired || exchange.closed() || !output.pieces.empty() || exchange.ended()) continue;
+      if (output.sign_of_life->empty()) continue;
+      piece = *output.sign_of_life;
+    }
+    exchange.SetBegun();
+    if (!head_written && !co_await WriteStreamHead(*output.stream_type)) co_return false;
+    head_written = true;
+    if (!co_await WritePiece(std::move(piece), last)) co_return false;
+    if (last) co_return true;
+  }
+  co_return false;
+}
+
+asio::awaitable<bool> Connection::WriteWhole(const HttpAnswer& answer) {
+  http::response<http::string_body> response{static_cast<http::status>(answer.status), http10_ ? 10u : 11u};
+  status_ = answer.status;
+  AddHeaders(response, answer);
+  response.keep_alive(keep_alive_ && !network_.stopping);
+  response.content_length(answer.body.size());
+  error_code error;
+  stream_.expires_after(network_.limits.write + std::chrono::seconds(answer.body.size() / kSlowestBody));
+  if (head_) {
+    http::response_serializer<http::string_body> serializer(response);
+    co_await http::async_write_header(stream_, serializer, Into(error));
+  } else {
+    response.body() = answer.body;
+    co_await http::async_write(stream_, response, Into(error));
+  }
+  co_return !error;
+}
+
+asio::awaitable<bool> Connection::WriteStreamHead(const std::string& type) {
+  http::response<http::empty_body> response{http::status::ok, http10_ ? 10u : 11u};
+  status_ = 200;
+  response.set(http::field::content_type, type);
+  response.set(http::field::cache_control, "no-cache");
+  if (http10_) keep_alive_ = false;
+  response.keep_alive(keep_alive_ && !network_.stopping);
+  if (!http10_) response.chunked(true);
+  http::response_serializer<http::empty_body> serializer(response);
+  error_code error;
+  stream_.expires_after(network_.limits.write);
+  co_await http::async_write_header(stream_, serializer, Into(error));
+  co_return !error;
+}
+
+asio::awaitable<bool> Connection::WritePiece(std::string piece, bool last) {
+  error_code error;
+  stream_.expires_after(network_.limits.write);
+  if (!piece.empty() && http10_) co_await asio::async_write(stream_, asio::buffer(piece), Into(error));
+  if (!piece.empty() && !http10_) {
+    co_await asio::async_write(stream_, http::make_chunk(asio::buffer(piece)), Into(error));
+  }
+  if (last && !error && !http10_) co_await asio::async_write(stream_, http::make_chunk_last(), Into(error));
+  co_return !error;
+}
+
+asio::awaitable<bool> Connection::Refuse(const HttpRequest& request, int status, std::string message) {
+  const HttpAnswer answer = network_.handlers.refuse(request, status, std::move(message));
+  const bool sent = co_await WriteWhole(answer);
+  network_.handlers.done(HttpExchange(request), status, {});
+  co_return sent;
+}
+
+asio::awaitable<void> Connection::Linger() {
+  error_code error;
+  stream_.expires_after(kLinger);
+  for (uint64_t read = 0; read < kLingerBytes && !error;) {
+    buffer_.clear();
+    read += co_await stream_.async_read_some(buffer_.prepare(kReadPiece), Into(error));
+  }
+}
+
+}  // namespace linnet

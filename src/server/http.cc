@@ -1,0 +1,46 @@
+#include "server/http.h"
+
+namespace linnet {
+
+std::string_view HttpRequest::Header(std::string_view name) const {
+  for (const auto& [key, value] : headers) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+void HttpExchange::Answer(HttpAnswer answer) {
+  if (closed_ || ended_) return;
+  output_.answer = std::move(answer);
+  begun_ = ended_ = true;
+  Wake();
+}
+
+void HttpExchange::Stream(std::string type, std::string sign_of_life) {
+  if (closed_ || ended_) return;
+  output_.stream_type = std::move(type);
+  output_.sign_of_life = std::move(sign_of_life);
+  Wake();
+}
+
+void HttpExchange::Write(std::string piece) {
+  if (closed_ || ended_) return;
+  begun_ = true;
+  output_.pieces += piece;
+  Wake();
+}
+
+void HttpExchange::End() {
+  if (closed_ || ended_) return;
+  begun_ = ended_ = true;
+  Wake();
+}
+
+void HttpExchange::Close() {
+  if (closed_) return;
+  closed_ = true;
+  wake_ = nullptr;
+  if (auto told = std::exchange(on_closed_, nullptr)) told();
+}
+
+}  // namespace linnet

@@ -1,0 +1,92 @@
+// A request and the way to answer it, without anything of the network.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace linnet {
+
+struct HttpRequest {
+  std::string method, path, query;                           // the path as it was sent, without the query
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  std::string body;
+  std::string owner;  // stands for the client's key: what is stored belongs to it
+
+  // Empty where there is none; the first of several.
+  std::string_view Header(std::string_view name) const;
+};
+
+struct HttpAnswer {
+  int status = 200;
+  std::string type = "application/json";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers = {};
+};
+
+// A request that is being answered: whole, or as a stream of pieces.
+//
+// Thread safety: the network's thread alone; others hand it what they have with Network::Post().
+class HttpExchange {
+ public:
+  explicit HttpExchange(HttpRequest request) : request_(std::move(request)) {}
+
+  const HttpRequest& request() const { return request_; }
+  HttpRequest& request() { return request_; }
+
+  // Once, instead of all that follows.
+  void Answer(HttpAnswer answer);
+  // The answer comes in pieces. What keeps a client waiting is to be told with `sign_of_life`, which is sent
+  // when nothing else was for some seconds, also before the first piece; none: empty.
+  void Stream(std::string type, std::string sign_of_life);
+  void Write(std::string piece);
+  void End();
+
+  // Whether an answer, or the first piece of a stream, is on its way: its status can no longer change.
+  bool begun() const { return begun_; }
+  bool ended() const { return ended_; }
+  // Nobody waits for the answer any more; what is written is dropped.
+  bool closed() const { return closed_; }
+  void OnClosed(std::function<void()> told) { on_closed_ = std::move(told); }
+
+  // Of the answer, for the log.
+  void Note(std::string name, std::string value) { notes_.emplace_back(std::move(name), std::move(value)); }
+  const std::vector<std::pair<std::string, std::string>>& notes() const { return notes_; }
+
+  // For the connection.
+  struct Output {
+    std::optional<HttpAnswer> answer;
+    std::optional<std::string> stream_type, sign_of_life;
+    std::string pieces;
+  };
+  Output& output() { return output_; }
+  void SetWake(std::function<void()> wake) { wake_ = std::move(wake); }
+  void SetBegun() { begun_ = true; }
+  void Close();
+
+ private:
+  void Wake() const {
+    if (wake_) wake_();
+  }
+
+  HttpRequest request_;
+  Output output_;
+  std::function<void()> wake_, on_closed_;
+  bool begun_ = false, ended_ = false, closed_ = false;
+  std::vector<std::pair<std::string, std::string>> notes_;
+};
+
+using ExchangePtr = std::shared_ptr<HttpExchange>;
+
+// "text/event-stream" and so on.
+inline constexpr char kEventStream[] = "text/event-stream; charset=utf-8", kJson[] = "application/json";
+
+}  // namespace linnet

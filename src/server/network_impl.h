@@ -1,0 +1,98 @@
+// Inside of the network, which two files share.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/network.h"
+
+namespace linnet {
+
+// TCP and Unix sockets alike.
+using Socket = boost::asio::generic::stream_protocol::socket;
+using SocketStream = boost::beast::basic_stream<boost::asio::generic::stream_protocol>;
+
+class Connection;
+
+struct Network::Impl {
+  Impl(NetworkLimits the_limits, HttpHandlers the_handlers)
+      : limits(the_limits), handlers(std::move(the_handlers)) {}
+
+  template <typename Acceptor>
+  boost::asio::awaitable<void> Accept(Acceptor& acceptor);
+  void Serve(Socket socket);
+
+  NetworkLimits limits;
+  HttpHandlers handlers;
+  // These outlive the context, which ends the connections.
+  std::set<Connection*> connections;
+  uint64_t body_bytes = 0;  // of all connections
+  boost::asio::io_context context{1};
+  std::vector<std::unique_ptr<boost::asio::ip::tcp::acceptor>> tcp;
+  std::vector<std::unique_ptr<boost::asio::local::stream_protocol::acceptor>> local;
+  std::vector<std::string> local_paths;
+  std::unique_ptr<boost::asio::signal_set> signals;
+  bool stopping = false;
+};
+
+// One client: its requests, one after the other.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Network::Impl& network, Socket socket)
+      : network_(network), stream_(std::move(socket)), wake_(stream_.get_executor()) {
+    network_.connections.insert(this);
+  }
+  ~Connection();
+
+  boost::asio::awaitable<void> Run();
+  // Ends it unless a request is being answered, which ends it afterwards.
+  void Stop();
+
+ private:
+  using HeaderParser = boost::beast::http::request_parser<boost::beast::http::empty_body>;
+  using BodyParser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+
+  // Whether another request may follow.
+  boost::asio::awaitable<bool> ServeOne();
+  boost::asio::awaitable<bool> WaitForRequest();
+  boost::asio::awaitable<bool> ReadHeader(HeaderParser& parser);
+  boost::asio::awaitable<std::optional<HttpAnswer>> ReadBody(HeaderParser& header, uint64_t most,
+                                                             std::string& body);
+  // Whether all of it went out.
+  boost::asio::awaitable<bool> WriteAnswer(HttpExchange& exchange);
+  boost::asio::awaitable<bool> WriteStream(HttpExchange& exchange);
+  boost::asio::awaitable<bool> WriteWhole(const HttpAnswer& answer);
+  boost::asio::awaitable<bool> WriteStreamHead(const std::string& type);
+  boost::asio::awaitable<bool> WritePiece(std::string piece, bool last);
+  boost::asio::awaitable<bool> Refuse(const HttpRequest& request, int status, std::string message);
+  boost::asio::awaitable<void> Watch(ExchangePtr exchange);
+  boost::asio::awaitable<void> Linger();
+  bool TakeBodyRoom(uint64_t bytes);
+
+  Network::Impl& network_;
+  SocketStream stream_;
+  boost::asio::steady_timer wake_;
+  boost::beast::flat_buffer buffer_;
+  ExchangePtr exchange_;     // that is being answered
+  uint64_t body_bytes_ = 0;  // of it
+  bool keep_alive_ = false, http10_ = false, head_ = false;
+  bool stopping_ = false;
+  int status_ = 0;
+};
+
+}  // namespace linnet

@@ -1,0 +1,267 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <csignal>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/printable.h"
+#include "linnet/version.h"
+#include "runtime/engine_impl.h"
+#include "server/access.h"
+#include "server/answer_route.h"
+#include "server/answer_service.h"
+#include "server/metrics.h"
+#include "server/openai_chat.h"
+#include "server/openai_completions.h"
+
+namespace linnet {
+namespace {
+
+// Bodies are read and media decoded on so many threads beside network and engine.
+constexpr size_t kWorkers = 2;
+constexpr std::chrono::milliseconds kGraceStep{20};
+
+struct Route {
+  const char* method;
+  bool open = false;  // without a key
+  std::function<void(const ExchangePtr&)> handle;
+};
+
+class Server {
+ public:
+  Server(Engine& engine, const MediaLoader& loader, const ServerOptions& options)
+      : options_(options),
+        engine_(engine),
+        loader_(loader),
+        names_{options.allowed_hosts, options.allowed_origins},
+        workers_(kWorkers),
+        network_(
+            options.limits,
+            {.admit = [this](HttpRequest& request, uint64_t& most) { return Admit(request, most); },
+             .handle = [this](const ExchangePtr& exchange) { Handle(exchange); },
+             .refuse = [](const HttpRequest& request, int status,
+                          const std::string& message) { return ErrorAnswer(request.path, status, message); },
+             .done = [this](const HttpExchange& exchange, int status,
+                            std::chrono::nanoseconds time) { Done(exchange, status, time); }}) {}
+
+  ~Server() {
+    service_.reset();  // tells those that are left; nobody hears it
+    workers_.join();
+  }
+
+  Status Run() {
+    LINNET_TRY(ReadKeys());
+    LINNET_TRY(Listen());
+    LINNET_ASSIGN(
+        service_,
+        AnswerService::Create(
+            engine_, {.session = options_.session, .parallel = options_.parallel, .waiting = options_.queue},
+            [this](std::function<void()> task) { network_.Post(std::move(task)); }));
+    media_.emplace(loader_, engine_.impl().config, service_->context(),
+                   MediaPolicy{.root = options_.media_root, .fetch = {}});
+    model_.emplace(
+        ServedModel{engine_, options_.model_name, service_->context(), UnixTime(), *media_, options_.draft});
+    AddRoutes();
+    network_.OnSignals({SIGINT, SIGTERM, SIGHUP}, [this](int signal) { OnSignal(signal); });
+    if (options_.on_ready) options_.on_ready(Address(), service_->context());
+    network_.Run();
+    return {};
+  }
+
+ private:
+  bool OnLoopback() const { return !options_.unix_socket.empty() || IsLoopback(options_.host); }
+
+  std::string Address() const {
+    if (!options_.unix_socket.empty()) return "unix:" + options_.unix_socket;
+    const bool six = options_.host.find(':') != std::string::npos;
+    return fmt::format("http://{}{}{}:{}", six ? "[" : "", options_.host, six ? "]" : "", network_.port());
+  }
+
+  Status ReadKeys() {
+    LINNET_ASSIGN(keys_, ApiKeys::Read(options_.api_key_file, options_.api_key));
+    if (keys_.any() || OnLoopback()) return {};
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("at {} others can reach this server, and there is no key", options_.host),
+                "set LINNET_API_KEY or give --api-key-file, or serve at 127.0.0.1");
+  }
+
+  Status Listen() {
+    if (!options_.unix_socket.empty()) return network_.ListenUnix(options_.unix_socket);
+    return network_.ListenTcp(options_.host, options_.port);
+  }
+
+  void OnSignal(int signal) {
+    if (signal == SIGHUP) {
+      auto keys = ApiKeys::Read(options_.api_key_file, options_.api_key);
+      if (keys) keys_ = std::move(*keys);
+      Log(keys ? "the keys were read again" : "the keys stay as they were: " + keys.error().Message());
+      return;
+    }
+    if (std::exchange(stopping_, true)) return network_.StopNow();  // asked for twice
+    Log(fmt::format("stopping; answers have {} s to end", options_.grace.count()));
+    network_.StopListening();
+    WaitForAnswers(std::chrono::steady_clock::now() + options_.grace);
+  }
+
+  void WaitForAnswers(std::chrono::steady_clock::time_point until) {
+    const bool late = std::chrono::steady_clock::now() >= until;
+    if (late && !std::exchange(cancelled_, true)) service_->CancelAll();
+    if (network_.connections() == 0 ||
+        (late && service_->idle() && std::chrono::steady_clock::now() >= until + options_.limits.write)) {
+      return network_.StopNow();
+    }
+    network_.After(kGraceStep, [this, until] { WaitForAnswers(until); });
+  }
+
+  std::optional<HttpAnswer> Admit(HttpRequest& request, uint64_t& most) {
+    const auto refuse = [&](int status, const std::string& message) {
+      return ErrorAnswer(request.path, status, message);
+    };
+    const std::string_view host = request.Header("host"), origin = request.Header("origin");
+    if (options_.unix_socket.empty() && !names_.HostIsAllowed(host)) {
+      return refuse(403, "this server is not called '" + Printable(host) + "'; start it with --allow-host");
+    }
+    if (!origin.empty() && !names_.OriginIsAllowed(origin, host)) {
+      return refuse(
+          403, "pages of '" + Printable(origin) + "' may not call; start the server with --allow-origin");
+    }
+    const auto found = routes_.find(request.path);
+    if (found == routes_.end()) {
+      return refuse(404,
+                    fmt::format("there is no {} {}", Printable(request.method), Printable(request.path)));
+    }
+    if (request.method == "OPTIONS" && !origin.empty()) {
+      most = 0;
+      return std::nullopt;
+    }
+    const Route* const route = Find(found->second, request.method);
+    if (route == nullptr) {
+      HttpAnswer answer = refuse(405, fmt::format("{} takes {}", request.path, Methods(found->second)));
+      answer.headers.emplace_back("Allow", Methods(found->second));
+      return answer;
+    }
+    request.owner = keys_.Owner(linnet::KeyOf(request));
+    if (request.owner.empty() && !route->open) {
+      return refuse(401, "this server wants a key; send it as 'Authorization: Bearer KEY'");
+    }
+    if (request.method == "POST" && !request.Header("content-type").starts_with("application/json")) {
+      return refuse(415, "the body's type is '" + Printable(request.Header("content-type")) +
+                             "'; send Content-Type: application/json");
+    }
+    return std::nullopt;
+  }
+
+  static const Route* Find(const std::vector<Route>& routes, const std::string& method) {
+    for (const Route& route : routes) {
+      if (route.method == method || (method == "HEAD" && std::string_view(route.method) == "GET"))
+        return &route;
+    }
+    return nullptr;
+  }
+
+  static std::string Methods(const std::vector<Route>& routes) {
+    std::string methods;
+    for (const Route& route : routes) methods += (methods.empty() ? "" : ", ") + std::string(route.method);
+    return methods;
+  }
+
+  void Handle(const ExchangePtr& exchange) {
+    const HttpRequest& request = exchange->request();
+    const std::vector<Route>& routes = routes_.at(request.path);
+    if (request.method == "OPTIONS") {
+      exchange->Answer(
+          {.status = 204,
+           .body = {},
+           .headers = {{"Access-Control-Allow-Origin", std::string(request.Header("origin"))},
+                       {"Access-Control-Allow-Methods", Methods(routes)},
+                       {"Access-Control-Allow-Headers", "authorization, content-type, x-api-key"},
+                       {"Vary", "Origin"}}});
+      return;
+    }
+    Find(routes, request.method)->handle(exchange);
+  }
+
+  void Done(const HttpExchange& exchange, int status, std::chrono::nanoseconds time) {
+    const double seconds = std::chrono::duration<double>(time).count();
+    const bool known = routes_.contains(exchange.request().path);
+    metrics_.Count(known ? exchange.request().path : "other", status, seconds);
+    if (!options_.log_requests) return;
+    std::string line = fmt::format("{} {} {} {:.3f} s", Printable(exchange.request().method),
+                                   Printable(exchange.request().path), status, seconds);
+    for (const auto& [name, value] : exchange.notes()) line += fmt::format(" {}={}", name, Printable(value));
+    Log(line);
+  }
+
+  void Log(const std::string& line) const {
+    if (options_.log) options_.log(line);
+  }
+
+  void Add(const char* method, const std::string& path, std::function<void(const ExchangePtr&)> handle,
+           bool open = false) {
+    routes_[path].push_back({method, open, std::move(handle)});
+  }
+
+  void AddTranslated(const std::string& path, const Translate& translate) {
+    Add("POST", path, [this, translate](const ExchangePtr& exchange) {
+      AnswerExchange({network_, *service_, workers_, *model_}, exchange, translate);
+    });
+  }
+
+  void AddRoutes() {
+    Add("GET", "/health", [](const ExchangePtr& e) { e->Answer({.body = R"({"status":"ok"})"}); }, true);
+    Add("GET", "/version", [](const ExchangePtr& e) { e->Answer({.body = Dump({{"version", Version()}})}); });
+    Add("GET", "/metrics", [this](const ExchangePtr& e) {
+      e->Answer({.type = "text/plain; version=0.0.4",
+                 .body = metrics_.Text(service_->counts(), network_.connections())});
+    });
+    Add("GET", "/v1/models", [this](const ExchangePtr& e) {
+      e->Answer({.body = Dump({{"object", "list"}, {"data", Json::array({ModelJson()})}})});
+    });
+    Add("GET", "/v1/models/" + model_->name,
+        [this](const ExchangePtr& e) { e->Answer({.body = Dump(ModelJson())}); });
+    AddTranslated("/v1/chat/completions", TranslateOpenAiChat);
+    AddTranslated("/v1/completions", TranslateOpenAiCompletion);
+  }
+
+  Json ModelJson() const {
+    const ModelFacts facts = engine_.facts();
+    Json inputs = Json::array({"text"});
+    if (facts.sees) inputs.push_back("image");
+    if (facts.hears) inputs.push_back("audio");
+    if (facts.watches) inputs.push_back("video");
+    return {{"id", model_->name},
+            {"object", "model"},
+            {"created", model_->created},
+            {"owned_by", "linnet"},
+            {"context_length", model_->context},
+            {"max_model_len", model_->context},
+            {"input_modalities", inputs}};
+  }
+
+  const ServerOptions& options_;
+  Engine& engine_;
+  const MediaLoader& loader_;
+  AllowedNames names_;
+  ApiKeys keys_;
+  ServerMetrics metrics_;
+  std::map<std::string, std::vector<Route>> routes_;
+  boost::asio::thread_pool workers_;
+  Network network_;
+  std::unique_ptr<AnswerService> service_;
+  std::optional<MediaReader> media_;
+  std::optional<ServedModel> model_;
+  bool stopping_ = false, cancelled_ = false;
+};
+
+}  // namespace
+
+Status Serve(Engine& engine, const MediaLoader& loader, const ServerOptions& options) {
+  return Server(engine, loader, options).Run();
+}
+
+}  // namespace linnet
