@@ -23,7 +23,12 @@ constexpr const char* kFewer = "have fewer at once";
 class TurnStep {
  public:
   TurnStep(Engine::Impl& engine, Step& step, const StepTurns& turns, const SchedulerOptions& options)
-      : engine_(engine), step_(step), turns_(turns.all), sequences_(turns.in_step), options_(options) {
+      : engine_(engine),
+        step_(step),
+        turns_(turns.all),
+        sequences_(turns.in_step),
+        share_(turns.share),
+        options_(options) {
     step_.Clear();
   }
 
@@ -33,6 +38,7 @@ class TurnStep {
       if (!turn->done() && !turn->reading()) AddWriting(*turn);
     }
     int64_t rows = writing_ > 0 ? options_.prompt_rows_beside : options_.prompt_rows;
+    if (writing_ > 0 && share_ != nullptr) rows = share_->Rows(writing_, rows);
     for (Turn* turn : turns_) {
       if (!turn->done() && turn->reading() && rows > 0) rows -= AddReading(*turn, rows);
     }
@@ -45,6 +51,7 @@ class TurnStep {
     const auto begin = Clock::now();
     const Status done = engine_.RunStep(step_, alone ? sequences_[0]->impl().input.cancel : nullptr, nullptr);
     const double seconds = SecondsSince(begin);
+    if (done && share_ != nullptr) share_->Took(writing_, rows_read_, seconds);
     for (size_t i = 0; i < step_.sequences(); ++i) {
       Turn& turn = *sequences_[i];
       if (!done) {
@@ -52,7 +59,7 @@ class TurnStep {
         continue;
       }
       turn.impl().FailUnless([&]() -> Status {
-        turn.impl().Take({step_.hidden(i), step_.logits(i), reads_ ? 0 : seconds});
+        turn.impl().Take({step_.hidden(i), step_.logits(i), rows_read_ > 0 ? 0 : seconds});
         return {};
       });
     }
@@ -72,7 +79,7 @@ class TurnStep {
       read = static_cast<int64_t>(piece.ids.size());
       return {};
     });
-    reads_ = reads_ || read > 0;
+    rows_read_ += read;
     return read;
   }
 
@@ -86,9 +93,9 @@ class TurnStep {
   Step& step_;
   std::span<Turn* const> turns_;
   std::span<Turn*> sequences_;
+  PromptShare* share_;
   const SchedulerOptions& options_;
-  int64_t writing_ = 0;
-  bool reads_ = false;
+  int64_t writing_ = 0, rows_read_ = 0;
 };
 
 }  // namespace
@@ -112,7 +119,10 @@ void RunTurns(Engine::Impl& engine, Step& step, const StepTurns& turns, const Sc
 
 struct LINNET_HIDDEN Scheduler::Impl {
   Impl(Engine& the_engine, const SchedulerOptions& the_options)
-      : engine(the_engine.impl()), options(the_options), in_step(static_cast<size_t>(options.turns)) {
+      : engine(the_engine.impl()),
+        options(the_options),
+        in_step(static_cast<size_t>(options.turns)),
+        share(options.turns) {
     turns.reserve(in_step.size());
     left.reserve(in_step.size());
   }
@@ -133,6 +143,7 @@ struct LINNET_HIDDEN Scheduler::Impl {
   int64_t largest_block = 1;  // of all turns so far
   std::vector<Turn*> turns, left, in_step;
   Step step;
+  PromptShare share;
 };
 
 Scheduler::Scheduler(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -177,7 +188,7 @@ std::span<Turn* const> Scheduler::RunStep() {
   if (const Status room = s.Reserve(s.largest_block); !room) {
     for (Turn* turn : s.turns) turn->impl().Fail(room.error());
   }
-  RunTurns(s.engine, s.step, {s.turns, s.in_step}, s.options);
+  RunTurns(s.engine, s.step, {s.turns, s.in_step, s.options.steady ? &s.share : nullptr}, s.options);
   s.left.clear();
   for (Turn* turn : s.turns) {
     if (turn->done()) s.left.push_back(turn);

@@ -7,6 +7,7 @@
 #include "linnet/scheduler.h"
 #include "model/step.h"
 #include "runtime/engine_impl.h"
+#include "runtime/prompt_share.h"
 #include "runtime/turn.h"
 
 namespace linnet {
@@ -22,7 +23,8 @@ StepSize LargestStep(const SchedulerOptions& options, int64_t largest_block);
 
 struct StepTurns {
   std::span<Turn* const> all;
-  std::span<Turn*> in_step;  // working memory: as many
+  std::span<Turn*> in_step;      // working memory: as many
+  PromptShare* share = nullptr;  // of several turns: how much of their prompts goes beside those that write
 };
 
 // One step of the turns that are not done. Cancels those whose flag is set. REQUIRES: `step` and the decoder

@@ -137,6 +137,7 @@ class RandomSchedules : public SchedulerTest, public ::testing::WithParamInterfa
     options.turns = 1 + rng() % 8;
     options.prompt_rows = 1 + rng() % 100;
     options.prompt_rows_beside = 1 + rng() % 40;
+    options.steady = rng() % 2 == 0;
     auto scheduler = Scheduler::Create(*engine_, options);
     ASSERT_TRUE(scheduler.has_value());
     std::vector<std::unique_ptr<Joined>> joined;

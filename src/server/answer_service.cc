@@ -6,10 +6,18 @@
 #include "base/memory_guard.h"
 
 namespace linnet {
+namespace {
+
+// Of prompts, beside answers that are written, where so many hardly make these wait.
+constexpr int64_t kRowsBeside = 256;
+
+}  // namespace
 
 Result<std::unique_ptr<AnswerService>> AnswerService::Create(Engine& engine,
                                                              const AnswerServiceOptions& options, Post post) {
-  LINNET_ASSIGN(Scheduler scheduler, Scheduler::Create(engine, {.turns = options.parallel}));
+  LINNET_ASSIGN(Scheduler scheduler,
+                Scheduler::Create(
+                    engine, {.turns = options.parallel, .prompt_rows_beside = kRowsBeside, .steady = true}));
   std::unique_ptr<AnswerService> service(
       new AnswerService(engine, options, std::move(post), std::move(scheduler)));
   for (int64_t i = 0; i < options.parallel; ++i) {
