@@ -134,6 +134,9 @@ struct GenerateOptions {
   // (docs/drafting.md). -1 = as many as pay off, 0 = none, otherwise fixed, at most kMaxDrafts.
   int32_t draft = -1;
   TokenMask* mask = nullptr;  // rules out tokens; must outlive the answer
+  // Tells of each token of the text how probable it was, and of so many that were most probable; -1 =
+  // nothing.
+  int32_t logprobs = -1;
 };
 
 }  // namespace linnet

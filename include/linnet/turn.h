@@ -114,6 +114,19 @@ struct WrittenTurn {
   std::vector<int32_t> text;
 };
 
+// A token, the bytes that it stands for, which need be no whole character, and the logarithm of its
+// probability.
+struct TokenChance {
+  int32_t id = 0;
+  std::string text;
+  float logprob = 0;
+};
+// Of the distribution that the model computed, before temperature, penalties and masks.
+struct TokenLogprob {
+  TokenChance chosen;
+  std::vector<TokenChance> top;  // the most probable, in order (GenerateOptions::logprobs)
+};
+
 // One answer, taken apart.
 struct Generation {
   std::string thought;
@@ -122,6 +135,7 @@ struct Generation {
   WrittenTurn written;  // the tokens of these three, where they say exactly this; empty where all is text
   // Without the token that ended it; the session holds the first decode_steps of them.
   std::vector<int32_t> ids;
+  std::vector<TokenLogprob> logprobs;  // of the tokens of `text`, where they were asked for
   FinishReason finish = FinishReason::kStop;
   GenerateStats stats;
   std::optional<ContextShift> shift;  // of a conversation: what went before it
@@ -131,8 +145,9 @@ struct Generation {
 struct TurnEvent {
   enum class Kind { kThought, kText, kToolCall };
   Kind kind = Kind::kText;
-  std::string text;  // of kThought and kText
-  ToolCall call;     // of kToolCall
+  std::string text;                         // of kThought and kText
+  ToolCall call;                            // of kToolCall
+  std::vector<TokenLogprob> logprobs = {};  // of kText: of the tokens since the last
 };
 
 class LINNET_API Turn {

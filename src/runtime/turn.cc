@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/memory_guard.h"
 #include "base/process.h"
+#include "runtime/logprobs.h"
 #include "runtime/stop_filter.h"
 #include "runtime/written_turn.h"
 #include "text/output_parser.h"
@@ -23,6 +24,11 @@ Status CheckOptions(const GenerateOptions& options) {
     return linnet::Fail(ErrorCode::kInvalidArgument,
                         "the number of drafts is " + std::to_string(options.draft),
                         "give -1 (as many as pay off) to " + std::to_string(kMaxDrafts));
+  }
+  if (options.logprobs < -1) {
+    return linnet::Fail(ErrorCode::kInvalidArgument,
+                        "the number of log probabilities is " + std::to_string(options.logprobs),
+                        "give -1 for none, or more");
   }
   if (options.max_tokens < 0) {
     return linnet::Fail(ErrorCode::kInvalidArgument,
@@ -46,11 +52,14 @@ class TurnWriter {
         recorder_(*engine.impl().tokenizer, input.inside_thought),
         filter_(options.stop) {}
 
-  // Takes a chosen token; the reason to end the answer, if it is one.
-  std::optional<FinishReason> Take(int32_t id) {
+  // Takes a chosen token and the logits that it was chosen from; the reason to end the answer, if it is one.
+  std::optional<FinishReason> Take(int32_t id, std::span<const float> logits) {
     if (IsOneOf(engine_.impl().config.tokens.eos, id) || IsOneOf(options_.stop_tokens, id))
       return StopReason(id);
     answer_.ids.push_back(id);
+    if (IsText(id)) {
+      logprobs_.push_back(LogprobOf(*engine_.impl().tokenizer, logits, id, options_.logprobs));
+    }
     if (plain_) {
       EmitText(filter_.Push(decoder_.Push(id)));
     } else {
@@ -97,10 +106,17 @@ class TurnWriter {
     }
   }
 
+  // Whether it becomes text whose probabilities are to be told.
+  bool IsText(int32_t id) const {
+    if (options_.logprobs < 0 || filter_.matched()) return false;
+    return plain_ || (parser_.section() == OutputSection::kText && !engine_.impl().tokenizer->IsSpecial(id));
+  }
+
   void EmitText(const std::string& text) {
     if (text.empty()) return;
     answer_.text += text;
-    events_.push_back({TurnEvent::Kind::kText, text, {}});
+    answer_.logprobs.insert(answer_.logprobs.end(), logprobs_.begin(), logprobs_.end());
+    events_.push_back({TurnEvent::Kind::kText, text, {}, std::exchange(logprobs_, {})});
   }
 
   // `<|tool_response>` says that the model waits for results, even of a call that could not be read.
@@ -118,6 +134,7 @@ class TurnWriter {
   StopFilter filter_;
   Generation answer_;
   std::vector<TurnEvent> events_;
+  std::vector<TokenLogprob> logprobs_;  // of text that is not certain yet
 };
 
 std::string_view FinishReasonName(FinishReason reason) {
@@ -162,13 +179,13 @@ void Turn::Impl::End(FinishReason reason) {
 }
 
 // Takes a choice; whether the answer goes on.
-bool Turn::Impl::Choose(int32_t id) {
+bool Turn::Impl::Choose(int32_t id, std::span<const float> logits) {
   if (!chosen) {
     chosen = true;
     first_token = Clock::now();
     first_token_seconds = SecondsSince(start);
   }
-  std::optional<FinishReason> reason = writer->Take(id);
+  std::optional<FinishReason> reason = writer->Take(id, logits);
   if (!reason && continuation.full()) reason = FinishReason::kContext;
   if (reason) End(*reason);
   return !reason;
@@ -182,8 +199,8 @@ SequenceRows Turn::Impl::Want(const RowLimits& limits) {
 void Turn::Impl::Take(const Computed& computed) {
   if (continuation.reading() && cancelled()) return Cancel();  // while the last layers were computed
   if (continuation.reading()) prompt_seconds = SecondsSince(start);
-  const Status taken =
-      continuation.Take(computed, [this](int32_t id, std::span<const float>) { return Choose(id); });
+  const Status taken = continuation.Take(
+      computed, [this](int32_t id, std::span<const float> logits) { return Choose(id, logits); });
   if (!taken) Fail(taken.error());
 }
 

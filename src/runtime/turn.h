@@ -61,7 +61,7 @@ struct LINNET_HIDDEN Turn::Impl {
   bool cancelled() const { return input.cancel != nullptr && *input.cancel; }
 
   void End(FinishReason reason);
-  bool Choose(int32_t id);
+  bool Choose(int32_t id, std::span<const float> logits);
 
   TurnInput input;
   Sampler sampler;

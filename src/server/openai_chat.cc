@@ -16,6 +16,25 @@ Json CallJson(const ToolCall& call, const std::string& id) {
       {"id", id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
 }
 
+Json ChanceJson(const TokenChance& token) {
+  Json bytes = Json::array();
+  for (const char byte : token.text) bytes.push_back(static_cast<uint8_t>(byte));
+  return {{"token", token.text}, {"logprob", token.logprob}, {"bytes", std::move(bytes)}};
+}
+
+// Null where none were asked for.
+Json LogprobsJson(const std::vector<TokenLogprob>& tokens) {
+  if (tokens.empty()) return {};
+  Json content = Json::array();
+  for (const TokenLogprob& token : tokens) {
+    Json one = ChanceJson(token.chosen);
+    one["top_logprobs"] = Json::array();
+    for (const TokenChance& other : token.top) one["top_logprobs"].push_back(ChanceJson(other));
+    content.push_back(std::move(one));
+  }
+  return {{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
 class ChatWriter : public AnswerWriter {
  public:
   ChatWriter(std::string model, size_t choices, bool usage)
@@ -37,7 +56,7 @@ class ChatWriter : public AnswerWriter {
       case TurnEvent::Kind::kThought:
         return Chunk(choice, {{"reasoning_content", event.text}});
       case TurnEvent::Kind::kText:
-        return Chunk(choice, {{"content", event.text}});
+        return Chunk(choice, {{"content", event.text}}, nullptr, LogprobsJson(event.logprobs));
       case TurnEvent::Kind::kToolCall:
         break;
     }
@@ -82,7 +101,7 @@ class ChatWriter : public AnswerWriter {
       }
       whole["choices"].push_back({{"index", choice},
                                   {"message", std::move(message)},
-                                  {"logprobs", nullptr},
+                                  {"logprobs", LogprobsJson(answer.logprobs)},
                                   {"finish_reason", OpenAiFinish(answer.finish)}});
     }
     whole["usage"] = Usage();
@@ -99,9 +118,9 @@ class ChatWriter : public AnswerWriter {
     return {{"id", id_}, {"object", object}, {"created", created_}, {"model", model_}};
   }
 
-  std::string Chunk(size_t choice, Json delta, const char* finish = nullptr) const {
+  std::string Chunk(size_t choice, Json delta, const char* finish = nullptr, Json logprobs = {}) const {
     Json chunk = Head("chat.completion.chunk");
-    Json one = {{"index", choice}, {"delta", std::move(delta)}, {"logprobs", nullptr}};
+    Json one = {{"index", choice}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}};
     one["finish_reason"] = finish == nullptr ? Json() : Json(finish);
     chunk["choices"] = Json::array({std::move(one)});
     if (usage_) chunk["usage"] = nullptr;
@@ -165,6 +184,15 @@ Result<bool> ReadThinking(const Fields& body) {
   return effort && *effort != "none" && *effort != "minimal";
 }
 
+Result<int32_t> ReadLogprobs(const Fields& body) {
+  constexpr double kMost = 20;
+  LINNET_ASSIGN(const auto wanted, body.Flag("logprobs"));
+  LINNET_ASSIGN(const auto top, body.Integer("top_logprobs", {0, kMost}));
+  if (wanted.value_or(false)) return static_cast<int32_t>(top.value_or(0));
+  if (top) return body.Wrong("top_logprobs", "is given without logprobs", "give \"logprobs\": true too");
+  return -1;
+}
+
 Status RefuseFormat(const Fields& body) {
   LINNET_ASSIGN(const Json* format, body.Object("response_format"));
   const Fields fields(*format, body.PathOf("response_format"));
@@ -180,8 +208,7 @@ Result<Asked> TranslateOpenAiChat(const ServedModel& model, const HttpRequest& r
   const Fields body(json);
   LINNET_ASSIGN(GenerateOptions options, ReadOpenAiOptions(body));
   LINNET_ASSIGN(const int64_t choices, ReadChoices(body));
-  LINNET_ASSIGN(const auto logprobs, body.Flag("logprobs"));
-  if (logprobs.value_or(false)) return body.Wrong("logprobs", "are not supported", "leave them out");
+  LINNET_ASSIGN(options.logprobs, ReadLogprobs(body));
   LINNET_TRY(RefuseFormat(body));
   LINNET_ASSIGN(ToolUse tools, ReadTools(body));
   LINNET_ASSIGN(const bool thinking, ReadThinking(body));

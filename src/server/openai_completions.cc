@@ -8,6 +8,23 @@
 namespace linnet {
 namespace {
 
+// Null where none were asked for. `offset`, where in the text the first token begins, is moved behind the
+// last.
+Json LogprobsJson(const std::vector<TokenLogprob>& tokens, size_t& offset) {
+  if (tokens.empty()) return {};
+  Json texts = Json::array(), logprobs = Json::array(), tops = Json::array(), offsets = Json::array();
+  for (const TokenLogprob& token : tokens) {
+    texts.push_back(token.chosen.text);
+    logprobs.push_back(token.chosen.logprob);
+    offsets.push_back(offset);
+    offset += token.chosen.text.size();
+    Json top = Json::object();
+    for (const TokenChance& other : token.top) top[other.text] = other.logprob;
+    tops.push_back(std::move(top));
+  }
+  return {{"tokens", texts}, {"token_logprobs", logprobs}, {"top_logprobs", tops}, {"text_offset", offsets}};
+}
+
 class CompletionWriter : public AnswerWriter {
  public:
   struct Shape {
@@ -16,7 +33,11 @@ class CompletionWriter : public AnswerWriter {
     bool usage = false;
   };
   explicit CompletionWriter(Shape shape)
-      : shape_(std::move(shape)), id_(NewId("cmpl-")), created_(UnixTime()), stats_(shape_.choices) {}
+      : shape_(std::move(shape)),
+        id_(NewId("cmpl-")),
+        created_(UnixTime()),
+        stats_(shape_.choices),
+        told_(shape_.choices, shape_.echo.size()) {}
 
   std::string Begin() override {
     std::string pieces;
@@ -26,7 +47,7 @@ class CompletionWriter : public AnswerWriter {
     return pieces;
   }
   std::string Event(size_t choice, const TurnEvent& event) override {
-    return Chunk(choice, event.text, Json());
+    return Chunk(choice, event.text, Json(), LogprobsJson(event.logprobs, told_[choice]));
   }
   std::string End(size_t choice, const Generation& answer) override {
     stats_[choice] = answer.stats;
@@ -50,8 +71,9 @@ class CompletionWriter : public AnswerWriter {
     whole["choices"] = Json::array();
     for (size_t choice = 0; choice < answers.size(); ++choice) {
       stats_[choice] = answers[choice].stats;
-      whole["choices"].push_back(
-          Choice(choice, shape_.echo + answers[choice].text, OpenAiFinish(answers[choice].finish)));
+      whole["choices"].push_back(Choice(choice, shape_.echo + answers[choice].text,
+                                        OpenAiFinish(answers[choice].finish),
+                                        LogprobsJson(answers[choice].logprobs, told_[choice])));
     }
     whole["usage"] = Usage();
     return Dump(whole);
@@ -61,12 +83,12 @@ class CompletionWriter : public AnswerWriter {
   Json Head() const {
     return {{"id", id_}, {"object", "text_completion"}, {"created", created_}, {"model", shape_.model}};
   }
-  static Json Choice(size_t choice, const std::string& text, const Json& finish) {
-    return {{"text", text}, {"index", choice}, {"logprobs", nullptr}, {"finish_reason", finish}};
+  static Json Choice(size_t choice, const std::string& text, const Json& finish, Json logprobs) {
+    return {{"text", text}, {"index", choice}, {"logprobs", std::move(logprobs)}, {"finish_reason", finish}};
   }
-  std::string Chunk(size_t choice, const std::string& text, const Json& finish) const {
+  std::string Chunk(size_t choice, const std::string& text, const Json& finish, Json logprobs = {}) const {
     Json chunk = Head();
-    chunk["choices"] = Json::array({Choice(choice, text, finish)});
+    chunk["choices"] = Json::array({Choice(choice, text, finish, std::move(logprobs))});
     return ServerSentEvent(chunk);
   }
   Json Usage() const {
@@ -80,6 +102,7 @@ class CompletionWriter : public AnswerWriter {
   std::string id_;
   int64_t created_;
   std::vector<GenerateStats> stats_;
+  std::vector<size_t> told_;  // bytes of each text before the next token
 };
 
 // A text, the tokens of one, or a list with one of these.
@@ -118,8 +141,8 @@ Result<Asked> TranslateOpenAiCompletion(const ServedModel& model, const HttpRequ
   LINNET_ASSIGN(const int64_t choices, ReadChoices(body));
   LINNET_ASSIGN(const auto best_of, body.Integer("best_of", {0, 1e6}));
   if (best_of.value_or(choices) != choices) return body.Wrong("best_of", "is not supported", "give n");
-  LINNET_ASSIGN(const auto logprobs, body.Integer("logprobs", {0, 100}));
-  if (logprobs) return body.Wrong("logprobs", "are not supported", "leave them out");
+  LINNET_ASSIGN(const auto logprobs, body.Integer("logprobs", {0, 20}));
+  if (logprobs) options.logprobs = static_cast<int32_t>(*logprobs);
   LINNET_ASSIGN(const auto stream, body.Flag("stream"));
   LINNET_ASSIGN(const auto echo, body.Flag("echo"));
   LINNET_ASSIGN(const Json* stream_options, body.Object("stream_options"));

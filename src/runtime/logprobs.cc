@@ -1,0 +1,50 @@
+#include "runtime/logprobs.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "text/utf8.h"
+
+namespace linnet {
+
+std::string TokenBytes(const Tokenizer& tokenizer, int32_t id) {
+  const std::string_view text = tokenizer.TokenText(id);
+  if (tokenizer.IsSpecial(id)) return std::string(text);
+  if (text.size() == 6 && text.starts_with("<0x") && text.ends_with('>')) {
+    uint8_t byte = 0;
+    const auto [end, error] = std::from_chars(text.data() + 3, text.data() + 5, byte, 16);
+    if (error == std::errc() && end == text.data() + 5) return {static_cast<char>(byte)};
+  }
+  return ReplaceAll(text, kSpaceMark, " ");
+}
+
+TokenLogprob LogprobOf(const Tokenizer& tokenizer, std::span<const float> logits, int32_t id, int32_t top) {
+  constexpr float kImpossible = -std::numeric_limits<float>::infinity();
+  const auto value = [&](int32_t token) {
+    const float logit = logits[static_cast<size_t>(token)];
+    return std::isnan(logit) ? kImpossible : logit;
+  };
+  const auto size = static_cast<int32_t>(logits.size());
+  float largest = kImpossible;
+  for (int32_t token = 0; token < size; ++token) largest = std::max(largest, value(token));
+  double sum = 0;
+  for (int32_t token = 0; token < size; ++token) sum += std::exp(value(token) - largest);
+  const double log_sum = largest + std::log(sum);
+  const auto entry = [&](int32_t token) {
+    return TokenChance{token, TokenBytes(tokenizer, token), static_cast<float>(value(token) - log_sum)};
+  };
+  TokenLogprob result{entry(id), {}};
+  if (top <= 0) return result;
+  std::vector<int32_t> best(static_cast<size_t>(size));
+  for (int32_t token = 0; token < size; ++token) best[static_cast<size_t>(token)] = token;
+  const auto end = best.begin() + std::min(top, size);
+  std::partial_sort(best.begin(), end, best.end(),
+                    [&](int32_t a, int32_t b) { return value(a) != value(b) ? value(a) > value(b) : a < b; });
+  for (auto token = best.begin(); token != end; ++token) result.top.push_back(entry(*token));
+  return result;
+}
+
+}  // namespace linnet

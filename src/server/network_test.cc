@@ -1,0 +1,237 @@
+#include "server/network.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/socket_testing.h"
+
+namespace linnet {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::BodyOf;
+using testing::Client;
+using testing::HttpText;
+
+// A server that sends back what it gets, streams, or waits to be hung up on.
+class NetworkTest : public ::testing::Test {
+ protected:
+  NetworkTest() {
+    limits_.header_bytes = 4096;
+    limits_.body_bytes = 100'000;
+    limits_.all_bodies = 250'000;
+    limits_.connections = 20;
+    limits_.header = milliseconds(300);
+    limits_.idle = milliseconds(2000);
+    limits_.body = milliseconds(400);
+    limits_.sign_of_life = milliseconds(100);
+  }
+  ~NetworkTest() override {
+    if (!thread_.joinable()) return;
+    network_->Post([this] { network_->StopNow(); });
+    thread_.join();
+  }
+
+  void Start() {
+    network_ = std::make_unique<Network>(
+        limits_,
+        HttpHandlers{.admit = [](HttpRequest& request, uint64_t&) -> std::optional<HttpAnswer> {
+                       if (request.path == "/secret") return HttpAnswer{.status = 401, .body = "no"};
+                       return std::nullopt;
+                     },
+                     .handle = [this](const ExchangePtr& exchange) { Handle(exchange); },
+                     .refuse =
+                         [](const HttpRequest&, int status, const std::string& message) {
+                           return HttpAnswer{.status = status, .body = message};
+                         },
+                     .done = [this](const HttpExchange&, int, std::chrono::nanoseconds) { ++done_; }});
+    const Status listening = network_->ListenTcp("127.0.0.1", 0);
+    ASSERT_TRUE(listening.has_value()) << listening.error().Message();
+    thread_ = std::thread([this] { network_->Run(); });
+  }
+
+  void Handle(const ExchangePtr& exchange) {
+    const std::string& path = exchange->request().path;
+    exchange->OnClosed([this] { ++hung_up_; });
+    if (path == "/wait") return waiting_.push_back(exchange);
+    if (path == "/stream") {
+      exchange->Stream(kEventStream, ": alive\n\n");
+      waiting_.push_back(exchange);
+      network_->After(milliseconds(250), [exchange] {
+        exchange->Write("data: one\n\n");
+        exchange->Write("data: two\n\n");
+        exchange->End();
+      });
+      return;
+    }
+    exchange->Answer(
+        {.type = "text/plain", .body = exchange->request().method + " " + exchange->request().body});
+  }
+
+  std::string Ask(const std::string& text) {
+    Client client(network_->port());
+    client.Send(text);
+    return client.ReadAll(milliseconds(5000));
+  }
+
+  NetworkLimits limits_;
+  std::unique_ptr<Network> network_;
+  std::vector<ExchangePtr> waiting_;
+  std::atomic<int> done_ = 0, hung_up_ = 0;
+  std::thread thread_;
+};
+
+TEST_F(NetworkTest, KeepsAConnectionForFurtherRequests) {
+  Start();
+  Client client(network_->port());
+  for (const char* body : {"first", "second"}) {
+    client.Send(HttpText("POST", "/echo", body));
+    EXPECT_NE(client.ReadUntil(body).find("200 OK"), std::string::npos);
+  }
+  // Two at once, answered in their order.
+  client.Send(HttpText("POST", "/echo", "third") + HttpText("POST", "/echo", "fourth"));
+  EXPECT_NE(client.ReadUntil("POST third").find("200 OK"), std::string::npos);
+  EXPECT_NE(client.ReadUntil("POST fourth").find("200 OK"), std::string::npos);
+}
+
+TEST_F(NetworkTest, FramesABodyInOneWayOrRefuses) {
+  Start();
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: localhost\r\n";
+  const std::string next = "GET /secret HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  EXPECT_NE(Ask(head + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + next).find("POST abc"),
+            std::string::npos);
+  for (const std::string& wrong :
+       {head + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        head + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        head + "Transfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        head + "Transfer-Encoding: identity\r\n\r\n",
+        head + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        std::string("POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        head + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc",
+        head + "Content-Length: -1\r\n\r\n", std::string("\x01\x02\x03 / HTTP/1.1\r\n\r\n")}) {
+    const std::string answer = Ask(wrong + next);
+    EXPECT_NE(answer.find(" 400 "), std::string::npos) << wrong << "\n" << answer;
+    EXPECT_EQ(answer.find(" 401 "), std::string::npos)
+        << "what came behind was taken for a request: " << wrong;
+  }
+}
+
+TEST_F(NetworkTest, BoundsHeadersBodiesAndTheirSum) {
+  Start();
+  EXPECT_NE(Ask("GET / HTTP/1.1\r\nX: " + std::string(10'000, 'x') + "\r\n\r\n").find(" 431 "),
+            std::string::npos);
+  EXPECT_NE(Ask(HttpText("POST", "/echo", std::string(100'001, 'x'))).find(" 413 "), std::string::npos);
+  EXPECT_NE(Ask(HttpText("POST", "/echo", std::string(100'000, 'x'))).find(" 200 "), std::string::npos);
+  std::string chunked = "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 11; ++i) chunked += "2710\r\n" + std::string(10'000, 'x') + "\r\n";
+  EXPECT_NE(Ask(chunked + "0\r\n\r\n").find(" 413 "), std::string::npos);
+  Client first(network_->port()), second(network_->port());
+  for (Client* client : {&first, &second}) {
+    client->Send(HttpText("POST", "/wait", std::string(100'000, 'x')));
+  }
+  while (true) {  // until both are there
+    Client third(network_->port());
+    third.Send(HttpText("POST", "/echo", std::string(60'000, 'x')));
+    if (third.ReadUntil("\r\n").find(" 503 ") != std::string::npos) break;
+  }
+}
+
+TEST_F(NetworkTest, RefusesByTheHeaderAlone) {
+  Start();
+  Client client(network_->port());
+  client.Send("POST /secret HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n\r\n");
+  EXPECT_NE(client.ReadUntil("no").find(" 401 "), std::string::npos);  // none of the body was sent
+}
+
+TEST_F(NetworkTest, WaitsForNobodyLongerThanItSays) {
+  Start();
+  Client header(network_->port()), body(network_->port());
+  header.Send("GET / HTTP/1.1\r\nHost:");
+  body.Send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\nabc");
+  header.ReadAll(milliseconds(5000));
+  EXPECT_TRUE(header.closed());
+  EXPECT_NE(body.ReadAll(milliseconds(8000)).find(" 408 "), std::string::npos);
+  EXPECT_TRUE(body.closed());
+}
+
+TEST_F(NetworkTest, StreamsWithSignsOfLife) {
+  Start();
+  Client client(network_->port());
+  client.Send(HttpText("GET", "/stream"));
+  const std::string answer = client.ReadUntil("0\r\n\r\n");
+  EXPECT_NE(answer.find("text/event-stream"), std::string::npos);
+  EXPECT_LT(answer.find(": alive\n\n"), answer.find("data: one\n\n"));
+  EXPECT_NE(answer.find("data: two\n\n"), std::string::npos);
+  const std::string old = Ask("GET /stream HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(old.find("chunked"), std::string::npos);
+  EXPECT_TRUE(old.ends_with("data: one\n\ndata: two\n\n")) << old;
+}
+
+TEST_F(NetworkTest, SeesThatAClientHungUp) {
+  Start();
+  {
+    Client client(network_->port());
+    client.Send(HttpText("GET", "/wait"));
+    EXPECT_EQ(client.ReadUntil("x", milliseconds(200)), "");
+  }
+  for (int i = 0; i < 100 && hung_up_ == 0; ++i) std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(hung_up_, 1);
+}
+
+TEST_F(NetworkTest, AsksForABodyThatWaitsToBeAskedFor) {
+  Start();
+  Client client(network_->port());
+  client.Send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.ReadUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.Send("abc");
+  EXPECT_NE(client.ReadUntil("POST abc").find(" 200 "), std::string::npos);
+}
+
+TEST_F(NetworkTest, AnswersHeadWithoutABody) {
+  Start();
+  const std::string answer = Ask("HEAD /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(answer.find(" 200 "), std::string::npos);
+  EXPECT_NE(answer.find("Content-Length: 5"), std::string::npos);
+  EXPECT_EQ(BodyOf(answer), "");
+}
+
+TEST_F(NetworkTest, SaysWhenItIsFull) {
+  Start();
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(std::make_unique<Client>(network_->port()));
+    clients.back()->Send(HttpText("POST", "/echo", "x"));
+    clients.back()->ReadUntil("POST x");
+  }
+  EXPECT_NE(Ask("").find(" 503 "), std::string::npos);
+  clients.clear();
+  for (int i = 0; i < 100; ++i) {
+    if (Ask("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").find(" 200 ") != std::string::npos)
+      return;
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  FAIL() << "connections that ended still count";
+}
+
+TEST_F(NetworkTest, UnixSocketsAreForTheirOwner) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("linnet_socket_" + std::to_string(getpid()))).string();
+  Start();
+  Network other({}, {});
+  ASSERT_TRUE(other.ListenUnix(path).has_value());
+  EXPECT_EQ(std::filesystem::status(path).permissions() & std::filesystem::perms::mask,
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  Network second({}, {});
+  EXPECT_FALSE(second.ListenUnix(path).has_value()) << "somebody listens there";
+  EXPECT_FALSE(second.ListenUnix("/nowhere/at/all").has_value());
+}
+
+}  // namespace
+}  // namespace linnet
