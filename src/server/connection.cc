@@ -87,7 +87,7 @@ asio::awaitable<void> Connection::Run() {
   }
   error_code ignored;
   stream_.socket().shutdown(Socket::shutdown_send, ignored);
-  co_await Linger();
+  if (unread_) co_await Linger();
   stream_.close();
 }
 
@@ -111,13 +111,16 @@ asio::awaitable<bool> Connection::ReadHeader(HeaderParser& parser) {
       error.category() != http::make_error_code(http::error::bad_method).category()) {
     co_return false;
   }
-  const bool large = error == http::error::header_limit;
   keep_alive_ = false;
-  HttpRequest unknown = ToRequest(parser.get());
-  co_await Refuse(unknown, large ? 431 : 400,
-                  large ? "the header is larger than " + std::to_string(network_.limits.header_bytes) +
-                              " bytes; send less"
-                        : "this is no HTTP request (" + error.message() + ")");
+  unread_ = true;
+  const HttpRequest request = ToRequest(parser.get());
+  const bool large = error == http::error::header_limit;
+  std::string message = "this is no HTTP request (" + error.message() + ")";
+  if (large) {
+    message =
+        "the header is larger than " + std::to_string(network_.limits.header_bytes) + " bytes; send less";
+  }
+  co_await Refuse(request, large ? 431 : 400, message);
   co_return false;
 }
 
@@ -133,6 +136,7 @@ asio::awaitable<std::optional<HttpAnswer>> Connection::ReadBody(HeaderParser& he
   const HttpRequest& request = exchange_->request();
   const auto refused = [&](int status, std::string message) {
     keep_alive_ = false;
+    unread_ = true;
     return network_.handlers.refuse(request, status, std::move(message));
   };
   const uint64_t length = header.content_length().value_or(0);
@@ -153,11 +157,10 @@ asio::awaitable<std::optional<HttpAnswer>> Connection::ReadBody(HeaderParser& he
                         std::chrono::seconds((parser.chunked() ? most : length) / kSlowestBody));
   co_await http::async_read(stream_, buffer_, parser, Into(error));
   if (error == http::error::body_limit) co_return refused(413, limit + "; send less at once");
-  if (error == boost::beast::error::timeout) co_return refused(408, "the body did not come in time");
   if (error.category() == http::make_error_code(http::error::bad_method).category()) {
     co_return refused(400, "the body is damaged (" + error.message() + ")");
   }
-  if (error) throw boost::system::system_error(error);
+  if (error) co_return refused(408, "the body did not come");  // where anybody still hears it
   body = std::move(parser.get().body());
   co_return std::nullopt;
 }
@@ -178,9 +181,11 @@ asio::awaitable<bool> Connection::ServeOne() {
   std::optional<HttpAnswer> refusal;
   if (const std::string wrong = WrongFraming(header, parser.chunked()); !wrong.empty()) {
     keep_alive_ = false;
+    unread_ = true;
     refusal = network_.handlers.refuse(exchange.request(), 400, wrong);
   } else if ((refusal = network_.handlers.admit(exchange.request(), most))) {
-    keep_alive_ = keep_alive_ && parser.content_length().value_or(0) == 0;
+    unread_ = parser.chunked() || parser.content_length().value_or(0) > 0;
+    keep_alive_ = keep_alive_ && !unread_;
   } else if (parser.chunked() || parser.content_length().value_or(0) > 0) {
     refusal = co_await ReadBody(parser, most, exchange.request().body);
   }
@@ -247,7 +252,7 @@ asio::awaitable<bool> Connection::WriteStream(HttpExchange& exchange) {
     exchange.SetBegun();
     if (!head_written && !co_await WriteStreamHead(*output.stream_type)) co_return false;
     head_written = true;
-    if (!co_await WritePiece(std::move(piece), last)) co_return false;
+    if (!co_await WritePiece(piece, last)) co_return false;
     if (last) co_return true;
   }
   co_return false;
@@ -286,7 +291,7 @@ asio::awaitable<bool> Connection::WriteStreamHead(const std::string& type) {
   co_return !error;
 }
 
-asio::awaitable<bool> Connection::WritePiece(std::string piece, bool last) {
+asio::awaitable<bool> Connection::WritePiece(const std::string& piece, bool last) {
   error_code error;
   stream_.expires_after(network_.limits.write);
   if (!piece.empty() && http10_) co_await asio::async_write(stream_, asio::buffer(piece), Into(error));
@@ -297,8 +302,8 @@ asio::awaitable<bool> Connection::WritePiece(std::string piece, bool last) {
   co_return !error;
 }
 
-asio::awaitable<bool> Connection::Refuse(const HttpRequest& request, int status, std::string message) {
-  const HttpAnswer answer = network_.handlers.refuse(request, status, std::move(message));
+asio::awaitable<bool> Connection::Refuse(const HttpRequest& request, int status, const std::string& message) {
+  const HttpAnswer answer = network_.handlers.refuse(request, status, message);
   const bool sent = co_await WriteWhole(answer);
   network_.handlers.done(HttpExchange(request), status, {});
   co_return sent;

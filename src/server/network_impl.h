@@ -51,6 +51,9 @@ struct Network::Impl {
 };
 
 // One client: its requests, one after the other.
+//
+// Coroutines take references to what their caller holds while it waits for them, never temporaries: GCC 12
+// destroys some of those twice.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(Network::Impl& network, Socket socket)
@@ -78,8 +81,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<bool> WriteStream(HttpExchange& exchange);
   boost::asio::awaitable<bool> WriteWhole(const HttpAnswer& answer);
   boost::asio::awaitable<bool> WriteStreamHead(const std::string& type);
-  boost::asio::awaitable<bool> WritePiece(std::string piece, bool last);
-  boost::asio::awaitable<bool> Refuse(const HttpRequest& request, int status, std::string message);
+  boost::asio::awaitable<bool> WritePiece(const std::string& piece, bool last);
+  boost::asio::awaitable<bool> Refuse(const HttpRequest& request, int status, const std::string& message);
   boost::asio::awaitable<void> Watch(ExchangePtr exchange);
   boost::asio::awaitable<void> Linger();
   bool TakeBodyRoom(uint64_t bytes);
@@ -92,6 +95,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   uint64_t body_bytes_ = 0;  // of it
   bool keep_alive_ = false, http10_ = false, head_ = false;
   bool stopping_ = false;
+  bool unread_ = false;  // of what the client sent, or may still send
   int status_ = 0;
 };
 

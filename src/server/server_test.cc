@@ -114,24 +114,24 @@ class ServerTest : public ::testing::Test {
 };
 
 Json Chat(const std::string& text) {
-  return {{"model", "any"}, {"messages", {{{"role", "user"}, {"content", text}}}}, {"temperature", 0}};
+  return {{"model", "any"},
+          {"messages", {{{"role", "user"}, {"content", text}}}},
+          {"temperature", 0},
+          {"max_tokens", 40}};
 }
 
 std::string AnswerAlone(const std::string& text, const std::string& system = {}) {
   Conversation chat = std::move(*Conversation::Create(Chick(), {}, {.system = system}));
   chat.AddUser({.text = text});
-  GenerateOptions options;
+  GenerateOptions options{.max_tokens = 40};
   options.sampling.temperature = 0;
   return chat.Answer(options)->text;
 }
 
-constexpr char kLamp[] =
-    R"([{"type": "function", "function": {"name": "set_lamp", "description": "switch a lamp",
-  "parameters": {"type": "object", "properties": {"room": {"type": "string"}, "on": {"type": "boolean"}}}}}])";
-
 TEST_F(ServerTest, AnswersAsTheLibraryDoes) {
   Start();
-  for (const char* text : {"what is 3 plus 4", "Translate to French: turn off the lamp", "hello"}) {
+  for (const char* text :
+       {"Translate to French: turn on the kitchen light", "Translate to French: turn off the garden lamp"}) {
     const Json answer = Ask(Chat(text));
     ASSERT_TRUE(answer.contains("choices")) << answer;
     EXPECT_EQ(answer["model"], "chick");
@@ -175,23 +175,21 @@ TEST_F(ServerTest, StreamsWhatItGivesWhole) {
 
 TEST_F(ServerTest, CallsToolsAndTakesTheirResults) {
   Start();
-  Json body = Chat("turn on the lamp in the kitchen");
-  body["tools"] = Json::parse(kLamp);
+  Json body = Chat("Use a tool. call tom");
   const Json answer = Ask(body);
   const Json& message = answer["choices"][0]["message"];
   ASSERT_TRUE(message.contains("tool_calls")) << answer;
   EXPECT_EQ(answer["choices"][0]["finish_reason"], "tool_calls");
   const Json& call = message["tool_calls"][0];
   EXPECT_EQ(call["type"], "function");
-  EXPECT_TRUE(Json::parse(call["function"]["arguments"].get<std::string>()).is_object());
+  EXPECT_EQ(call["function"]["name"], "phone");
+  EXPECT_EQ(Json::parse(call["function"]["arguments"].get<std::string>()), Json({{"name", "tom"}}));
   body["messages"].push_back(message);
   body["messages"].push_back(
       {{"role", "tool"}, {"tool_call_id", call["id"]}, {"content", R"({"ok": true})"}});
   const Json second = Ask(body);
   ASSERT_TRUE(second.contains("choices")) << second;
-  EXPECT_GT(second["usage"]["prompt_tokens_details"]["cached_tokens"].get<int>(), 20);
-  body["tool_choice"] = "none";
-  EXPECT_TRUE(Ask(body).contains("choices"));
+  EXPECT_GT(second["usage"]["prompt_tokens_details"]["cached_tokens"].get<int>(), 10);
 }
 
 TEST_F(ServerTest, SeesAndHears) {
@@ -244,7 +242,7 @@ TEST_F(ServerTest, SeveralChoicesReadThePromptOnce) {
 
 TEST_F(ServerTest, TellsHowProbableTokensWere) {
   Start();
-  Json body = Chat("what is 3 plus 4");
+  Json body = Chat("Translate to French: turn on the kitchen light");
   body["logprobs"] = true;
   body["top_logprobs"] = 2;
   const Json choice = Ask(body)["choices"][0];
@@ -330,9 +328,9 @@ TEST(ServeWithoutAKey, IsRefusedWhereOthersCanReachIt) {
 TEST_F(ServerTest, AnswersManyAtOnceAsEachAlone) {
   options_.queue = 40;
   Start();
-  const std::vector<std::string> asked = {"what is 3 plus 4", "Translate to French: turn off the lamp",
-                                          "what is 20 plus 11", "hello",
-                                          "Translate to French: open the door"};
+  const std::vector<std::string> asked = {
+      "Translate to French: turn on the kitchen light", "Translate to French: turn off the garden lamp",
+      "what is 20 plus 11", "hello", "Translate to French: open the door"};
   std::vector<std::string> alone;
   for (const std::string& text : asked) alone.push_back(AnswerAlone(text));
   std::vector<std::thread> clients;
@@ -342,13 +340,14 @@ TEST_F(ServerTest, AnswersManyAtOnceAsEachAlone) {
         const size_t which = static_cast<size_t>(i + round) % asked.size();
         if ((i + round) % 4 == 3) {
           Client client(port_);
-          Json body = Chat("count, " + std::string(static_cast<size_t>(500 * (i + 1)), 'a'));
+          Json body = Chat("count, " + std::string(static_cast<size_t>(100 * (i + 1)), 'a'));
           body["stream"] = true;
           client.Send(HttpText("POST", "/v1/chat/completions", body.dump()));
           client.ReadUntil("data:", milliseconds(30 * round));
           continue;  // hangs up
         }
-        EXPECT_EQ(Ask(Chat(asked[which]))["choices"][0]["message"]["content"], alone[which]);
+        const Json content = Ask(Chat(asked[which]))["choices"][0]["message"]["content"];
+        EXPECT_EQ(content.is_null() ? "" : content.get<std::string>(), alone[which]);
       }
     });
   }
