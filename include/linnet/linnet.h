@@ -163,7 +163,8 @@ typedef enum {
   LINNET_FINISH_LENGTH,   /* max_tokens were written */
   LINNET_FINISH_CONTEXT,  /* the conversation is full */
   LINNET_FINISH_CANCELLED,
-  LINNET_FINISH_TOOL_CALL /* it waits for results */
+  LINNET_FINISH_TOOL_CALL, /* it waits for results */
+  LINNET_FINISH_REPETITION /* a grammar held it, and it repeated itself without end */
 } linnet_finish;
 
 typedef struct {

@@ -29,19 +29,31 @@ class Session;
 // One bit a token, 32 in a word, the lowest id in the lowest bit. Empty: every token is allowed.
 using AllowedWords = std::span<const uint32_t>;
 
+// What may stand before an answer proper.
+struct AnswerStart {
+  bool may_think = false;       // a thought of the model's, which it opens itself
+  bool inside_thought = false;  // the prompt has opened one
+};
+
 // A rule on which tokens may come next that depends on those so far, such as a grammar. Logits stay what the
 // model computed; the sampler passes over what is not allowed. It is asked while the engine's threads are
 // held, so it must not wait for another engine.
 class LINNET_API TokenMask {
  public:
   virtual ~TokenMask() = default;
+  // An answer begins, also another one than before.
+  virtual void Begin(const AnswerStart& /*start*/) {}
   // For the next token; valid until the next call. As many words as the vocabulary needs, or none. Where it
-  // allows no token that can follow, the answer fails with kInvalidArgument.
+  // allows no token that can follow, the answer fails with error(), or with kInvalidArgument.
   virtual AllowedWords Allowed() = 0;
   // The token that was chosen, or a draft, whether or not it is allowed.
   virtual void Advance(int32_t id) = 0;
   // Takes back the last `tokens` calls of Advance().
   virtual void RollBack(int64_t tokens) = 0;
+  // Whether the answer repeats itself without end, so that it is to stop here (FinishReason::kRepetition).
+  virtual bool Endless() const { return false; }
+  // What has gone wrong with the rule itself, or null.
+  virtual const Error* error() const { return nullptr; }
 };
 
 struct ToolCall {
@@ -76,13 +88,14 @@ struct LINNET_API DraftStats {
 };
 
 enum class FinishReason {
-  kStop,       // the model ended its turn, or a stop text or token came
-  kLength,     // max_tokens were written
-  kContext,    // the session is full
-  kCancelled,  // the caller asked to stop
-  kToolCall,   // the model ended its turn with at least one tool call and waits for results
+  kStop,        // the model ended its turn, or a stop text or token came
+  kLength,      // max_tokens were written
+  kContext,     // the session is full
+  kCancelled,   // the caller asked to stop
+  kToolCall,    // the model ended its turn with at least one tool call and waits for results
+  kRepetition,  // it repeats itself and cannot stop, because a grammar holds it (TokenMask::Endless())
 };
-// "stop", "length", "context", "cancelled", "tool_call".
+// "stop", "length", "context", "cancelled", "tool_call", "repetition".
 LINNET_API std::string_view FinishReasonName(FinishReason reason);
 
 struct GenerateStats {

@@ -5,6 +5,7 @@ namespace {
 
 static_assert(static_cast<int>(FinishReason::kStop) == LINNET_FINISH_STOP);
 static_assert(static_cast<int>(FinishReason::kToolCall) == LINNET_FINISH_TOOL_CALL);
+static_assert(static_cast<int>(FinishReason::kRepetition) == LINNET_FINISH_REPETITION);
 static_assert(static_cast<int>(WhenFull::kSummarise) == LINNET_FULL_SUMMARISE);
 
 Result<std::unique_ptr<linnet_conversation>> Create(linnet_engine* engine,

@@ -79,6 +79,8 @@ std::string CutNote(FinishReason reason) {
       return "the context is full, so the answer is cut; give more with --context";
     case FinishReason::kCancelled:
       return "stopped";
+    case FinishReason::kRepetition:
+      return "the answer repeated itself without end, and what it must follow gave it no way out; it is cut";
     case FinishReason::kStop:
     case FinishReason::kToolCall:
       break;

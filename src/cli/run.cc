@@ -19,6 +19,7 @@
 #include "cli/answer.h"
 #include "cli/chat.h"
 #include "cli/commands.h"
+#include "cli/grammar_args.h"
 #include "cli/media_args.h"
 #include "cli/model_args.h"
 #include "cli/report.h"
@@ -38,6 +39,7 @@ struct RunArgs {
   ModelArgs model;
   SamplingArgs sampling;
   MediaArgs media;
+  GrammarArgs grammar;
   std::optional<std::string> prompt;
   std::string system;
   std::string tools;
@@ -222,6 +224,7 @@ struct Choices {
   ChatSetup setup;
   SessionOptions session;
   GenerateOptions generation;
+  GrammarChoice grammar;
 };
 
 // A conversation goes on as it was begun: what an option would change of that is refused, and what none says
@@ -318,14 +321,21 @@ Result<int> Run(const RunArgs& args) {
   if (args.given.contains("--tools")) {
     LINNET_ASSIGN(choices.setup.tools, ReadTools(args.tools));
   }
+  LINNET_ASSIGN(choices.grammar.source, ReadGrammar(args.grammar, args.given));
+  choices.grammar.strict = args.grammar.strict;
   std::optional<SessionFile> file;
   if (args.given.contains("--session")) {
     LINNET_ASSIGN(file, SessionFile::Open(args.session));
   }
   const bool goes_on = file && !file->empty();
   if (goes_on) LINNET_TRY(TakeAsBefore(args, file->facts(), choices));
-  LINNET_ASSIGN(const std::unique_ptr<Engine> engine,
-                LoadModel(args.model, UseOf(args, choices.session, !prompt)));
+  choices.grammar.tools = goes_on ? file->facts().setup.tools : choices.setup.tools;
+  LINNET_TRY(CheckUseful(args.given, {{{"--strict"}, !choices.grammar.tools.empty(), "is for --tools"}}));
+  MemoryUse use = UseOf(args, choices.session, !prompt);
+  PlanGrammar(choices.grammar, use);
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(args.model, use));
+  LINNET_ASSIGN(const std::unique_ptr<TokenMask> mask, MaskOf(choices.grammar, *engine));
+  choices.generation.mask = mask.get();
   if (args.raw) return ContinueText(args, *engine, *prompt, choices.session, choices.generation);
   LINNET_ASSIGN(Conversation conversation,
                 goes_on ? GoOn(args, *engine, *file, choices)
@@ -348,6 +358,7 @@ Command RunCommand() {
         args.Option("-s,--system", values->system, "what the model is told before the conversation");
         args.Flag("--think", values->thinking, "let the model think first; thoughts go to standard error");
         args.Option("--tools", values->tools, "a JSON file with a list of tools the model may call");
+        DeclareGrammar(args, values->grammar);
         args.Choice(
             "--when-full", values->when_full, {"refuse", "shift", "summarise"},
             "what becomes of a full context: it is refused; the oldest turns go; or a summary of them "
@@ -372,6 +383,7 @@ Command RunCommand() {
             "Examples:\n"
             "  linnet run -p \"what is in the picture\" --image examples/shapes.png\n"
             "  linnet run gemma-4-12b-it-q4_0.gguf -p \"Summarise this.\" --json < notes.txt\n"
+            "  linnet run gemma-4-12b-it-q4_0.gguf --schema person.json -p \"Who wrote Faust?\"\n"
             "  linnet run gemma-3-270m-q4_k_m.gguf --raw -p \"The capital of France is\" -n 20\n"
             "  linnet run gemma-4-12b-it-q4_0.gguf --system \"Answer in French.\"\n"
             "  linnet run gemma-4-12b-it-q4_0.gguf --session trip.linnet -p \"And in winter?\"\n");

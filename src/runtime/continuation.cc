@@ -7,7 +7,8 @@
 namespace linnet {
 namespace {
 
-std::unexpected<Error> NoChoice(std::span<const float> logits) {
+std::unexpected<Error> NoChoice(std::span<const float> logits, const AllowedTokens& allowed) {
+  if (allowed.error() != nullptr) return std::unexpected(*allowed.error());
   if (ArgMax(logits) >= 0) {
     return Fail(ErrorCode::kInvalidArgument, "the token mask allows none of the tokens that can follow",
                 "let it allow one, such as the end of the turn");
@@ -61,7 +62,7 @@ Status Continuation::Take(const Computed& computed, const Choose& choose) {
     length_ = held + kept;
     const std::span<const float> logits(computed.logits.row(row), static_cast<size_t>(computed.logits.width));
     next_ = choosing_.Sample(logits);
-    if (next_ < 0) return NoChoice(logits);
+    if (next_ < 0) return NoChoice(logits, choosing_.allowed);
     ended_ = !choose(next_, logits);
     if (ended_) break;
     choosing_.Accept(next_);

@@ -250,6 +250,7 @@ Status Conversation::Impl::Start(ChatHistory::Rendered all, const GenerateOption
                          {.prompt = std::make_shared<const Prompt>(std::move(all.prompt)),
                           .earlier = reuse.held().ids,
                           .inside_thought = all.inside_thought,
+                          .may_think = history.thinking(),
                           .cancel = cancel,
                           .stops = std::move(reused.stops),
                           .reused = reused.tokens,

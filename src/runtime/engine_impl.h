@@ -38,7 +38,7 @@ struct LINNET_HIDDEN Engine::Impl {
   ThreadPool& pool;
   OpContext context;
   ModelConfig config;
-  std::unique_ptr<Tokenizer> tokenizer;
+  std::shared_ptr<const Tokenizer> tokenizer;
   std::string prompts_json;
   ModelFingerprint fingerprint;  // empty where the weights come from no file
   std::vector<std::string> notes;

@@ -1,25 +1,24 @@
 #include "runtime/logprobs.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <vector>
 
-#include "text/utf8.h"
+#include "runtime/token_bytes.h"
 
 namespace linnet {
 
-std::string TokenBytes(const Tokenizer& tokenizer, int32_t id) {
-  const std::string_view text = tokenizer.TokenText(id);
-  if (tokenizer.IsSpecial(id)) return std::string(text);
-  if (text.size() == 6 && text.starts_with("<0x") && text.ends_with('>')) {
-    uint8_t byte = 0;
-    const auto [end, error] = std::from_chars(text.data() + 3, text.data() + 5, byte, 16);
-    if (error == std::errc() && end == text.data() + 5) return {static_cast<char>(byte)};
-  }
-  return ReplaceAll(text, kSpaceMark, " ");
+namespace {
+
+// A special token is spelled out.
+std::string Shown(const Tokenizer& tokenizer, int32_t id) {
+  std::string bytes = TokenBytes(tokenizer, id);
+  if (bytes.size() > 1 && bytes[0] == kSpecialMark) bytes.erase(0, 1);
+  return bytes;
 }
+
+}  // namespace
 
 TokenLogprob LogprobOf(const Tokenizer& tokenizer, std::span<const float> logits, int32_t id, int32_t top) {
   constexpr float kImpossible = -std::numeric_limits<float>::infinity();
@@ -34,7 +33,7 @@ TokenLogprob LogprobOf(const Tokenizer& tokenizer, std::span<const float> logits
   for (int32_t token = 0; token < size; ++token) sum += std::exp(value(token) - largest);
   const double log_sum = largest + std::log(sum);
   const auto entry = [&](int32_t token) {
-    return TokenChance{token, TokenBytes(tokenizer, token), static_cast<float>(value(token) - log_sum)};
+    return TokenChance{token, Shown(tokenizer, token), static_cast<float>(value(token) - log_sum)};
   };
   TokenLogprob result{entry(id), {}};
   if (top <= 0) return result;

@@ -10,9 +10,6 @@
 
 namespace linnet {
 
-// The bytes that a token stands for in a text; a special token is spelled out.
-std::string TokenBytes(const Tokenizer& tokenizer, int32_t id);
-
 // Of the distribution that the model computed, before temperature, penalties and masks. `top`: how many of
 // the most probable; of equal ones the lowest id goes first. Logits that are no number count as impossible.
 TokenLogprob LogprobOf(const Tokenizer& tokenizer, std::span<const float> logits, int32_t id, int32_t top);

@@ -35,16 +35,6 @@ TEST(Logprobs, AreThoseOfTheSoftmaxInOrder) {
   EXPECT_TRUE(LogprobOf(tokenizer, logits, 7, 0).top.empty());
 }
 
-TEST(Logprobs, TokensStandForTheirBytes) {
-  const Tokenizer& tokenizer = *Chick().impl().tokenizer;
-  const std::string text = "a b\xC3\xA9\xE2\x82\xAC!";
-  std::string joined;
-  for (const int32_t id : tokenizer.EncodeOrdinary(text)) joined += TokenBytes(tokenizer, id);
-  EXPECT_EQ(joined, text);
-  const int32_t byte = tokenizer.TokenId("<0xE2>").value();
-  EXPECT_EQ(TokenBytes(tokenizer, byte), "\xE2");
-}
-
 // What an answer tells of its tokens: of each of its text, and nothing else changes.
 TEST(Logprobs, ComeWithTheTextOfAnAnswer) {
   const std::unique_ptr<Engine> engine = std::move(*Engine::Load({}));

@@ -18,6 +18,11 @@ class AllowedTokens {
  public:
   AllowedTokens(std::span<const int32_t> suppressed, int64_t vocab_size, TokenMask* rule);
 
+  void Begin(const AnswerStart& start) {
+    if (rule_ != nullptr) rule_->Begin(start);
+  }
+  bool Endless() const { return rule_ != nullptr && rule_->Endless(); }
+  const Error* error() const { return rule_ == nullptr ? nullptr : rule_->error(); }
   AllowedWords Words();
   void Advance(int32_t id) {
     if (rule_ != nullptr) rule_->Advance(id);

@@ -149,6 +149,8 @@ std::string_view FinishReasonName(FinishReason reason) {
       return "cancelled";
     case FinishReason::kToolCall:
       return "tool_call";
+    case FinishReason::kRepetition:
+      return "repetition";
   }
   return "unknown";
 }
@@ -159,7 +161,9 @@ Turn::Impl::Impl(Engine& engine, Session& session, TurnInput turn_input, const G
       sampler(plan, engine.impl().config.vocab_size),
       allowed(engine.impl().config.tokens.suppressed, engine.impl().config.vocab_size, options.mask),
       continuation(session.impl(), {sampler, allowed}, options.draft),
-      writer(std::make_unique<TurnWriter>(engine, input, options)) {}
+      writer(std::make_unique<TurnWriter>(engine, input, options)) {
+  allowed.Begin({.may_think = input.may_think, .inside_thought = input.inside_thought});
+}
 
 Turn::Impl::~Impl() = default;
 
@@ -186,6 +190,7 @@ bool Turn::Impl::Choose(int32_t id, std::span<const float> logits) {
     first_token_seconds = SecondsSince(start);
   }
   std::optional<FinishReason> reason = writer->Take(id, logits);
+  if (!reason && allowed.Endless()) reason = FinishReason::kRepetition;
   if (!reason && continuation.full()) reason = FinishReason::kContext;
   if (reason) End(*reason);
   return !reason;

@@ -28,6 +28,7 @@ struct TurnInput {
   std::shared_ptr<const Prompt> prompt;  // what to append to the session; not empty
   std::span<const int32_t> earlier;      // tokens the session holds already, for the repetition penalty
   bool inside_thought = false;           // the prompt ends in an open thought
+  bool may_think = false;                // the model may open one itself
   bool plain = false;                    // all output is text: thoughts and tool calls have no meaning in it
   const std::atomic<bool>* cancel = nullptr;  // as of Turn::Begin()
   ReadingStops stops = {};

@@ -1,0 +1,148 @@
+#include "runtime/grammar_mask.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "runtime/token_bytes.h"
+#include "runtime/token_mask.h"
+
+namespace linnet {
+namespace {
+
+void SetAllowed(std::span<uint32_t> words, int32_t id, bool allowed) {
+  if (id < 0) return;
+  const uint32_t bit = uint32_t{1} << (id % 32);
+  uint32_t& word = words[static_cast<size_t>(id) / 32];
+  word = allowed ? word | bit : word & ~bit;
+}
+
+// Tokens that went by, each with what it changed, so that all of it can be taken back.
+class AnswerMask final : public TokenMask {
+ public:
+  explicit AnswerMask(std::shared_ptr<const Grammar::Impl> grammar)
+      : grammar_(std::move(grammar)),
+        tokens_(*grammar_->tokens),
+        state_(grammar_->start.Copy()),
+        repetition_(grammar_->notation, tokens_.quote),
+        words_(tokens_.words) {}
+
+  void Begin(const AnswerStart& start) override {
+    if (!steps_.empty()) state_ = grammar_->start.Copy();
+    steps_.clear();
+    repetition_.Clear();
+    thinking_ = start.may_think && tokens_.channel_open >= 0;
+    phase_ = start.inside_thought && tokens_.channel_close >= 0 ? Phase::kThought : Phase::kStart;
+    error_.reset();
+    fresh_ = false;
+    calls_ = refused_ = 0;
+  }
+
+  AllowedWords Allowed() override {
+    if (phase_ == Phase::kThought) return tokens_.in_thought;
+    if (!fresh_) Compute();
+    return words_;
+  }
+
+  void Advance(int32_t id) override {
+    steps_.push_back({phase_, Effect::kNone});
+    if (phase_ == Phase::kThought) {
+      if (id == tokens_.channel_close) phase_ = Phase::kAnswer;
+      return;
+    }
+    if (MayThink() && id == tokens_.channel_open) {
+      phase_ = Phase::kThought;
+      return;
+    }
+    const bool allowed = Takes(id);
+    fresh_ = false;
+    steps_.back().effect = allowed ? Effect::kAdvanced : Effect::kRefused;
+    phase_ = Phase::kAnswer;
+    if (!allowed) {
+      ++refused_;
+      return;
+    }
+    Note(state_.Advance(id));
+    repetition_.Add(id, BytesOf(id));
+    if (id == tokens_.call_close) ++calls_, steps_.back().call = true;
+  }
+
+  void RollBack(int64_t tokens) override {
+    int64_t advanced = 0;
+    for (; tokens > 0 && !steps_.empty(); --tokens) {
+      const Step step = steps_.back();
+      steps_.pop_back();
+      phase_ = step.phase;
+      advanced += step.effect == Effect::kAdvanced ? 1 : 0;
+      refused_ -= step.effect == Effect::kRefused ? 1 : 0;
+      calls_ -= step.call ? 1 : 0;
+      fresh_ = fresh_ && step.effect == Effect::kNone;
+    }
+    if (advanced == 0) return;
+    repetition_.RollBack(advanced);
+    if (!error_) Note(state_.RollBack(advanced));
+  }
+
+  bool Endless() const override { return repetition_.Endless(); }
+  const Error* error() const override { return error_ ? &*error_ : nullptr; }
+
+ private:
+  enum class Phase : uint8_t { kStart, kThought, kAnswer };
+  enum class Effect : uint8_t { kNone, kAdvanced, kRefused };
+  struct Step {
+    Phase phase;  // before it
+    Effect effect;
+    bool call = false;  // it ended one
+  };
+
+  bool MayThink() const { return thinking_ && phase_ == Phase::kStart; }
+
+  void Note(const Status& status) {
+    if (!status && !error_) error_ = status.error();
+  }
+
+  void Compute() {
+    fresh_ = true;
+    if (!error_ && refused_ == 0) Note(state_.Mask(words_));
+    if (error_ || refused_ > 0) {
+      std::ranges::fill(words_, 0);
+      return;
+    }
+    if (MayThink()) SetAllowed(words_, tokens_.channel_open, true);
+    // Nothing is to be waited for where nothing was called.
+    if (calls_ == 0) SetAllowed(words_, tokens_.results_wanted, false);
+  }
+
+  bool Takes(int32_t id) {
+    if (error_ || refused_ > 0 || id < 0 || static_cast<size_t>(id) / 32 >= words_.size()) return false;
+    if (fresh_) return IsAllowed(words_, static_cast<size_t>(id));
+    const Result<bool> takes = state_.Takes(id);
+    if (!takes) Note(std::unexpected(takes.error()));
+    return takes.value_or(false);
+  }
+
+  std::string BytesOf(int32_t id) const {
+    if (grammar_->notation != ValueNotation::kJson) return {};
+    return TokenBytes(grammar_->trie->tokenizer(), id);
+  }
+
+  std::shared_ptr<const Grammar::Impl> grammar_;
+  const GrammarTokens& tokens_;
+  bool thinking_ = false;
+  Phase phase_ = Phase::kStart;
+  GrammarState state_;
+  Repetition repetition_;
+  std::vector<uint32_t> words_;
+  std::vector<Step> steps_;
+  std::optional<Error> error_;
+  bool fresh_ = false;   // words_ are of the place where the answer stands
+  int64_t calls_ = 0;    // that are written
+  int64_t refused_ = 0;  // tokens behind the first that the grammar does not take
+};
+
+}  // namespace
+
+std::unique_ptr<TokenMask> NewGrammarMask(std::shared_ptr<const Grammar::Impl> grammar) {
+  return std::make_unique<AnswerMask>(std::move(grammar));
+}
+
+}  // namespace linnet
