@@ -4,8 +4,11 @@ CLANG_FORMAT ?= clang-format-19
 LAUNCHER := $(if $(shell command -v ccache 2>/dev/null),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 # A new build directory compiles the files of a folder eight at a time, in half the time. For who edits them
 # `cmake --preset release` makes one that compiles file by file; what is configured already stays as it is.
-configure = cmake $(LAUNCHER) --preset $(1) $(if $(wildcard build/$(1)/CMakeCache.txt),,-DCMAKE_UNITY_BUILD=ON)
+configure = cmake $(LAUNCHER) --preset $(1) -DLINNET_GRAMMAR=$(GRAMMAR) $(if $(wildcard build/$(1)/CMakeCache.txt),,-DCMAKE_UNITY_BUILD=ON)
 export CTEST_OUTPUT_ON_FAILURE = 1
+# Structured output wants a library that takes a minute to build, for which a demonstration does not wait.
+GRAMMAR := ON
+demo: GRAMMAR := BUILT
 
 # What also runs under the sanitizers: everything that threads share, and what reads the files and texts of strangers,
 # from the fuzzers' seeds here and with its own tests in test-long; the C interface too, for what it must free.
@@ -30,7 +33,7 @@ TALKS := Damage.*:Session*:PrefixStore*:PrefixKeys*:*KvTypes*:*RandomSessions*/0
 # A sandbox works on one thread, and the thread sanitizer's memory breaks its limits.
 ONE_THREAD := Sandbox.*
 
-.PHONY: help setup setup-tests build demo test test-long test-real build-asan asan tsan fuzz format clean
+.PHONY: help setup setup-grammar setup-tests build demo test test-long test-real build-asan asan tsan fuzz format clean
 
 help:
 	@echo "make demo    install the system packages, build, and show Chick at work"
@@ -47,12 +50,16 @@ help:
 setup:
 	@tools/setup.sh
 
+setup-grammar: setup
+	@tools/setup.sh grammar
+
 build/release/build.ninja: CMakeLists.txt CMakePresets.json cmake/linnet.cmake | setup
 	@echo "configure: build/release"
 	@$(call configure,release) -DLINNET_WERROR=ON > build-release.log 2>&1 || { cat build-release.log; rm -f build-release.log; exit 1; }
 	@rm -f build-release.log
 
-build: setup build/release/build.ninja
+build: setup-grammar build/release/build.ninja
+	@grep -q '^LINNET_GRAMMAR:STRING=ON' build/release/CMakeCache.txt || cmake -DLINNET_GRAMMAR=ON build/release > /dev/null
 	@echo "build: everything, $(JOBS) jobs"
 	@ninja -C build/release -j$(JOBS)
 

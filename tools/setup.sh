@@ -2,7 +2,8 @@
 # Installs what building and testing Linnet needs on Debian 12 and Ubuntu 24.04, and nothing else.
 # Run it as often as you like: it does nothing when everything is there.
 # `setup.sh tests` installs instead what some tests want and are skipped without; that it cannot is a failure only where
-# CI is set. `setup.sh fuzz` installs what the fuzzers need.
+# CI is set. `setup.sh fuzz` installs what the fuzzers need. `setup.sh grammar` installs the Rust that structured output
+# is built with, unless there is one; where it cannot be had, Linnet is built without.
 set -eu
 
 packages="
@@ -26,6 +27,21 @@ case "${1:-}" in
     packages="g++-aarch64-linux-gnu qemu-user googletest universal-ctags python3"
     what="optional packages of the tests"
     [ -n "${CI:-}" ] || optional=yes
+    ;;
+  grammar)
+    new_rust() { "$1" --version 2>/dev/null | awk '{split($2, v, "."); new = v[1] > 1 || v[2] >= 87} END {exit !new}'; }
+    for compiler in ${RUSTC:-} rustc rustc-1.89; do
+      if command -v cargo >/dev/null 2>&1 && new_rust "$compiler"; then
+        printf 'setup: %s builds structured output\n' "$("$compiler" --version)"
+        exit 0
+      fi
+    done
+    packages="rustc-1.89 cargo-1.89"
+    case $(cat /etc/debian_version 2>/dev/null) in
+      12* | bookworm*) packages="rustc-web cargo-web" ;;  # the security archive has 1.96
+    esac
+    what="packages that structured output is built with"
+    optional=yes
     ;;
   fuzz)
     packages="clang-19 libclang-rt-19-dev"
@@ -67,7 +83,7 @@ say "installing$missing"
 if ! { $as_root apt-get update -q &&
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing; }; then
   [ -n "$optional" ] || exit 1
-  say "not installed:$missing; the tests that want them will be skipped"
+  say "not installed:$missing; what wants them is left out or skipped"
   exit 0
 fi
 say "done"
