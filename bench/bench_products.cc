@@ -37,10 +37,11 @@ struct FormatName {
   PanelFormat format;
 };
 constexpr FormatName kFormats[] = {
-    {"q4_0", PanelFormat::kQ4_0}, {"q4_1", PanelFormat::kQ4_1}, {"q5_0", PanelFormat::kQ5_0},
-    {"q5_1", PanelFormat::kQ5_1}, {"q8_0", PanelFormat::kQ8_0}, {"q4_k", PanelFormat::kQ4K},
-    {"q5_k", PanelFormat::kQ5K},  {"q6_k", PanelFormat::kQ6K},  {"bf16", PanelFormat::kBf16},
-    {"f16", PanelFormat::kF16},   {"f32", PanelFormat::kF32},
+    {"q4_0", PanelFormat::kQ4_0},    {"q4_1", PanelFormat::kQ4_1},   {"q5_0", PanelFormat::kQ5_0},
+    {"q5_1", PanelFormat::kQ5_1},    {"q8_0", PanelFormat::kQ8_0},   {"q4_k", PanelFormat::kQ4K},
+    {"q5_k", PanelFormat::kQ5K},     {"q6_k", PanelFormat::kQ6K},    {"iq4_nl", PanelFormat::kIq4Nl},
+    {"iq4_xs", PanelFormat::kIq4Xs}, {"mxfp4", PanelFormat::kMxfp4}, {"nvfp4", PanelFormat::kNvfp4},
+    {"bf16", PanelFormat::kBf16},    {"f16", PanelFormat::kF16},     {"f32", PanelFormat::kF32},
 };
 constexpr int64_t kRowCounts[] = {1,  2,   3,   4,   5,   6,   7,   8,   9,   10,  12,  13,  15,
                                   16, 17,  20,  24,  31,  32,  33,  40,  48,  63,  64,  65,  80,

@@ -187,7 +187,7 @@ TEST(FormatsTest, ModelsOfEveryContainerHaveTheReferencesValues) {
 // What is held in few bits and what in many, as docs/formats.md says it.
 TEST(FormatsTest, MatricesAreHeldInTheSmallestFormatThatLosesNothing) {
   const std::pair<const char*, Dtype> held[] = {
-      {"mlx-affine-4", Dtype::kQ4_1}, {"mlx-mxfp4", Dtype::kQ5_0},     {"mlx-nvfp4", Dtype::kBf16},
+      {"mlx-affine-4", Dtype::kQ4_1}, {"mlx-mxfp4", Dtype::kMxfp4},    {"mlx-nvfp4", Dtype::kNvfp4},
       {"ct-w4a16", Dtype::kQ4_0},     {"ct-w4a16-asym", Dtype::kQ5_0}, {"ct-fp8-dynamic", Dtype::kF32},
       {"ct-nvfp4a16", Dtype::kF32},   {"gptq-mlp", Dtype::kQ4_0},      {"awq", Dtype::kQ5_0},
       {"modelopt-nvfp4", Dtype::kF32}};

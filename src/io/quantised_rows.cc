@@ -164,6 +164,23 @@ void StoreBlocks(Row& row, Dtype format, uint8_t* out) {
   }
 }
 
+// Blocks of MXFP4 or NVFP4: the bytes of the scales, then nibbles, of each group its first half in the low
+// ones. REQUIRES: FormatFor() said so.
+void CopyE2m1(const QuantisedMatrix& m, int64_t row, uint8_t* out) {
+  const uint8_t* elements = m.elements.data() + row * m.row_bytes;
+  const int64_t half = m.group / 2, together = m.factors == Factors::kE4m3 ? 4 : 1;
+  for (int64_t group = 0; group < m.groups(); group += together) {
+    for (int64_t g = group; g < group + together; ++g) {
+      *out++ = m.scales[static_cast<size_t>(FactorIndex(m, row, g))];
+    }
+    for (int64_t i = group * m.group; i < (group + together) * m.group; i += m.group) {
+      for (int64_t j = i; j < i + half; ++j) {
+        *out++ = static_cast<uint8_t>(NibbleAt(elements, j) | NibbleAt(elements, j + half) << 4);
+      }
+    }
+  }
+}
+
 // Leaves the values in the row in place of its elements.
 void StorePlain(Row& row, Dtype format, uint8_t* out) {
   for (size_t i = 0; i < row.elements.size(); ++i) {
@@ -193,9 +210,7 @@ bool AllHalves(Dtype dtype, std::span<const uint8_t> values) {
 
 bool FactorsAreHalves(const QuantisedMatrix& m) {
   if (m.factors == Factors::kFloat) return AllHalves(m.factor_type, m.scales);
-  if (m.factors == Factors::kE4m3) return false;  // small groups, often with a global factor
-  // 2^(e - 128) is a half from 2^-24 to 2^15.
-  return std::ranges::all_of(m.scales, [](uint8_t e) { return e >= 104 && e <= 143; });
+  return false;  // such elements have blocks of their own
 }
 
 struct Range {
@@ -204,8 +219,7 @@ struct Range {
 
 // Of the elements less their zeros; nothing where they are not whole.
 std::optional<Range> WholeRange(const QuantisedMatrix& m) {
-  if (m.fields == Fields::kE4m3) return std::nullopt;
-  if (m.fields == Fields::kE2m1) return Range{-12, 12};
+  if (m.fields == Fields::kE4m3 || m.fields == Fields::kE2m1) return std::nullopt;
   const Range elements = m.fields == Fields::kInt8 ? Range{-128, 127} : Range{0, (1 << m.bits) - 1};
   Range zeros{m.zero, m.zero};
   if (m.fields == Fields::kStream && !m.zeros.empty()) {
@@ -225,6 +239,15 @@ std::optional<Range> WholeRange(const QuantisedMatrix& m) {
 }  // namespace
 
 Dtype FormatFor(const QuantisedMatrix& m) {
+  const bool unscaled = m.global == 1.0f && m.per_global == 1.0f;
+  if (m.fields == Fields::kE2m1 && unscaled) {
+    const auto positive = [](uint8_t e4m3) { return e4m3 < 127; };
+    if (m.factors == Factors::kE8m0 && m.group == 32 && m.width % 32 == 0) return Dtype::kMxfp4;
+    if (m.factors == Factors::kE4m3 && m.group == 16 && m.width % 64 == 0 &&
+        std::ranges::all_of(m.scales, positive)) {
+      return Dtype::kNvfp4;
+    }
+  }
   // All zeros, factors and offsets are looked at only where nothing else rules the blocks out.
   const bool blocks = m.width % kBlock == 0 && m.group % kBlock == 0 && m.group_of.empty();
   const std::optional<Range> range = blocks ? WholeRange(m) : std::nullopt;
@@ -237,7 +260,6 @@ Dtype FormatFor(const QuantisedMatrix& m) {
     return fits(0, 15) ? Dtype::kQ4_1 : Dtype::kQ5_1;
   }
   // Six significant bits of E2M1 and E4M3, four of E4M3 and a power of two: unless below bfloat16's least.
-  const bool unscaled = m.global == 1.0f && m.per_global == 1.0f;
   if (m.fields == Fields::kE2m1 && m.factors != Factors::kFloat && unscaled) return Dtype::kBf16;
   const auto not_least = [](uint8_t e) { return e >= 10; };
   if (m.fields == Fields::kE4m3 && m.factors == Factors::kE8m0 && std::ranges::all_of(m.scales, not_least)) {
@@ -250,7 +272,12 @@ void QuantisedRows::Read(int64_t first, int64_t count, uint8_t* out) const {
   Row row(matrix_);
   const uint64_t bytes = RowBytes(format_, static_cast<uint64_t>(matrix_.width));
   const bool plain = GetDtypeInfo(format_).block_elements == 1;
+  const bool e2m1 = format_ == Dtype::kMxfp4 || format_ == Dtype::kNvfp4;
   for (int64_t r = first; r < first + count; ++r, out += bytes) {
+    if (e2m1) {
+      CopyE2m1(matrix_, r, out);
+      continue;
+    }
     row.Read(matrix_, r);
     (plain ? StorePlain : StoreBlocks)(row, format_, out);
   }

@@ -24,8 +24,24 @@ inline constexpr int kPanel = 16;     // outputs a panel, lanes a vector
 inline constexpr int kGroup = 4;      // bytes of one output that one integer product takes
 inline constexpr int kActBlock = 32;  // activations that share a scale
 
-enum class PanelFormat : uint8_t { kF32, kF16, kBf16, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ4K, kQ5K, kQ6K };
-inline constexpr int kPanelFormatCount = 11;
+enum class PanelFormat : uint8_t {
+  kF32,
+  kF16,
+  kBf16,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ8_0,
+  kQ4K,
+  kQ5K,
+  kQ6K,
+  kIq4Nl,
+  kIq4Xs,
+  kMxfp4,
+  kNvfp4
+};
+inline constexpr int kPanelFormatCount = 15;
 // The formats from here on are products of bytes with quantised activations.
 inline constexpr PanelFormat kFirstBlockFormat = PanelFormat::kQ4_0;
 

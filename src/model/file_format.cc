@@ -6,12 +6,14 @@ namespace linnet {
 namespace {
 
 constexpr FileFormat kFormats[] = {
-    {"q4_0", Dtype::kQ4_0, Dtype::kQ6K, false},  {"q4_k", Dtype::kQ4K, Dtype::kQ4K, false},
-    {"q4_k_m", Dtype::kQ4K, Dtype::kQ6K, true},  {"q4_1", Dtype::kQ4_1, Dtype::kQ4_1, false},
-    {"q5_0", Dtype::kQ5_0, Dtype::kQ5_0, false}, {"q5_k", Dtype::kQ5K, Dtype::kQ5K, false},
-    {"q5_1", Dtype::kQ5_1, Dtype::kQ5_1, false}, {"q6_k", Dtype::kQ6K, Dtype::kQ6K, false},
-    {"q8_0", Dtype::kQ8_0, Dtype::kQ8_0, false}, {"f16", Dtype::kF16, Dtype::kF16, false},
-    {"bf16", Dtype::kBf16, Dtype::kBf16, false}, {"f32", Dtype::kF32, Dtype::kF32, false},
+    {"iq4_xs", Dtype::kIq4Xs, Dtype::kQ6K, false}, {"mxfp4", Dtype::kMxfp4, Dtype::kQ8_0, false},
+    {"iq4_nl", Dtype::kIq4Nl, Dtype::kQ6K, false}, {"nvfp4", Dtype::kNvfp4, Dtype::kQ8_0, false},
+    {"q4_0", Dtype::kQ4_0, Dtype::kQ6K, false},    {"q4_k", Dtype::kQ4K, Dtype::kQ4K, false},
+    {"q4_k_m", Dtype::kQ4K, Dtype::kQ6K, true},    {"q4_1", Dtype::kQ4_1, Dtype::kQ4_1, false},
+    {"q5_0", Dtype::kQ5_0, Dtype::kQ5_0, false},   {"q5_k", Dtype::kQ5K, Dtype::kQ5K, false},
+    {"q5_1", Dtype::kQ5_1, Dtype::kQ5_1, false},   {"q6_k", Dtype::kQ6K, Dtype::kQ6K, false},
+    {"q8_0", Dtype::kQ8_0, Dtype::kQ8_0, false},   {"f16", Dtype::kF16, Dtype::kF16, false},
+    {"bf16", Dtype::kBf16, Dtype::kBf16, false},   {"f32", Dtype::kF32, Dtype::kF32, false},
 };
 
 // The usual Q4_K_M mix of this model (docs/formats.md).

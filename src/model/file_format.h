@@ -15,7 +15,7 @@ struct FileFormat {
   std::string_view name;  // "q4_0"
   Dtype matrices = Dtype::kF32;
   Dtype embedding =
-      Dtype::kF32;   // the table, which is also the head: q6_k beside q4_0, as the published files have it
+      Dtype::kF32;   // the table, which is also the head: of more bits where the published files have it so
   bool mix = false;  // q4_k_m: some matrices in q6_k
 };
 

@@ -17,8 +17,9 @@
 namespace linnet {
 namespace {
 
-const Dtype kDtypes[] = {Dtype::kF32,  Dtype::kF16,  Dtype::kBf16, Dtype::kQ4_0, Dtype::kQ4_1, Dtype::kQ5_0,
-                         Dtype::kQ5_1, Dtype::kQ8_0, Dtype::kQ4K,  Dtype::kQ5K,  Dtype::kQ6K};
+const Dtype kDtypes[] = {Dtype::kF32,  Dtype::kF16,   Dtype::kBf16,  Dtype::kQ4_0,  Dtype::kQ4_1,
+                         Dtype::kQ5_0, Dtype::kQ5_1,  Dtype::kQ8_0,  Dtype::kQ4K,   Dtype::kQ5K,
+                         Dtype::kQ6K,  Dtype::kIq4Nl, Dtype::kIq4Xs, Dtype::kMxfp4, Dtype::kNvfp4};
 
 // Where the float16 factors of a block stand.
 std::vector<int> ScaleOffsets(Dtype dtype) {
@@ -30,9 +31,23 @@ std::vector<int> ScaleOffsets(Dtype dtype) {
       return {0, 2};
     case Dtype::kQ6K:
       return {208};
+    case Dtype::kMxfp4:
+    case Dtype::kNvfp4:
+      return {};
     default:
       return {0};
   }
+}
+
+// The bytes that factors of one byte are chosen from, and how many a block begins with.
+struct ByteFactors {
+  uint8_t lowest, values;
+  size_t count;
+};
+ByteFactors ByteFactorsOf(Dtype dtype) {
+  if (dtype == Dtype::kMxfp4) return {114, 8, 1};  // 2^-13 to 2^-6
+  if (dtype == Dtype::kNvfp4) return {0, 24, 4};   // subnormal and small
+  return {0, 1, 0};
 }
 
 // Random bits in every quant, sane factors.
@@ -52,6 +67,10 @@ std::vector<uint8_t> RandomBlocks(Dtype dtype, int64_t n, int64_t k, uint32_t se
     for (const int offset : ScaleOffsets(dtype)) {
       const uint16_t half = FloatToHalf((static_cast<float>(rng() % 1000) - 500.0f) / 20000.0f);
       std::memcpy(&bytes[block + static_cast<size_t>(offset)], &half, 2);
+    }
+    const ByteFactors factors = ByteFactorsOf(dtype);
+    for (size_t i = 0; i < factors.count; ++i) {
+      bytes[block + i] = static_cast<uint8_t>(factors.lowest + rng() % factors.values);
     }
   }
   return bytes;

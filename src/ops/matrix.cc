@@ -52,6 +52,14 @@ std::optional<PanelFormat> PanelFormatOf(Dtype dtype) {
       return PanelFormat::kQ5K;
     case Dtype::kQ6K:
       return PanelFormat::kQ6K;
+    case Dtype::kIq4Nl:
+      return PanelFormat::kIq4Nl;
+    case Dtype::kIq4Xs:
+      return PanelFormat::kIq4Xs;
+    case Dtype::kMxfp4:
+      return PanelFormat::kMxfp4;
+    case Dtype::kNvfp4:
+      return PanelFormat::kNvfp4;
     default:
       return std::nullopt;
   }

@@ -97,13 +97,39 @@ void PackQ8_0(const SourceRows& rows, uint8_t* out) {
   for (int i = 0; i < 512; ++i) out[32 + i] ^= 0x80;
 }
 
+// Of IQ4_XS: eight scales of six bits, 32 more than the signed numbers, as bytes.
+void PackIq4Xs(const SourceRows& rows, uint8_t* out) {
+  Interleave<2>(rows, 0, out);
+  for (int r = 0; r < kPanel; ++r) {
+    const uint8_t* block = rows.at[static_cast<size_t>(r)];
+    for (int b = 0; b < 8; ++b) {
+      const int low = block[4 + b / 2] >> (4 * (b % 2)) & 15, high = block[2 + b / 4] >> (2 * (b % 4)) & 3;
+      out[32 + kPanel * b + r] = static_cast<uint8_t>((low | high << 4) - 32);
+    }
+  }
+  for (int b = 0; b < 8; ++b) InterleaveQuants<16>(rows, 8 + 16 * b, out + 160 + 256 * b);
+}
+
+// Scales that are no numbers count as zero, and none has a sign.
+void PackNvfp4(const SourceRows& rows, uint8_t* out) {
+  Interleave<1, 4>(rows, 0, out);
+  for (int i = 0; i < 64; ++i) out[i] = (out[i] & 127) == 127 ? 0 : out[i] & 127;
+  InterleaveQuants<32>(rows, 4, out + 64);
+}
+
 // One block of sixteen rows.
 template <PanelFormat kFormat>
 void PackBlock(const SourceRows& rows, uint8_t* out) {
   if constexpr (kFormat == PanelFormat::kQ6K) return PackQ6K(rows, out);
   if constexpr (kFormat == PanelFormat::kQ8_0) return PackQ8_0(rows, out);
+  if constexpr (kFormat == PanelFormat::kIq4Xs) return PackIq4Xs(rows, out);
+  if constexpr (kFormat == PanelFormat::kNvfp4) return PackNvfp4(rows, out);
+  if constexpr (kFormat == PanelFormat::kMxfp4) {
+    Interleave<1>(rows, 0, out);
+    return InterleaveQuants<16>(rows, 1, out + 16);
+  }
   Interleave<2>(rows, 0, out);
-  if constexpr (kFormat == PanelFormat::kQ4_0) {
+  if constexpr (kFormat == PanelFormat::kQ4_0 || kFormat == PanelFormat::kIq4Nl) {
     InterleaveQuants<16>(rows, 2, out + 32);
   } else if constexpr (kFormat == PanelFormat::kQ4_1) {
     Interleave<2>(rows, 2, out + 32);
@@ -213,6 +239,14 @@ void PackRows(Dtype dtype, std::span<const uint8_t> bytes, PanelFormat format, i
       return PackBlocks<PanelFormat::kQ5K>(rows, shape, out);
     case PanelFormat::kQ6K:
       return PackBlocks<PanelFormat::kQ6K>(rows, shape, out);
+    case PanelFormat::kIq4Nl:
+      return PackBlocks<PanelFormat::kIq4Nl>(rows, shape, out);
+    case PanelFormat::kIq4Xs:
+      return PackBlocks<PanelFormat::kIq4Xs>(rows, shape, out);
+    case PanelFormat::kMxfp4:
+      return PackBlocks<PanelFormat::kMxfp4>(rows, shape, out);
+    case PanelFormat::kNvfp4:
+      return PackBlocks<PanelFormat::kNvfp4>(rows, shape, out);
   }
 }
 

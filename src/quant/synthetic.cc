@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 #include "base/bf16.h"
 #include "base/check.h"
@@ -72,31 +73,50 @@ Result<ModelConfig> Config12b(int layers, bool multimodal) {
 
 // Quants are noise; the factors of every block make weights of about 1 / sqrt(K).
 struct Factors {
-  uint16_t d;
-  uint16_t second;    // m or dmin
-  int offset;         // where d stands
-  int second_offset;  // -1: there is none
+  int offset;  // where in the block they stand
+  std::vector<uint8_t> bytes;
 };
 
+Factors Halves(int offset, std::initializer_list<double> values) {
+  Factors factors{offset, {}};
+  for (const double value : values) {
+    const uint16_t half = FloatToHalf(static_cast<float>(value));
+    factors.bytes.push_back(static_cast<uint8_t>(half & 255));
+    factors.bytes.push_back(static_cast<uint8_t>(half >> 8));
+  }
+  return factors;
+}
+
 Factors FactorsOf(Dtype dtype, double deviation) {
-  const auto half = [](double value) { return FloatToHalf(static_cast<float>(value)); };
   switch (dtype) {
     case Dtype::kQ4_1:
-      return {half(deviation / 4.6), half(-7.5 * deviation / 4.6), 0, 2};
+      return Halves(0, {deviation / 4.6, -7.5 * deviation / 4.6});
     case Dtype::kQ5_0:
-      return {half(deviation / 9.2), 0, 0, -1};
+      return Halves(0, {deviation / 9.2});
     case Dtype::kQ5_1:
-      return {half(deviation / 9.2), half(-15.5 * deviation / 9.2), 0, 2};
+      return Halves(0, {deviation / 9.2, -15.5 * deviation / 9.2});
     case Dtype::kQ8_0:
-      return {half(deviation / 74), 0, 0, -1};
+      return Halves(0, {deviation / 74});
     case Dtype::kQ4K:
-      return {half(deviation / 170), half(7.5 * deviation / 170), 0, 2};
+      return Halves(0, {deviation / 170, 7.5 * deviation / 170});
     case Dtype::kQ5K:
-      return {half(deviation / 340), half(15.5 * deviation / 340), 0, 2};
+      return Halves(0, {deviation / 340, 15.5 * deviation / 340});
     case Dtype::kQ6K:
-      return {half(deviation / 1370), 0, 208, -1};
+      return Halves(208, {deviation / 1370});
+    case Dtype::kQ2K:
+      return Halves(80, {deviation / 14, 1.5 * deviation / 14});
+    case Dtype::kQ3K:
+      return Halves(108, {deviation / 42});
+    case Dtype::kIq4Nl:
+      return Halves(0, {deviation / 72});
+    case Dtype::kIq4Xs:
+      return Halves(0, {deviation / 1330});
+    case Dtype::kMxfp4:
+      return {0, {static_cast<uint8_t>(127 + std::ilogb(deviation / 2.9))}};
+    case Dtype::kNvfp4:  // multiples of 2^-9, its least scales
+      return {0, std::vector(4, static_cast<uint8_t>(std::clamp(deviation / 2.9 * 512, 1.0, 7.0)))};
     default:
-      return {half(deviation / 4.6), 0, 0, -1};
+      return Halves(0, {deviation / 4.6});
   }
 }
 
@@ -112,8 +132,7 @@ void FillBlocks(const TensorInfo& tensor, uint64_t offset, std::span<uint8_t> ou
     std::memcpy(out.data() + i, &bits, std::min<size_t>(8, out.size() - i));
   }
   for (size_t b = 0; b + block <= out.size(); b += block) {
-    std::memcpy(out.data() + b + factors.offset, &factors.d, 2);
-    if (factors.second_offset >= 0) std::memcpy(out.data() + b + factors.second_offset, &factors.second, 2);
+    std::ranges::copy(factors.bytes, out.data() + b + factors.offset);
   }
 }
 
@@ -150,7 +169,7 @@ struct Spec {
 };
 
 Result<Spec> ParseSpec(std::string_view text) {
-  const auto refuse = [&](const char* hint) {
+  const auto refuse = [&](const std::string& hint) {
     return Fail(ErrorCode::kInvalidArgument, "'" + std::string(text) + "' is not a synthetic model", hint);
   };
   Spec spec;
@@ -168,7 +187,9 @@ Result<Spec> ParseSpec(std::string_view text) {
   if (shape != "12b") return refuse("the only shape is 12b");
   const std::optional<FileFormat> format = FileFormatOf(format_name);
   if (!format) {
-    return refuse("formats are f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k and q4_k_m");
+    std::string names = "formats are";
+    for (const FileFormat& known : FileFormats()) names += " " + std::string(known.name);
+    return refuse(names);
   }
   spec.format = *format;
   return spec;

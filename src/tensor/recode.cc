@@ -27,12 +27,7 @@ void StoreQ6K(const WholeBlock& whole, uint8_t* block) {
   }
 }
 
-// Of these two, further REQUIRES: all scales are 1.
-void StoreQ8_0(uint16_t d, const int8_t* quants, uint8_t* block) {
-  StoreU16(d, block);
-  std::memcpy(block + 2, quants, 32);
-}
-
+// Further REQUIRES: all scales are 1.
 void StoreQ4_0(uint16_t d, const int8_t* quants, uint8_t* block) {
   StoreU16(d, block);
   for (int j = 0; j < 16; ++j) {
@@ -42,11 +37,10 @@ void StoreQ4_0(uint16_t d, const int8_t* quants, uint8_t* block) {
 
 void Store(const WholeBlock& whole, int elements, Dtype held, uint8_t* out) {
   if (held == Dtype::kQ6K) return StoreQ6K(whole, out);
-  LINNET_CHECK(held == Dtype::kQ8_0 || held == Dtype::kQ4_0);
+  LINNET_CHECK(held == Dtype::kQ4_0);
   const int bytes = GetDtypeInfo(held).block_bytes;
   for (int i = 0; i < elements; i += 32, out += bytes) {
-    (held == Dtype::kQ8_0 ? StoreQ8_0 : StoreQ4_0)(FloatToHalf(whole.d),
-                                                   &whole.quants[static_cast<size_t>(i)], out);
+    StoreQ4_0(FloatToHalf(whole.d), &whole.quants[static_cast<size_t>(i)], out);
   }
 }
 
