@@ -14,10 +14,12 @@
 
 #include "io/gguf.h"
 #include "io/quantised_tensors.h"
+#include "io/safetensors.h"
 #include "model/model_files.h"
 #include "model/tensor_names.h"
 #include "runtime/sha256.h"
 #include "tensor/block_format.h"
+#include "tensor/block_search.h"
 
 namespace linnet {
 namespace {
@@ -46,6 +48,41 @@ std::string HashOf(std::vector<float> values) {
     if (value == 0.0f) value = 0.0f;
   }
   return Sha256Hex(std::span<const float>(values));
+}
+
+// Of the search for blocks: no larger than of the encoder that the type comes from, in what each of them
+// makes small.
+TEST(FormatsTest, BlocksThatAreSearchedLoseNoMoreThanGgmls) {
+  const auto source = Safetensors::Open(kFormats / "matrices/source.safetensors");
+  ASSERT_TRUE(source) << source.error().Message();
+  const json index = ReadIndex(kFormats / "matrices/index.json");
+  int compared = 0;
+  for (const json& entry : index["ggml"]) {
+    const Dtype dtype = *DtypeFromName(std::string(entry["type"]));
+    if (!CanSearch(dtype) || !entry.contains("error")) continue;
+    const std::string letter = entry["source"];
+    const std::vector<float> x = ValuesOf(**source, *(*source)->Find(letter));
+    const std::vector<float> importance = ValuesOf(**source, *(*source)->Find("importance." + letter));
+    const size_t columns = importance.size();
+    const bool weighted = entry["importance"];
+    std::vector<uint8_t> blocks(RowBytes(dtype, columns));
+    std::vector<float> y(columns);
+    double off = 0, all = 0;
+    for (size_t begin = 0; begin < x.size(); begin += columns) {
+      const std::span<const float> row = std::span(x).subspan(begin, columns);
+      SearchRow(dtype, row, weighted ? std::span<const float>(importance) : std::span<const float>(),
+                blocks.data());
+      DecodeRow(dtype, blocks.data(), y);
+      for (size_t i = 0; i < columns; ++i) {
+        const double w = weighted ? importance[i] : 1.0;
+        off += w * (row[i] - y[i]) * (row[i] - y[i]);
+        all += w * row[i] * row[i];
+      }
+    }
+    ++compared;
+    EXPECT_LE(off / all, entry[weighted ? "error_weighted" : "error"].get<double>()) << entry["name"];
+  }
+  EXPECT_EQ(compared, 46);
 }
 
 TEST(FormatsTest, BlocksOfEveryGgmlTypeHaveTheReferencesValues) {

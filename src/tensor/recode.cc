@@ -1,9 +1,7 @@
 // From formats that have no kernels to one that has and holds the same values.
 #include <algorithm>
 #include <array>
-#include <cstring>
 
-#include "base/bf16.h"
 #include "base/check.h"
 #include "tensor/block_format.h"
 #include "tensor/load.h"
@@ -12,36 +10,12 @@
 namespace linnet {
 namespace {
 
-// REQUIRES of all: the quants are in the format's range; d is a half.
-void StoreQ6K(const WholeBlock& whole, uint8_t* block) {
-  std::memset(block, 0, 192);
-  std::memcpy(block + 192, whole.scales.data(), 16);
-  StoreU16(FloatToHalf(whole.d), block + 208);
-  for (int i = 0; i < 256; ++i) {
-    const int half = i / 128, quarter = i % 128 / 32, l = i % 32;
-    const int value = whole.quants[static_cast<size_t>(i)] + 32;
-    uint8_t& low = block[64 * half + l + 32 * (quarter & 1)];
-    low = static_cast<uint8_t>(low | (value & 15) << (quarter < 2 ? 0 : 4));
-    uint8_t& high = block[128 + 32 * half + l];
-    high = static_cast<uint8_t>(high | (value >> 4) << (2 * quarter));
-  }
-}
-
-// Further REQUIRES: all scales are 1.
-void StoreQ4_0(uint16_t d, const int8_t* quants, uint8_t* block) {
-  StoreU16(d, block);
-  for (int j = 0; j < 16; ++j) {
-    block[2 + j] = static_cast<uint8_t>((quants[j] + 8) | (quants[j + 16] + 8) << 4);
-  }
-}
-
+// REQUIRES: the quants are in the format's range, and all scales are 1 where it has none.
 void Store(const WholeBlock& whole, int elements, Dtype held, uint8_t* out) {
-  if (held == Dtype::kQ6K) return StoreQ6K(whole, out);
-  LINNET_CHECK(held == Dtype::kQ4_0);
-  const int bytes = GetDtypeInfo(held).block_bytes;
-  for (int i = 0; i < elements; i += 32, out += bytes) {
-    StoreQ4_0(FloatToHalf(whole.d), &whole.quants[static_cast<size_t>(i)], out);
-  }
+  const DtypeInfo& info = GetDtypeInfo(held);
+  const PackBlock pack = BlockPacker(held);
+  LINNET_CHECK(pack != nullptr);
+  for (int i = 0; i < elements; i += info.block_elements, out += info.block_bytes) pack(whole, i, out);
 }
 
 }  // namespace

@@ -8,8 +8,6 @@
 namespace linnet {
 namespace {
 
-constexpr int8_t kIq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-
 // Sixteen bytes hold 32 elements: the low nibbles the first sixteen.
 template <typename Value>
 void PutNibbles(const uint8_t* bytes, Value value, int8_t* out) {
@@ -36,7 +34,7 @@ void SplitQ3K(const uint8_t* block, WholeBlock& out) {
 void SplitIq4Nl(const uint8_t* block, WholeBlock& out) {
   out.d = LoadHalf(block);
   out.scales.fill(1);
-  PutNibbles(block + 2, [](int q) { return kIq4[q]; }, out.quants.data());
+  PutNibbles(block + 2, [](int q) { return kIq4Levels[static_cast<size_t>(q)]; }, out.quants.data());
 }
 
 void SplitIq4Xs(const uint8_t* block, WholeBlock& out) {
@@ -45,7 +43,8 @@ void SplitIq4Xs(const uint8_t* block, WholeBlock& out) {
   for (int b = 0; b < 8; ++b) {
     const int scale = NibbleAt(block + 4, b) | ((high >> (2 * b)) & 3) << 4;
     out.scales[2 * b] = out.scales[2 * b + 1] = static_cast<int8_t>(scale - 32);
-    PutNibbles(block + 8 + 16 * b, [](int q) { return kIq4[q]; }, &out.quants[32 * b]);
+    PutNibbles(
+        block + 8 + 16 * b, [](int q) { return kIq4Levels[static_cast<size_t>(q)]; }, &out.quants[32 * b]);
   }
 }
 

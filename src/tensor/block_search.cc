@@ -1,0 +1,305 @@
+#include "tensor/block_search.h"
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+
+#include "base/check.h"
+#include "tensor/block_format.h"
+#include "tensor/search_fit.h"
+#include "tensor/whole_block.h"
+
+namespace linnet {
+namespace {
+
+constexpr std::array<int8_t, 512> NearestIq4() {
+  std::array<int8_t, 512> nearest{};
+  for (size_t i = 0, level = 0; i < 512; ++i) {
+    // The middle of [i / 2 - 128, i / 2 - 127.5), times four.
+    const int value = 2 * static_cast<int>(i) - 512 + 1;
+    while (level < 15 && 2 * (kIq4Levels[level] + kIq4Levels[level + 1]) < value) ++level;
+    nearest[i] = kIq4Levels[level];
+  }
+  return nearest;
+}
+constexpr std::array<int8_t, 512> kNearestIq4 = NearestIq4();
+
+// What a format's blocks are made of.
+struct Shape {
+  Dtype dtype;
+  int group;               // elements that share a step
+  float lo, hi;            // levels
+  StepRange range;         // of formats without an offset
+  int scale_lo, scale_hi;  // whole numbers that a block's factor is multiplied by; both 0: it has none
+  int min_hi = 0;          // the same of offsets
+};
+
+constexpr Shape kShapes[] = {
+    {Dtype::kQ4_0, 32, -8, 7, {5.5f, 9.5f}, 0, 0},
+    {Dtype::kQ5_0, 32, -16, 15, {11.5f, 17.5f}, 0, 0},
+    {Dtype::kQ8_0, 32, -127, 127, {121.0f, 128.0f}, 0, 0},
+    {Dtype::kIq4Nl, 32, -127, 113, {80.0f, 150.0f}, 0, 0},
+    {Dtype::kQ4_1, 32, 0, 15, {}, 0, 0},
+    {Dtype::kQ5_1, 32, 0, 31, {}, 0, 0},
+    {Dtype::kQ3K, 16, -4, 3, {2.2f, 5.0f}, -32, 31},
+    {Dtype::kQ6K, 16, -32, 31, {26.0f, 33.5f}, -128, 127},
+    {Dtype::kIq4Xs, 32, -127, 113, {80.0f, 150.0f}, -32, 31},
+    {Dtype::kQ2K, 16, 0, 3, {}, 0, 15, 15},
+    {Dtype::kQ4K, 32, 0, 15, {}, 0, 63, 63},
+    {Dtype::kQ5K, 32, 0, 31, {}, 0, 63, 63},
+};
+
+const Shape* ShapeOf(Dtype dtype) {
+  for (const Shape& shape : kShapes) {
+    if (shape.dtype == dtype) return &shape;
+  }
+  return nullptr;
+}
+
+bool IsTable(const Shape& shape) { return shape.dtype == Dtype::kIq4Nl || shape.dtype == Dtype::kIq4Xs; }
+
+// The factors of a block of several groups, and what they lose.
+struct Factors {
+  float d = 0, m = 0, error = INFINITY;
+  std::array<int, 16> scales{}, mins{};
+};
+
+int Within(float value, int lo, int hi) {
+  return static_cast<int>(std::lround(std::clamp(value, static_cast<float>(lo), static_cast<float>(hi))));
+}
+
+// The search for blocks whose groups have n elements.
+template <size_t n, typename Levels>
+class BlockSearch {
+ public:
+  BlockSearch(const Shape& shape, Levels levels) : shape_(shape), levels_(levels) {}
+
+  // One group with factors of its own.
+  void Single(const float* x, const float* w, WholeBlock& out) const {
+    Fit fit;
+    if (shape_.lo < 0) {
+      fit = FitStep<n>(x, w, shape_.range, levels_, true);
+    } else {
+      fit = FitAffine<n>(x, w, {shape_.hi, false, true});
+    }
+    out.d = fit.step;
+    out.m = fit.offset;
+    Round(x, fit.step, fit.offset, out.quants.data());
+  }
+
+  void Several(const float* x, const float* w, WholeBlock& out) const {
+    const bool affine = shape_.min_hi > 0;
+    std::array<Fit, 16> fits;
+    for (size_t g = 0; g < kGroups; ++g) {
+      const float *gx = x + g * n, *gw = w + g * n;
+      fits[g] = affine ? FitAffine<n>(gx, gw, {shape_.hi, true, false})
+                       : FitStep<n>(gx, gw, shape_.range, levels_, false);
+    }
+    const Factors best = affine ? AffineFactors(x, w, fits) : StepFactors(x, w, fits);
+    out.d = best.d;
+    out.m = best.m;
+    for (size_t g = 0; g < kGroups; ++g) {
+      for (size_t i = g * n / 16; i < (g + 1) * n / 16; ++i) {
+        out.scales[i] = static_cast<int8_t>(best.scales[g]);
+        out.mins[i] = static_cast<int8_t>(best.mins[g]);
+      }
+      Round(x + g * n, best.d * static_cast<float>(best.scales[g]),
+            -(best.m * static_cast<float>(best.mins[g])), &out.quants[g * n]);
+    }
+  }
+
+ private:
+  static constexpr size_t kGroups = kMostBlockElements / n;
+
+  void Round(const float* x, float step, float offset, int8_t* out) const {
+    const float inverse = InverseOf(step);
+    for (size_t i = 0; i < n; ++i) out[i] = static_cast<int8_t>(levels_((x[i] - offset) * inverse));
+  }
+
+  // The best whole scales for the factor d, which becomes what least squares makes of them.
+  Factors ScalesFor(const float* x, const float* w, const std::array<Fit, 16>& fits, float& d) const {
+    Factors factors{d, 0, 0, {}, {}};
+    double wxq = 0, wqq = 0;
+    for (size_t g = 0; g < kGroups; ++g) {
+      const float wanted = fits[g].step * InverseOf(d);
+      const int below = Within(std::floor(wanted), shape_.scale_lo, shape_.scale_hi);
+      FitSums best{0, 0, 0, INFINITY};
+      for (int scale = below; scale <= std::min(below + 1, shape_.scale_hi); ++scale) {
+        const FitSums sums = SumsOf<n>(x + g * n, w + g * n, d * static_cast<float>(scale), 0, levels_);
+        if (sums.error >= best.error) continue;
+        best = sums;
+        factors.scales[g] = scale;
+      }
+      factors.error += best.error;
+      wxq += static_cast<double>(factors.scales[g]) * best.wxq;
+      wqq += static_cast<double>(factors.scales[g]) * factors.scales[g] * best.wqq;
+    }
+    d = wqq > 0 ? HalfOf(static_cast<float>(wxq / wqq)) : d;
+    return factors;
+  }
+
+  // The group with the largest step gets the largest scales of either sign in turn.
+  Factors StepFactors(const float* x, const float* w, const std::array<Fit, 16>& fits) const {
+    float largest = 0;
+    for (size_t g = 0; g < kGroups; ++g) {
+      if (std::fabs(fits[g].step) > std::fabs(largest)) largest = fits[g].step;
+    }
+    Factors best;
+    for (int i = 0; i < 8; ++i) {
+      const int scale = i % 2 == 0 ? shape_.scale_lo + i / 2 : shape_.scale_hi - i / 2;
+      float d = HalfOf(largest / static_cast<float>(scale));
+      for (int round = 0; round < 3; ++round) {
+        const Factors factors = ScalesFor(x, w, fits, d);
+        if (factors.error < best.error) best = factors;
+        if (d == factors.d) break;
+      }
+    }
+    return best;
+  }
+
+  struct AffineSums {  // of a whole block, for least squares
+    double aa = 0, ab = 0, bb = 0, xa = 0, xb = 0;
+  };
+
+  // The same for scales and minima.
+  Factors AffineScalesFor(const float* x, const float* w, const std::array<Fit, 16>& fits,
+                          std::array<float, 2>& dm) const {
+    Factors factors{dm[0], dm[1], 0, {}, {}};
+    AffineSums all;
+    for (size_t g = 0; g < kGroups; ++g) {
+      const float *gx = x + g * n, *gw = w + g * n;
+      const GroupSums plain = PlainSumsOf<n>(gx, gw);
+      const int near = Within(fits[g].step * InverseOf(dm[0]), shape_.scale_lo, shape_.scale_hi);
+      FitSums best{0, 0, 0, INFINITY};
+      for (int scale = std::max(near - 1, 0); scale <= std::min(near + 1, shape_.scale_hi); ++scale) {
+        const float step = dm[0] * static_cast<float>(scale);
+        int min = Within(-fits[g].offset * InverseOf(dm[1]), 0, shape_.min_hi);
+        for (int round = 0; round < 3; ++round) {
+          const FitSums sums = SumsOf<n>(gx, gw, step, -(dm[1] * static_cast<float>(min)), levels_);
+          if (sums.error < best.error) {
+            best = sums;
+            factors.scales[g] = scale;
+            factors.mins[g] = min;
+          }
+          const float offset = plain.w > 0 ? (plain.wx - step * sums.wq) / plain.w : 0.0f;
+          const int next = Within(-offset * InverseOf(dm[1]), 0, shape_.min_hi);
+          if (next == min) break;
+          min = next;
+        }
+      }
+      factors.error += best.error;
+      const double scale = factors.scales[g], min = -factors.mins[g];
+      all.aa += scale * scale * best.wqq;
+      all.ab += scale * min * best.wq;
+      all.bb += min * min * plain.w;
+      all.xa += scale * best.wxq;
+      all.xb += min * plain.wx;
+    }
+    const double determinant = all.aa * all.bb - all.ab * all.ab;
+    if (determinant > 1e-12 * all.aa * all.bb) {
+      dm[0] = HalfOf(static_cast<float>((all.bb * all.xa - all.ab * all.xb) / determinant));
+      dm[1] = HalfOf(static_cast<float>((all.aa * all.xb - all.ab * all.xa) / determinant));
+    } else if (all.aa > 0) {
+      dm[0] = HalfOf(static_cast<float>(all.xa / all.aa));
+    }
+    return factors;
+  }
+
+  Factors AffineFactors(const float* x, const float* w, const std::array<Fit, 16>& fits) const {
+    float step = 0, offset = 0;
+    for (size_t g = 0; g < kGroups; ++g) {
+      step = std::max(step, fits[g].step);
+      offset = std::max(offset, -fits[g].offset);
+    }
+    Factors best;
+    for (int i = 0; i < 6; ++i) {
+      std::array<float, 2> dm = {HalfOf(step / static_cast<float>(shape_.scale_hi - i % 3)),
+                                 HalfOf(offset / static_cast<float>(shape_.min_hi - i / 3))};
+      for (int round = 0; round < 3; ++round) {
+        const Factors factors = AffineScalesFor(x, w, fits, dm);
+        if (factors.error < best.error) best = factors;
+        if (dm[0] == factors.d && dm[1] == factors.m) break;
+      }
+    }
+    return best;
+  }
+
+  const Shape& shape_;
+  Levels levels_;
+};
+
+// The rounding of a weight to bfloat16 is at most 2^-8 of it.
+constexpr float kLatticeError = 0x1p-16f;
+
+constexpr std::array<float, 32> kOnes = [] {
+  std::array<float, 32> ones{};
+  ones.fill(1.0f);
+  return ones;
+}();
+
+// A block of 32 whose values are whole multiples of a step. The largest, which is one of the largest that
+// four bits hold or, in a block without them, a smaller one, says which steps to try.
+bool FindLattice(const float* x, WholeLevels levels, WholeBlock& out) {
+  float largest = 0;
+  for (int i = 0; i < 32; ++i) {
+    if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
+  }
+  const float bound = kLatticeError * PlainSumsOf<32>(x, kOnes.data()).wxx;
+  for (const float multiple : {7.0f, -8.0f, 6.0f, 5.0f, 4.0f, 3.0f, 2.0f, 1.0f}) {
+    const FitSums sums = SumsOf<32>(x, kOnes.data(), largest / multiple, 0, levels);
+    if (sums.wqq == 0 || sums.error > 8 * bound) continue;
+    out.d = HalfOf(sums.wxq / sums.wqq);
+    if (SumsOf<32>(x, kOnes.data(), out.d, 0, levels).error > bound) continue;
+    for (size_t i = 0; i < 32; ++i) out.quants[i] = static_cast<int8_t>(levels(x[i] * InverseOf(out.d)));
+    return true;
+  }
+  return false;
+}
+
+void SearchBlock(const Shape& shape, const float* x, const float* w, WholeBlock& out) {
+  const WholeLevels levels{shape.lo, shape.hi};
+  const bool lattice = shape.scale_hi == 0 && shape.lo < 0 && !IsTable(shape);
+  if (lattice && FindLattice(x, levels, out)) return;
+  if (IsTable(shape)) {
+    const BlockSearch<32, TableLevels> search(shape, {&kNearestIq4});
+    shape.scale_hi == 0 ? search.Single(x, w, out) : search.Several(x, w, out);
+  } else if (shape.group == 32) {
+    const BlockSearch<32, WholeLevels> search(shape, levels);
+    shape.scale_hi == 0 ? search.Single(x, w, out) : search.Several(x, w, out);
+  } else {
+    BlockSearch<16, WholeLevels>(shape, levels).Several(x, w, out);
+  }
+}
+
+// Beyond the largest number of every format; squares of what is left can be summed.
+constexpr float kLargest = 1e8f;
+
+}  // namespace
+
+bool CanSearch(Dtype dtype) { return ShapeOf(dtype) != nullptr; }
+
+void SearchRow(Dtype dtype, std::span<const float> values, std::span<const float> importance,
+               uint8_t* blocks) {
+  const Shape* shape = ShapeOf(dtype);
+  LINNET_CHECK(shape != nullptr && (importance.empty() || importance.size() == values.size()));
+  const DtypeInfo& info = GetDtypeInfo(dtype);
+  const size_t step = static_cast<size_t>(info.block_elements);
+  LINNET_CHECK(values.size() % step == 0);
+  const PackBlock pack = BlockPacker(dtype);
+  std::array<float, kMostBlockElements> x, w;
+  WholeBlock whole;
+  w.fill(1.0f);
+  for (size_t i = 0; i < values.size(); i += step, blocks += info.block_bytes) {
+    float sum = 0;
+    for (size_t j = 0; j < step; ++j) {
+      const float value = values[i + j];
+      x[j] = std::isfinite(value) ? std::clamp(value, -kLargest, kLargest) : 0.0f;
+      if (!importance.empty()) sum += w[j] = importance[i + j];
+    }
+    if (!importance.empty() && !(sum > 0)) w.fill(1.0f);  // nobody knows
+    SearchBlock(*shape, x.data(), w.data(), whole);
+    pack(whole, 0, blocks);
+  }
+}
+
+}  // namespace linnet
