@@ -1,5 +1,5 @@
 # The library: what the floors up to src/api hold, as one shared and one static library, and what is installed.
-set(library_floors base tensor kernels io ops model text media_av media runtime assist api)
+set(library_floors base tensor kernels io ops model text media_av media runtime quant assist api)
 set(library_objects)
 set(library_needs)
 foreach(floor ${library_floors})

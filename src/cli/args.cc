@@ -121,6 +121,9 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
     actions.push_back(command.declare(args));
     given.push_back(impl.given);
     names.push_back(command.name);
+    if (command.alias.empty()) continue;
+    sub->alias(command.alias);
+    names.push_back(command.alias);
   }
   if (const auto word = UnknownCommand(argc, argv, names)) {
     return WrongUse(Unknown("command", *word, names), "");

@@ -55,6 +55,7 @@ struct Command {
   // Declares the arguments and returns what to do when the subcommand was chosen, which gives an exit code or
   // an error that is still to be reported.
   std::function<std::function<Result<int>()>(Args&)> declare;
+  std::string alias = {};  // another name for it
 };
 
 // Parses, prints help and errors, and runs the chosen subcommand. `version` is printed by --version.

@@ -12,6 +12,7 @@ Command InfoCommand();
 Command InspectCommand();
 Command ParityCommand();
 Command PerplexityCommand();
+Command QuantiseCommand();
 Command RunCommand();
 Command ServeCommand();
 Command SessionCommand();

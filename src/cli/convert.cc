@@ -44,7 +44,7 @@ Result<int> Run(ConvertArgs args) {
       CheckUseful(args.given, {{{"--type"}, !synthetic, "is not for made-up weights, whose name says it"}}));
   LINNET_ASSIGN(const int wanted, ThreadsOf(args.threads));
   LINNET_ASSIGN(const int threads, ThreadCount(wanted));
-  args.options.keep_types = args.type == "auto" && args.options.pack;
+  args.options.keep_types = args.type == "keep" || (args.type == "auto" && args.options.pack);
   args.options.type = DtypeFromName(args.type).value_or(Dtype::kBf16);
   ThreadPool pool(threads);
   ProgressLine progress;
@@ -67,8 +67,9 @@ Command ConvertCommand() {
                 "a Hugging Face directory, a GGUF file, a drafter's directory, or synthetic:12b:q4_0", false);
             args.Positional("OUT", values->options.output, "the text model's file, ending in .gguf", false);
             args.Option("--model", values->model, "the same as IN");
-            args.Choice("--type", values->type, {"auto", "bf16", "f32", "q8_0", "q4_0"},
-                        "number format of the matrices; auto = bf16, with --pack the one they have");
+            args.Choice(
+                "--type", values->type, {"auto", "keep", "bf16", "f16", "f32", "q8_0", "q4_0"},
+                "number format of the matrices; auto = bf16, keep and with --pack auto = the one they have");
             args.Flag("--pack", values->options.pack,
                       "write the matrices in the kernels' own layout, used in place: starts at once, only "
                       "Linnet reads it");

@@ -46,7 +46,8 @@ int main(int argc, char** argv) {
       linnet::RunCommand(),     linnet::TranscribeCommand(), linnet::TranslateCommand(),
       linnet::ServeCommand(),   linnet::InspectCommand(),    linnet::SessionCommand(),
       linnet::InfoCommand(),    linnet::FitCommand(),        linnet::BenchCommand(),
-      linnet::ConvertCommand(), linnet::ParityCommand(),     linnet::PerplexityCommand(),
+      linnet::ConvertCommand(), linnet::QuantiseCommand(),   linnet::ParityCommand(),
+      linnet::PerplexityCommand(),
   };
   try {
     return linnet::RunCommandLine(argc, argv, commands, linnet::VersionText);

@@ -1,6 +1,7 @@
 #include "cli/report.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <system_error>
 
@@ -40,6 +41,18 @@ void ProgressLine::Clear() {
 
 Progress ProgressLine::AsCallback() {
   return [this](double fraction, std::string_view what) { Show(fraction, what); };
+}
+
+Progress ProgressLine::WithTimeLeft() {
+  const auto start = std::chrono::steady_clock::now();
+  return [this, start](double fraction, std::string_view what) {
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (seconds < 5 || fraction < 0.01) return Show(fraction, what);
+    const int64_t left = static_cast<int64_t>(seconds / fraction * (1 - fraction));
+    Show(fraction,
+         fmt::format("{}, {} left", what,
+                     left >= 60 ? fmt::format("{} min", (left + 30) / 60) : fmt::format("{} s", left)));
+  };
 }
 
 void Write(std::string_view text) {

@@ -48,6 +48,8 @@ class ProgressLine {
   void Show(double fraction, std::string_view what);
   void Clear();
   Progress AsCallback();
+  // The same with the time that is left, once it can be told.
+  Progress WithTimeLeft();
 
  private:
   bool terminal_;

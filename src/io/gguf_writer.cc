@@ -53,6 +53,11 @@ void GgufWriter::AddU32(std::string_view key, uint32_t value) {
   Put(metadata_, value);
 }
 
+void GgufWriter::AddI32(std::string_view key, int32_t value) {
+  Key(key, GgufType::kI32);
+  Put(metadata_, value);
+}
+
 void GgufWriter::AddF32(std::string_view key, float value) {
   Key(key, GgufType::kF32);
   Put(metadata_, value);
@@ -122,7 +127,7 @@ void GgufWriter::Pad() {
   written_ += padding;
 }
 
-Status GgufWriter::Begin() {
+std::string GgufWriter::Header() const {
   std::string header = "GGUF";
   Put<uint32_t>(header, 3);
   Put<uint64_t>(header, tensors_.size());
@@ -136,8 +141,19 @@ Status GgufWriter::Begin() {
     const uint32_t type = static_cast<uint32_t>(GetDtypeInfo(tensor.dtype).ggml_type);
     Put(header, tensor.packed ? kGgufPackedType + type : type);
     Put(header, offset);
-    offset += (tensor.bytes + alignment_ - 1) / alignment_ * alignment_;
+    offset += Padded(tensor.bytes);
   }
+  return header;
+}
+
+uint64_t GgufWriter::Size() const {
+  uint64_t size = Padded(Header().size());
+  for (const Tensor& tensor : tensors_) size += Padded(tensor.bytes);
+  return size;
+}
+
+Status GgufWriter::Begin() {
+  const std::string header = Header();
   errno = 0;
   file_.open(part_, std::ios::binary | std::ios::trunc);
   begun_ = file_.is_open();

@@ -27,6 +27,7 @@ class GgufWriter {
   GgufWriter& operator=(const GgufWriter&) = delete;
 
   void AddU32(std::string_view key, uint32_t value);
+  void AddI32(std::string_view key, int32_t value);
   void AddF32(std::string_view key, float value);
   void AddBool(std::string_view key, bool value);
   void AddString(std::string_view key, std::string_view value);
@@ -42,6 +43,9 @@ class GgufWriter {
   void AddTensor(std::string_view name, Dtype dtype, std::span<const int64_t> shape, bool packed = false);
   // The file may hold packed matrices (docs/formats.md).
   void AddPackedLayout();
+
+  // What the file will hold.
+  uint64_t Size() const;
 
   // Writes everything but the tensors' bytes; nothing can be added afterwards.
   Status Begin();
@@ -60,6 +64,8 @@ class GgufWriter {
   };
   void Key(std::string_view key, GgufType type);
   void ArrayKey(std::string_view key, GgufType type, uint64_t count);
+  std::string Header() const;
+  uint64_t Padded(uint64_t bytes) const { return (bytes + alignment_ - 1) / alignment_ * alignment_; }
   void Pad();
   std::unexpected<Error> WriteError() const;
 

@@ -11,172 +11,20 @@
 #include "model/config_files.h"
 #include "model/model_files.h"
 #include "model/tensor_names.h"
-#include "ops/matrix.h"
 #include "quant/convert_metadata.h"
+#include "quant/item_writer.h"
 #include "quant/synthetic.h"
-#include "tensor/block_format.h"
 
 namespace linnet {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Values decoded at a time: memory stays bounded whatever the size of a matrix.
-constexpr int64_t kChunkValues = int64_t{1} << 22;
-
+constexpr std::string_view kSynthetic = "synthetic:";
 constexpr char kNoVocabulary[] = "the input has no tokenizer.json, so the output has no vocabulary";
 
-// One tensor of the output and where its numbers come from.
-struct Item {
-  std::string name;
-  Dtype dtype;
-  std::vector<int64_t> shape;
-  const TensorSource* source = nullptr;
-  const TensorInfo* tensor = nullptr;  // copied or re-encoded row by row
-  std::vector<float> values;           // or these, for what is small or reordered
-  bool packed = false;                 // written in the kernels' layout
-};
-
-class Converter {
- public:
-  Converter(const ConvertOptions& options, ThreadPool& pool, const Progress& progress)
-      : options_(options), pool_(pool), progress_(progress), keep_(options.keep_types) {}
-
-  // Matrices keep the format they have.
-  void KeepFormats() { keep_ = true; }
-
-  // The format of a matrix of the decoder. Packed, it is one that has kernels.
-  Dtype MatrixType(const std::string& name, const TensorInfo& tensor, bool embedding) {
-    if (keep_) return options_.pack ? GetDtypeInfo(tensor.dtype).held : tensor.dtype;
-    return MatrixType(name, tensor.shape[1], embedding);
-  }
-
-  // The format of a matrix with this row length.
-  Dtype MatrixType(const std::string& name, int64_t row, bool embedding) {
-    Dtype type = options_.type;
-    if (embedding && type == Dtype::kQ4_0) type = Dtype::kQ8_0;
-    if (row % GetDtypeInfo(type).block_elements == 0) {
-      if (type != options_.type) {
-        Note("the embedding table is stored as q8_0: it is also the head");
-      }
-      return type;
-    }
-    Note(name + " and others with rows of " + std::to_string(row) +
-         " stay bf16: no multiple of the block of " + std::to_string(GetDtypeInfo(type).block_elements));
-    return Dtype::kBf16;
-  }
-
-  void Note(std::string note) {
-    if (std::find(report_.notes.begin(), report_.notes.end(), note) == report_.notes.end()) {
-      report_.notes.push_back(std::move(note));
-    }
-  }
-
-  Status WriteFile(GgufWriter& writer, const std::string& path, const std::vector<Item>& items) {
-    uint64_t total = 1, done = 0;
-    for (const Item& item : items) {
-      writer.AddTensor(item.name, item.dtype, item.shape, item.packed);
-      total += Elements(item.shape);
-    }
-    LINNET_TRY(writer.Begin());
-    for (const Item& item : items) {
-      LINNET_TRY(item.tensor != nullptr ? WriteTensor(writer, item) : WriteValues(writer, item, item.values));
-      done += Elements(item.shape);
-      if (progress_) progress_(static_cast<double>(done) / static_cast<double>(total), "writing " + path);
-    }
-    LINNET_ASSIGN(const uint64_t bytes, writer.Finish());
-    report_.files.push_back({path, bytes});
-    return {};
-  }
-
-  ConvertReport& report() { return report_; }
-  bool pack() const { return options_.pack; }
-
- private:
-  static uint64_t Elements(const std::vector<int64_t>& shape) {
-    uint64_t n = 1;
-    for (const int64_t size : shape) n *= static_cast<uint64_t>(size);
-    return n;
-  }
-
-  // Encodes whole rows on all threads.
-  Status WriteValues(GgufWriter& writer, const Item& item, std::span<const float> values) {
-    const Dtype dtype = item.dtype;
-    const int64_t row = item.shape.back();
-    const uint64_t row_bytes = RowBytes(dtype, static_cast<uint64_t>(row));
-    const int64_t rows = static_cast<int64_t>(values.size()) / row;
-    encoded_.resize(static_cast<size_t>(rows) * row_bytes);
-    pool_.For(rows, [&](int64_t begin, int64_t end, int) {
-      for (int64_t r = begin; r < end; ++r) {
-        EncodeRow(dtype, values.subspan(static_cast<size_t>(r * row), static_cast<size_t>(row)),
-                  encoded_.data() + static_cast<size_t>(r) * row_bytes);
-      }
-    });
-    return WriteRows(writer, item, encoded_);
-  }
-
-  // Whole rows in the item's format; of a packed item whole panels, but for the last.
-  Status WriteRows(GgufWriter& writer, const Item& item, std::span<const uint8_t> rows) {
-    if (!item.packed) return writer.Write(rows);
-    const int64_t k = item.shape.back();
-    const PanelFormat format = *PanelFormatOf(item.dtype);
-    const size_t sixteen = kPanel * RowBytes(item.dtype, static_cast<uint64_t>(k));
-    const size_t panel_bytes = static_cast<size_t>(PanelBytes(format, k));
-    const size_t panels = (rows.size() + sixteen - 1) / sixteen;
-    packed_.resize(panels * panel_bytes);
-    pool_.For(static_cast<int64_t>(panels), [&](int64_t begin, int64_t end, int) {
-      for (size_t p = static_cast<size_t>(begin); p < static_cast<size_t>(end); ++p) {
-        const size_t length = std::min(sixteen, rows.size() - p * sixteen);
-        PackRows(item.dtype, rows.subspan(p * sixteen, length), format, k, packed_.data() + p * panel_bytes);
-      }
-    });
-    return writer.Write(packed_);
-  }
-
-  Status WriteTensor(GgufWriter& writer, const Item& item) {
-    const int64_t row = item.shape.back();
-    const int64_t rows = static_cast<int64_t>(Elements(item.shape)) / row;
-    const uint64_t row_bytes = RowBytes(item.tensor->dtype, static_cast<uint64_t>(row));
-    const int64_t step = std::max<int64_t>(1, kChunkValues / (row * kPanel)) * kPanel;
-    std::vector<uint8_t> scratch;
-    for (int64_t first = 0; first < rows; first += step) {
-      const int64_t count = std::min(step, rows - first);
-      const uint64_t offset = static_cast<uint64_t>(first) * row_bytes,
-                     length = static_cast<uint64_t>(count) * row_bytes;
-      const std::span<const uint8_t> bytes = item.source->Bytes(*item.tensor, offset, length, scratch);
-      const Dtype stored = item.tensor->dtype;
-      if (stored == item.dtype) {
-        LINNET_TRY(WriteRows(writer, item, bytes));
-      } else if (GetDtypeInfo(stored).held == item.dtype) {
-        encoded_.resize(RowBytes(item.dtype, static_cast<uint64_t>(count * row)));
-        RecodeRow(stored, bytes.data(), static_cast<size_t>(count * row), encoded_.data());
-        LINNET_TRY(WriteRows(writer, item, encoded_));
-      } else {
-        decoded_.resize(static_cast<size_t>(count * row));
-        pool_.For(count, [&](int64_t begin, int64_t end, int) {
-          for (int64_t r = begin; r < end; ++r) {
-            DecodeRow(item.tensor->dtype, bytes.data() + static_cast<size_t>(r) * row_bytes,
-                      std::span(decoded_).subspan(static_cast<size_t>(r * row), static_cast<size_t>(row)));
-          }
-        });
-        LINNET_TRY(WriteValues(writer, item, decoded_));
-      }
-      item.source->Forget(*item.tensor, offset, length);
-    }
-    return {};
-  }
-
-  const ConvertOptions& options_;
-  ThreadPool& pool_;
-  const Progress& progress_;
-  ConvertReport report_;
-  bool keep_;
-  std::vector<uint8_t> encoded_, packed_;
-  std::vector<float> decoded_;
-};
-
 // Items of decoder tensors: matrices in the wanted format, the rest as float32.
-Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource& source,
+Result<std::vector<Item>> DecoderItems(ItemWriter& converter, const TensorSource& source,
                                        const ModelConfig& config,
                                        const std::vector<ExpectedTensor>& expected) {
   const std::vector<float> rope = RopeFactors(config);
@@ -190,9 +38,8 @@ Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource&
       LINNET_ASSIGN(item.values, ReadFloats(source, tensor.role, tensor.layer));
       for (float& value : item.values) value += 1.0f;  // GGUF stores the sum
       item.tensor = nullptr;
-    } else if (tensor.shape.size() == 2) {
-      item.dtype = converter.MatrixType(item.name, *item.tensor, tensor.role == Role::kEmbedding);
-      item.packed = converter.pack();
+    } else {
+      item.matrix = tensor.shape.size() == 2;
     }
     items.push_back(std::move(item));
     if (tensor.role == Role::kFinalNorm && !rope.empty()) {
@@ -200,6 +47,7 @@ Result<std::vector<Item>> DecoderItems(Converter& converter, const TensorSource&
           {"rope_freqs.weight", Dtype::kF32, {static_cast<int64_t>(rope.size())}, nullptr, nullptr, rope});
     }
   }
+  converter.ChooseFormats(items);
   return items;
 }
 
@@ -245,24 +93,39 @@ bool DescribesTheFile(std::string_view key) {
          key == kGgufScaleBf16 || key.starts_with("split.");
 }
 
-// What the file is called after: the format of the first matrix where formats are kept.
-Dtype MainType(const TensorSource& source, const ConvertOptions& options) {
-  return options.keep_types ? FindTensor(source, Role::kQ, 0)->dtype : options.type;
+// What the file is called after: the mix, or the format of the first matrix where formats are kept.
+uint32_t MainFileType(const TensorSource& source, const ConvertOptions& options) {
+  if (options.mix != nullptr) return options.mix->file_type;
+  const bool keep = options.keep_types || options.input.starts_with(kSynthetic);
+  return FileType(keep ? FindTensor(source, Role::kQ, 0)->dtype : options.type);
+}
+
+// What other programs say of the importances that a file was made with.
+void AddImportanceMetadata(const ConvertOptions& options, GgufWriter& writer) {
+  if (options.importance == nullptr) return;
+  const Importance& importance = *options.importance;
+  writer.AddString("quantize.imatrix.file", importance.path);
+  writer.AddString("quantize.imatrix.dataset",
+                   importance.datasets.empty() ? "" : importance.datasets.front());
+  writer.AddI32("quantize.imatrix.entries_count", static_cast<int32_t>(importance.size()));
+  writer.AddI32("quantize.imatrix.chunks_count", static_cast<int32_t>(importance.chunks));
 }
 
 // A GGUF in another format: names and the other metadata as they are.
-Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
+Status ConvertGguf(ItemWriter& converter, const ModelFiles& files, const ConvertOptions& options) {
   const Gguf& gguf = *files.gguf;
   LINNET_TRY(CheckTensors(*files.text, TextTensors(files.config), gguf.name()));
   GgufWriter writer(options.output);
   for (const auto& [key, value] : gguf.metadata().values()) {
-    if (!DescribesTheFile(key)) writer.AddValue(key, value);
+    const bool of_formats = key.starts_with("quantize.") && !options.keep_types;  // how the input got its own
+    if (!DescribesTheFile(key) && !of_formats) writer.AddValue(key, value);
   }
   // The factor on the embedding follows from the table's format, which may change here; the function must
   // not.
   writer.AddBool(kGgufScaleBf16, files.config.embed_scale_bf16);
-  writer.AddU32("general.file_type", FileType(MainType(*files.text, options)));
+  writer.AddU32("general.file_type", MainFileType(*files.text, options));
   writer.AddU32("general.quantization_version", 2);
+  AddImportanceMetadata(options, writer);
   if (options.pack) writer.AddPackedLayout();
   std::vector<Item> items;
   for (const TensorInfo& tensor : files.text->tensors()) {
@@ -274,16 +137,12 @@ Status ConvertGguf(Converter& converter, const ModelFiles& files, const ConvertO
     // The multimodal tensors of a file that holds everything stay as they are, as those of a file of their
     // own do.
     const bool media = tensor.name.starts_with("v.") || tensor.name.starts_with("mm.");
-    if (tensor.shape.size() == 2 && !media && !IsWholeNumbers(tensor.dtype)) {
-      item.dtype = converter.MatrixType(tensor.name, tensor, tensor.name == "token_embd.weight");
-      item.packed = options.pack;
-    }
+    item.matrix = tensor.shape.size() == 2 && !media && !IsWholeNumbers(tensor.dtype);
     items.push_back(std::move(item));
   }
+  converter.ChooseFormats(items);
   return converter.WriteFile(writer, options.output, items);
 }
-
-constexpr std::string_view kSynthetic = "synthetic:";
 
 bool IsSynthetic(const std::string& input) { return input.starts_with(kSynthetic); }
 
@@ -306,7 +165,7 @@ std::string MultimodalPath(const std::string& output) {
 
 Status CheckOutput(const ConvertOptions& options, const std::string& path) {
   std::error_code error;
-  if (!fs::exists(path, error) || options.overwrite) return {};
+  if (options.dry_run || options.overwrite || !fs::exists(path, error)) return {};
   return Fail(ErrorCode::kInvalidArgument, path + " exists already",
               "give another name, or --force to replace it");
 }
@@ -341,14 +200,13 @@ Result<std::string> ReadChatTemplate(const ModelFiles& files) {
   return std::string(file.bytes().begin(), file.bytes().end());
 }
 
-Status ConvertParts(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
+Status ConvertParts(ItemWriter& converter, const ModelFiles& files, const ConvertOptions& options) {
   const std::vector<ExpectedTensor> expected = TextTensors(files.config);
   LINNET_TRY(CheckTensors(*files.text, expected, "the text model"));
   GgufWriter writer(options.output);
   const bool synthetic = IsSynthetic(options.input);
-  LINNET_TRY(AddTextMetadata(
-      files, synthetic ? FindTensor(*files.text, Role::kQ, 0)->dtype : MainType(*files.text, options),
-      writer));
+  LINNET_TRY(AddTextMetadata(files, MainFileType(*files.text, options), writer));
+  AddImportanceMetadata(options, writer);
   if (options.pack) writer.AddPackedLayout();
   if (synthetic) {
     AddPlaceholderVocabulary(files.config, writer);
@@ -378,7 +236,7 @@ bool SameDirectory(const fs::path& a, const fs::path& b) {
 }
 
 // The multimodal file of a GGUF needs no conversion; where the output's directory is another, it gets a copy.
-Status KeepMultimodal(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
+Status KeepMultimodal(ItemWriter& converter, const ModelFiles& files, const ConvertOptions& options) {
   if (files.multimodal_file == nullptr) return {};
   if (SameDirectory(files.multimodal_path, options.output)) {
     converter.Note("the multimodal file " + files.multimodal_path + " serves the output too");
@@ -386,6 +244,10 @@ Status KeepMultimodal(Converter& converter, const ModelFiles& files, const Conve
   }
   const fs::path path = MultimodalPath(options.output), part = PartPath(path);
   std::error_code error;
+  if (options.dry_run) {
+    converter.report().files.push_back({path.string(), fs::file_size(files.multimodal_path, error)});
+    return {};
+  }
   fs::copy_file(files.multimodal_path, part, fs::copy_options::overwrite_existing, error);
   if (!error) fs::rename(part, path, error);
   if (error) {
@@ -399,12 +261,12 @@ Status KeepMultimodal(Converter& converter, const ModelFiles& files, const Conve
   return {};
 }
 
-Status ConvertDrafter(Converter& converter, const ModelFiles& files, const ConvertOptions& options) {
+Status ConvertDrafter(ItemWriter& converter, const ModelFiles& files, const ConvertOptions& options) {
   const std::vector<ExpectedTensor> expected = DrafterTensors(*files.drafter_config);
   LINNET_TRY(CheckTensors(*files.drafter, expected, "the drafter"));
   LINNET_TRY(CheckExpressible(files.drafter_config->text));
   GgufWriter writer(options.output);
-  LINNET_TRY(AddDrafterMetadata(files, MainType(*files.drafter, options), writer));
+  LINNET_TRY(AddDrafterMetadata(files, MainFileType(*files.drafter, options), writer));
   if (options.pack) writer.AddPackedLayout();
   if (files.tokenizer_json.empty()) converter.Note(kNoVocabulary);
   LINNET_ASSIGN(const std::vector<Item> items,
@@ -412,25 +274,20 @@ Status ConvertDrafter(Converter& converter, const ModelFiles& files, const Conve
   return converter.WriteFile(writer, options.output, items);
 }
 
-}  // namespace
-
-Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& pool,
-                                   const Progress& progress) {
+Status Convert(ItemWriter& converter, const ConvertOptions& options) {
   if (!options.output.ends_with(".gguf")) {
     return Fail(ErrorCode::kInvalidArgument, "the output " + options.output + " does not end in .gguf",
                 "name it so");
   }
   LINNET_TRY(CheckOutput(options, options.output));
-  Converter converter(options, pool, progress);
   if (IsDrafterDirectory(options.input)) {
     LINNET_ASSIGN(const ModelFiles files, OpenDrafterDirectory(options.input));
     LINNET_TRY(CheckNotInput(files, options.output));
-    LINNET_TRY(ConvertDrafter(converter, files, options));
-    return std::move(converter.report());
+    return ConvertDrafter(converter, files, options);
   }
   LINNET_ASSIGN(const ModelFiles files, OpenInput(options.input));
   LINNET_TRY(CheckNotPacked(*files.text, options.input));
-  if (IsSynthetic(options.input)) converter.KeepFormats();
+  if (IsSynthetic(options.input) && options.mix == nullptr) converter.KeepFormats();
   LINNET_TRY(CheckNotInput(files, options.output));
   if (files.gguf != nullptr) {
     if (files.multimodal_file != nullptr && !SameDirectory(files.multimodal_path, options.output)) {
@@ -438,14 +295,22 @@ Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& po
       LINNET_TRY(CheckNotInput(files, MultimodalPath(options.output)));
     }
     LINNET_TRY(ConvertGguf(converter, files, options));
-    LINNET_TRY(KeepMultimodal(converter, files, options));
-    return std::move(converter.report());
+    return KeepMultimodal(converter, files, options);
   }
   if (files.config.vision.present || files.config.audio.present) {
     LINNET_TRY(CheckOutput(options, MultimodalPath(options.output)));
     LINNET_TRY(CheckNotInput(files, MultimodalPath(options.output)));
   }
-  LINNET_TRY(ConvertParts(converter, files, options));
+  return ConvertParts(converter, files, options);
+}
+
+}  // namespace
+
+Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& pool,
+                                   const Progress& progress) {
+  ItemWriter converter(options, pool, progress);
+  LINNET_TRY(Convert(converter, options));
+  if (options.mix == nullptr) converter.NoteLosses();
   return std::move(converter.report());
 }
 

@@ -9,6 +9,9 @@
 #include "base/thread_pool.h"
 #include "linnet/error.h"
 #include "linnet/options.h"
+#include "quant/importance.h"
+#include "quant/matrix_encoder.h"
+#include "quant/weight_mix.h"
 #include "tensor/dtype.h"
 
 namespace linnet {
@@ -19,12 +22,15 @@ struct ConvertOptions {
   // is ignored.
   std::string input;
   std::string output;         // ends in .gguf
-  Dtype type = Dtype::kBf16;  // of the matrices: one that CanEncode
+  Dtype type = Dtype::kBf16;  // of the matrices: one that CanWrite
   bool overwrite = false;
   // The decoder's matrices in the kernels' own layout: Linnet uses them where they lie in the mapped file,
   // without copying them; other programs cannot read them. The multimodal file stays as it is.
   bool pack = false;
-  bool keep_types = false;  // matrices keep the format they have, `type` is ignored
+  bool keep_types = false;                 // matrices keep the format they have, `type` is ignored
+  const Mix* mix = nullptr;                // of the matrices' formats, instead of `type`
+  const Importance* importance = nullptr;  // of the columns of matrices, for the search
+  bool dry_run = false;                    // nothing is written: the report says what would be
 };
 
 struct ConvertedFile {
@@ -32,13 +38,25 @@ struct ConvertedFile {
   uint64_t bytes = 0;
 };
 
+// Of the decoder (or drafter), in file order.
+struct ConvertedMatrix {
+  std::string name;
+  Dtype before, after;
+  uint64_t elements = 0;
+  EncodingLoss loss;  // empty where the format stayed, or holds all it held
+
+  uint64_t bytes() const { return RowBytes(after, elements); }
+};
+
 struct ConvertReport {
   std::vector<ConvertedFile> files;
+  std::vector<ConvertedMatrix> matrices;
   std::vector<std::string> notes;  // what was stored otherwise than asked, and why
 };
 
-// Norms, biases and scalars are stored as float32. Matrices whose rows are not a multiple of the block stay
-// bf16. With q4_0 the embedding table, which is also the head, is stored as q8_0. Errors: those of OpenModel;
+// Norms, biases and scalars are stored as float32. Matrices whose rows are not a multiple of the block get a
+// format with a smaller one (TypeForRow). With the type q4_0 the embedding table, which is also the head, is
+// stored as q8_0. Formats of blocks are chosen by search (tensor/block_search.h). Errors: those of OpenModel;
 // kInvalidArgument when the output exists or is an input, or the input is packed already.
 Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& pool, const Progress& progress);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/config_files.h"
+#include "quant/weight_mix.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
 
@@ -147,18 +148,15 @@ uint32_t FileType(Dtype type) {
   switch (type) {
     case Dtype::kF16:
       return 1;
-    case Dtype::kQ4_0:
-      return 2;
-    case Dtype::kQ8_0:
-      return 7;
     case Dtype::kQ4K:
-      return 15;
-    case Dtype::kQ6K:
-      return 18;
-    case Dtype::kBf16:
-      return 32;
+      return MixOf("q4_k_m")->file_type;
+    case Dtype::kQ5K:
+      return MixOf("q5_k_m")->file_type;
+    case Dtype::kQ3K:
+      return MixOf("q3_k_m")->file_type;
     default:
-      return 0;
+      const Mix* mix = MixOf(GetDtypeInfo(type).name);
+      return mix == nullptr ? 0 : mix->file_type;
   }
 }
 
@@ -193,14 +191,14 @@ Status CheckExpressible(const ModelConfig& config) {
   return {};
 }
 
-Status AddTextMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer) {
+Status AddTextMetadata(const ModelFiles& files, uint32_t file_type, GgufWriter& writer) {
   const ModelConfig& config = files.config;
   LINNET_TRY(CheckExpressible(config));
   const std::string arch = IsGemma3(config) ? "gemma3" : "gemma4";
   writer.AddString("general.architecture", arch);
   writer.AddString("general.type", "model");
   if (!config.name.empty()) writer.AddString("general.name", config.name);
-  writer.AddU32("general.file_type", FileType(type));
+  writer.AddU32("general.file_type", file_type);
   writer.AddU32("general.quantization_version", 2);
   writer.AddF32("general.sampling.temp", config.generation.do_sample ? config.generation.temperature : 0.0f);
   writer.AddU32("general.sampling.top_k", U32(config.generation.top_k));
@@ -251,12 +249,12 @@ void AddMultimodalMetadata(const ModelConfig& config, GgufWriter& writer) {
   writer.AddF32(kGgufAudioEps, config.audio.rms_norm_eps);
 }
 
-Status AddDrafterMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer) {
+Status AddDrafterMetadata(const ModelFiles& files, uint32_t file_type, GgufWriter& writer) {
   const DrafterConfig& config = *files.drafter_config;
   const std::string arch = "gemma4-assistant";
   writer.AddString("general.architecture", arch);
   if (!config.text.name.empty()) writer.AddString("general.name", config.text.name);
-  writer.AddU32("general.file_type", FileType(type));
+  writer.AddU32("general.file_type", file_type);
   writer.AddU32("general.quantization_version", 2);
   AddShape(config.text, arch, writer);
   writer.AddU32(arch + ".embedding_length_out", U32(config.backbone_hidden_size));

@@ -12,10 +12,10 @@ namespace linnet {
 Status CheckExpressible(const ModelConfig& config);
 
 // Everything of the text file but the tensors: architecture, shape, vocabulary, defaults.
-Status AddTextMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer);
+Status AddTextMetadata(const ModelFiles& files, uint32_t file_type, GgufWriter& writer);
 // Of the multimodal file.
 void AddMultimodalMetadata(const ModelConfig& config, GgufWriter& writer);
-Status AddDrafterMetadata(const ModelFiles& files, Dtype type, GgufWriter& writer);
+Status AddDrafterMetadata(const ModelFiles& files, uint32_t file_type, GgufWriter& writer);
 
 // As many tokens as the model has rows: Gemma's special tokens and bytes at their ids, invented words for the
 // rest. For synthetic models, which other programs refuse to open without a vocabulary.

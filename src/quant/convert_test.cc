@@ -18,6 +18,7 @@
 #include "model/config_files.h"
 #include "model/model_files.h"
 #include "model/tensor_names.h"
+#include "quant/small_model_testing.h"
 
 namespace linnet {
 namespace {
@@ -130,9 +131,8 @@ TEST_F(ConvertTest, QuantisedInputsKeepEveryNumberAsFloats) {
 
 TEST_F(ConvertTest, QuantisedFilesStayClose) {
   const auto before = OpenModel(kModels + "target", "", "");
-  // The largest error of a block is half a step of 1/127 (and the step's rounding to half), or a whole one of
-  // 1/8.
-  for (const auto& [type, bound] : {std::pair(Dtype::kQ8_0, 0.0046f), std::pair(Dtype::kQ4_0, 0.127f)}) {
+  // The largest error of a block is a whole step of about 1/127 or 1/8, where that makes the others smaller.
+  for (const auto& [type, bound] : {std::pair(Dtype::kQ8_0, 0.008f), std::pair(Dtype::kQ4_0, 0.19f)}) {
     const std::string output = File("out.gguf");
     const auto report = Convert(kModels + "target", output, type, true);
     ASSERT_TRUE(report) << report.error().Message();
@@ -181,58 +181,6 @@ TEST_F(ConvertTest, DraftersConvert) {
                 *ReadFloats(*b->drafter, tensor.role, tensor.layer));
     }
   }
-}
-
-// The first `size` tokens of the small test vocabulary.
-void WriteTokenizer(const fs::path& path, int32_t size) {
-  std::ifstream in(std::string(LINNET_SOURCE_DIR) + "/tests/data/golden/tokenizer/small/tokenizer.json",
-                   std::ios::binary);
-  nlohmann::ordered_json json = nlohmann::ordered_json::parse(in);
-  nlohmann::ordered_json vocab, added = nlohmann::ordered_json::array();
-  for (const auto& [token, id] : json["model"]["vocab"].items()) {
-    if (id.get<int32_t>() < size) vocab[token] = id;
-  }
-  for (const auto& token : json["added_tokens"]) {
-    if (token["id"].get<int32_t>() < size) added.push_back(token);
-  }
-  json["model"]["vocab"] = vocab;
-  json["model"]["merges"] = nlohmann::ordered_json::array();
-  json["added_tokens"] = added;
-  std::ofstream(path, std::ios::binary) << json.dump();
-}
-
-// A small Gemma 3 as Hugging Face stores one, with made-up float32 weights.
-void WriteGemma3(const fs::path& directory, const std::string& more = "") {
-  fs::create_directories(directory);
-  const std::string text =
-      R"({"model_type":"gemma3_text","vocab_size":192,"hidden_size":64,"num_hidden_layers":3,
-      "num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":96,"head_dim":32,
-      "sliding_window":16,"query_pre_attn_scalar":48,"_sliding_window_pattern":3,"rope_theta":1000000.0,
-      "rope_local_base_freq":10000.0,
-      "rope_scaling":{"factor":8.0,"rope_type":"linear"},"max_position_embeddings":512,"rms_norm_eps":1e-6)" +
-      more + "}";
-  std::ofstream(directory / "config.json") << text;
-  std::ofstream(directory / "generation_config.json") << R"({"eos_token_id":[1,50,106]})";
-  nlohmann::ordered_json header;
-  std::vector<float> values;
-  uint32_t state = 1;
-  for (const ExpectedTensor& tensor : TextTensors(*ConfigFromJson({text, "", ""}))) {
-    const size_t begin = values.size();
-    size_t count = 1;
-    for (const int64_t size : tensor.shape) count *= static_cast<size_t>(size);
-    for (size_t i = 0; i < count; ++i) {
-      state = state * 1664525u + 1013904223u;
-      values.push_back((static_cast<float>(state >> 8) / 16777216.0f - 0.5f) * 0.25f);
-    }
-    header[HfName(tensor.role, tensor.layer)] = {
-        {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {4 * begin, 4 * values.size()}}};
-  }
-  const std::string json = header.dump();
-  const uint64_t length = json.size();
-  std::ofstream out(directory / "model.safetensors", std::ios::binary);
-  out.write(reinterpret_cast<const char*>(&length), sizeof length);
-  out << json;
-  out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(4 * values.size()));
 }
 
 std::vector<float> Logits(const std::string& model) {

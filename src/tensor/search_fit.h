@@ -87,11 +87,11 @@ GroupSums PlainSumsOf(const float* x, const float* w) {
   return {AddLanes(sw), AddLanes(wx), AddLanes(wxx)};
 }
 
-// Steps that are tried: those that make the largest element this many steps, and minus so many.
+// Steps that are tried, evenly: those that make the largest element this many steps, and minus so many.
 struct StepRange {
   float least, most;
+  int count;
 };
-inline constexpr int kStepsTried = 14;
 
 // The best step without an offset. `halves`: the step has to be a half.
 template <size_t n, typename Levels>
@@ -109,8 +109,8 @@ Fit FitStep(const float* x, const float* w, StepRange range, Levels levels, bool
     if (w[i] * x[i] * x[i] > w[heaviest] * x[heaviest] * x[heaviest]) heaviest = i;
   }
   for (const size_t anchor : {largest, heaviest}) {
-    for (int i = 0; i < 2 * kStepsTried; ++i) {
-      const float share = static_cast<float>(i / 2) / static_cast<float>(kStepsTried - 1);
+    for (int i = 0; i < 2 * range.count; ++i) {
+      const float share = static_cast<float>(i / 2) / static_cast<float>(range.count - 1);
       const float steps = range.least + (range.most - range.least) * share;
       attempt(attempt(round(x[anchor] / (i % 2 == 0 ? steps : -steps))));
     }

@@ -89,7 +89,7 @@ case "$check" in
     cd "$1"
     found=$(find src/cli examples -name '*.c' -o -name '*.cc' -o -name '*.h' 2>/dev/null |
       xargs grep -HnE '^#include "' /dev/null |
-      grep -vE '^src/cli/(bench|parity|perplexity|convert|fit|info|inspect|plan_args)\.(cc|h):' |
+      grep -vE '^src/cli/(bench|parity|perplexity|convert|fit|info|inspect|plan_args|quantise)\.(cc|h):' |
       grep -vE '^src/cli/serve\.cc:.*"server/server\.h"' |
       grep -vE '#include "(linnet|base|cli)/' || true
       grep -rn 'const_cast<' --include='*.cc' --include='*.h' src include bench examples 2>/dev/null || true)

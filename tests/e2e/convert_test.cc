@@ -71,5 +71,31 @@ TEST(Convert, PackedFilesAnswerTheSameAndSayWhenTheyCannotBeUsed) {
   EXPECT_NE(other.errors.find("--pack"), std::string::npos) << other.errors;
 }
 
+TEST(Quantise, ChickStillHearsAndTheSizeIsSaidBefore) {
+  const std::string directory = Folder("quantise");
+  const std::string file = directory + "/chick-q8_0.gguf";
+  const ProgramResult said =
+      RunLinnet({"quantize", InSource("models/chick"), file, "--mix", "q8_0", "--dry-run"});
+  EXPECT_EQ(said.code, 0) << said.errors;
+  EXPECT_NE(said.output.find("would write " + file), std::string::npos) << said.output;
+  EXPECT_FALSE(std::filesystem::exists(file));
+  const ProgramResult made =
+      RunLinnet({"quantise", InSource("models/chick"), file, "--mix", "q8_0", "--list"});
+  ASSERT_EQ(made.code, 0) << made.errors;
+  EXPECT_NE(made.output.find("relative squared error"), std::string::npos) << made.output;
+  const size_t size = said.output.find("would write " + file) + 12;
+  EXPECT_NE(made.output.find("wrote " + said.output.substr(size, said.output.find('\n', size) - size)),
+            std::string::npos)
+      << said.output << made.output;
+  const ProgramResult heard = RunLinnet({"run", file, "-p", "Transcribe the audio.", "--audio",
+                                         InSource("models/chick/examples/hear-050.wav")});
+  EXPECT_EQ(heard.output, "turn off the bedroom heater\n") << heard.errors;
+  EXPECT_EQ(RunLinnet({"quantise", InSource("models/chick"), file}).code, 2) << "exists already";
+  const ProgramResult mix =
+      RunLinnet({"quantise", InSource("models/chick"), directory + "/x.gguf", "--mix", "q9"});
+  EXPECT_EQ(mix.code, 2);
+  EXPECT_NE(mix.errors.find("q4_k_m"), std::string::npos) << mix.errors;
+}
+
 }  // namespace
 }  // namespace linnet

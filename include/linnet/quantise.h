@@ -1,0 +1,57 @@
+// Smaller files of a model, and what making them lost.
+//
+// Thread safety: calls are independent of each other.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "linnet/error.h"
+#include "linnet/export.h"
+#include "linnet/options.h"
+
+namespace linnet {
+
+struct QuantiseOptions {
+  std::string input;   // as LoadOptions::model, or a drafter's directory
+  std::string output;  // the text model's file, ending in .gguf; what it sees and hears with goes beside it
+  // Formats of the matrices: one of QuantiseMixes(), or a number format for all of them but the table.
+  std::string mix = "q4_k_m";
+  std::string table;       // of the embedding, which is also the head; empty: what the mix has
+  std::string importance;  // a file of llama.cpp's imatrix; empty: all inputs count alike
+  bool overwrite = false;
+  bool dry_run = false;  // says what would be written, writes nothing
+  int threads = 0;       // as LoadOptions::threads
+};
+
+struct QuantisedMatrix {
+  std::string name, before, after;  // formats
+  uint64_t bytes_before = 0, bytes = 0;
+  double error = 0;  // relative squared; 0 where nothing was rounded, or in a dry run
+  double exact = 1;  // share of blocks that lay on a lattice of the format
+};
+
+struct QuantisedFile {
+  std::string path;
+  uint64_t bytes = 0;
+};
+
+struct QuantiseReport {
+  std::vector<QuantisedFile> files;
+  std::vector<QuantisedMatrix> matrices;
+  std::vector<std::string> notes;
+};
+
+// By the bits of a weight.
+LINNET_API std::vector<std::string> QuantiseMixes();
+
+// Whatever its size a model is read and written a piece at a time, in memory of less than 200 MB beside the
+// vocabulary. A block that lies on a lattice of its format already, as weights do that were trained for four
+// bits, comes out as it is; the others get the scales that lose least, inputs weighted by importance
+// (docs/quality.md). The bits do not depend on the number of threads. Errors: those of Engine::Load;
+// kInvalidArgument for an unknown format, an output that exists or is an input; kBadFile for weights that are
+// not finite.
+LINNET_API Result<QuantiseReport> Quantise(const QuantiseOptions& options, const Progress& progress = {});
+
+}  // namespace linnet

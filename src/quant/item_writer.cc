@@ -1,0 +1,215 @@
+#include "quant/item_writer.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/matrix.h"
+#include "quant/weight_mix.h"
+#include "tensor/block_format.h"
+#include "tensor/block_search.h"
+
+namespace linnet {
+namespace {
+
+// Values decoded at a time: memory stays bounded whatever the size of a matrix.
+constexpr int64_t kChunkValues = int64_t{1} << 22;
+
+bool IsTable(const Item& item) { return item.name == "token_embd.weight"; }
+
+}  // namespace
+
+uint64_t Item::elements() const {
+  uint64_t n = 1;
+  for (const int64_t size : shape) n *= static_cast<uint64_t>(size);
+  return n;
+}
+
+void ItemWriter::Note(std::string note) {
+  if (std::find(report_.notes.begin(), report_.notes.end(), note) == report_.notes.end()) {
+    report_.notes.push_back(std::move(note));
+  }
+}
+
+// What the item is stored as where `wanted` is asked for.
+Dtype ItemWriter::FormatOf(const Item& item, Dtype wanted) {
+  const int64_t row = item.shape.back();
+  Dtype type = TypeForRow(wanted, row);
+  if (type != wanted) {
+    Note(fmt::format(
+        "matrices with rows of {} are stored as {} instead of {}: no multiple of its block of {}", row,
+        GetDtypeInfo(type).name, GetDtypeInfo(wanted).name, GetDtypeInfo(wanted).block_elements));
+  }
+  // Files have an id for it, packed ones a kernel.
+  const DtypeInfo& info = GetDtypeInfo(type);
+  return options_.pack || info.ggml_type < 0 ? info.held : type;
+}
+
+void ItemWriter::ChooseFormats(std::vector<Item>& items) {
+  std::vector<std::string> names;
+  for (const Item& item : items) {
+    if (item.matrix) names.push_back(item.name);
+  }
+  std::vector<Dtype> mixed;
+  if (options_.mix != nullptr) mixed = TypesIn(*options_.mix, names, options_.importance != nullptr);
+  size_t matrix = 0;
+  for (Item& item : items) {
+    if (!item.matrix) continue;
+    Dtype wanted = options_.type;
+    if (keep_) {
+      wanted = item.tensor->dtype;
+    } else if (!mixed.empty()) {
+      wanted = mixed[matrix];
+    } else if (IsTable(item) && wanted == Dtype::kQ4_0) {
+      wanted = Dtype::kQ8_0;
+      Note("the embedding table is stored as q8_0: it is also the head");
+    }
+    ++matrix;
+    item.dtype = FormatOf(item, wanted);
+    item.packed = options_.pack;
+  }
+}
+
+void ItemWriter::NoteLosses() {
+  EncodingLoss all, lattice;
+  const ConvertedMatrix* worst = nullptr;
+  size_t rounded = 0;
+  bool searched = false;
+  for (const ConvertedMatrix& matrix : report_.matrices) {
+    if (GetDtypeInfo(matrix.after).block_elements == 32) lattice.Add(matrix.loss);
+    if (matrix.loss.error == 0) continue;
+    all.Add(matrix.loss);
+    ++rounded;
+    searched |= CanSearch(matrix.after);
+    if (worst == nullptr || matrix.loss.relative() > worst->loss.relative()) worst = &matrix;
+  }
+  if (worst == nullptr) return;
+  Note(fmt::format("{} of {} matrices were rounded: relative squared error {:.2g}, at most {:.2g} ({})",
+                   rounded, report_.matrices.size(), all.relative(), worst->loss.relative(), worst->name));
+  const double exact = lattice.blocks > 0 ? 100.0 * lattice.exact / lattice.blocks : 0.0;
+  if (exact >= 1) {
+    Note(fmt::format(
+        "{:.2f} % of the blocks of 32 held multiples of one step, as training for four bits leaves "
+        "them, and keep their values",
+        exact));
+  }
+  if (searched) {
+    Note("scales were chosen by search, without a calibration: 'linnet quantise' can do it with one");
+  }
+}
+
+void ItemWriter::Show(const std::string& what, uint64_t within) {
+  if (progress_) progress_(static_cast<double>(done_ + within) / static_cast<double>(total_), what);
+}
+
+Status ItemWriter::WriteFile(GgufWriter& writer, const std::string& path, const std::vector<Item>& items) {
+  path_ = path;
+  done_ = 0, total_ = 1;
+  for (const Item& item : items) {
+    writer.AddTensor(item.name, item.dtype, item.shape, item.packed);
+    total_ += item.elements();
+  }
+  if (options_.dry_run) {
+    for (const Item& item : items) {
+      if (item.matrix)
+        report_.matrices.push_back({item.name, item.tensor->dtype, item.dtype, item.elements(), {}});
+    }
+    report_.files.push_back({path, writer.Size()});
+    return {};
+  }
+  LINNET_TRY(writer.Begin());
+  for (const Item& item : items) {
+    LINNET_TRY(WriteItem(writer, item));
+    done_ += item.elements();
+    Show("writing " + path_, 0);
+  }
+  LINNET_ASSIGN(const uint64_t bytes, writer.Finish());
+  report_.files.push_back({path, bytes});
+  return {};
+}
+
+Status ItemWriter::WriteItem(GgufWriter& writer, const Item& item) {
+  loss_ = {};
+  LINNET_TRY(item.tensor != nullptr ? WriteTensor(writer, item) : WriteValues(writer, item, item.values));
+  if (!std::isfinite(loss_.error) || !std::isfinite(loss_.total)) {
+    return Fail(ErrorCode::kBadFile,
+                "the tensor \"" + item.name + "\" holds numbers that " +
+                    std::string(GetDtypeInfo(item.dtype).name) +
+                    " cannot: infinite, none at all or too large",
+                "the file is damaged, or choose another --type");
+  }
+  if (item.matrix) {
+    report_.matrices.push_back({item.name, item.tensor->dtype, item.dtype, item.elements(), loss_});
+  }
+  return {};
+}
+
+// Encodes whole rows on all threads.
+Status ItemWriter::WriteValues(GgufWriter& writer, const Item& item, std::span<const float> values) {
+  std::span<const float> importance;
+  if (options_.importance != nullptr && item.matrix) {
+    importance = options_.importance->Of(item.name);
+    if (!importance.empty() && static_cast<int64_t>(importance.size()) != item.shape.back()) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: \"{}\" has {} numbers, its rows have {}", options_.importance->path,
+                              item.name, importance.size(), item.shape.back()),
+                  "give the importances of this model");
+    }
+  }
+  return WriteRows(writer, item, encoder_.Encode(item.dtype, values, item.shape.back(), importance, loss_));
+}
+
+// Whole rows in the item's format; of a packed item whole panels, but for the last.
+Status ItemWriter::WriteRows(GgufWriter& writer, const Item& item, std::span<const uint8_t> rows) {
+  if (!item.packed) return writer.Write(rows);
+  const int64_t k = item.shape.back();
+  const PanelFormat format = *PanelFormatOf(item.dtype);
+  const size_t sixteen = kPanel * RowBytes(item.dtype, static_cast<uint64_t>(k));
+  const size_t panel_bytes = static_cast<size_t>(PanelBytes(format, k));
+  const size_t panels = (rows.size() + sixteen - 1) / sixteen;
+  packed_.resize(panels * panel_bytes);
+  pool_.For(static_cast<int64_t>(panels), [&](int64_t begin, int64_t end, int) {
+    for (size_t p = static_cast<size_t>(begin); p < static_cast<size_t>(end); ++p) {
+      const size_t length = std::min(sixteen, rows.size() - p * sixteen);
+      PackRows(item.dtype, rows.subspan(p * sixteen, length), format, k, packed_.data() + p * panel_bytes);
+    }
+  });
+  return writer.Write(packed_);
+}
+
+Status ItemWriter::WriteTensor(GgufWriter& writer, const Item& item) {
+  const int64_t row = item.shape.back();
+  const int64_t rows = static_cast<int64_t>(item.elements()) / row;
+  const Dtype stored = item.tensor->dtype;
+  const uint64_t row_bytes = RowBytes(stored, static_cast<uint64_t>(row));
+  const int64_t step = std::max<int64_t>(1, kChunkValues / (row * kPanel)) * kPanel;
+  std::vector<uint8_t> scratch;
+  for (int64_t first = 0; first < rows; first += step) {
+    const int64_t count = std::min(step, rows - first);
+    const uint64_t offset = static_cast<uint64_t>(first) * row_bytes,
+                   length = static_cast<uint64_t>(count) * row_bytes;
+    const std::span<const uint8_t> bytes = item.source->Bytes(*item.tensor, offset, length, scratch);
+    if (stored == item.dtype) {
+      LINNET_TRY(WriteRows(writer, item, bytes));
+    } else if (GetDtypeInfo(stored).held == item.dtype) {
+      recoded_.resize(RowBytes(item.dtype, static_cast<uint64_t>(count * row)));
+      RecodeRow(stored, bytes.data(), static_cast<size_t>(count * row), recoded_.data());
+      LINNET_TRY(WriteRows(writer, item, recoded_));
+    } else {
+      decoded_.resize(static_cast<size_t>(count * row));
+      pool_.For(count, [&](int64_t begin, int64_t end, int) {
+        for (int64_t r = begin; r < end; ++r) {
+          DecodeRow(stored, bytes.data() + static_cast<size_t>(r) * row_bytes,
+                    std::span(decoded_).subspan(static_cast<size_t>(r * row), static_cast<size_t>(row)));
+        }
+      });
+      LINNET_TRY(WriteValues(writer, item, decoded_));
+    }
+    item.source->Forget(*item.tensor, offset, length);
+    Show("writing " + path_, static_cast<uint64_t>((first + count) * row));
+  }
+  return {};
+}
+
+}  // namespace linnet

@@ -1,0 +1,65 @@
+#include "quant/matrix_encoder.h"
+
+#include <algorithm>
+
+#include "tensor/block_format.h"
+#include "tensor/block_search.h"
+
+namespace linnet {
+namespace {
+
+// Of a block, relative: the rounding of its values to bfloat16.
+constexpr double kExactError = 0x1p-16;
+
+EncodingLoss LossOf(std::span<const float> values, std::span<const float> decoded, size_t block) {
+  EncodingLoss loss;
+  for (size_t begin = 0; begin < values.size(); begin += block) {
+    double error = 0, total = 0;
+    for (size_t i = begin; i < begin + block; ++i) {
+      const double off = static_cast<double>(values[i]) - static_cast<double>(decoded[i]);
+      error += off * off;
+      total += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+    }
+    loss.error += error;
+    loss.total += total;
+    ++loss.blocks;
+    loss.exact += error <= kExactError * total ? 1 : 0;
+  }
+  return loss;
+}
+
+}  // namespace
+
+bool CanWrite(Dtype dtype) { return CanEncode(dtype) || CanSearch(dtype); }
+
+void EncodingLoss::Add(const EncodingLoss& other) {
+  error += other.error;
+  total += other.total;
+  blocks += other.blocks;
+  exact += other.exact;
+}
+
+std::span<const uint8_t> MatrixEncoder::Encode(Dtype dtype, std::span<const float> values, int64_t row,
+                                               std::span<const float> importance, EncodingLoss& loss) {
+  const size_t width = static_cast<size_t>(row), rows = values.size() / width;
+  const size_t row_bytes = RowBytes(dtype, width);
+  const size_t block = static_cast<size_t>(GetDtypeInfo(dtype).block_elements);
+  encoded_.resize(rows * row_bytes);
+  losses_.assign(rows, {});
+  scratch_.resize(static_cast<size_t>(pool_.threads()));
+  for (std::vector<float>& decoded : scratch_) decoded.resize(width);
+  pool_.For(static_cast<int64_t>(rows), [&](int64_t begin, int64_t end, int thread) {
+    std::vector<float>& decoded = scratch_[static_cast<size_t>(thread)];
+    for (size_t r = static_cast<size_t>(begin); r < static_cast<size_t>(end); ++r) {
+      const std::span<const float> from = values.subspan(r * width, width);
+      uint8_t* to = encoded_.data() + r * row_bytes;
+      CanSearch(dtype) ? SearchRow(dtype, from, importance, to) : EncodeRow(dtype, from, to);
+      DecodeRow(dtype, to, decoded);
+      losses_[r] = LossOf(from, decoded, block > 1 ? block : width);
+    }
+  });
+  for (const EncodingLoss& of_row : losses_) loss.Add(of_row);
+  return encoded_;
+}
+
+}  // namespace linnet

@@ -1,0 +1,43 @@
+// Rows of a matrix in a number format, on all threads, and what that loses.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "tensor/dtype.h"
+
+namespace linnet {
+
+// Formats that EncodeRow or SearchRow write.
+bool CanWrite(Dtype dtype);
+
+// What encoding has cost.
+struct EncodingLoss {
+  double error = 0, total = 0;     // sums of squares: of what was lost, of all
+  uint64_t blocks = 0, exact = 0;  // those whose error is at the level of bfloat16's rounding
+
+  // Relative squared error.
+  double relative() const { return total > 0 ? error / total : 0.0; }
+  void Add(const EncodingLoss& other);
+};
+
+class MatrixEncoder {
+ public:
+  explicit MatrixEncoder(ThreadPool& pool) : pool_(pool) {}
+
+  // Encodes whole rows of `row` values: by search (tensor/block_search.h) where there is one. `importance` is
+  // empty or has a number for each column. The result is valid until the next call; the loss of the rows is
+  // added to `loss`. The bits do not depend on how many rows come at once.
+  std::span<const uint8_t> Encode(Dtype dtype, std::span<const float> values, int64_t row,
+                                  std::span<const float> importance, EncodingLoss& loss);
+
+ private:
+  ThreadPool& pool_;
+  std::vector<uint8_t> encoded_;
+  std::vector<EncodingLoss> losses_;         // one a row
+  std::vector<std::vector<float>> scratch_;  // one a thread
+};
+
+}  // namespace linnet

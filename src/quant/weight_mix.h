@@ -1,0 +1,33 @@
+// Which number format each matrix of a file gets: the mixes that people know by name.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/dtype.h"
+
+namespace linnet {
+
+struct Mix {
+  std::string_view name;  // "q4_k_m"
+  Dtype bulk = Dtype::kBf16;
+  Dtype table = Dtype::kBf16;  // the embedding, which is also the head
+  uint32_t file_type = 0;      // general.file_type of the ecosystem
+};
+
+// By the bits of a weight.
+std::span<const Mix> Mixes();
+const Mix* MixOf(std::string_view name);  // nullptr if there is none
+
+// The formats of matrices by their names in GGUF, in file order. `importance`: they will be chosen with it,
+// which changes some.
+std::vector<Dtype> TypesIn(const Mix& mix, std::span<const std::string> names, bool importance);
+
+// The format that stands in for `dtype` where rows are no multiple of its block: the next larger with blocks
+// of 32, then bf16.
+Dtype TypeForRow(Dtype dtype, int64_t row);
+
+}  // namespace linnet
