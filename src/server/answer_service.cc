@@ -221,13 +221,14 @@ void AnswerService::Told(const AnswerJobPtr& job, Result<Generation> answer) {
     const std::lock_guard lock(mutex_);
     look_again_ = true;  // another may begin
     live_.erase(job);
+    // What was being written when it was cancelled ends with what is there so far.
+    const bool cancelled =
+        answer ? answer->finish == FinishReason::kCancelled : answer.error().code == ErrorCode::kCancelled;
+    ++(cancelled ? counts_.cancelled : answer ? counts_.answers : counts_.failed);
     if (answer) {
-      ++counts_.answers;
       counts_.prompt_tokens += answer->stats.prompt_tokens;
       counts_.reused_tokens += answer->stats.reused_tokens;
       counts_.written_tokens += answer->stats.generated_tokens;
-    } else {
-      ++(answer.error().code == ErrorCode::kCancelled ? counts_.cancelled : counts_.failed);
     }
   }
   post_([job, answer = std::move(answer)]() mutable { job->listener().on_end(std::move(answer)); });
