@@ -33,13 +33,14 @@ TALKS := Damage.*:Session*:PrefixStore*:PrefixKeys*:*KvTypes*:*RandomSessions*/0
 # A sandbox works on one thread, and the thread sanitizer's memory breaks its limits.
 ONE_THREAD := Sandbox.*
 
-.PHONY: help setup setup-grammar setup-tests build demo test test-long test-real build-asan asan tsan fuzz format clean
+.PHONY: help setup setup-grammar setup-tests build demo test test-long test-real test-clients build-asan asan tsan fuzz format clean
 
 help:
 	@echo "make demo    install the system packages, build, and show Chick at work"
 	@echo "make test    the same set-up, then every test but the long ones: below 15 minutes on two cores"
 	@echo "make test-long   the long ones: more under the sanitizers, ARM in an emulator, every fuzzer for 20 seconds"
 	@echo "make test-real   the tests on the real weights of Gemma 3 270M, which it fetches (250 MB)"
+	@echo "make test-clients   clients of other people, which it fetches, against 'linnet serve' (1.5 GB, some minutes)"
 	@echo "make build   only build/release/linnet and the tests"
 	@echo "make asan    runtime, operations and the fuzzers' seeds under the address and undefined-behaviour sanitizers"
 	@echo "make tsan    runtime and operations under the thread sanitizer"
@@ -112,6 +113,11 @@ test-long: setup-tests build build-asan fuzz
 test-real: setup build/release/build.ninja
 	@ninja -C build/release -j$(JOBS) linnet
 	@tools/test_real.sh build/release/linnet
+
+# Where no package can be had it says so, and that is no failure.
+test-clients: setup-tests build/release/build.ninja
+	@ninja -C build/release -j$(JOBS) linnet
+	@tests/clients/run.py --linnet build/release/linnet || [ $$? = 77 ]
 
 format:
 	@git ls-files '*.cc' '*.h' | xargs $(CLANG_FORMAT) -i

@@ -23,8 +23,9 @@ what="system packages"
 optional=""
 case "${1:-}" in
   tests)
-    # The kernels of 64-bit ARM, built and run in an emulator; how long functions are; tools/compare_peers.py.
-    packages="g++-aarch64-linux-gnu qemu-user googletest universal-ctags python3"
+    # The kernels of 64-bit ARM, built and run in an emulator; how long functions are; tools/compare_peers.py,
+    # tools/serve_hostile.py; environments of tests/clients.
+    packages="g++-aarch64-linux-gnu qemu-user googletest universal-ctags python3 python3-venv"
     what="optional packages of the tests"
     [ -n "${CI:-}" ] || optional=yes
     ;;
