@@ -8,7 +8,7 @@ set -eu
 
 packages="
   g++ cmake ninja-build pkg-config make binutils
-  libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libedit-dev
+  libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libedit-dev libtomlplusplus-dev
   libpng-dev libjpeg-dev libwebp-dev libtiff-dev libheif-dev libsoxr-dev zlib1g-dev libssl-dev libxxhash-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libavdevice-dev poppler-utils
   prometheus-cpp-dev libgtest-dev

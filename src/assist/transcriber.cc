@@ -29,16 +29,25 @@ constexpr const char* kMoreRoom = "ask for a larger --context, or give shorter p
 // Nobody waits for the next word of a piece: prompts are read beside it as fast as they can be.
 constexpr int64_t kPromptRows = 512;
 
-std::string Trimmed(std::string_view text) {
+// More than a transcript or translation can be: the model has begun to repeat itself.
+bool WasCut(const Generation& answer) { return answer.finish == FinishReason::kLength; }
+
+}  // namespace
+
+std::string TrimmedAnswer(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r\n");
   if (begin == std::string_view::npos) return {};
   return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
 }
 
-// More than a transcript or translation can be: the model has begun to repeat itself.
-bool WasCut(const Generation& answer) { return answer.finish == FinishReason::kLength; }
+int64_t MostTokensOfSpeech(double seconds, bool translated_too) {
+  return static_cast<int64_t>((translated_too ? 2 : 1) * kTokensPerSecond * seconds) + kSpareTokens;
+}
 
-}  // namespace
+// It may be longer than its text, in tokens of a script the vocabulary knows less well.
+int64_t MostTokensOfTranslation(std::string_view text) {
+  return static_cast<int64_t>(text.size()) * 2 + kSpareTokens;
+}
 
 void SplitTranslation(const std::string& answer, const std::string& language, Utterance& utterance) {
   const std::string mark = language + ":";
@@ -46,14 +55,14 @@ void SplitTranslation(const std::string& answer, const std::string& language, Ut
   at = at != std::string::npos ? at + 1 : answer.starts_with(mark) ? 0 : at;
   if (at == std::string::npos) {
     // Without the mark the last line is the translation, if there is more than one.
-    const std::string whole = Trimmed(answer);
+    const std::string whole = TrimmedAnswer(answer);
     const size_t line = whole.rfind('\n');
-    utterance.text = Trimmed(whole.substr(0, line));
-    utterance.translation = line == std::string::npos ? utterance.text : Trimmed(whole.substr(line));
+    utterance.text = TrimmedAnswer(whole.substr(0, line));
+    utterance.translation = line == std::string::npos ? utterance.text : TrimmedAnswer(whole.substr(line));
     return;
   }
-  utterance.text = Trimmed(answer.substr(0, at));
-  utterance.translation = Trimmed(answer.substr(at + mark.size()));
+  utterance.text = TrimmedAnswer(answer.substr(0, at));
+  utterance.translation = TrimmedAnswer(answer.substr(at + mark.size()));
 }
 
 struct LINNET_HIDDEN Transcriber::Impl {
@@ -176,8 +185,7 @@ Result<Generation> Transcriber::Impl::Answer(Seat& seat) {
 }
 
 Status Transcriber::Impl::Hear(VoicePiece piece, Job& job, const std::atomic<bool>* cancel) {
-  const double share = TranslatesTogether() ? 2 : 1, seconds = job.utterance.end - job.utterance.begin;
-  const auto most = static_cast<int64_t>(share * kTokensPerSecond * seconds) + kSpareTokens;
+  const int64_t most = MostTokensOfSpeech(job.utterance.end - job.utterance.begin, TranslatesTogether());
   UserMessage message;
   message.text =
       TranslatesTogether() ? FillPrompt(prompts.translate_speech, options.language, "") : prompts.transcribe;
@@ -197,9 +205,7 @@ Status Transcriber::Impl::Translate(const std::string& text, Seat& seat, const s
   UserMessage message;
   message.text = FillPrompt(prompts.translate_text, options.language, text);
   seat.conversation.Reset();
-  // A translation may be longer than its text, in tokens of a script the vocabulary knows less well.
-  const auto most = static_cast<int64_t>(text.size()) * 2 + kSpareTokens;
-  return Ask(seat, std::move(message), most, cancel);
+  return Ask(seat, std::move(message), MostTokensOfTranslation(text), cancel);
 }
 
 // The answer to what was asked for a piece; where it is to be translated by itself, that is asked next.
@@ -209,14 +215,14 @@ Status Transcriber::Impl::Take(Job& job, const std::atomic<bool>* cancel) {
   utterance.cut = utterance.cut || WasCut(answer);
   job.done = true;
   if (job.translating) {
-    utterance.translation = Trimmed(answer.text);
+    utterance.translation = TrimmedAnswer(answer.text);
     return {};
   }
   if (TranslatesTogether()) {
     SplitTranslation(answer.text, options.language, utterance);
     return {};
   }
-  utterance.text = Trimmed(answer.text);
+  utterance.text = TrimmedAnswer(answer.text);
   if (options.language.empty() || utterance.text.empty()) return {};
   job.translating = true;
   job.done = false;
@@ -264,7 +270,7 @@ Result<std::string> Transcriber::TranslateText(const std::string& text, bool& cu
     return std::unexpected(answer.error());
   }
   cut = cut || WasCut(*answer);
-  return Trimmed(answer->text);
+  return TrimmedAnswer(answer->text);
 }
 
 Result<Heard> Transcriber::Run(AudioReader& reader, double from_seconds, const UtteranceSink& sink,

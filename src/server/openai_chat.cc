@@ -6,6 +6,7 @@
 
 #include "server/chat_messages.h"
 #include "server/openai_request.h"
+#include "server/structured.h"
 
 namespace linnet {
 namespace {
@@ -144,30 +145,16 @@ class ChatWriter : public AnswerWriter {
   std::vector<Counted> answers_;
 };
 
-// Which tools the model is told of, and how often it may call them.
-struct ToolUse {
-  Json tools;  // null: none
-  bool one_call = false;
-};
-
-Result<ToolUse> ReadTools(const Fields& body) {
-  ToolUse use;
+Result<AnswerForm> ReadForm(const Fields& body) {
+  AnswerForm form;
+  LINNET_ASSIGN(form.source, ReadAnswerForm(body));
   LINNET_ASSIGN(const Json* tools, body.List("tools"));
   for (const char* name : {"functions", "function_call"}) {
     if (body.has(name)) return body.Wrong(name, "is not supported", "give tools and tool_choice");
   }
-  const Json& choice = body.at("tool_choice");
-  if (!tools->is_null() && !tools->empty()) use.tools = *tools;
-  if (choice.is_null() || choice == "auto") {
-  } else if (choice == "none") {
-    use.tools = Json();
-  } else {
-    return body.Wrong("tool_choice", "is " + Dump(choice),
-                      "this server takes auto and none; say in a message which tool is to be called");
-  }
-  LINNET_ASSIGN(const auto parallel, body.Flag("parallel_tool_calls"));
-  use.one_call = parallel.has_value() && !*parallel;
-  return use;
+  form.tools = *tools;
+  LINNET_TRY(ReadToolChoice(body, form));
+  return form;
 }
 
 // Whether it thinks before it answers: `reasoning_effort`, `reasoning: {effort}`, or `chat_template_kwargs:
@@ -193,14 +180,6 @@ Result<int32_t> ReadLogprobs(const Fields& body) {
   return -1;
 }
 
-Status RefuseFormat(const Fields& body) {
-  LINNET_ASSIGN(const Json* format, body.Object("response_format"));
-  const Fields fields(*format, body.PathOf("response_format"));
-  LINNET_ASSIGN(const auto type, fields.Text("type"));
-  if (!type || *type == "text") return {};
-  return fields.Wrong("type", "is '" + *type + "', which this server cannot hold an answer to", "give text");
-}
-
 }  // namespace
 
 Result<Asked> TranslateOpenAiChat(const ServedModel& model, const HttpRequest& request) {
@@ -209,25 +188,27 @@ Result<Asked> TranslateOpenAiChat(const ServedModel& model, const HttpRequest& r
   LINNET_ASSIGN(GenerateOptions options, ReadOpenAiOptions(body));
   LINNET_ASSIGN(const int64_t choices, ReadChoices(body));
   LINNET_ASSIGN(options.logprobs, ReadLogprobs(body));
-  LINNET_TRY(RefuseFormat(body));
-  LINNET_ASSIGN(ToolUse tools, ReadTools(body));
+  LINNET_ASSIGN(AnswerForm form, ReadForm(body));
   LINNET_ASSIGN(const bool thinking, ReadThinking(body));
   LINNET_ASSIGN(const auto stream, body.Flag("stream"));
   LINNET_ASSIGN(const Json* stream_options, body.Object("stream_options"));
   LINNET_ASSIGN(const auto usage, Fields(*stream_options, "stream_options").Flag("include_usage"));
 
   LINNET_ASSIGN(ReadMessages messages, ReadChatMessages(body.at("messages"), model.media));
-  ChatHistory history({}, std::move(tools.tools), thinking);
+  LINNET_ASSIGN(const std::optional<Grammar> grammar, model.grammars.Compile(form));
+  ChatHistory history({}, std::move(form.tools), thinking);
   history.SetMessages(std::move(messages.messages));
   LINNET_ASSIGN(PreparedPrompt prepared, Prepare(model.engine, std::move(history), model.context));
 
   Asked asked{.answers = {}, .stream = stream.value_or(false), .writer = {}, .notes = messages.notes};
   for (int64_t choice = 0; choice < choices; ++choice) {
     AnswerRequest answer{
-        .prepared = prepared, .options = options, .owner = request.owner, .one_call = tools.one_call};
+        .prepared = prepared, .options = options, .owner = request.owner, .one_call = !form.calls.parallel};
     answer.options.sampling.seed += static_cast<uint64_t>(choice);
+    if (grammar) answer.Hold(*grammar);
     asked.answers.push_back(std::move(answer));
   }
+  if (grammar) asked.notes.insert(asked.notes.end(), grammar->warnings().begin(), grammar->warnings().end());
   asked.writer =
       std::make_unique<ChatWriter>(model.name, static_cast<size_t>(choices), usage.value_or(false));
   return asked;

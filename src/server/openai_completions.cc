@@ -4,6 +4,7 @@
 
 #include "runtime/engine_impl.h"
 #include "server/openai_request.h"
+#include "server/structured.h"
 
 namespace linnet {
 namespace {
@@ -147,6 +148,9 @@ Result<Asked> TranslateOpenAiCompletion(const ServedModel& model, const HttpRequ
   LINNET_ASSIGN(const auto echo, body.Flag("echo"));
   LINNET_ASSIGN(const Json* stream_options, body.Object("stream_options"));
   LINNET_ASSIGN(const auto usage, Fields(*stream_options, "stream_options").Flag("include_usage"));
+  AnswerForm form;
+  LINNET_ASSIGN(form.source, ReadAnswerForm(body));
+  LINNET_ASSIGN(const std::optional<Grammar> grammar, model.grammars.Compile(form));
   LINNET_ASSIGN(Prompt prompt, ReadPrompt(body, model.engine));
   CompletionWriter::Shape shape{.model = model.name,
                                 .echo = {},
@@ -161,6 +165,7 @@ Result<Asked> TranslateOpenAiCompletion(const ServedModel& model, const HttpRequ
   for (int64_t choice = 0; choice < choices; ++choice) {
     AnswerRequest answer{.prepared = prepared, .options = options, .owner = request.owner};
     answer.options.sampling.seed += static_cast<uint64_t>(choice);
+    if (grammar) answer.Hold(*grammar);
     asked.answers.push_back(std::move(answer));
   }
   asked.writer = std::make_unique<CompletionWriter>(std::move(shape));

@@ -39,6 +39,8 @@ int StatusOf(const Error& error) {
       return 503;
     case ErrorCode::kInternal:
       return 500;
+    case ErrorCode::kUnsupported:  // 501 where another build could do it
+      return !HasGrammars() && error.what.find("structured output") != std::string::npos ? 501 : 400;
     default:
       return 400;
   }
@@ -85,6 +87,7 @@ const char* OpenAiFinish(FinishReason reason) {
   switch (reason) {
     case FinishReason::kLength:
     case FinishReason::kContext:
+    case FinishReason::kRepetition:
       return "length";
     case FinishReason::kToolCall:
       return "tool_calls";

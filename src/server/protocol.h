@@ -15,6 +15,7 @@
 #include "server/fields.h"
 #include "server/http.h"
 #include "server/request_media.h"
+#include "server/structured.h"
 
 namespace linnet {
 
@@ -52,6 +53,7 @@ struct ServedModel {
   int64_t context = 0;
   int64_t created = 0;  // when it was loaded, in seconds since 1970
   const MediaReader& media;
+  Grammars& grammars;
   int32_t draft = -1;  // GenerateOptions::draft of every answer
 };
 

@@ -16,6 +16,7 @@
 #include "server/answer_route.h"
 #include "server/answer_service.h"
 #include "server/metrics.h"
+#include "server/openai_audio.h"
 #include "server/openai_chat.h"
 #include "server/openai_completions.h"
 
@@ -28,7 +29,8 @@ constexpr std::chrono::milliseconds kGraceStep{20};
 
 struct Route {
   const char* method;
-  bool open = false;  // without a key
+  bool open = false;                      // without a key
+  const char* type = "application/json";  // of the body of a POST
   std::function<void(const ExchangePtr&)> handle;
 };
 
@@ -38,6 +40,7 @@ class Server {
       : options_(options),
         engine_(engine),
         loader_(loader),
+        grammars_(engine),
         names_{options.allowed_hosts, options.allowed_origins},
         workers_(kWorkers),
         network_(
@@ -64,8 +67,8 @@ class Server {
             [this](std::function<void()> task) { network_.Post(std::move(task)); }));
     media_.emplace(loader_, engine_.impl().config, service_->context(),
                    MediaPolicy{.root = options_.media_root, .fetch = {}});
-    model_.emplace(
-        ServedModel{engine_, options_.model_name, service_->context(), UnixTime(), *media_, options_.draft});
+    model_.emplace(ServedModel{engine_, options_.model_name, service_->context(), UnixTime(), *media_,
+                               grammars_, options_.draft});
     AddRoutes();
     network_.OnSignals({SIGINT, SIGTERM, SIGHUP}, [this](int signal) { OnSignal(signal); });
     if (options_.on_ready) options_.on_ready(Address(), service_->context());
@@ -149,9 +152,9 @@ class Server {
     if (request.owner.empty() && !route->open) {
       return refuse(401, "this server wants a key; send it as 'Authorization: Bearer KEY'");
     }
-    if (request.method == "POST" && !request.Header("content-type").starts_with("application/json")) {
-      return refuse(415, "the body's type is '" + Printable(request.Header("content-type")) +
-                             "'; send Content-Type: application/json");
+    if (request.method == "POST" && !request.Header("content-type").starts_with(route->type)) {
+      return refuse(415, fmt::format("the body's type is '{}'; send Content-Type: {}",
+                                     Printable(request.Header("content-type")), route->type));
     }
     return std::nullopt;
   }
@@ -203,7 +206,7 @@ class Server {
 
   void Add(const char* method, const std::string& path, std::function<void(const ExchangePtr&)> handle,
            bool open = false) {
-    routes_[path].push_back({method, open, std::move(handle)});
+    routes_[path].push_back({.method = method, .open = open, .handle = std::move(handle)});
   }
 
   void AddTranslated(const std::string& path, const Translate& translate) {
@@ -224,6 +227,14 @@ class Server {
     });
     Add("GET", "/v1/models/" + model_->name,
         [this](const ExchangePtr& e) { e->Answer({.body = Dump(ModelJson())}); });
+    for (const bool translate : {false, true}) {
+      routes_[translate ? "/v1/audio/translations" : "/v1/audio/transcriptions"].push_back(
+          {.method = "POST",
+           .type = "multipart/form-data",
+           .handle = [this, translate](const ExchangePtr& e) {
+             HearExchange({network_, *service_, workers_, *model_}, loader_, e, translate);
+           }});
+    }
     AddTranslated("/v1/chat/completions", TranslateOpenAiChat);
     AddTranslated("/v1/completions", TranslateOpenAiCompletion);
   }
@@ -246,6 +257,7 @@ class Server {
   const ServerOptions& options_;
   Engine& engine_;
   const MediaLoader& loader_;
+  Grammars grammars_;
   AllowedNames names_;
   ApiKeys keys_;
   ServerMetrics metrics_;

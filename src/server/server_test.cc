@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "linnet/conversation.h"
+#include "linnet/grammar.h"
 #include "linnet/media.h"
 #include "server/fields.h"
 #include "server/socket_testing.h"
@@ -212,6 +213,39 @@ TEST_F(ServerTest, SeesAndHears) {
   EXPECT_FALSE(heard["choices"][0]["message"]["content"].get<std::string>().empty());
 }
 
+TEST_F(ServerTest, WritesDownRecordings) {
+  Start();
+  const auto hear = [&](const std::string& path, std::vector<std::pair<std::string, std::string>> fields) {
+    std::ifstream in(std::string(LINNET_SOURCE_DIR) + "/examples/command.wav", std::ios::binary);
+    const std::string sound{std::istreambuf_iterator<char>(in), {}};
+    std::string body;
+    for (const auto& [name, value] : fields) {
+      body += "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n";
+    }
+    body += "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n" + sound +
+            "\r\n--b--\r\n";
+    return Send("POST " + path +
+                " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: multipart/form-data; "
+                "boundary=b\r\nContent-Length: " +
+                std::to_string(body.size()) + "\r\n\r\n" + body);
+  };
+  const std::string path = "/v1/audio/transcriptions";
+  EXPECT_EQ(Json::parse(BodyOf(hear(path, {{"model", "any"}})))["text"], "play some jazz music");
+  EXPECT_EQ(BodyOf(hear(path, {{"response_format", "text"}})), "play some jazz music\n");
+  EXPECT_NE(hear(path, {{"response_format", "srt"}}).find(" --> "), std::string::npos);
+  EXPECT_TRUE(BodyOf(hear(path, {{"response_format", "vtt"}})).starts_with("WEBVTT"));
+  const Json verbose = Json::parse(BodyOf(hear(path, {{"response_format", "verbose_json"}})));
+  EXPECT_EQ(verbose["segments"].size(), 1U);
+  EXPECT_GT(verbose["duration"].get<double>(), 0.5);
+  const std::string streamed = hear(path, {{"stream", "true"}});
+  EXPECT_NE(streamed.find(R"("delta":"play some jazz music")"), std::string::npos);
+  EXPECT_NE(streamed.find(R"("type":"transcript.text.done","text":"play some jazz music")"),
+            std::string::npos);
+  EXPECT_NE(hear(path, {{"response_format", "diarized_json"}}).find(" 400 "), std::string::npos);
+  EXPECT_NE(hear("/v1/audio/translations", {}).find(" 200 "), std::string::npos);
+  EXPECT_NE(Post(path, Json::object()).find(" 415 "), std::string::npos);
+}
+
 TEST_F(ServerTest, GoesOnFromTheBeginningOfAnAnswer) {
   Start();
   const std::string text = "Translate to French: turn off the garden lamp";
@@ -296,6 +330,55 @@ TEST_F(ServerTest, RefusesByName) {
   for (int i = 0; i < 5000; ++i) lengthy += " " + std::to_string(i);
   EXPECT_NE(refusal("messages", {{{"role", "user"}, {"content", lengthy}}}).find("the context holds"),
             std::string::npos);
+}
+
+TEST_F(ServerTest, HoldsAnswersToTheirForm) {
+  if (!HasGrammars()) GTEST_SKIP() << "this build has no structured output";
+  Start();
+  const Json schema =
+      Json::parse(R"({"type": "object", "additionalProperties": false, "required": ["colour", "size"],
+    "properties": {"colour": {"enum": ["red", "blue"]}, "size": {"type": "integer", "minimum": 1, "maximum": 9}}})");
+  Json body = Chat("what is in the picture");
+  body["response_format"] = {{"type", "json_schema"},
+                             {"json_schema", {{"name", "thing"}, {"schema", schema}}}};
+  const Json answer = Ask(body);
+  ASSERT_TRUE(answer.contains("choices")) << answer;
+  const Json thing = Json::parse(answer["choices"][0]["message"]["content"].get<std::string>());
+  EXPECT_TRUE(thing["colour"] == "red" || thing["colour"] == "blue") << thing;
+  EXPECT_TRUE(thing["size"].is_number_integer()) << thing;
+  body.erase("response_format");
+  body["guided_choice"] = {"left", "right"};
+  const Json choice = Ask(body)["choices"][0]["message"]["content"];
+  EXPECT_TRUE(choice == "left" || choice == "right") << choice;
+  body.erase("guided_choice");
+  body["tools"] =
+      Json::parse(R"([{"type": "function", "function": {"name": "paint", "parameters": {"type": "object",
+    "required": ["colour"], "properties": {"colour": {"enum": ["red", "green"]}}}}}])");
+  for (const Json& must : {Json("required"), Json{{"type", "function"}, {"function", {{"name", "paint"}}}}}) {
+    body["tool_choice"] = must;
+    const Json called = Ask(body);
+    ASSERT_TRUE(called.contains("choices")) << called;
+    EXPECT_EQ(called["choices"][0]["finish_reason"], "tool_calls");
+    const Json& call = called["choices"][0]["message"]["tool_calls"][0]["function"];
+    EXPECT_EQ(call["name"], "paint");
+    const Json colour = Json::parse(call["arguments"].get<std::string>())["colour"];
+    EXPECT_TRUE(colour == "red" || colour == "green") << call;
+  }
+}
+
+TEST_F(ServerTest, RefusesFormsThatItCannotKeep) {
+  Start();
+  Json body = Chat("hello");
+  body["response_format"] = {
+      {"type", "json_schema"},
+      {"json_schema",
+       {{"name", "x"}, {"schema", {{"properties", {{"a", {{"not", {{"type", "string"}}}}}}}}}}}};
+  const std::string answer = Post("/v1/chat/completions", body);
+  EXPECT_NE(answer.find(HasGrammars() ? " 400 " : " 501 "), std::string::npos) << answer;
+  EXPECT_TRUE(!HasGrammars() || answer.find("/properties/a") != std::string::npos) << answer;
+  body.erase("response_format");
+  body["tool_choice"] = "required";
+  EXPECT_NE(Post("/v1/chat/completions", body).find(" 400 "), std::string::npos);
 }
 
 TEST_F(ServerTest, LetsInWhoMay) {

@@ -1,0 +1,206 @@
+#include "server/openai_audio.h"
+
+#include <fmt/format.h>
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "base/memory_guard.h"
+#include "server/multipart.h"
+
+namespace linnet {
+namespace {
+
+constexpr std::array kFormats = {"json", "text", "srt", "verbose_json", "vtt"};
+constexpr size_t kMostHint = 4000;
+
+struct AudioRequest {
+  SpeechRequest speech;
+  std::string format = "json", language;
+  bool stream = false;
+};
+
+std::unexpected<Error> Wrong(std::string what, std::string hint) {
+  return Fail(ErrorCode::kInvalidArgument, std::move(what), std::move(hint));
+}
+
+Result<float> TemperatureOf(std::string_view text) {
+  float value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 100) return value;
+  return Wrong(fmt::format("temperature is '{}'", text), "give a number from 0 to 100");
+}
+
+Status TakeField(const FormPart& part, AudioRequest& request) {
+  const std::string value(part.content);
+  if (part.name == "response_format") {
+    request.format = value;
+    if (std::ranges::find(kFormats, value) != kFormats.end()) return {};
+    return Wrong("response_format is '" + value + "'", "give json, text, srt, verbose_json or vtt");
+  }
+  if (part.name == "timestamp_granularities[]" || part.name == "timestamp_granularities") {
+    if (value == "segment") return {};
+    return Wrong("timestamp_granularities is '" + value + "'", "give segment: there are no times of words");
+  }
+  if (part.name == "temperature") {
+    LINNET_ASSIGN(request.speech.options.sampling.temperature, TemperatureOf(value));
+  }
+  if (part.name == "stream") request.stream = value == "true" || value == "True" || value == "1";
+  if (part.name == "language") request.language = value;
+  if (part.name == "prompt" && !value.empty()) {
+    if (value.size() > kMostHint) return Wrong("prompt is longer than 4000 bytes", "give a shorter one");
+    request.speech.hint = "Names and words that may occur: " + value;
+  }
+  return {};
+}
+
+Result<AudioRequest> ReadRequest(const HttpRequest& http) {
+  LINNET_ASSIGN(const std::vector<FormPart> parts, ParseForm(http.Header("content-type"), http.body));
+  AudioRequest request;
+  request.speech.options.sampling.temperature = 0.0F;
+  request.speech.owner = http.owner;
+  bool found = false;
+  for (const FormPart& part : parts) {
+    if (part.name != "file") {
+      LINNET_TRY(TakeField(part, request));
+      continue;
+    }
+    found = true;
+    request.speech.source = MediaSource({part.content.begin(), part.content.end()},
+                                        part.file_name.empty() ? "the file" : part.file_name);
+  }
+  if (!found) return Wrong("there is no file in the form", "send the recording as its part 'file'");
+  if (request.stream && request.format != "json" && request.format != "text") {
+    return Wrong("stream is given with response_format " + request.format, "stream json");
+  }
+  return request;
+}
+
+// What becomes of a recording, in the format that was asked for.
+class AudioAnswer {
+ public:
+  AudioAnswer(const AudioRequest& request, bool translate)
+      : format_(request.format),
+        language_(translate ? "english" : request.language),
+        translate_(translate),
+        subtitles_(format_ == "vtt" ? TranscriptFormat::kVtt : TranscriptFormat::kSrt, false, "") {
+    if (format_ == "srt" || format_ == "vtt") body_ = subtitles_.Begin();
+  }
+
+  // The piece of a stream.
+  std::string Add(const Utterance& utterance) {
+    body_ += format_ == "srt" || format_ == "vtt" ? subtitles_.Add(utterance) : "";
+    segments_.push_back({{"id", segments_.size()},
+                         {"seek", static_cast<int64_t>(utterance.begin * 100)},
+                         {"start", utterance.begin},
+                         {"end", utterance.end},
+                         {"text", utterance.shown()},
+                         {"tokens", Json::array()},
+                         {"temperature", 0.0},
+                         {"avg_logprob", 0.0},
+                         {"compression_ratio", 0.0},
+                         {"no_speech_prob", utterance.shown().empty() ? 1.0 : 0.0}});
+    if (utterance.shown().empty()) return {};
+    const std::string delta = (text_.empty() ? "" : " ") + utterance.shown();
+    text_ += delta;
+    return ServerSentEvent({{"type", "transcript.text.delta"}, {"delta", delta}});
+  }
+
+  std::string Done(const Json& usage) const {
+    return ServerSentEvent({{"type", "transcript.text.done"}, {"text", text_}, {"usage", usage}});
+  }
+
+  HttpAnswer Whole(double seconds, const std::string& note, const Json& usage) {
+    if (format_ == "text") return {.type = "text/plain; charset=utf-8", .body = text_ + "\n"};
+    if (format_ == "srt" || format_ == "vtt") {
+      return {.type = format_ == "vtt" ? "text/vtt; charset=utf-8" : "application/x-subrip; charset=utf-8",
+              .body = body_ + subtitles_.End(seconds)};
+    }
+    Json json = {{"text", text_}};
+    if (format_ == "verbose_json") {
+      json = {{"task", translate_ ? "translate" : "transcribe"},
+              {"language", language_},
+              {"duration", seconds},
+              {"text", text_},
+              {"segments", segments_}};
+    }
+    if (!note.empty()) json["note"] = note;
+    json["usage"] = usage;
+    return {.body = Dump(json)};
+  }
+
+ private:
+  std::string format_, language_;
+  bool translate_;
+  TranscriptWriter subtitles_;
+  std::string body_, text_;
+  Json segments_ = Json::array();
+};
+
+Json UsageOf(const SpeechJob& job) {
+  return {{"type", "tokens"},
+          {"input_tokens", job.read_tokens()},
+          {"output_tokens", job.written_tokens()},
+          {"total_tokens", job.read_tokens() + job.written_tokens()}};
+}
+
+void Hear(const AnswerFloor& floor, const MediaLoader& loader, const ExchangePtr& exchange,
+          std::pair<AudioRequest, bool> asked) {
+  auto& [request, translate] = asked;
+  const bool stream = request.stream;
+  const auto answer = std::make_shared<AudioAnswer>(request, translate);
+  if (translate) request.speech.language = "English";
+  // The job is told of by its listener as long as it lives, which it ends itself.
+  const auto job = std::make_shared<std::shared_ptr<SpeechJob>>();
+  SpeechJob::Listener listener;
+  listener.on_utterance = [exchange, answer, stream](const Utterance& utterance) {
+    std::string piece = answer->Add(utterance);
+    if (stream && !piece.empty()) exchange->Write(std::move(piece));
+  };
+  listener.on_end = [exchange, answer, stream, job](const Result<double>& seconds, const std::string& note) {
+    const std::shared_ptr<SpeechJob> ended = std::exchange(*job, nullptr);
+    if (!note.empty()) exchange->Note("note", note);
+    if (!seconds && exchange->begun()) {
+      exchange->Write("data: " + ErrorBody("", StatusOf(seconds.error()), seconds.error().Message()) +
+                      "\n\n");
+      return exchange->End();
+    }
+    if (!seconds) return exchange->Answer(ErrorAnswer(exchange->request().path, seconds.error()));
+    exchange->Note("seconds", fmt::format("{:.1f}", *seconds));
+    if (!stream) return exchange->Answer(answer->Whole(*seconds, note, UsageOf(*ended)));
+    exchange->Write(answer->Done(UsageOf(*ended)));
+    exchange->End();
+  };
+  *job = std::make_shared<SpeechJob>(floor, loader, std::move(request.speech), std::move(listener));
+  exchange->OnClosed([job] {
+    if (*job != nullptr) (*job)->Cancel();
+    *job = nullptr;
+  });
+  if (stream) exchange->Stream(kEventStream, ": still working\n\n");
+  (*job)->Begin();
+}
+
+}  // namespace
+
+void HearExchange(const AnswerFloor& floor, const MediaLoader& loader, const ExchangePtr& exchange,
+                  bool translate) {
+  auto http = std::make_shared<const HttpRequest>(std::move(exchange->request()));
+  exchange->request() = {.method = http->method, .path = http->path};
+  boost::asio::post(floor.workers, [floor, &loader, exchange, translate, http] {
+    auto request = std::make_shared<Result<AudioRequest>>(
+        WithinMemory("this recording", "send a shorter one", [&] { return ReadRequest(*http); }));
+    if (*request && !floor.model.engine.facts().hears) {
+      *request =
+          Fail(ErrorCode::kUnsupported, "this model takes no sound", "use one with its multimodal part");
+    }
+    floor.network.Post([floor, &loader, exchange, translate, request] {
+      if (!*request) return exchange->Answer(ErrorAnswer(exchange->request().path, request->error()));
+      if (!exchange->closed()) Hear(floor, loader, exchange, {std::move(**request), translate});
+    });
+  });
+}
+
+}  // namespace linnet
