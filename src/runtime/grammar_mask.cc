@@ -45,6 +45,7 @@ class AnswerMask final : public TokenMask {
 
   void Advance(int32_t id) override {
     steps_.push_back({phase_, Effect::kNone});
+    fresh_ = fresh_ && phase_ == Phase::kAnswer;  // at the start a thought was allowed as well
     if (phase_ == Phase::kThought) {
       if (id == tokens_.channel_close) phase_ = Phase::kAnswer;
       return;
@@ -68,6 +69,7 @@ class AnswerMask final : public TokenMask {
 
   void RollBack(int64_t tokens) override {
     int64_t advanced = 0;
+    fresh_ = fresh_ && tokens == 0;
     for (; tokens > 0 && !steps_.empty(); --tokens) {
       const Step step = steps_.back();
       steps_.pop_back();
@@ -75,7 +77,6 @@ class AnswerMask final : public TokenMask {
       advanced += step.effect == Effect::kAdvanced ? 1 : 0;
       refused_ -= step.effect == Effect::kRefused ? 1 : 0;
       calls_ -= step.call ? 1 : 0;
-      fresh_ = fresh_ && step.effect == Effect::kNone;
     }
     if (advanced == 0) return;
     repetition_.RollBack(advanced);

@@ -77,27 +77,28 @@ TEST_F(GrammarTest, WhatCannotBeKeptIsNamed) {
       {R"({"$ref":"#/$defs/gone"})", "schema: #/$ref refers to '#/$defs/gone', which is not there"},
       {R"({"properties":{"a":7}})", "schema: #/properties/a is neither an object nor true or false"},
       {R"({"properties":[]})", "schema: #/properties is not a map of schemas"},
-      {R"({"properties":{"a":{"type":"string","pattern":"(?=x)"}}})",
-       "schema: #/properties/a cannot be kept"
-}
-,
-    {R"({"properties":{"a":{"properties":{"b":{"type":"word"}}}}})",
-     "schema: #/properties/a/properties/b cannot be kept"},
-    {"false", "schema: # allows no answer at all"}, {"{", "the schema is no JSON"},
-    {"7", "schema: # is neither an object nor true or false"},
-};
-for (const auto& [schema, start] : cases) {
-  const std::string message = ErrorOf(GrammarKind::kJsonSchema, schema);
-  EXPECT_EQ(message.substr(0, std::string(start).size()), start) << schema << ": " << message;
-  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-}
-// What asks for nothing is not refused.
-EXPECT_TRUE(Takes(Schema(R"({"type":"array","uniqueItems":false,"then":{},"minContains":2})"), "[1]"));
+      {R"({"properties":{"a":{"type":"string","pattern":"(?=xy"}}})",
+       "schema: #/properties/a cannot be kept"},
+      {R"({"properties":{"a":{"properties":{"b":{"type":"word"}}}}})",
+       "schema: #/properties/a/properties/b cannot be kept"},
+      {"false", "schema: # allows no answer at all"},
+      {"{", "the schema is no JSON"},
+      {"7", "schema: # is neither an object nor true or false"},
+  };
+  for (const auto& [schema, start] : cases) {
+    const std::string message = ErrorOf(GrammarKind::kJsonSchema, schema);
+    EXPECT_EQ(message.substr(0, std::string(start).size()), start) << schema << ": " << message;
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  }
+  // What asks for nothing is not refused.
+  EXPECT_TRUE(Takes(Schema(R"({"type":"array","uniqueItems":false,"then":{},"minContains":2})"), "[1]"));
 }
 
 TEST_F(GrammarTest, DepthIsRefusedNotSuffered) {
   std::string list, schema;
   for (int i = 0; i < 100000; ++i) list += "[", schema += R"({"items":)";
+  list += std::string(100000, ']');
+  schema += "{}" + std::string(100000, '}');
   EXPECT_NE(ErrorOf(GrammarKind::kJsonSchema, list).find("nested too deeply"), std::string::npos);
   EXPECT_NE(ErrorOf(GrammarKind::kJsonSchema, schema).find("nested too deeply"), std::string::npos);
   std::string rules = "start: r0\n", brackets = "start: ", gbnf = "root ::= ", chain = "root ::= r0\n";

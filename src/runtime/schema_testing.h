@@ -99,7 +99,9 @@ inline bool Matches(const TestJson& root, const TestJson& schema, const TestJson
 
 class RandomSchemas {
  public:
-  explicit RandomSchemas(uint32_t seed) : rng_(seed) {}
+  // `free_keys`: maps may have others than those that are named. A call that repeats one is read, but not
+  // complete.
+  explicit RandomSchemas(uint32_t seed, bool free_keys = true) : rng_(seed), free_keys_(free_keys) {}
 
   size_t Below(size_t count) { return rng_() % count; }
 
@@ -116,8 +118,8 @@ class RandomSchemas {
       if (Below(2) == 0) required.push_back(name);
     }
     TestJson schema = {{"type", "object"}, {"properties", properties}, {"required", required}};
-    if (Below(3) == 0) schema["additionalProperties"] = false;
-    if (Below(4) == 0) schema["additionalProperties"] = {{"type", "integer"}};
+    if (Below(3) == 0 || !free_keys_) schema["additionalProperties"] = false;
+    if (Below(4) == 0 && free_keys_) schema["additionalProperties"] = {{"type", "integer"}};
     return schema;
   }
 
@@ -156,6 +158,7 @@ class RandomSchemas {
 
  private:
   std::mt19937 rng_;
+  bool free_keys_;
 };
 
 }  // namespace linnet::testing
