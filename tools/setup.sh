@@ -11,7 +11,7 @@ packages="
   libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libedit-dev libtomlplusplus-dev
   libpng-dev libjpeg-dev libwebp-dev libtiff-dev libheif-dev libsoxr-dev zlib1g-dev libssl-dev libxxhash-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libavdevice-dev poppler-utils
-  prometheus-cpp-dev libgtest-dev
+  prometheus-cpp-dev libsqlitecpp-dev libsqlite3-dev libgtest-dev
 "
 # Debian 12 has an older Boost under the plain name. From Ubuntu 24.04 on, libheif's decoders of HEIC and AVIF are
 # packages of their own; in Debian 12 they are in it.

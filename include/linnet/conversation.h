@@ -57,7 +57,9 @@ struct MediaOptions {
   int64_t frame_tokens = 70;  // the same of a video frame
   double frames_per_second = 1.0;
   int64_t max_frames = 60;
-  std::string pages;  // of a PDF, as "3", "1-3" or "1-2,7"; empty = the first
+  // Of a PDF, as "3", "1-3", "1-2,7" or "2-" (to its end, each of the model's own number if it is 0); empty =
+  // the first.
+  std::string pages;
 };
 
 struct MediaPart {

@@ -150,6 +150,7 @@ struct Generation {
   std::vector<int32_t> ids;
   std::vector<TokenLogprob> logprobs;  // of the tokens of `text`, where they were asked for
   FinishReason finish = FinishReason::kStop;
+  std::string stop_text;  // of GenerateOptions::stop, that ended it; empty: none did
   GenerateStats stats;
   std::optional<ContextShift> shift;  // of a conversation: what went before it
 };

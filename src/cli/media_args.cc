@@ -31,7 +31,7 @@ Result<std::vector<MediaUse>> Told(Result<std::vector<MediaUse>> uses) {
 void DeclareMedia(Args& args, MediaArgs& values) {
   args.Option("--image", values.images,
               "a picture (PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP, TIFF) or a PDF; can be given again");
-  args.Option("--pages", values.pages, "pages of a PDF, as 1-3 or 2,5; the first if none are named");
+  args.Option("--pages", values.pages, "pages of a PDF, as 1-3, 2,5 or 2-; the first if none are named");
   args.Option("--audio", values.audio, "a sound (WAV; FLAC, MP3, Ogg, M4A, WebM); can be given again");
   args.Option("--video", values.videos, "a video (MP4, WebM, WMV) with its sound track; can be given again");
   args.Choice("--image-tokens", values.image_tokens, {"auto", "model", "70", "140", "280", "560", "1120"},

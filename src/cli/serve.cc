@@ -140,6 +140,8 @@ void DeclareServer(Args& args, ServeArgs& values) {
   args.Option("--allow-host", server.allowed_hosts, "name that clients may call this server by");
   args.Option("--allow-origin", server.allowed_origins, "page that may call it, as https://chat.example");
   args.Option("--media-root", server.media_root, "directory whose files requests may name with file:");
+  args.Option("--store", server.store,
+              "file that keeps what /v1/responses stores; else it is lost at the end");
   args.Option("--max-body", values.max_body, "largest body of a request");
   args.Option("--name", values.name, "what answers call the model; any name is taken in requests");
   args.Option("--grace", values.grace, "seconds that running answers have to end at SIGTERM or Ctrl-C");

@@ -15,7 +15,7 @@
 namespace linnet {
 namespace {
 
-constexpr int64_t kMostPages = 100;
+constexpr int64_t kMostPages = 100, kMostPageNumber = 1'000'000;
 
 std::filesystem::path FindConverter() {
   const char* path = std::getenv("PATH");
@@ -78,25 +78,32 @@ Status LoadRange(const MediaLoader& loader, const MediaSource& source, std::pair
     return Fail(ErrorCode::kUnsupported, "PDF files need pdftoppm, which is not installed",
                 "install poppler-utils");
   }
+  const bool open = range.second == kToLastPage;
+  const int64_t last = open ? range.first + kMostPages : range.second;  // one too many tells
   const std::vector<std::string> arguments = {"-q",
                                               "-scale-to",
                                               std::to_string(kPageSide),
                                               "-f",
                                               std::to_string(range.first),
                                               "-l",
-                                              std::to_string(range.second),
+                                              std::to_string(last),
                                               "-"};
   LINNET_ASSIGN(ChildProcess child, loader.impl().StartProgram(converter, arguments, source, patience));
   int64_t got = 0;
-  const int64_t wanted = range.second - range.first + 1;
+  const int64_t wanted = last - range.first + 1;
   for (; got < wanted; ++got) {
     Picture page;
     LINNET_ASSIGN(const bool more, ReadPpm(child, patience, page));
     if (!more) break;
     pages.push_back(std::move(page));
   }
+  if (got == wanted && open) {
+    return Fail(ErrorCode::kBadFile, fmt::format("it has more than {} pages", kMostPages),
+                "give a part of it, or name the pages");
+  }
   if (got == wanted) return {};
   const std::string how = child.Wait();
+  if (open && got > 0 && how.empty()) return {};
   if (got == 0 && how == fmt::format("ended with exit code {}", media_internal::kConverterNotStarted)) {
     return Fail(ErrorCode::kUnsupported,
                 fmt::format("{} cannot be started in the sandbox", converter.string()),
@@ -113,7 +120,7 @@ Status LoadRange(const MediaLoader& loader, const MediaSource& source, std::pair
 Result<PageRanges> ParsePages(std::string_view text) {
   const auto bad = [&] {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("pages \"{}\"", text.substr(0, 40)),
-                fmt::format("give pages as 3 or 1-3 or 1-2,7, at most {}", kMostPages));
+                fmt::format("give pages as 3 or 1-3 or 1-2,7 or 2-, at most {}", kMostPages));
   };
   PageRanges ranges;
   int64_t total = 0;
@@ -125,10 +132,14 @@ Result<PageRanges> ParsePages(std::string_view text) {
     if (parsed.ec != std::errc()) return bad();
     range.second = range.first;
     if (parsed.ptr != end && *parsed.ptr == '-') {
+      if (parsed.ptr + 1 == end && range.first >= 1 && range.first <= kMostPageNumber) {
+        ranges.emplace_back(range.first, kToLastPage);
+        return ranges;
+      }
       parsed = std::from_chars(parsed.ptr + 1, end, range.second);
       if (parsed.ec != std::errc()) return bad();
     }
-    if (range.first < 1 || range.second < range.first || range.second > 1'000'000) return bad();
+    if (range.first < 1 || range.second < range.first || range.second > kMostPageNumber) return bad();
     total += range.second - range.first + 1;
     if (total > kMostPages) return bad();
     ranges.push_back(range);

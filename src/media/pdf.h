@@ -15,8 +15,9 @@ namespace linnet {
 
 // Ranges of pages from 1, first to last.
 using PageRanges = std::vector<std::pair<int64_t, int64_t>>;
+inline constexpr int64_t kToLastPage = 0;  // as the last of a range: however many there are
 
-// "3", "1-3", "1-2,7". At most 100 pages together. Errors: kInvalidArgument.
+// "3", "1-3", "1-2,7", "2-". At most 100 pages together. Errors: kInvalidArgument.
 Result<PageRanges> ParsePages(std::string_view text);
 
 bool IsPdf(const MediaSource& source);
@@ -25,7 +26,7 @@ bool IsPdf(const MediaSource& source);
 inline constexpr int64_t kPageSide = 2048;
 
 // The pages in order, drawn in the loader's sandbox. Errors: kUnsupported when pdftoppm is not installed;
-// kBadFile for a damaged file, one that has no such page, and a converter that hangs.
+// kBadFile for a damaged file, one that has no such page or more than 100, and a converter that hangs.
 Result<std::vector<Picture>> LoadPdfPages(const MediaLoader& loader, const MediaSource& source,
                                           const PageRanges& pages, double patience_seconds = 60);
 

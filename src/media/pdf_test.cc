@@ -29,7 +29,9 @@ MediaSource Source(const std::string& text) {
 TEST(Pdf, PageLists) {
   EXPECT_EQ(*ParsePages("3"), (PageRanges{{3, 3}}));
   EXPECT_EQ(*ParsePages("1-3,7"), (PageRanges{{1, 3}, {7, 7}}));
-  for (const char* bad : {"", "0", "3-1", "a", "1-", "1,", "1-200", "-1", "1 2", "99999999999999999999"}) {
+  EXPECT_EQ(*ParsePages("2-"), (PageRanges{{2, kToLastPage}}));
+  for (const char* bad :
+       {"", "0", "3-1", "a", "0-", "1-,2", "1,", "1-200", "-1", "1 2", "99999999999999999999"}) {
     EXPECT_FALSE(ParsePages(bad).has_value()) << bad;
   }
 }
@@ -55,6 +57,27 @@ TEST(Pdf, PagesArePictures) {
   EXPECT_EQ(at(0, 500, 500), (std::vector<int>{255, 0, 0}));
   EXPECT_EQ(at(0, 1500, 500), (std::vector<int>{255, 255, 255}));
   EXPECT_EQ(at(1, 1500, 500), (std::vector<int>{0, 0, 255}));
+}
+
+TEST(Pdf, AllPagesFromOneOn) {
+  const auto all = LoadPdfPages(kLoader, Source(kTwoPages), {{1, kToLastPage}});
+  if (!all && all.error().code == ErrorCode::kUnsupported) GTEST_SKIP() << all.error().Message();
+  ASSERT_TRUE(all.has_value()) << all.error().Message();
+  EXPECT_EQ(all->size(), 2u);
+  const auto last = LoadPdfPages(kLoader, Source(kTwoPages), {{2, kToLastPage}});
+  ASSERT_TRUE(last.has_value()) << last.error().Message();
+  ASSERT_EQ(last->size(), 1u);
+  EXPECT_EQ((*last)[0].rgb, (*all)[1].rgb);
+  const auto none = LoadPdfPages(kLoader, Source(kTwoPages), {{3, kToLastPage}});
+  ASSERT_FALSE(none.has_value());
+  EXPECT_EQ(none.error().code, ErrorCode::kBadFile);
+  std::string many = kTwoPages, kids;
+  for (int i = 0; i < 101; ++i) kids += "3 0 R ";
+  many.replace(many.find("3 0 R 4 0 R"), 11, kids);
+  many.replace(many.find("/Count 2"), 8, "/Count 101");
+  const auto too_many = LoadPdfPages(kLoader, Source(many), {{1, kToLastPage}});
+  ASSERT_FALSE(too_many.has_value());
+  EXPECT_NE(too_many.error().what.find("more than 100 pages"), std::string::npos) << too_many.error().what;
 }
 
 TEST(Pdf, TheSandboxChangesNoPixel) {

@@ -115,6 +115,9 @@ class Composer {
     PageRanges pages = {{1, 1}};
     if (part.kind == MediaKind::kPdf) {
       LINNET_ASSIGN(pages, PagesOf(part));
+      // How many there are to share the room is not known yet.
+      const bool open = pages.back().second == kToLastPage;
+      if (open && IsFlexible(part)) part.options.image_tokens = kModelImageTokens;
     }
     for (const auto& [first, last] : pages) waiting_ += IsFlexible(part) ? last - first + 1 : 0;
     return {};

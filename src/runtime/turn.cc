@@ -83,6 +83,7 @@ class TurnWriter {
     }
     if (reason == FinishReason::kStop && !answer_.tool_calls.empty()) reason = FinishReason::kToolCall;
     answer_.finish = reason;
+    answer_.stop_text = filter_.match();
   }
 
   Generation& answer() { return answer_; }

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
 #include <utility>
+#include <vector>
 
 #include "base/memory_guard.h"
 #include "runtime/engine_impl.h"
@@ -19,7 +22,40 @@ Status CheckRoom(int64_t tokens, int64_t context) {
               "send less, or start the server with a larger --context");
 }
 
+// What two rules allow.
+class BothMasks : public TokenMask {
+ public:
+  BothMasks(std::unique_ptr<TokenMask> first, std::unique_ptr<TokenMask> second)
+      : first_(std::move(first)), second_(std::move(second)) {}
+
+  void Begin(const AnswerStart& start) override { first_->Begin(start), second_->Begin(start); }
+  AllowedWords Allowed() override {
+    const AllowedWords first = first_->Allowed(), second = second_->Allowed();
+    if (first.empty() || second.empty()) return first.empty() ? second : first;
+    both_.resize(std::min(first.size(), second.size()));
+    std::ranges::transform(first, second, both_.begin(), std::bit_and());
+    return both_;
+  }
+  void Advance(int32_t id) override { first_->Advance(id), second_->Advance(id); }
+  void RollBack(int64_t tokens) override { first_->RollBack(tokens), second_->RollBack(tokens); }
+  bool Endless() const override { return first_->Endless() || second_->Endless(); }
+  const Error* error() const override {
+    return first_->error() != nullptr ? first_->error() : second_->error();
+  }
+
+ private:
+  std::unique_ptr<TokenMask> first_, second_;
+  std::vector<uint32_t> both_;
+};
+
 }  // namespace
+
+void AnswerRequest::Hold(std::unique_ptr<TokenMask> rule) {
+  if (rule == nullptr) return;
+  if (mask != nullptr) rule = std::make_unique<BothMasks>(std::move(mask), std::move(rule));
+  mask = std::move(rule);
+  options.mask = mask.get();
+}
 
 Result<PreparedPrompt> Prepare(Engine& engine, ChatHistory history, int64_t context) {
   return WithinMemory(kPrompt, kLess, [&]() -> Result<PreparedPrompt> {

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "linnet/error.h"
-#include "linnet/grammar.h"
 #include "linnet/turn.h"
 #include "runtime/chat_history.h"
 #include "runtime/prefix_key.h"
@@ -42,11 +41,8 @@ struct AnswerRequest {
   std::string owner;                // whose turn it is, where many wait
   bool one_call = false;            // the answer ends with its first call of a tool
 
-  // The answer follows this.
-  void Hold(const Grammar& grammar) {
-    mask = grammar.NewMask();
-    options.mask = mask.get();
-  }
+  // The answer follows this too. Null: nothing more.
+  void Hold(std::unique_ptr<TokenMask> rule);
 };
 
 // An answer that was asked for. Its listener is told on the thread that `post` of the service leads to.

@@ -40,7 +40,7 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
     }
     exchange_->OnClosed([self] { self->CancelAll(); });
     for (const std::string& note : notes_) exchange_->Note("note", note);
-    if (stream_) exchange_->Stream(writer_->stream_type(), writer_->sign_of_life());
+    if (stream_) exchange_->Stream(writer_->stream_type(), [self] { return self->SignOfLife(); });
   }
 
  private:
@@ -52,6 +52,12 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
     if (!begun_) piece.insert(0, writer_->Begin());
     begun_ = true;
     if (!piece.empty()) exchange_->Write(std::move(piece));
+  }
+
+  std::string SignOfLife() {
+    std::string piece = writer_->SignOfLife();
+    if (!std::exchange(begun_, true)) piece.insert(0, writer_->Begin());
+    return piece;
   }
 
   void OnEvents(size_t choice, const std::vector<TurnEvent>& events) {
@@ -128,6 +134,7 @@ void AnswerExchange(const AnswerFloor& floor, const ExchangePtr& exchange, const
             exchange->Note("error", asked->error().what);
             return exchange->Answer(ErrorAnswer(request->path, asked->error()));
           }
+          if ((*asked)->at_once) return exchange->Answer(std::move(*(*asked)->at_once));
           std::make_shared<AnswerRoute>(floor, exchange, std::move(**asked))->Begin();
         });
       });

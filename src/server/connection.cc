@@ -246,8 +246,8 @@ asio::awaitable<bool> Connection::WriteStream(HttpExchange& exchange) {
       wake_.expires_after(network_.limits.sign_of_life);
       co_await wake_.async_wait(Into(expired));
       if (expired || exchange.closed() || !output.pieces.empty() || exchange.ended()) continue;
-      if (output.sign_of_life->empty()) continue;
-      piece = *output.sign_of_life;
+      piece = output.sign_of_life();
+      if (piece.empty()) continue;
     }
     exchange.SetBegun();
     if (!head_written && !co_await WriteStreamHead(*output.stream_type)) co_return false;

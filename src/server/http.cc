@@ -16,7 +16,7 @@ void HttpExchange::Answer(HttpAnswer answer) {
   Wake();
 }
 
-void HttpExchange::Stream(std::string type, std::string sign_of_life) {
+void HttpExchange::Stream(std::string type, std::function<std::string()> sign_of_life) {
   if (closed_ || ended_) return;
   output_.stream_type = std::move(type);
   output_.sign_of_life = std::move(sign_of_life);
@@ -40,6 +40,7 @@ void HttpExchange::Close() {
   if (closed_) return;
   closed_ = true;
   wake_ = nullptr;
+  output_.sign_of_life = nullptr;
   if (auto told = std::exchange(on_closed_, nullptr)) told();
 }
 

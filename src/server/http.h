@@ -44,9 +44,9 @@ class HttpExchange {
 
   // Once, instead of all that follows.
   void Answer(HttpAnswer answer);
-  // The answer comes in pieces. What keeps a client waiting is to be told with `sign_of_life`, which is sent
-  // when nothing else was for some seconds, also before the first piece; none: empty.
-  void Stream(std::string type, std::string sign_of_life);
+  // The answer comes in pieces. When there was none for some seconds, also before the first, `sign_of_life`
+  // is asked for one that says so; it may be empty.
+  void Stream(std::string type, std::function<std::string()> sign_of_life);
   void Write(std::string piece);
   void End();
 
@@ -64,7 +64,8 @@ class HttpExchange {
   // For the connection.
   struct Output {
     std::optional<HttpAnswer> answer;
-    std::optional<std::string> stream_type, sign_of_life;
+    std::optional<std::string> stream_type;
+    std::function<std::string()> sign_of_life;
     std::string pieces;
   };
   Output& output() { return output_; }

@@ -6,7 +6,9 @@
 
 #include "server/chat_messages.h"
 #include "server/openai_request.h"
+#include "server/sampling_fields.h"
 #include "server/structured.h"
+#include "server/thinking.h"
 
 namespace linnet {
 namespace {
@@ -158,17 +160,20 @@ Result<AnswerForm> ReadForm(const Fields& body) {
 }
 
 // Whether it thinks before it answers: `reasoning_effort`, `reasoning: {effort}`, or `chat_template_kwargs:
-// {enable_thinking}`.
-Result<bool> ReadThinking(const Fields& body) {
+// {enable_thinking}`; `reasoning: {max_tokens}` bounds it.
+Result<Thinking> ReadThinking(const Fields& body) {
   LINNET_ASSIGN(const Json* arguments, body.Object("chat_template_kwargs"));
   LINNET_ASSIGN(const auto enabled,
                 Fields(*arguments, body.PathOf("chat_template_kwargs")).Flag("enable_thinking"));
-  if (enabled) return *enabled;
+  if (enabled) return Thinking{.wanted = *enabled};
   LINNET_ASSIGN(const Json* reasoning, body.Object("reasoning"));
   const Fields inner(*reasoning, body.PathOf("reasoning"));
   const bool nested = inner.has("effort");
   LINNET_ASSIGN(const auto effort, nested ? inner.Text("effort") : body.Text("reasoning_effort"));
-  return effort && *effort != "none" && *effort != "minimal";
+  LINNET_ASSIGN(const auto most, inner.Integer("max_tokens", {1, kMostAsked}));
+  if (most) return Thinking{true, *most};
+  if (!effort) return Thinking{};
+  return ThinkingOfEffort(*effort, nested ? inner.PathOf("effort") : body.PathOf("reasoning_effort"));
 }
 
 Result<int32_t> ReadLogprobs(const Fields& body) {
@@ -189,14 +194,14 @@ Result<Asked> TranslateOpenAiChat(const ServedModel& model, const HttpRequest& r
   LINNET_ASSIGN(const int64_t choices, ReadChoices(body));
   LINNET_ASSIGN(options.logprobs, ReadLogprobs(body));
   LINNET_ASSIGN(AnswerForm form, ReadForm(body));
-  LINNET_ASSIGN(const bool thinking, ReadThinking(body));
+  LINNET_ASSIGN(const Thinking thinking, ReadThinking(body));
   LINNET_ASSIGN(const auto stream, body.Flag("stream"));
   LINNET_ASSIGN(const Json* stream_options, body.Object("stream_options"));
   LINNET_ASSIGN(const auto usage, Fields(*stream_options, "stream_options").Flag("include_usage"));
 
   LINNET_ASSIGN(ReadMessages messages, ReadChatMessages(body.at("messages"), model.media));
   LINNET_ASSIGN(const std::optional<Grammar> grammar, model.grammars.Compile(form));
-  ChatHistory history({}, std::move(form.tools), thinking);
+  ChatHistory history({}, std::move(form.tools), thinking.wanted);
   history.SetMessages(std::move(messages.messages));
   LINNET_ASSIGN(PreparedPrompt prepared, Prepare(model.engine, std::move(history), model.context));
 
@@ -205,7 +210,8 @@ Result<Asked> TranslateOpenAiChat(const ServedModel& model, const HttpRequest& r
     AnswerRequest answer{
         .prepared = prepared, .options = options, .owner = request.owner, .one_call = !form.calls.parallel};
     answer.options.sampling.seed += static_cast<uint64_t>(choice);
-    if (grammar) answer.Hold(*grammar);
+    BoundThought(model, thinking, answer);
+    if (grammar) answer.Hold(grammar->NewMask());
     asked.answers.push_back(std::move(answer));
   }
   if (grammar) asked.notes.insert(asked.notes.end(), grammar->warnings().begin(), grammar->warnings().end());

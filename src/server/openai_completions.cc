@@ -165,7 +165,7 @@ Result<Asked> TranslateOpenAiCompletion(const ServedModel& model, const HttpRequ
   for (int64_t choice = 0; choice < choices; ++choice) {
     AnswerRequest answer{.prepared = prepared, .options = options, .owner = request.owner};
     answer.options.sampling.seed += static_cast<uint64_t>(choice);
-    if (grammar) answer.Hold(*grammar);
+    if (grammar) answer.Hold(grammar->NewMask());
     asked.answers.push_back(std::move(answer));
   }
   asked.writer = std::make_unique<CompletionWriter>(std::move(shape));

@@ -16,8 +16,6 @@ Result<GenerateOptions> ReadOpenAiOptions(const Fields& body);
 
 // `n`, and the options of each choice: its own seed. Errors: kInvalidArgument.
 Result<int64_t> ReadChoices(const Fields& body);
-// Of options that were asked for without a seed: one that nobody can foresee.
-uint64_t RandomSeed();
 
 // {"prompt_tokens": …} of answers to one prompt.
 Json OpenAiUsage(int64_t prompt, int64_t reused, int64_t written, int64_t thought);

@@ -1,6 +1,7 @@
 #include "server/protocol.h"
 
 #include <chrono>
+#include <ctime>
 #include <random>
 
 namespace linnet {
@@ -79,6 +80,14 @@ std::string NewId(const std::string& prefix) {
 int64_t UnixTime() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
+}
+
+std::string TimeText(int64_t unix_time) {
+  const auto time = static_cast<std::time_t>(unix_time);
+  std::tm parts = {};
+  gmtime_r(&time, &parts);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
 std::string ServerSentEvent(const Json& json) { return "data: " + Dump(json) + "\n\n"; }

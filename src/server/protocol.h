@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,8 @@ class AnswerWriter {
   // Something went wrong after the stream had begun; it ends with this.
   virtual std::string Failure(const Error& error) = 0;
   virtual const char* stream_type() const { return kEventStream; }
-  virtual std::string sign_of_life() const { return ": still working\n\n"; }
+  // While nothing is written, every few seconds; after Begin().
+  virtual std::string SignOfLife() { return ": still working\n\n"; }
 
   // All of it at once.
   virtual std::string Whole(const std::vector<Generation>& answers) = 0;
@@ -43,7 +45,8 @@ struct Asked {
   std::vector<AnswerRequest> answers;  // the same prompt, each with its own choices
   bool stream = false;
   std::unique_ptr<AnswerWriter> writer;
-  std::vector<std::string> notes;  // what a person should know; for the log
+  std::vector<std::string> notes;          // what a person should know; for the log
+  std::optional<HttpAnswer> at_once = {};  // instead of all that, where the model need not write
 };
 
 // What translations need of the server.
@@ -60,6 +63,12 @@ struct ServedModel {
 // Understands a body. Runs beside network and engine. Errors: what is wrong with it.
 using Translate = std::function<Result<Asked>(const ServedModel& model, const HttpRequest& request)>;
 
+struct TranslatedRoute {
+  const char* method;
+  std::string path;
+  Translate translate;
+};
+
 // An error in a protocol's form, and the status that goes with an error of the library.
 int StatusOf(const Error& error);
 std::string ErrorBody(const std::string& path, int status, const std::string& message);
@@ -69,6 +78,8 @@ HttpAnswer ErrorAnswer(const std::string& path, const Error& error);
 // "chatcmpl-" and 24 random letters and digits.
 std::string NewId(const std::string& prefix);
 int64_t UnixTime();
+// "2026-11-27T03:15:00Z"
+std::string TimeText(int64_t unix_time);
 
 // `data: …` as an event of a stream.
 std::string ServerSentEvent(const Json& json);

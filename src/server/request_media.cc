@@ -123,11 +123,12 @@ Result<MessageMedia> MediaReader::Read(const Json& part, const std::string& wher
   }
   std::string address, content, format;
   MediaOptions options{.image_tokens = kModelImageTokens};
+  if (member == "file") options.pages = "1-";  // a document is all of its pages
   if (inner->is_string()) {
     address = inner->get<std::string>();
   } else {
     const Fields fields(*inner, place);
-    LINNET_ASSIGN(const auto url, fields.Text("url"));
+    LINNET_ASSIGN(const auto url, fields.Text(fields.has("file_url") ? "file_url" : "url"));
     LINNET_ASSIGN(const auto data, fields.Text(fields.has("file_data") ? "file_data" : "data"));
     LINNET_ASSIGN(const auto named, fields.Text("format"));
     if (fields.has("file_id")) {

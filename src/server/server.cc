@@ -15,10 +15,14 @@
 #include "server/access.h"
 #include "server/answer_route.h"
 #include "server/answer_service.h"
+#include "server/anthropic_messages.h"
 #include "server/metrics.h"
+#include "server/ollama.h"
 #include "server/openai_audio.h"
 #include "server/openai_chat.h"
 #include "server/openai_completions.h"
+#include "server/response_store.h"
+#include "server/responses.h"
 
 namespace linnet {
 namespace {
@@ -59,6 +63,7 @@ class Server {
 
   Status Run() {
     LINNET_TRY(ReadKeys());
+    LINNET_ASSIGN(responses_, ResponseStore::Open(options_.store));
     LINNET_TRY(Listen());
     LINNET_ASSIGN(
         service_,
@@ -133,7 +138,7 @@ class Server {
       return refuse(
           403, "pages of '" + Printable(origin) + "' may not call; start the server with --allow-origin");
     }
-    const auto found = routes_.find(request.path);
+    const auto found = routes_.find(RouteOf(request.path));
     if (found == routes_.end()) {
       return refuse(404,
                     fmt::format("there is no {} {}", Printable(request.method), Printable(request.path)));
@@ -159,6 +164,18 @@ class Server {
     return std::nullopt;
   }
 
+  // The name of the route that a path belongs to: itself, or one that has * for the third of its parts, which
+  // names something that is stored.
+  std::string RouteOf(const std::string& path) const {
+    if (routes_.contains(path)) return path;
+    size_t begin = 0;
+    for (int part = 0; part < 3 && begin != std::string::npos; ++part)
+      begin = path.find('/', begin + (part > 0));
+    if (begin == std::string::npos || begin + 1 == path.size()) return path;
+    const size_t end = std::min(path.find('/', begin + 1), path.size());
+    return path.substr(0, begin + 1) + "*" + path.substr(end);
+  }
+
   static const Route* Find(const std::vector<Route>& routes, const std::string& method) {
     for (const Route& route : routes) {
       if (route.method == method || (method == "HEAD" && std::string_view(route.method) == "GET"))
@@ -175,14 +192,15 @@ class Server {
 
   void Handle(const ExchangePtr& exchange) {
     const HttpRequest& request = exchange->request();
-    const std::vector<Route>& routes = routes_.at(request.path);
+    const std::vector<Route>& routes = routes_.at(RouteOf(request.path));
     if (request.method == "OPTIONS") {
       exchange->Answer(
           {.status = 204,
            .body = {},
            .headers = {{"Access-Control-Allow-Origin", std::string(request.Header("origin"))},
                        {"Access-Control-Allow-Methods", Methods(routes)},
-                       {"Access-Control-Allow-Headers", "authorization, content-type, x-api-key"},
+                       {"Access-Control-Allow-Headers",
+                        "authorization, content-type, x-api-key, anthropic-version, anthropic-beta"},
                        {"Vary", "Origin"}}});
       return;
     }
@@ -191,8 +209,8 @@ class Server {
 
   void Done(const HttpExchange& exchange, int status, std::chrono::nanoseconds time) {
     const double seconds = std::chrono::duration<double>(time).count();
-    const bool known = routes_.contains(exchange.request().path);
-    metrics_.Count(known ? exchange.request().path : "other", status, seconds);
+    const std::string route = RouteOf(exchange.request().path);
+    metrics_.Count(routes_.contains(route) ? route : "other", status, seconds);
     if (!options_.log_requests) return;
     std::string line = fmt::format("{} {} {} {:.3f} s", Printable(exchange.request().method),
                                    Printable(exchange.request().path), status, seconds);
@@ -209,8 +227,8 @@ class Server {
     routes_[path].push_back({.method = method, .open = open, .handle = std::move(handle)});
   }
 
-  void AddTranslated(const std::string& path, const Translate& translate) {
-    Add("POST", path, [this, translate](const ExchangePtr& exchange) {
+  void AddTranslated(const TranslatedRoute& route) {
+    Add(route.method, route.path, [this, translate = route.translate](const ExchangePtr& exchange) {
       AnswerExchange({network_, *service_, workers_, *model_}, exchange, translate);
     });
   }
@@ -223,7 +241,11 @@ class Server {
                  .body = metrics_.Text(service_->counts(), network_.connections())});
     });
     Add("GET", "/v1/models", [this](const ExchangePtr& e) {
-      e->Answer({.body = Dump({{"object", "list"}, {"data", Json::array({ModelJson()})}})});
+      e->Answer({.body = Dump({{"object", "list"},
+                               {"data", Json::array({ModelJson()})},
+                               {"has_more", false},
+                               {"first_id", model_->name},
+                               {"last_id", model_->name}})});
     });
     Add("GET", "/v1/models/" + model_->name,
         [this](const ExchangePtr& e) { e->Answer({.body = Dump(ModelJson())}); });
@@ -235,8 +257,12 @@ class Server {
              HearExchange({network_, *service_, workers_, *model_}, loader_, e, translate);
            }});
     }
-    AddTranslated("/v1/chat/completions", TranslateOpenAiChat);
-    AddTranslated("/v1/completions", TranslateOpenAiCompletion);
+    AddTranslated({"POST", "/v1/chat/completions", TranslateOpenAiChat});
+    AddTranslated({"POST", "/v1/completions", TranslateOpenAiCompletion});
+    AddTranslated({"POST", "/v1/messages", TranslateAnthropicMessages});
+    AddTranslated({"POST", "/v1/messages/count_tokens", CountAnthropicTokens});
+    for (const TranslatedRoute& route : OllamaRoutes()) AddTranslated(route);
+    for (const TranslatedRoute& route : ResponsesRoutes(*responses_)) AddTranslated(route);
   }
 
   Json ModelJson() const {
@@ -247,6 +273,9 @@ class Server {
     if (facts.watches) inputs.push_back("video");
     return {{"id", model_->name},
             {"object", "model"},
+            {"type", "model"},  // as Anthropic's clients know it
+            {"display_name", model_->name},
+            {"created_at", TimeText(model_->created)},
             {"created", model_->created},
             {"owned_by", "linnet"},
             {"context_length", model_->context},
@@ -262,6 +291,7 @@ class Server {
   ApiKeys keys_;
   ServerMetrics metrics_;
   std::map<std::string, std::vector<Route>> routes_;
+  std::unique_ptr<ResponseStore> responses_;
   boost::asio::thread_pool workers_;
   Network network_;
   std::unique_ptr<AnswerService> service_;

@@ -23,6 +23,7 @@ struct ServerOptions {
   std::string api_key_file, api_key;  // both empty: any key will do, at a loopback address only
   std::vector<std::string> allowed_hosts, allowed_origins;
   std::string media_root;
+  std::string store;       // file of what /v1/responses stores; empty: in memory
   int32_t draft = -1;      // as GenerateOptions
   std::string model_name;  // as answers call it
   std::chrono::seconds grace{30};
@@ -35,7 +36,8 @@ struct ServerOptions {
 
 // Serves until SIGINT or SIGTERM: then it takes nothing new, and running answers end within the grace. SIGHUP
 // reads the keys again. Errors: kInvalidArgument, where it cannot listen, or would without a key where others
-// reach it; those of ApiKeys::Read and of Engine::NewSession.
+// reach it; those of ApiKeys::Read, ResponseStore::Open
+// and Engine::NewSession.
 Status Serve(Engine& engine, const MediaLoader& loader, const ServerOptions& options);
 
 }  // namespace linnet
