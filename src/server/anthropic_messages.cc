@@ -251,13 +251,51 @@ class AnthropicReader {
   std::vector<std::pair<std::string, std::string>> calls_;  // of the last message: ids and names
 };
 
-struct AnthropicTools {
-  Json tools;  // null: none
-  bool one_call = false;
-};
+// `output_config: {"format": {"type": "json_schema", "schema": …}}`, or `output_format` with the same.
+Result<std::optional<GrammarSource>> ReadAnthropicFormat(const Fields& body) {
+  LINNET_ASSIGN(const Json* output, body.Object("output_config"));
+  const Fields config(*output, "output_config");
+  const bool nested = config.has("format");
+  LINNET_ASSIGN(const Json* json, nested ? config.Object("format") : body.Object("output_format"));
+  if (json->is_null()) return std::nullopt;
+  const Fields format(*json, nested ? "output_config.format" : "output_format");
+  LINNET_ASSIGN(const auto type, format.Text("type"));
+  if (type != "json_schema") {
+    return format.Wrong("type", type ? "is '" + *type + "'" : "is missing", "give json_schema");
+  }
+  if (!format.has("schema")) return format.Wrong("schema", "is missing", "give the schema");
+  return GrammarSource{.kind = GrammarKind::kJsonSchema, .text = Dump(format.at("schema"))};
+}
 
-Result<AnthropicTools> ReadAnthropicTools(const Fields& body, std::vector<std::string>& notes) {
-  AnthropicTools use;
+Status ReadAnthropicChoice(const Fields& body, AnswerForm& form) {
+  LINNET_ASSIGN(const Json* json, body.Object("tool_choice"));
+  const Fields choice(*json, "tool_choice");
+  LINNET_ASSIGN(const auto type, choice.Text("type"));
+  LINNET_ASSIGN(const auto alone, choice.Flag("disable_parallel_tool_use"));
+  form.calls.parallel = !alone.value_or(false);
+  if (type == "none") {
+    form.tools = Json();
+  } else if (type == "any") {
+    form.calls.choice = ToolRules::Choice::kMust;
+  } else if (type == "tool") {
+    LINNET_ASSIGN(const auto name, choice.Text("name"));
+    if (!name) return choice.Wrong("name", "is missing", "give the tool's name");
+    form.calls.choice = ToolRules::Choice::kName;
+    form.calls.name = *name;
+  } else if (type && *type != "auto") {
+    return choice.Wrong("type", "is '" + *type + "'", "give auto, any, tool or none");
+  }
+  const bool must = form.calls.choice != ToolRules::Choice::kMay;
+  form.calls.text_before = !must;
+  if (must && form.tools.is_null()) {
+    return choice.Wrong("type", "asks for a call and there are no tools", "give tools");
+  }
+  return {};
+}
+
+Result<AnswerForm> ReadAnthropicForm(const Fields& body, std::vector<std::string>& notes) {
+  AnswerForm form;
+  LINNET_ASSIGN(form.source, ReadAnthropicFormat(body));
   LINNET_ASSIGN(const Json* tools, body.List("tools"));
   for (size_t i = 0; i < tools->size(); ++i) {
     const Fields tool((*tools)[i], fmt::format("tools[{}]", i));
@@ -269,20 +307,11 @@ Result<AnthropicTools> ReadAnthropicTools(const Fields& body, std::vector<std::s
     }
     if (!name) return tool.Wrong("name", "is missing", "give the tool's name");
     LINNET_ASSIGN(const Json* schema, tool.Object("input_schema"));
-    use.tools.push_back(ToolInHistory(*name, tool.at("description"), *schema));
+    LINNET_ASSIGN(const auto strict, tool.Flag("strict"));
+    form.tools.push_back(ToolInHistory(*name, tool.at("description"), *schema, strict.value_or(false)));
   }
-  LINNET_ASSIGN(const Json* json, body.Object("tool_choice"));
-  const Fields choice(*json, "tool_choice");
-  LINNET_ASSIGN(const auto type, choice.Text("type"));
-  LINNET_ASSIGN(const auto alone, choice.Flag("disable_parallel_tool_use"));
-  use.one_call = alone.value_or(false);
-  if (type == "none") {
-    use.tools = Json();
-  } else if (type && *type != "auto") {
-    return choice.Wrong("type", "is '" + *type + "'",
-                        "this server takes auto and none; say in a message which tool is to be called");
-  }
-  return use;
+  LINNET_TRY(ReadAnthropicChoice(body, form));
+  return form;
 }
 
 // `thinking`: {"type": "enabled", "budget_tokens": …}, "adaptive" or "disabled"; `output_config`: {"effort":
@@ -290,9 +319,6 @@ Result<AnthropicTools> ReadAnthropicTools(const Fields& body, std::vector<std::s
 Result<Thinking> ReadAnthropicThinking(const Fields& body) {
   LINNET_ASSIGN(const Json* output, body.Object("output_config"));
   const Fields config(*output, "output_config");
-  if (config.has("format")) {
-    return config.Wrong("format", "is given, which this server cannot hold an answer to", "leave it out");
-  }
   LINNET_ASSIGN(const auto effort, config.Text("effort"));
   LINNET_ASSIGN(const Json* json, body.Object("thinking"));
   const Fields fields(*json, "thinking");
@@ -321,7 +347,7 @@ Result<GenerateOptions> ReadAnthropicOptions(const Fields& body) {
 }
 
 Status RefuseOfAnthropic(const Fields& body) {
-  for (const char* name : {"mcp_servers", "container", "output_format"}) {
+  for (const char* name : {"mcp_servers", "container"}) {
     const Json& value = body.at(name);
     if (!value.is_null() && !value.empty()) return body.Wrong(name, "is not supported", "leave it out");
   }
@@ -331,22 +357,22 @@ Status RefuseOfAnthropic(const Fields& body) {
 struct AnthropicRequest {
   ChatHistory history;
   Thinking thinking;
-  bool one_call = false;
+  AnswerForm form;
   std::vector<std::string> notes;
 };
 
 Result<AnthropicRequest> ReadAnthropicHistory(const ServedModel& model, const Fields& body) {
   LINNET_TRY(RefuseOfAnthropic(body));
   std::vector<std::string> notes;
-  LINNET_ASSIGN(AnthropicTools tools, ReadAnthropicTools(body, notes));
+  LINNET_ASSIGN(AnswerForm form, ReadAnthropicForm(body, notes));
   LINNET_ASSIGN(const Thinking thinking, ReadAnthropicThinking(body));
   AnthropicReader reader(model.media);
   LINNET_TRY(reader.System(body));
   LINNET_TRY(reader.Messages(body));
   std::ranges::move(reader.TakeNotes(), std::back_inserter(notes));
-  ChatHistory history({}, std::move(tools.tools), thinking.wanted);
+  ChatHistory history({}, form.tools, thinking.wanted);
   history.SetMessages(reader.TakeMessages());
-  return AnthropicRequest{std::move(history), thinking, tools.one_call, std::move(notes)};
+  return AnthropicRequest{std::move(history), thinking, std::move(form), std::move(notes)};
 }
 
 }  // namespace
@@ -362,10 +388,13 @@ Result<Asked> TranslateAnthropicMessages(const ServedModel& model, const HttpReq
               .stream = stream.value_or(false),
               .writer = AnthropicWriter(model.name, prepared.tokens()),
               .notes = std::move(read.notes)};
-  AnswerRequest answer{
-      .prepared = std::move(prepared), .options = options, .owner = request.owner, .one_call = read.one_call};
+  AnswerRequest answer{.prepared = std::move(prepared),
+                       .options = options,
+                       .owner = request.owner,
+                       .one_call = !read.form.calls.parallel};
   BoundThought(model, read.thinking, answer);
   asked.answers.push_back(std::move(answer));
+  LINNET_TRY(HoldToForm(model, read.form, asked));
   return asked;
 }
 

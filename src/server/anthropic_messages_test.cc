@@ -164,8 +164,11 @@ TEST(AnthropicRequest, WhatCannotBeDoneIsRefusedByName) {
   EXPECT_EQ(wrong(Json::object()), "nothing");
   EXPECT_EQ(wrong({{"messages", Json::array()}}), "messages is not a list with at least one message");
   EXPECT_EQ(wrong({{"max_tokens", 0}}), "max_tokens is 0");
-  EXPECT_EQ(wrong({{"tool_choice", {{"type", "any"}}}}), "tool_choice.type is 'any'");
-  EXPECT_EQ(wrong({{"tool_choice", {{"type", "tool"}, {"name", "f"}}}}), "tool_choice.type is 'tool'");
+  EXPECT_EQ(wrong({{"tool_choice", {{"type", "any"}}}}),
+            "tool_choice.type asks for a call and there are no tools");
+  EXPECT_EQ(wrong({{"tool_choice", {{"type", "tool"}}}}), "tool_choice.name is missing");
+  EXPECT_EQ(wrong({{"output_config", {{"format", {{"type", "xml"}}}}}}),
+            "output_config.format.type is 'xml'");
   EXPECT_EQ(wrong({{"messages", Question({{{"type", "video"}}})}}), "messages[0].content[0].type is 'video'");
   EXPECT_EQ(wrong({{"messages", {{{"role", "tool"}, {"content", "x"}}}}}), "messages[0].role is 'tool'");
   EXPECT_EQ(wrong({{"messages", {1}}}), "messages[0].role is missing");

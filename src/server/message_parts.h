@@ -39,9 +39,12 @@ inline Json CallInHistory(const std::string& id, const std::string& name, Json a
       {"id", id}, {"type", "function"}, {"function", {{"name", name}, {"arguments", std::move(arguments)}}}};
 }
 
-// A tool as the chat format takes it. `description` and `parameters` may be null.
-inline Json ToolInHistory(const std::string& name, const Json& description, const Json& parameters) {
+// A tool as the chat format takes it. `description` and `parameters` may be null. `strict`: its calls are
+// held to the parameters.
+inline Json ToolInHistory(const std::string& name, const Json& description, const Json& parameters,
+                          bool strict = false) {
   Json function = {{"name", name}};
+  if (strict) function["strict"] = true;
   if (!description.is_null()) function["description"] = description;
   if (!parameters.is_null()) function["parameters"] = parameters;
   return {{"type", "function"}, {"function", std::move(function)}};

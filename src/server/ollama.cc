@@ -55,10 +55,13 @@ Result<Thinking> ReadOllamaThinking(const Fields& body) {
   return Thinking{.wanted = think.value_or(false)};
 }
 
-Status RefuseOllamaFormat(const Fields& body) {
+// `format`: "json", or a schema.
+Result<std::optional<GrammarSource>> ReadOllamaFormat(const Fields& body) {
   const Json& format = body.at("format");
-  if (format.is_null() || format == "") return {};
-  return body.Wrong("format", "is given, which this server cannot hold an answer to", "leave it out");
+  if (format.is_null() || format == "") return std::nullopt;
+  if (format == "json") return GrammarSource{.kind = GrammarKind::kJsonObject};
+  if (format.is_object()) return GrammarSource{.kind = GrammarKind::kJsonSchema, .text = Dump(format)};
+  return body.Wrong("format", "is " + Dump(format), "give \"json\" or a JSON schema");
 }
 
 // A text with the pictures before it and the sounds behind it, as the model was taught. `images`: base64
@@ -163,12 +166,13 @@ class OllamaTalk {
 struct OllamaWanted {
   GenerateOptions options;
   Thinking thinking;
+  AnswerForm form;
   bool stream = true;
 };
 
 Result<OllamaWanted> ReadOllamaWanted(const ServedModel& model, const Fields& body) {
   OllamaWanted wanted;
-  LINNET_TRY(RefuseOllamaFormat(body));
+  LINNET_ASSIGN(wanted.form.source, ReadOllamaFormat(body));
   LINNET_ASSIGN(wanted.options, ReadOllamaOptions(body, model.context));
   LINNET_ASSIGN(wanted.thinking, ReadOllamaThinking(body));
   LINNET_ASSIGN(const auto stream, body.Flag("stream"));
@@ -176,12 +180,13 @@ Result<OllamaWanted> ReadOllamaWanted(const ServedModel& model, const Fields& bo
   return wanted;
 }
 
-Asked AskOllama(const ServedModel& model, const HttpRequest& request, OllamaShape shape,
-                PreparedPrompt prepared, const OllamaWanted& wanted) {
+Result<Asked> AskOllama(const ServedModel& model, const HttpRequest& request, OllamaShape shape,
+                        PreparedPrompt prepared, const OllamaWanted& wanted) {
   Asked asked{.answers = {}, .stream = wanted.stream, .writer = OllamaWriter(shape, model.name)};
   AnswerRequest answer{.prepared = std::move(prepared), .options = wanted.options, .owner = request.owner};
   BoundThought(model, wanted.thinking, answer);
   asked.answers.push_back(std::move(answer));
+  LINNET_TRY(HoldToForm(model, wanted.form, asked));
   return asked;
 }
 
@@ -200,7 +205,7 @@ Asked NothingToWrite(const ServedModel& model, const Fields& body, OllamaShape s
 Result<Asked> TranslateOllamaChat(const ServedModel& model, const HttpRequest& request) {
   LINNET_ASSIGN(const Json json, ParseObject(request.body));
   const Fields body(json);
-  LINNET_ASSIGN(const OllamaWanted wanted, ReadOllamaWanted(model, body));
+  LINNET_ASSIGN(OllamaWanted wanted, ReadOllamaWanted(model, body));
   LINNET_ASSIGN(const Json* messages, body.List("messages"));
   if (messages->empty()) return NothingToWrite(model, body, OllamaShape::kChat);
   LINNET_ASSIGN(const Json* tools, body.List("tools"));
@@ -208,7 +213,8 @@ Result<Asked> TranslateOllamaChat(const ServedModel& model, const HttpRequest& r
   for (size_t i = 0; i < messages->size(); ++i) {
     LINNET_TRY(talk.Add((*messages)[i], fmt::format("messages[{}]", i)));
   }
-  ChatHistory history({}, tools->empty() ? Json() : *tools, wanted.thinking.wanted);
+  if (!tools->empty()) wanted.form.tools = *tools;
+  ChatHistory history({}, wanted.form.tools, wanted.thinking.wanted);
   LINNET_ASSIGN(std::vector<ChatHistory::Message> read, talk.TakeMessages());
   history.SetMessages(std::move(read));
   LINNET_ASSIGN(PreparedPrompt prepared, Prepare(model.engine, std::move(history), model.context));

@@ -98,7 +98,7 @@ TEST(OllamaRequest, WhatCannotBeDoneIsRefusedByName) {
   };
   EXPECT_EQ(wrong(Json::object()), "nothing");
   EXPECT_EQ(wrong({{"format", ""}}), "nothing");
-  EXPECT_EQ(wrong({{"format", "json"}}), "format is given, which this server cannot hold an answer to");
+  EXPECT_EQ(wrong({{"format", "xml"}}), "format is \"xml\"");
   EXPECT_EQ(wrong({{"options", {{"num_ctx", 4096}}}}),
             "options.num_ctx is 4096, and this server's context is 1024");
   EXPECT_EQ(wrong({{"options", {{"mirostat", 2}}}}), "options.mirostat is not supported");

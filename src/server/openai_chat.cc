@@ -200,8 +200,7 @@ Result<Asked> TranslateOpenAiChat(const ServedModel& model, const HttpRequest& r
   LINNET_ASSIGN(const auto usage, Fields(*stream_options, "stream_options").Flag("include_usage"));
 
   LINNET_ASSIGN(ReadMessages messages, ReadChatMessages(body.at("messages"), model.media));
-  LINNET_ASSIGN(const std::optional<Grammar> grammar, model.grammars.Compile(form));
-  ChatHistory history({}, std::move(form.tools), thinking.wanted);
+  ChatHistory history({}, form.tools, thinking.wanted);
   history.SetMessages(std::move(messages.messages));
   LINNET_ASSIGN(PreparedPrompt prepared, Prepare(model.engine, std::move(history), model.context));
 
@@ -211,10 +210,9 @@ Result<Asked> TranslateOpenAiChat(const ServedModel& model, const HttpRequest& r
         .prepared = prepared, .options = options, .owner = request.owner, .one_call = !form.calls.parallel};
     answer.options.sampling.seed += static_cast<uint64_t>(choice);
     BoundThought(model, thinking, answer);
-    if (grammar) answer.Hold(grammar->NewMask());
     asked.answers.push_back(std::move(answer));
   }
-  if (grammar) asked.notes.insert(asked.notes.end(), grammar->warnings().begin(), grammar->warnings().end());
+  LINNET_TRY(HoldToForm(model, form, asked));
   asked.writer =
       std::make_unique<ChatWriter>(model.name, static_cast<size_t>(choices), usage.value_or(false));
   return asked;

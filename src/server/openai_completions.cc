@@ -150,7 +150,6 @@ Result<Asked> TranslateOpenAiCompletion(const ServedModel& model, const HttpRequ
   LINNET_ASSIGN(const auto usage, Fields(*stream_options, "stream_options").Flag("include_usage"));
   AnswerForm form;
   LINNET_ASSIGN(form.source, ReadAnswerForm(body));
-  LINNET_ASSIGN(const std::optional<Grammar> grammar, model.grammars.Compile(form));
   LINNET_ASSIGN(Prompt prompt, ReadPrompt(body, model.engine));
   CompletionWriter::Shape shape{.model = model.name,
                                 .echo = {},
@@ -165,9 +164,9 @@ Result<Asked> TranslateOpenAiCompletion(const ServedModel& model, const HttpRequ
   for (int64_t choice = 0; choice < choices; ++choice) {
     AnswerRequest answer{.prepared = prepared, .options = options, .owner = request.owner};
     answer.options.sampling.seed += static_cast<uint64_t>(choice);
-    if (grammar) answer.Hold(grammar->NewMask());
     asked.answers.push_back(std::move(answer));
   }
+  LINNET_TRY(HoldToForm(model, form, asked));
   asked.writer = std::make_unique<CompletionWriter>(std::move(shape));
   return asked;
 }

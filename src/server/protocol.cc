@@ -31,6 +31,14 @@ const char* TypeOf(int status, bool anthropic) {
 
 }  // namespace
 
+Status HoldToForm(const ServedModel& model, const AnswerForm& form, Asked& asked) {
+  LINNET_ASSIGN(const std::optional<Grammar> grammar, model.grammars.Compile(form));
+  if (!grammar) return {};
+  for (AnswerRequest& answer : asked.answers) answer.Hold(grammar->NewMask());
+  asked.notes.insert(asked.notes.end(), grammar->warnings().begin(), grammar->warnings().end());
+  return {};
+}
+
 int StatusOf(const Error& error) {
   switch (error.code) {
     case ErrorCode::kNotFound:

@@ -69,6 +69,9 @@ struct TranslatedRoute {
   Translate translate;
 };
 
+// Holds all answers to a form, and notes what of it cannot be kept. Errors: those of Grammars::Compile().
+Status HoldToForm(const ServedModel& model, const AnswerForm& form, Asked& asked);
+
 // An error in a protocol's form, and the status that goes with an error of the library.
 int StatusOf(const Error& error);
 std::string ErrorBody(const std::string& path, int status, const std::string& message);

@@ -28,14 +28,6 @@ Status RefuseOfResponses(const Fields& body) {
   if (background.value_or(false)) return body.Wrong("background", "is not supported", "leave it out");
   LINNET_ASSIGN(const auto logprobs, body.Integer("top_logprobs", {0, 20}));
   if (logprobs.value_or(0) > 0) return body.Wrong("top_logprobs", "are not supported", "leave them out");
-  LINNET_ASSIGN(const Json* text, body.Object("text"));
-  LINNET_ASSIGN(const Json* json, Fields(*text, "text").Object("format"));
-  const Fields format(*json, "text.format");
-  LINNET_ASSIGN(const auto type, format.Text("type"));
-  if (type && *type != "text") {
-    return format.Wrong("type", "is '" + *type + "', which this server cannot hold an answer to",
-                        "give text");
-  }
   return {};
 }
 
@@ -63,23 +55,50 @@ Result<Thinking> ReadResponseThinking(const Fields& body) {
   return ThinkingOfEffort(*effort, "reasoning.effort");
 }
 
+// `text: {"format": …}`: "json_schema" with its schema, or "json_object".
+Result<std::optional<GrammarSource>> ReadTextFormat(const Fields& body) {
+  LINNET_ASSIGN(const Json* text, body.Object("text"));
+  LINNET_ASSIGN(const Json* json, Fields(*text, "text").Object("format"));
+  const Fields format(*json, "text.format");
+  LINNET_ASSIGN(const auto type, format.Text("type"));
+  if (!type || *type == "text") return std::nullopt;
+  if (*type == "json_object") return GrammarSource{.kind = GrammarKind::kJsonObject};
+  if (*type != "json_schema") {
+    return format.Wrong("type", "is '" + *type + "'", "give text, json_object or json_schema");
+  }
+  if (!format.has("schema")) return format.Wrong("schema", "is missing", "give the schema");
+  return GrammarSource{.kind = GrammarKind::kJsonSchema, .text = Dump(format.at("schema"))};
+}
+
 struct ResponseToolUse {
   ResponseTools tools;
-  bool one_call = false;
+  AnswerForm form;
 };
+
+// Tools are named as {"type": "function", "name": …} here, and as the chat's {"function": {"name": …}} there.
+Json InChatsShape(const Json& tool) {
+  if (!tool.is_object() || !tool.contains("name") || !tool["name"].is_string()) return tool;
+  const Json space = tool.value("namespace", Json(""));
+  return {{"type", "function"},
+          {"function",
+           {{"name", ResponseTools::FlatName(space.is_string() ? space.get<std::string>() : "",
+                                             tool["name"].get<std::string>())}}}};
+}
 
 Result<ResponseToolUse> ToolsOf(const Fields& body) {
   ResponseToolUse read;
+  LINNET_ASSIGN(read.form.source, ReadTextFormat(body));
   LINNET_TRY(read.tools.Read(body));
-  const Json& choice = body.at("tool_choice");
-  if (choice == "none") {
-    read.tools.Forget();
-  } else if (!choice.is_null() && choice != "auto") {
-    return body.Wrong("tool_choice", "is " + Dump(choice),
-                      "this server takes auto and none; say in a message which tool is to be called");
+  read.form.tools = read.tools.declarations();
+  Json choice = body.at("tool_choice");
+  if (choice.is_object() && choice.value("type", Json()) == "allowed_tools") {
+    for (Json& tool : choice["tools"]) tool = InChatsShape(tool);
+  } else {
+    choice = InChatsShape(choice);
   }
-  LINNET_ASSIGN(const auto parallel, body.Flag("parallel_tool_calls"));
-  read.one_call = parallel.has_value() && !*parallel;
+  const Json asked = {{"tool_choice", std::move(choice)},
+                      {"parallel_tool_calls", body.at("parallel_tool_calls")}};
+  LINNET_TRY(ReadToolChoice(Fields(asked), read.form));
   return read;
 }
 
@@ -176,7 +195,7 @@ Result<ResponseRequest> ReadResponseHistory(const ServedModel& model, const Resp
   items.Instructions(instructions.value_or(""));
   LINNET_TRY(AddStored(store, owner, previous.value_or(""), items));
   LINNET_TRY(AddItems(input, "input", items));
-  ChatHistory history({}, tools.tools.declarations(), thinking.wanted);
+  ChatHistory history({}, tools.form.tools, thinking.wanted);
   LINNET_ASSIGN(std::vector<ChatHistory::Message> messages, items.TakeMessages());
   history.SetMessages(std::move(messages));
   std::vector<std::string> notes = tools.tools.notes();
@@ -211,9 +230,10 @@ Result<Asked> CreateResponse(const ServedModel& model, ResponseStore& store, con
   AnswerRequest answer{.prepared = std::move(prepared),
                        .options = options,
                        .owner = request.owner,
-                       .one_call = read.tools.one_call};
+                       .one_call = !read.tools.form.calls.parallel};
   BoundThought(model, read.thinking, answer);
   asked.answers.push_back(std::move(answer));
+  LINNET_TRY(HoldToForm(model, read.tools.form, asked));
   return asked;
 }
 

@@ -111,8 +111,9 @@ Status ResponseTools::ReadOne(const Json& json, const std::string& where, const 
   if (!tools_.emplace(flat, Tool{space, *name, custom}).second) {
     return tool.Wrong("name", "is '" + *name + "', as that of another tool", "give each a name of its own");
   }
-  declarations_.push_back(
-      ToolInHistory(flat, tool.at("description"), custom ? TextParameters() : *parameters));
+  LINNET_ASSIGN(const auto strict, tool.Flag("strict"));
+  declarations_.push_back(ToolInHistory(flat, tool.at("description"), custom ? TextParameters() : *parameters,
+                                        strict.value_or(false)));
   return {};
 }
 

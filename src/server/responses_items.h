@@ -26,7 +26,6 @@ class ResponseTools {
 
   const Json& declarations() const { return declarations_; }  // null: none
   const std::vector<std::string>& notes() const { return notes_; }
-  void Forget() { declarations_ = Json(); }
   // What the model calls by this name.
   Tool Named(const std::string& flat) const;
   // The name of a tool to the model.

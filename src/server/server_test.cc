@@ -366,6 +366,41 @@ TEST_F(ServerTest, HoldsAnswersToTheirForm) {
   }
 }
 
+// Each protocol's way to ask for the same form.
+TEST_F(ServerTest, EveryProtocolHoldsAnswersToTheirForm) {
+  if (!HasGrammars()) GTEST_SKIP() << "this build has no structured output";
+  Start();
+  const Json schema = {{"type", "object"},
+                       {"required", {"on"}},
+                       {"properties", {{"on", {{"type", "boolean"}}}}},
+                       {"additionalProperties", false}};
+  const Json messages = Chat("is the lamp on")["messages"];
+  const Json form = {{"type", "json_schema"}, {"name", "lamp"}, {"schema", schema}};
+  const Json anthropic = Ask(
+      {{"messages", messages}, {"max_tokens", 40}, {"output_config", {{"format", form}}}}, "/v1/messages");
+  const Json responses = Ask({{"input", messages}, {"text", {{"format", form}}}}, "/v1/responses");
+  const Json ollama = Ask({{"messages", messages}, {"stream", false}, {"format", schema}}, "/api/chat");
+  ASSERT_TRUE(anthropic.contains("content")) << anthropic;
+  ASSERT_TRUE(responses.contains("output")) << responses;
+  ASSERT_TRUE(ollama.contains("message")) << ollama;
+  for (const Json& text : {anthropic["content"][0]["text"], responses["output"][0]["content"][0]["text"],
+                           ollama["message"]["content"]}) {
+    EXPECT_TRUE(Json::parse(text.get<std::string>())["on"].is_boolean()) << text;
+  }
+  const Json tool = {{"name", "paint"}, {"input_schema", schema}};
+  const Json call =
+      Ask({{"messages", messages}, {"max_tokens", 40}, {"tools", {tool}}, {"tool_choice", {{"type", "any"}}}},
+          "/v1/messages");
+  EXPECT_EQ(call["stop_reason"], "tool_use") << call;
+  const Json function = {{"type", "function"}, {"name", "paint"}, {"parameters", schema}};
+  const Json named = Ask({{"input", messages},
+                          {"tools", {function}},
+                          {"tool_choice", {{"type", "function"}, {"name", "paint"}}}},
+                         "/v1/responses");
+  ASSERT_TRUE(named.contains("output")) << named;
+  EXPECT_EQ(named["output"][0]["type"], "function_call");
+}
+
 TEST_F(ServerTest, RefusesFormsThatItCannotKeep) {
   Start();
   Json body = Chat("hello");

@@ -43,7 +43,8 @@ inline const MediaLoader& Loader() {
 
 inline const ServedModel& ChickServed() {
   static const MediaReader media(Loader(), Chick().impl().config, 1024, {});
-  static const ServedModel model{Chick(), "chick", 1024, 1'800'000'000, media};
+  static Grammars grammars(Chick());
+  static const ServedModel model{Chick(), "chick", 1024, 1'800'000'000, media, grammars};
   return model;
 }
 
