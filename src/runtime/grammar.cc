@@ -16,6 +16,8 @@
 #include "runtime/grammar_regex.h"
 #include "runtime/grammar_schema.h"
 #include "runtime/grammar_tools.h"
+#include "runtime/token_bytes.h"
+#include "text/tool_syntax.h"
 
 namespace linnet {
 namespace {
@@ -54,6 +56,30 @@ std::string LibrarySchema(SchemaJson schema) {
   schema["x-guidance"] = {
       {"whitespace_flexible", false}, {"item_separator", ", ?"}, {"key_separator", ": ?"}};
   return schema.dump(-1, ' ', false, SchemaJson::error_handler_t::replace);
+}
+
+GrammarTokens TokensOf(const Tokenizer& tokenizer, const ModelConfig& config) {
+  const auto id = [&](std::string_view name) { return tokenizer.TokenId(name).value_or(-1); };
+  GrammarTokens tokens{.words = (static_cast<size_t>(config.vocab_size) + 31) / 32,
+                       .channel_open = id("<|channel>"),
+                       .channel_close = id("<channel|>"),
+                       .quote = id(kToolQuote),
+                       .call_close = id("<tool_call|>"),
+                       .results_wanted = id("<|tool_response>")};
+  tokens.in_thought.resize(tokens.words);
+  for (int32_t token = 0; token < std::min<int64_t>(config.vocab_size, tokenizer.vocab_size()); ++token) {
+    const std::string bytes = TokenBytes(tokenizer, token);
+    const bool special = bytes.starts_with(kSpecialMark);
+    const bool ends = std::ranges::find(config.tokens.eos, token) != config.tokens.eos.end();
+    if (token == tokens.channel_close || (!special && !ends)) {
+      tokens.in_thought[static_cast<size_t>(token) / 32] |= uint32_t{1} << (token % 32);
+    }
+    for (size_t spelled = 0; !special && spelled < kToolQuote.size(); ++spelled) {
+      const bool all = SpelledQuote(spelled, bytes) == kToolQuote.size();
+      if (all) tokens.spell_quote[spelled].push_back(token);
+    }
+  }
+  return tokens;
 }
 
 }  // namespace
@@ -198,25 +224,12 @@ Result<std::shared_ptr<const GrammarCompiler>> GrammarCompiler::Create(const Eng
         }
         const ModelConfig& config = engine.impl().config;
         const Tokenizer& tokenizer = *engine.impl().tokenizer;
-        const auto id = [&](std::string_view name) { return tokenizer.TokenId(name).value_or(-1); };
         auto impl = std::make_unique<Impl>();
         LINNET_ASSIGN(impl->trie,
                       TokenTrie::Make(engine.impl().tokenizer, config.vocab_size, config.tokens.eos));
-        GrammarTokens tokens{.words = (static_cast<size_t>(config.vocab_size) + 31) / 32,
-                             .channel_open = id("<|channel>"),
-                             .channel_close = id("<channel|>"),
-                             .quote = id("<|\"|>"),
-                             .call_close = id("<tool_call|>"),
-                             .results_wanted = id("<|tool_response>")};
-        tokens.in_thought.resize(tokens.words);
-        for (int32_t token = 0; token < std::min<int64_t>(config.vocab_size, tokenizer.vocab_size());
-             ++token) {
-          const bool ends = std::ranges::find(config.tokens.eos, token) != config.tokens.eos.end();
-          const bool may = token == tokens.channel_close || (!tokenizer.IsSpecial(token) && !ends);
-          if (may) tokens.in_thought[static_cast<size_t>(token) / 32] |= uint32_t{1} << (token % 32);
-        }
-        impl->markers = {GrammarToken(id("<|tool_call>")), GrammarToken(tokens.call_close),
-                         GrammarToken(tokens.quote)};
+        GrammarTokens tokens = TokensOf(tokenizer, config);
+        impl->markers = {GrammarToken(tokenizer.TokenId("<|tool_call>").value_or(-1)),
+                         GrammarToken(tokens.call_close), GrammarToken(tokens.quote)};
         impl->tokens = std::make_shared<const GrammarTokens>(std::move(tokens));
         return std::make_shared<const GrammarCompiler>(std::move(impl));
       });

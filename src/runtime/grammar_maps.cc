@@ -7,6 +7,7 @@
 #include "runtime/grammar_regex.h"
 #include "runtime/grammar_values.h"
 #include "text/tool_arguments.h"
+#include "text/tool_syntax.h"
 #include "text/utf8.h"
 
 namespace linnet {
@@ -73,6 +74,8 @@ Result<std::vector<ToolValueGrammar::Entry>> ToolValueGrammar::Entries(const Sim
     if (!expression && must) possible = false;
     if (!expression) continue;
     if (name.size() > kMaxToolWord) return judge_.Refuse(pointer, "has a name of more than 64 bytes");
+    if (name.find(kToolQuote) != name.npos)
+      return judge_.Refuse(pointer, "has the quote of calls in its name");
     entries.push_back({name, Key(name) + " " + *expression, must});
   }
   return entries;

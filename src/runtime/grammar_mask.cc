@@ -35,6 +35,7 @@ class AnswerMask final : public TokenMask {
     error_.reset();
     fresh_ = false;
     calls_ = refused_ = 0;
+    spelled_ = 0;
   }
 
   AllowedWords Allowed() override {
@@ -44,7 +45,7 @@ class AnswerMask final : public TokenMask {
   }
 
   void Advance(int32_t id) override {
-    steps_.push_back({phase_, Effect::kNone});
+    steps_.push_back({phase_, Effect::kNone, spelled_});
     fresh_ = fresh_ && phase_ == Phase::kAnswer;  // at the start a thought was allowed as well
     if (phase_ == Phase::kThought) {
       if (id == tokens_.channel_close) phase_ = Phase::kAnswer;
@@ -63,7 +64,11 @@ class AnswerMask final : public TokenMask {
       return;
     }
     Note(state_.Advance(id));
-    repetition_.Add(id, BytesOf(id));
+    const std::string bytes = TokenBytes(grammar_->trie->tokenizer(), id);
+    repetition_.Add(id, bytes);
+    if (grammar_->notation == ValueNotation::kToolCalls) {
+      spelled_ = bytes.starts_with(kSpecialMark) ? 0 : SpelledQuote(spelled_, bytes);
+    }
     if (id == tokens_.call_close) ++calls_, steps_.back().call = true;
   }
 
@@ -74,6 +79,7 @@ class AnswerMask final : public TokenMask {
       const Step step = steps_.back();
       steps_.pop_back();
       phase_ = step.phase;
+      spelled_ = step.spelled;
       advanced += step.effect == Effect::kAdvanced ? 1 : 0;
       refused_ -= step.effect == Effect::kRefused ? 1 : 0;
       calls_ -= step.call ? 1 : 0;
@@ -92,6 +98,7 @@ class AnswerMask final : public TokenMask {
   struct Step {
     Phase phase;  // before it
     Effect effect;
+    size_t spelled;     // before it
     bool call = false;  // it ended one
   };
 
@@ -109,6 +116,9 @@ class AnswerMask final : public TokenMask {
       return;
     }
     if (MayThink()) SetAllowed(words_, tokens_.channel_open, true);
+    if (grammar_->notation == ValueNotation::kToolCalls) {
+      for (const int32_t id : tokens_.spell_quote[spelled_]) SetAllowed(words_, id, false);
+    }
     // Nothing is to be waited for where nothing was called.
     if (calls_ == 0) SetAllowed(words_, tokens_.results_wanted, false);
   }
@@ -121,11 +131,6 @@ class AnswerMask final : public TokenMask {
     return takes.value_or(false);
   }
 
-  std::string BytesOf(int32_t id) const {
-    if (grammar_->notation != ValueNotation::kJson) return {};
-    return TokenBytes(grammar_->trie->tokenizer(), id);
-  }
-
   std::shared_ptr<const Grammar::Impl> grammar_;
   const GrammarTokens& tokens_;
   bool thinking_ = false;
@@ -135,12 +140,21 @@ class AnswerMask final : public TokenMask {
   std::vector<uint32_t> words_;
   std::vector<Step> steps_;
   std::optional<Error> error_;
+  size_t spelled_ = 0;   // bytes of the quote token
   bool fresh_ = false;   // words_ are of the place where the answer stands
   int64_t calls_ = 0;    // that are written
   int64_t refused_ = 0;  // tokens behind the first that the grammar does not take
 };
 
 }  // namespace
+
+size_t SpelledQuote(size_t spelled, std::string_view bytes) {
+  for (const char c : bytes) {
+    if (spelled == kToolQuote.size()) break;
+    spelled = c == kToolQuote[spelled] ? spelled + 1 : c == kToolQuote[0] ? 1 : 0;
+  }
+  return spelled;
+}
 
 std::unique_ptr<TokenMask> NewGrammarMask(std::shared_ptr<const Grammar::Impl> grammar) {
   return std::make_unique<AnswerMask>(std::move(grammar));

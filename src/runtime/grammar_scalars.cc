@@ -20,9 +20,6 @@ constexpr int64_t kLargestWhole = 999'999'999'999'999;
 constexpr std::string_view kWhole = "/-?(?:0|[1-9][0-9]{0,14})/";
 constexpr std::string_view kNumber =
     "/-?(?:0|[1-9][0-9]{0,14})(?:\\.[0-9]{1,16})?(?:[eE][+\\-]?[0-9]{1,2})?/";
-// A text cannot hold what would end it.
-constexpr std::string_view kNoQuote = "~/(?s:.*)<\\|\"\\|>(?s:.*)/";
-
 // Expressions that the whole text must match.
 std::string_view PatternOf(std::string_view format) {
 #define DATE                                                                                           \
@@ -181,7 +178,7 @@ Result<ToolValueGrammar::Expression> ToolValueGrammar::String(const SimpleSchema
     }
   }
   if (most == 0) return Expression(fmt::format("{0} {0}", quote_));
-  const std::string body = rules_.Lexeme(lexeme + " & " + std::string(kNoQuote));
+  const std::string body = rules_.Lexeme(lexeme);
   // An empty text is no lexeme. With a pattern the texts have at least one character.
   const std::string inside = least == 0 && !patterned ? body + "?" : body;
   return Expression(rules_.Rule(fmt::format("{0} {1} {0}", quote_, inside)));

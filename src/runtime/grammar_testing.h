@@ -18,7 +18,7 @@ class GrammarFixture : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     if (!HasGrammars()) return;
-    auto engine = Engine::Load({});
+    auto engine = Engine::Load({.threads = 1});
     ASSERT_TRUE(engine.has_value());
     engine_ = std::move(*engine);
     auto compiler = GrammarCompiler::Create(*engine_);

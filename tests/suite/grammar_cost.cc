@@ -1,13 +1,15 @@
 // linnet_grammar_cost MODEL: what structured output costs with the vocabulary of a model: setting it up,
 // compiling, and the masks of answers by chance.
+#include <time.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "base/process.h"
 #include "base/stopwatch.h"
 #include "linnet/engine.h"
 #include "linnet/grammar.h"
@@ -19,6 +21,19 @@ struct Form {
   const char* name;
   std::string schema;
 };
+
+// Of this thread: what others do meanwhile does not count.
+double ProcessorSeconds() {
+  timespec time = {};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+double ResidentMegabytes() {
+  double total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;  // in pages
+  return 1e-6 * 4096 * resident;
+}
 
 std::vector<Form> Forms() {
   std::string values;
@@ -44,21 +59,21 @@ void Measure(const Grammar& grammar, int64_t vocabulary, const std::string& name
   std::mt19937 rng(1);
   double clones = 0;
   for (int answer = 0; answer < 20; ++answer) {
-    const Clock::time_point begin = Clock::now();
+    const double begin = ProcessorSeconds();
     const std::unique_ptr<TokenMask> mask = grammar.NewMask();
-    clones += SecondsSince(begin);
+    clones += ProcessorSeconds() - begin;
     for (int step = 0; step < 60; ++step) {
-      const Clock::time_point asked = Clock::now();
+      const double asked = ProcessorSeconds();
       const AllowedWords words = mask->Allowed();
-      times.push_back(SecondsSince(asked));
+      times.push_back(ProcessorSeconds() - asked);
       std::vector<int32_t> allowed;
       for (int32_t id = 0; id < vocabulary; ++id) {
         if ((words[static_cast<size_t>(id) / 32] >> (id % 32) & 1) != 0) allowed.push_back(id);
       }
       if (allowed.empty()) break;
-      const Clock::time_point told = Clock::now();
+      const double told = ProcessorSeconds();
       mask->Advance(allowed[rng() % allowed.size()]);
-      times.back() += SecondsSince(told);
+      times.back() += ProcessorSeconds() - told;
     }
   }
   std::ranges::sort(times);
@@ -73,10 +88,11 @@ void Measure(const Grammar& grammar, int64_t vocabulary, const std::string& name
 int Run(const std::string& model) {
   const auto engine = Engine::Load({.model = model});
   if (!engine) return std::fprintf(stderr, "%s\n", engine.error().Message().c_str()), 1;
-  const Clock::time_point begin = Clock::now();
+  const double before = ResidentMegabytes();
+  const double begin = ProcessorSeconds();
   const auto compiler = GrammarCompiler::Create(**engine);
   if (!compiler) return std::fprintf(stderr, "%s\n", compiler.error().Message().c_str()), 1;
-  std::printf("set up in %.2f s\n", SecondsSince(begin));
+  std::printf("set up in %.2f s with %.0f MB\n", ProcessorSeconds() - begin, ResidentMegabytes() - before);
   const int64_t vocabulary = (*engine)->facts().vocabulary;
   const auto measure = [&](const std::string& name, const auto& compile) {
     const Clock::time_point started = Clock::now();
@@ -93,6 +109,13 @@ int Run(const std::string& model) {
   const std::string tools =
       R"([{"type":"function","function":{"name":"weather","strict":true,"parameters":)" + Forms()[1].schema +
       "}}]";
+  // What texts of calls are, with a special token that every model has.
+  measure("a call's text", [&] {
+    return (*compiler)->Compile(
+        {.kind = GrammarKind::kLark,
+         .text = "start: <[2]> T <[2]>\nT: /(?s:.{1,})/ & ~/(?s:.*)<\\|\"\\|>(?s:.*)/",
+         .choices = {}});
+  });
   measure("tools", [&] { return (*compiler)->CompileTools(tools); });
   return 0;
 }
