@@ -62,7 +62,7 @@ class NetworkTest : public ::testing::Test {
     exchange->OnClosed([this] { ++hung_up_; });
     if (path == "/wait") return waiting_.push_back(exchange);
     if (path == "/stream") {
-      exchange->Stream(kEventStream, ": alive\n\n");
+      exchange->Stream(kEventStream, [] { return std::string(": alive\n\n"); });
       waiting_.push_back(exchange);
       network_->After(milliseconds(250), [exchange] {
         exchange->Write("data: one\n\n");

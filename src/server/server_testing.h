@@ -1,9 +1,7 @@
 // For tests of protocols: the built-in model, requests to translate, and a server that answers them.
 #pragma once
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <condition_variable>
@@ -22,6 +20,7 @@
 #include "runtime/engine_impl.h"
 #include "server/protocol.h"
 #include "server/server.h"
+#include "server/socket_testing.h"
 
 namespace linnet::testing {
 
@@ -146,36 +145,15 @@ class ChickServer {
 
   Reply Post(const std::string& path, const Json& body) const { return Ask("POST", path, Dump(body)); }
   Reply Ask(const std::string& method, const std::string& path, const std::string& body = {}) const {
-    std::string request = method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
-    request += "Authorization: Bearer " + key + "\r\n";
-    if (!body.empty()) {
-      request += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
-    }
-    return Exchange(request + "\r\n" + body);
+    Client client(static_cast<uint16_t>(port_));
+    EXPECT_TRUE(client.Send(
+        HttpText(method, path, body, "Connection: close\r\nAuthorization: Bearer " + key + "\r\n")));
+    return Parse(client.ReadAll());
   }
 
   std::string key = "k";
 
  private:
-  Reply Exchange(const std::string& request) const {
-    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(static_cast<uint16_t>(port_))};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-    for (size_t sent = 0; sent < request.size();) {
-      const ssize_t size = send(socket, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
-      if (size <= 0) break;
-      sent += static_cast<size_t>(size);
-    }
-    std::string all;
-    char piece[4096];
-    for (ssize_t size = 0; (size = recv(socket, piece, sizeof piece, 0)) > 0;) {
-      all.append(piece, static_cast<size_t>(size));
-    }
-    close(socket);
-    return Parse(all);
-  }
-
   static Reply Parse(const std::string& all) {
     const size_t end = all.find("\r\n\r\n");
     if (end == std::string::npos) return {};
