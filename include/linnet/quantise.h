@@ -20,6 +20,14 @@ struct QuantiseOptions {
   std::string mix = "q4_k_m";
   std::string table;       // of the embedding, which is also the head; empty: what the mix has
   std::string importance;  // a file of llama.cpp's imatrix; empty: all inputs count alike
+  // Texts that the model reads first, so that what they need is kept closest: files of text, files of chats
+  // (.jsonl, an object with `messages` or `text` a line), or "builtin" for those Linnet brings along. The
+  // importance follows from them, and errors of some inputs are made good by others (docs/quality.md).
+  std::vector<std::string> calibration;
+  std::string
+      reader;  // the model that reads them; empty: the input. Another file of it, where memory is short
+  bool feedback = true;         // with calibration: make errors good, not importance alone
+  std::string save_importance;  // where to write the importance that was found; empty: nowhere
   bool overwrite = false;
   bool dry_run = false;  // says what would be written, writes nothing
   int threads = 0;       // as LoadOptions::threads

@@ -21,7 +21,8 @@ namespace {
 struct QuantiseArgs {
   QuantiseOptions options;
   std::string threads = "auto";
-  bool list = false;  // every matrix
+  bool list = false;         // every matrix
+  bool no_feedback = false;  // see --help
 };
 
 // How many matrices, of how many bytes, have become what.
@@ -62,6 +63,7 @@ void PrintMatrices(const QuantiseReport& report) {
 
 Result<int> Run(QuantiseArgs args) {
   LINNET_ASSIGN(args.options.threads, ThreadsOf(args.threads));
+  args.options.feedback = !args.no_feedback;
   ProgressLine progress;
   LINNET_ASSIGN(const QuantiseReport report, Quantise(args.options, progress.WithTimeLeft()));
   progress.Clear();
@@ -95,6 +97,15 @@ Command QuantiseCommand() {
             args.Option(
                 "--importance", options.importance,
                 "a file of importances, as llama.cpp's imatrix: inputs that matter more are kept closer");
+            args.Option("--calibrate", options.calibration,
+                        "texts that the model reads first, to keep closest what they need: a text, chats as "
+                        ".jsonl, or 'builtin'; may be given several times");
+            args.Option("--calibrate-with", options.reader,
+                        "the model that reads them, a smaller file of the same: where memory is short");
+            args.Option("--save-importance", options.save_importance,
+                        "write the importances that were found: NAME.gguf, or NAME.dat in the older form");
+            args.Flag("--no-feedback", values->no_feedback,
+                      "take the importance alone from the texts; errors are not made good by other inputs");
             args.Flag("--dry-run", options.dry_run,
                       "say what would be written, and how large; write nothing");
             args.Flag("--list", values->list, "print a line for every matrix");
@@ -105,7 +116,9 @@ Command QuantiseCommand() {
                 "Models larger than the memory are read a piece at a time.\n"
                 "Examples:\n  linnet quantise gemma-4-12B-it 12b-q4_k_m.gguf\n"
                 "  linnet quantise gemma-4-12b-it-qat-q4_0-unquantized 12b-qat.gguf --mix q4_0\n"
-                "  linnet quantise 12b-bf16.gguf 12b-iq4_xs.gguf --mix iq4_xs --importance imatrix.gguf\n");
+                "  linnet quantise 12b-bf16.gguf 12b-iq4_xs.gguf --mix iq4_xs --importance imatrix.gguf\n"
+                "  linnet quantise 12b-bf16.gguf 12b-q4_0.gguf --mix q4_0 --calibrate builtin --calibrate "
+                "chats.jsonl\n");
             return [values] { return Run(*values); };
           },
       .alias = "quantize"};

@@ -38,6 +38,7 @@ void DecoderLayers::Layer(int64_t l, Rows x) {
   AddScaled(context_, x, a, 1.0f);
 
   RmsNorm(context_, x, w.pre_feedforward_norm, eps, a);
+  See("pre_feedforward_norm", l, a);
   FeedForward(l, a);
   See("mlp", l, a);
   RmsNorm(context_, a, w.post_feedforward_norm, eps, a);
@@ -84,6 +85,7 @@ void DecoderLayers::FeedForward(int64_t l, Rows a) {
   const Rows up = TakeAfter(gate, gate.width);                             // (T, F)
   Project(context_, a, {{&w.gate_proj, gate}, {&w.up_proj, up}});
   GeluMul(context_, gate, up);
+  See("gelu", l, gate);
   MatMul(context_, w.down_proj, gate, a);
 }
 

@@ -275,11 +275,6 @@ Status ConvertDrafter(ItemWriter& converter, const ModelFiles& files, const Conv
 }
 
 Status Convert(ItemWriter& converter, const ConvertOptions& options) {
-  if (!options.output.ends_with(".gguf")) {
-    return Fail(ErrorCode::kInvalidArgument, "the output " + options.output + " does not end in .gguf",
-                "name it so");
-  }
-  LINNET_TRY(CheckOutput(options, options.output));
   if (IsDrafterDirectory(options.input)) {
     LINNET_ASSIGN(const ModelFiles files, OpenDrafterDirectory(options.input));
     LINNET_TRY(CheckNotInput(files, options.output));
@@ -306,8 +301,15 @@ Status Convert(ItemWriter& converter, const ConvertOptions& options) {
 
 }  // namespace
 
+Status CheckConversion(const ConvertOptions& options) {
+  if (options.output.ends_with(".gguf")) return CheckOutput(options, options.output);
+  return Fail(ErrorCode::kInvalidArgument, "the output " + options.output + " does not end in .gguf",
+              "name it so");
+}
+
 Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& pool,
                                    const Progress& progress) {
+  LINNET_TRY(CheckConversion(options));
   ItemWriter converter(options, pool, progress);
   LINNET_TRY(Convert(converter, options));
   if (options.mix == nullptr) converter.NoteLosses();

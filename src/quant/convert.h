@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "linnet/error.h"
 #include "linnet/options.h"
+#include "quant/calibration.h"
 #include "quant/importance.h"
 #include "quant/matrix_encoder.h"
 #include "quant/weight_mix.h"
@@ -30,6 +31,7 @@ struct ConvertOptions {
   bool keep_types = false;                 // matrices keep the format they have, `type` is ignored
   const Mix* mix = nullptr;                // of the matrices' formats, instead of `type`
   const Importance* importance = nullptr;  // of the columns of matrices, for the search
+  Calibration* calibration = nullptr;      // for error feedback; the same model has read
   bool dry_run = false;                    // nothing is written: the report says what would be
 };
 
@@ -59,5 +61,8 @@ struct ConvertReport {
 // stored as q8_0. Formats of blocks are chosen by search (tensor/block_search.h). Errors: those of OpenModel;
 // kInvalidArgument when the output exists or is an input, or the input is packed already.
 Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& pool, const Progress& progress);
+
+// Whether the output may be written, before any work. Errors: kInvalidArgument.
+Status CheckConversion(const ConvertOptions& options);
 
 }  // namespace linnet

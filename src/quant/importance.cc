@@ -82,7 +82,9 @@ void Importance::Set(std::string name, Entry entry) {
 }
 
 std::span<const float> Importance::Of(std::string_view name) const {
-  const auto it = means_.find(name);
+  auto it = means_.find(name);
+  // The table multiplies as the head.
+  if (it == means_.end() && name == "token_embd.weight") it = means_.find("output.weight");
   return it == means_.end() ? std::span<const float>() : std::span<const float>(it->second);
 }
 

@@ -131,6 +131,7 @@ Status ItemWriter::WriteFile(GgufWriter& writer, const std::string& path, const 
 
 Status ItemWriter::WriteItem(GgufWriter& writer, const Item& item) {
   loss_ = {};
+  LINNET_TRY(LookUpInputs(item));
   LINNET_TRY(item.tensor != nullptr ? WriteTensor(writer, item) : WriteValues(writer, item, item.values));
   if (!std::isfinite(loss_.error) || !std::isfinite(loss_.total)) {
     return Fail(ErrorCode::kBadFile,
@@ -145,19 +146,29 @@ Status ItemWriter::WriteItem(GgufWriter& writer, const Item& item) {
   return {};
 }
 
-// Encodes whole rows on all threads.
-Status ItemWriter::WriteValues(GgufWriter& writer, const Item& item, std::span<const float> values) {
-  std::span<const float> importance;
-  if (options_.importance != nullptr && item.matrix) {
-    importance = options_.importance->Of(item.name);
-    if (!importance.empty() && static_cast<int64_t>(importance.size()) != item.shape.back()) {
+Status ItemWriter::LookUpInputs(const Item& item) {
+  inputs_ = {};
+  if (!item.matrix) return {};
+  if (options_.importance != nullptr) {
+    inputs_.importance = options_.importance->Of(item.name);
+    const size_t size = inputs_.importance.size();
+    if (size > 0 && static_cast<int64_t>(size) != item.shape.back()) {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{}: \"{}\" has {} numbers, its rows have {}", options_.importance->path,
-                              item.name, importance.size(), item.shape.back()),
+                              item.name, size, item.shape.back()),
                   "give the importances of this model");
     }
   }
-  return WriteRows(writer, item, encoder_.Encode(item.dtype, values, item.shape.back(), importance, loss_));
+  if (options_.calibration != nullptr && item.tensor->dtype != item.dtype) {
+    feedback_ = options_.calibration->FeedbackOf(item.name);
+    inputs_.feedback = feedback_.get();
+  }
+  return {};
+}
+
+// Encodes whole rows on all threads.
+Status ItemWriter::WriteValues(GgufWriter& writer, const Item& item, std::span<const float> values) {
+  return WriteRows(writer, item, encoder_.Encode(item.dtype, values, item.shape.back(), inputs_, loss_));
 }
 
 // Whole rows in the item's format; of a packed item whole panels, but for the last.

@@ -54,6 +54,7 @@ class ItemWriter {
   Status WriteTensor(GgufWriter& writer, const Item& item);
   Status WriteValues(GgufWriter& writer, const Item& item, std::span<const float> values);
   Status WriteRows(GgufWriter& writer, const Item& item, std::span<const uint8_t> rows);
+  Status LookUpInputs(const Item& item);
   void Show(const std::string& path, uint64_t within);
 
   const ConvertOptions& options_;
@@ -65,6 +66,8 @@ class ItemWriter {
   std::string path_;               // being written
   uint64_t done_ = 0, total_ = 1;  // of its elements
   EncodingLoss loss_;              // of the item being written
+  InputKnowledge inputs_;          // of it
+  std::shared_ptr<const Feedback> feedback_;
   std::vector<uint8_t> recoded_, packed_;
   std::vector<float> decoded_;
 };

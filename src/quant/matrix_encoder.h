@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "quant/error_feedback.h"
 #include "tensor/dtype.h"
 
 namespace linnet {
@@ -23,17 +24,26 @@ struct EncodingLoss {
   void Add(const EncodingLoss& other);
 };
 
+// What is known of the inputs of a matrix.
+struct InputKnowledge {
+  std::span<const float> importance;   // a number for each column; empty: all alike
+  const Feedback* feedback = nullptr;  // how errors of columns are made good by others
+};
+
 class MatrixEncoder {
  public:
   explicit MatrixEncoder(ThreadPool& pool) : pool_(pool) {}
 
-  // Encodes whole rows of `row` values: by search (tensor/block_search.h) where there is one. `importance` is
-  // empty or has a number for each column. The result is valid until the next call; the loss of the rows is
-  // added to `loss`. The bits do not depend on how many rows come at once.
+  // Encodes whole rows of `row` values: by search (tensor/block_search.h) where there is one, with feedback
+  // where it is known. The result is valid until the next call; the loss of the rows is added to `loss`. The
+  // bits do not depend on how many rows come at once.
   std::span<const uint8_t> Encode(Dtype dtype, std::span<const float> values, int64_t row,
-                                  std::span<const float> importance, EncodingLoss& loss);
+                                  const InputKnowledge& inputs, EncodingLoss& loss);
 
  private:
+  void EncodeTogether(Dtype dtype, std::span<const float> values, size_t width, const InputKnowledge& inputs,
+                      uint8_t* out) const;
+
   ThreadPool& pool_;
   std::vector<uint8_t> encoded_;
   std::vector<EncodingLoss> losses_;         // one a row

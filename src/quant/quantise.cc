@@ -5,6 +5,7 @@
 
 #include "base/cpu_info.h"
 #include "base/memory_guard.h"
+#include "quant/calibrate.h"
 #include "quant/convert.h"
 #include "quant/convert_metadata.h"
 
@@ -53,23 +54,76 @@ QuantiseReport Readable(ConvertReport report) {
   return result;
 }
 
+// What is known of the inputs of the model's matrices.
+struct Knowledge {
+  std::optional<Importance> importance;
+  std::unique_ptr<Calibration> calibration;
+  std::vector<std::string> notes;
+};
+
+Status CheckCalibration(const QuantiseOptions& options) {
+  const bool calibrated = !options.calibration.empty();
+  if (calibrated && !options.importance.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "importances are given, and texts to find them",
+                "give one of them");
+  }
+  if (!calibrated && !options.reader.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "a model is to read texts, but there are none",
+                "give texts as well");
+  }
+  if (calibrated || options.save_importance.empty()) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              "importances are to be written, but there are no texts to find them", "give texts as well");
+}
+
+Result<Knowledge> Learn(const QuantiseOptions& options, const Progress& progress) {
+  Knowledge knowledge;
+  if (!options.importance.empty()) {
+    LINNET_ASSIGN(knowledge.importance, Importance::Read(options.importance));
+  }
+  if (options.calibration.empty() || options.dry_run) return knowledge;
+  CalibrateOptions calibrate;
+  calibrate.model = options.reader.empty() ? options.input : options.reader;
+  calibrate.texts = options.calibration;
+  calibrate.rules.products = options.feedback;
+  calibrate.threads = options.threads;
+  LINNET_ASSIGN(CalibrationRun run, Calibrate(calibrate, progress));
+  knowledge.importance = run.calibration->importance();
+  knowledge.importance->chunks = static_cast<uint32_t>(run.windows);
+  knowledge.importance->chunk_tokens = static_cast<uint32_t>(kCalibrationWindow);
+  knowledge.importance->datasets = options.calibration;
+  knowledge.importance->path = options.save_importance.empty() ? "calibrated" : options.save_importance;
+  if (!options.save_importance.empty()) {
+    LINNET_TRY(knowledge.importance->Write(options.save_importance));
+  }
+  if (options.feedback) knowledge.calibration = std::move(run.calibration);
+  std::string note = "calibrated with " + std::to_string(run.tokens) + " tokens";
+  if (options.feedback && run.columns > 0) {
+    note += "; errors are made good within " + std::to_string(run.columns) +
+            " columns, for more of them memory does not reach";
+  }
+  knowledge.notes.push_back(std::move(note));
+  return knowledge;
+}
+
 Result<QuantiseReport> Run(const QuantiseOptions& options, const Progress& progress) {
   LINNET_ASSIGN(const Mix mix, MixFor(options));
   LINNET_ASSIGN(const int threads, ThreadCount(options.threads));
-  std::optional<Importance> importance;
-  if (!options.importance.empty()) {
-    LINNET_ASSIGN(importance, Importance::Read(options.importance));
-  }
-  const std::shared_ptr<ThreadPool> pool = ThreadPool::Shared(threads);
+  LINNET_TRY(CheckCalibration(options));
   ConvertOptions convert;
   convert.input = options.input;
   convert.output = options.output;
   convert.type = mix.bulk;
   convert.overwrite = options.overwrite;
   convert.mix = &mix;
-  convert.importance = importance ? &*importance : nullptr;
   convert.dry_run = options.dry_run;
+  LINNET_TRY(CheckConversion(convert));
+  LINNET_ASSIGN(Knowledge knowledge, Learn(options, progress));
+  convert.importance = knowledge.importance ? &*knowledge.importance : nullptr;
+  convert.calibration = knowledge.calibration.get();
+  const std::shared_ptr<ThreadPool> pool = ThreadPool::Shared(threads);
   LINNET_ASSIGN(ConvertReport report, ConvertModel(convert, *pool, progress));
+  report.notes.insert(report.notes.begin(), knowledge.notes.begin(), knowledge.notes.end());
   return Readable(std::move(report));
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <vector>
 
 #include "base/check.h"
 #include "tensor/block_format.h"
@@ -274,9 +275,84 @@ void SearchBlock(const Shape& shape, const float* x, const float* w, WholeBlock&
 // Beyond the largest number of every format; squares of what is left can be summed.
 constexpr float kLargest = 1e8f;
 
+void SearchOneBlock(const Shape& shape, std::span<const float> values, std::span<const float> importance,
+                    WholeBlock& out) {
+  std::array<float, kMostBlockElements> x, w;
+  w.fill(1.0f);
+  float sum = 0;
+  for (size_t j = 0; j < values.size(); ++j) {
+    x[j] = std::isfinite(values[j]) ? std::clamp(values[j], -kLargest, kLargest) : 0.0f;
+    if (!importance.empty()) sum += w[j] = importance[j];
+  }
+  if (!importance.empty() && !(sum > 0)) w.fill(1.0f);  // nobody knows
+  SearchBlock(shape, x.data(), w.data(), out);
+}
+
 }  // namespace
 
 bool CanSearch(Dtype dtype) { return ShapeOf(dtype) != nullptr; }
+
+struct SearchedRow::Impl {
+  // What levels of sixteen elements decode with.
+  struct Steps {
+    float step, offset, inverse;
+  };
+
+  const Shape* shape;
+  const DtypeInfo* info;
+  std::vector<WholeBlock> blocks;
+  std::vector<Steps> steps;
+
+  size_t block() const { return static_cast<size_t>(info->block_elements); }
+};
+
+SearchedRow::SearchedRow(Dtype dtype, size_t size) : impl_(std::make_unique<Impl>()) {
+  impl_->shape = ShapeOf(dtype);
+  impl_->info = &GetDtypeInfo(dtype);
+  LINNET_CHECK(impl_->shape != nullptr && size % impl_->block() == 0);
+  impl_->blocks.resize(size / impl_->block());
+  impl_->steps.resize(size / 16);
+}
+
+SearchedRow::~SearchedRow() = default;
+SearchedRow::SearchedRow(SearchedRow&&) noexcept = default;
+
+void SearchedRow::Search(std::span<const float> values, std::span<const float> importance) {
+  Impl& row = *impl_;
+  const size_t block = row.block();
+  LINNET_CHECK(values.size() == row.blocks.size() * block);
+  LINNET_CHECK(importance.empty() || importance.size() == values.size());
+  const bool factors = row.shape->scale_hi > 0, mins = row.shape->min_hi > 0;
+  for (size_t b = 0; b < row.blocks.size(); ++b) {
+    WholeBlock& whole = row.blocks[b];
+    SearchOneBlock(*row.shape, values.subspan(b * block, block),
+                   importance.empty() ? importance : importance.subspan(b * block, block), whole);
+    if (!factors) whole.scales.fill(1);
+    if (!mins) whole.mins.fill(row.shape->lo < 0 ? 0 : -1);
+    for (size_t g = 0; g < block / 16; ++g) {
+      const float step = whole.d * static_cast<float>(whole.scales[g]);
+      row.steps[b * block / 16 + g] = {step, -(whole.m * static_cast<float>(whole.mins[g])), InverseOf(step)};
+    }
+  }
+}
+
+float SearchedRow::Choose(size_t i, float value) {
+  Impl& row = *impl_;
+  const Impl::Steps& steps = row.steps[i / 16];
+  const float wanted = (value - steps.offset) * steps.inverse;
+  const float level = IsTable(*row.shape) ? TableLevels{&kNearestIq4}(wanted)
+                                          : WholeLevels{row.shape->lo, row.shape->hi}(wanted);
+  row.blocks[i / row.block()].quants[i % row.block()] = static_cast<int8_t>(level);
+  return steps.step * level + steps.offset;
+}
+
+void SearchedRow::Store(uint8_t* blocks) const {
+  const PackBlock pack = BlockPacker(impl_->shape->dtype);
+  for (const WholeBlock& whole : impl_->blocks) {
+    pack(whole, 0, blocks);
+    blocks += impl_->info->block_bytes;
+  }
+}
 
 void SearchRow(Dtype dtype, std::span<const float> values, std::span<const float> importance,
                uint8_t* blocks) {
@@ -286,18 +362,10 @@ void SearchRow(Dtype dtype, std::span<const float> values, std::span<const float
   const size_t step = static_cast<size_t>(info.block_elements);
   LINNET_CHECK(values.size() % step == 0);
   const PackBlock pack = BlockPacker(dtype);
-  std::array<float, kMostBlockElements> x, w;
   WholeBlock whole;
-  w.fill(1.0f);
   for (size_t i = 0; i < values.size(); i += step, blocks += info.block_bytes) {
-    float sum = 0;
-    for (size_t j = 0; j < step; ++j) {
-      const float value = values[i + j];
-      x[j] = std::isfinite(value) ? std::clamp(value, -kLargest, kLargest) : 0.0f;
-      if (!importance.empty()) sum += w[j] = importance[i + j];
-    }
-    if (!importance.empty() && !(sum > 0)) w.fill(1.0f);  // nobody knows
-    SearchBlock(*shape, x.data(), w.data(), whole);
+    SearchOneBlock(*shape, values.subspan(i, step),
+                   importance.empty() ? importance : importance.subspan(i, step), whole);
     pack(whole, 0, blocks);
   }
 }

@@ -2,7 +2,9 @@
 // take the scale from the largest element; here it is chosen by what the rounded block would lose.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "tensor/dtype.h"
@@ -22,5 +24,24 @@ bool CanSearch(Dtype dtype);
 // REQUIRES: CanSearch(dtype), values.size() is a multiple of the block.
 void SearchRow(Dtype dtype, std::span<const float> values, std::span<const float> importance,
                uint8_t* blocks);
+
+// A row whose steps and offsets have been chosen so, while the level of each value can still become another.
+class SearchedRow {
+ public:
+  // REQUIRES: as SearchRow, for rows of `size` values.
+  SearchedRow(Dtype dtype, size_t size);
+  ~SearchedRow();
+  SearchedRow(SearchedRow&&) noexcept;
+
+  void Search(std::span<const float> values, std::span<const float> importance);
+  // Element i gets the level nearest to `value`; returns what it decodes to.
+  float Choose(size_t i, float value);
+  // As blocks; without a Choose() those of SearchRow.
+  void Store(uint8_t* blocks) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace linnet

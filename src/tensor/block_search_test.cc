@@ -172,6 +172,29 @@ TEST(BlockSearchTest, NothingThatAFileMayHoldBreaksIt) {
   }
 }
 
+TEST(BlockSearchTest, LevelsOfASearchedRowCanBecomeOthers) {
+  const std::vector<float> values = NormalValues(512, 0.02f, 12), wanted = NormalValues(512, 0.02f, 13);
+  for (const Dtype dtype : kSearched) {
+    const std::string_view name = GetDtypeInfo(dtype).name;
+    std::vector<uint8_t> plain(RowBytes(dtype, 512)), blocks(plain.size());
+    SearchRow(dtype, values, {}, plain.data());
+    SearchedRow row(dtype, 512);
+    row.Search(values, {});
+    row.Store(blocks.data());
+    EXPECT_EQ(plain, blocks) << name;
+    std::vector<float> chosen(512), decoded(512), again(512);
+    for (size_t i = 0; i < 512; ++i) chosen[i] = row.Choose(i, wanted[i]);
+    row.Store(blocks.data());
+    DecodeRow(dtype, blocks.data(), decoded);
+    for (size_t i = 0; i < 512; ++i) {
+      EXPECT_EQ(chosen[i], decoded[i]) << name << " " << i;
+      again[i] = row.Choose(i, chosen[i]);
+    }
+    EXPECT_EQ(again, chosen) << name;
+    EXPECT_LT(ErrorOf(wanted, chosen), dtype == Dtype::kQ2K ? 0.4 : 0.2) << name;
+  }
+}
+
 TEST(BlockSearchTest, FormatsWithoutASearchAreKnown) {
   for (const Dtype dtype : kSearched) EXPECT_TRUE(CanSearch(dtype));
   EXPECT_FALSE(CanSearch(Dtype::kBf16));
