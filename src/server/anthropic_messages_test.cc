@@ -196,11 +196,11 @@ TEST(AnthropicWriter, EventsComeInOrder) {
   answer.stats.reused_tokens = 4;
   answer.stats.generated_tokens = 6;
   using enum TurnEvent::Kind;
-  const std::string stream = writer->Begin() + writer->Event(0, {kThought, "Hm", {}}) +
-                             writer->Event(0, {kThought, "m.", {}}) + writer->SignOfLife() +
-                             writer->Event(0, {kText, "Let me see.", {}}) +
-                             writer->Event(0, {kToolCall, "", {"weather", R"({"city":"paris"})", true}}) +
-                             writer->End(0, answer) + writer->Finish();
+  const std::string stream =
+      Joined({writer->Begin(), writer->Event(0, {kThought, "Hm", {}}), writer->Event(0, {kThought, "m.", {}}),
+              writer->SignOfLife(), writer->Event(0, {kText, "Let me see.", {}}),
+              writer->Event(0, {kToolCall, "", {"weather", R"({"city":"paris"})", true}}),
+              writer->End(0, answer), writer->Finish()});
   const std::vector<StreamEvent> events = EventsOf(stream);
   std::vector<std::string> names;
   for (const StreamEvent& event : events) {
@@ -295,9 +295,7 @@ TEST(AnthropicServer, AnswersWholeAndStreamed) {
 
 TEST(AnthropicServer, CallsATool) {
   const testing::ChickServer server;
-  Json body = ToolTalk("sunny");
-  body["temperature"] = 0;
-  body["messages"] = Question("Use a tool. what is the weather in paris");
+  const Json body = {{"temperature", 0}, {"messages", Question("Use a tool. what is the weather in paris")}};
   const Json call = server.Post("/v1/messages", body).json();
   ASSERT_EQ(call["stop_reason"], "tool_use") << Dump(call);
   const Json& block = call["content"].back();

@@ -42,23 +42,25 @@ class MessageWriter : public AnswerWriter {
   std::string Event(size_t, const TurnEvent& event) override {
     switch (event.kind) {
       case TurnEvent::Kind::kThought:
-        return Open("thinking", {{"thinking", ""}, {"signature", ""}}) +
-               Delta({{"type", "thinking_delta"}, {"thinking", event.text}});
+        return Joined({Open("thinking", {{"thinking", ""}, {"signature", ""}}),
+                       Delta({{"type", "thinking_delta"}, {"thinking", event.text}})});
       case TurnEvent::Kind::kText:
-        return Open("text", {{"text", ""}}) + Delta({{"type", "text_delta"}, {"text", event.text}});
+        return Joined({Open("text", {{"text", ""}}), Delta({{"type", "text_delta"}, {"text", event.text}})});
       case TurnEvent::Kind::kToolCall:
         break;
     }
-    return CloseBlock() +
-           Open("tool_use", {{"id", NewId("toolu_")}, {"name", event.call.name}, {"input", Json::object()}}) +
-           Delta({{"type", "input_json_delta"}, {"partial_json", event.call.arguments}}) + CloseBlock();
+    const Json call = {{"id", NewId("toolu_")}, {"name", event.call.name}, {"input", Json::object()}};
+    return Joined({CloseBlock(), Open("tool_use", call),
+                   Delta({{"type", "input_json_delta"}, {"partial_json", event.call.arguments}}),
+                   CloseBlock()});
   }
 
   std::string End(size_t, const Generation& answer) override {
-    return CloseBlock() +
-           NamedEvent({{"type", "message_delta"},
-                       {"delta", {{"stop_reason", StopReason(answer)}, {"stop_sequence", StopText(answer)}}},
-                       {"usage", UsageOf(answer)}});
+    return Joined(
+        {CloseBlock(),
+         NamedEvent({{"type", "message_delta"},
+                     {"delta", {{"stop_reason", StopReason(answer)}, {"stop_sequence", StopText(answer)}}},
+                     {"usage", UsageOf(answer)}})});
   }
 
   std::string Finish() override { return NamedEvent({{"type", "message_stop"}}); }

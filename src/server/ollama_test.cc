@@ -152,10 +152,10 @@ TEST(OllamaWriter, LinesAreObjects) {
   answer.stats.decode_seconds = 0.5;
   using enum TurnEvent::Kind;
   const std::vector<Json> lines =
-      LinesOf(writer->Begin() + writer->Event(0, {kThought, "Hm.", {}}) + writer->SignOfLife() +
-              writer->Event(0, {kText, "Let me see.", {}}) +
-              writer->Event(0, {kToolCall, "", {"weather", R"({"city":"paris"})", true}}) +
-              writer->End(0, answer) + writer->Finish());
+      LinesOf(Joined({writer->Begin(), writer->Event(0, {kThought, "Hm.", {}}), writer->SignOfLife(),
+                      writer->Event(0, {kText, "Let me see.", {}}),
+                      writer->Event(0, {kToolCall, "", {"weather", R"({"city":"paris"})", true}}),
+                      writer->End(0, answer), writer->Finish()}));
   ASSERT_EQ(lines.size(), 5u);
   for (const Json& line : lines) {
     EXPECT_EQ(line["model"], "chick");

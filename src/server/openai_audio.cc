@@ -179,7 +179,7 @@ void Hear(const AnswerFloor& floor, const MediaLoader& loader, const ExchangePtr
     if (*job != nullptr) (*job)->Cancel();
     *job = nullptr;
   });
-  if (stream) exchange->Stream(kEventStream, ": still working\n\n");
+  if (stream) exchange->Stream(kEventStream, [] { return std::string(": still working\n\n"); });
   (*job)->Begin();
 }
 

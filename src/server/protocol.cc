@@ -98,6 +98,12 @@ std::string TimeText(int64_t unix_time) {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
+std::string Joined(std::initializer_list<std::string> pieces) {
+  std::string joined;
+  for (const std::string& piece : pieces) joined += piece;
+  return joined;
+}
+
 std::string ServerSentEvent(const Json& json) { return "data: " + Dump(json) + "\n\n"; }
 
 const char* OpenAiFinish(FinishReason reason) {

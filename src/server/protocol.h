@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -83,6 +84,9 @@ std::string NewId(const std::string& prefix);
 int64_t UnixTime();
 // "2026-11-27T03:15:00Z"
 std::string TimeText(int64_t unix_time);
+
+// Pieces made one after the other, which operands of + need not be.
+std::string Joined(std::initializer_list<std::string> pieces);
 
 // `data: …` as an event of a stream.
 std::string ServerSentEvent(const Json& json);

@@ -225,11 +225,11 @@ TEST(ResponsesWriter, EventsComeInOrder) {
                                       }));
   const Generation answer = AnswerThatCalls();
   using enum TurnEvent::Kind;
-  const std::vector<StreamEvent> events = EventsOf(
-      writer->Begin() + writer->Event(0, {kThought, "Hm", {}}) + writer->SignOfLife() +
-      writer->Event(0, {kThought, "m.", {}}) + writer->Event(0, {kText, answer.text, {}}) +
-      writer->Event(0, {kToolCall, "", answer.tool_calls[0]}) +
-      writer->Event(0, {kToolCall, "", answer.tool_calls[1]}) + writer->End(0, answer) + writer->Finish());
+  const std::vector<StreamEvent> events = EventsOf(Joined(
+      {writer->Begin(), writer->Event(0, {kThought, "Hm", {}}), writer->SignOfLife(),
+       writer->Event(0, {kThought, "m.", {}}), writer->Event(0, {kText, answer.text, {}}),
+       writer->Event(0, {kToolCall, "", answer.tool_calls[0]}),
+       writer->Event(0, {kToolCall, "", answer.tool_calls[1]}), writer->End(0, answer), writer->Finish()}));
   const std::vector<std::string> expected = {"response.created",
                                              "response.in_progress",
                                              "response.output_item.added",

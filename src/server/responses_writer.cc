@@ -11,7 +11,7 @@ class ResponseWriter : public AnswerWriter {
       : model_(std::move(model)), shape_(std::move(shape)), created_(UnixTime()) {}
 
   std::string Begin() override {
-    return Event("response.created", {{"response", Response("in_progress")}}) + SignOfLife();
+    return Joined({Event("response.created", {{"response", Response("in_progress")}}), SignOfLife()});
   }
   // The only one that all clients take for a sign of life.
   std::string SignOfLife() override {
@@ -21,13 +21,13 @@ class ResponseWriter : public AnswerWriter {
   std::string Event(size_t, const TurnEvent& event) override {
     switch (event.kind) {
       case TurnEvent::Kind::kThought:
-        return Open("reasoning") + Text("response.reasoning_text.delta", event.text);
+        return Joined({Open("reasoning"), Text("response.reasoning_text.delta", event.text)});
       case TurnEvent::Kind::kText:
-        return Open("message") + Text("response.output_text.delta", event.text);
+        return Joined({Open("message"), Text("response.output_text.delta", event.text)});
       case TurnEvent::Kind::kToolCall:
         break;
     }
-    return Close() + Call(event.call);
+    return Joined({Close(), Call(event.call)});
   }
 
   std::string End(size_t, const Generation& answer) override {
@@ -134,9 +134,8 @@ class ResponseWriter : public AnswerWriter {
     const bool thought = item_["type"] == "reasoning";
     Json done = With(PartPlace(), {{"text", text_}});
     if (!thought) done["logprobs"] = Json::array();
-    std::string events =
-        Event(thought ? "response.reasoning_text.done" : "response.output_text.done", done) +
-        Event("response.content_part.done", With(PartPlace(), {{"part", Part(thought, text_)}}));
+    std::string events = Event(thought ? "response.reasoning_text.done" : "response.output_text.done", done);
+    events += Event("response.content_part.done", With(PartPlace(), {{"part", Part(thought, text_)}}));
     item_["content"].push_back(Part(thought, text_));
     if (thought && shape_.sealed_thoughts) item_["encrypted_content"] = SealThought(text_);
     return events + CloseItem();
