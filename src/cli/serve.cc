@@ -58,6 +58,8 @@ std::vector<ConfigOption> OptionsOf(ServeArgs& args) {
           {"parallel", &args.parallel},
           {"queue", &server.queue},
           {"api-key-file", &server.api_key_file},
+          {"tls-cert", &server.tls_certificates},
+          {"tls-key", &server.tls_key},
           {"allow-host", &server.allowed_hosts},
           {"allow-origin", &server.allowed_origins},
           {"media-root", &server.media_root},
@@ -85,6 +87,9 @@ Status Check(const ServeArgs& args) {
   if (NameOf(KvTypeOf(args.model.kv)) != args.model.kv) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("kv is '{}'", args.model.kv),
                 "give bf16, f32 or int8");
+  }
+  if (args.server.tls_certificates.empty() != args.server.tls_key.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "only one of --tls-cert and --tls-key is given", "give both");
   }
   if (!args.server.unix_socket.empty() && (args.given.contains("--port") || args.given.contains("--host"))) {
     return Fail(ErrorCode::kInvalidArgument, "--unix is given together with --host or --port",
@@ -137,6 +142,9 @@ void DeclareServer(Args& args, ServeArgs& values) {
   args.Option("--queue", server.queue, "requests that may wait beyond those; further ones get 429");
   args.Option("--api-key-file", server.api_key_file,
               "file with a key a line; LINNET_API_KEY sets one too; read again at SIGHUP");
+  args.Option("--tls-cert", server.tls_certificates,
+              "certificate in PEM, with those above it: clients connect with https; read again at SIGHUP");
+  args.Option("--tls-key", server.tls_key, "its key in PEM");
   args.Option("--allow-host", server.allowed_hosts, "name that clients may call this server by");
   args.Option("--allow-origin", server.allowed_origins, "page that may call it, as https://chat.example");
   args.Option("--media-root", server.media_root, "directory whose files requests may name with file:");

@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/stream_base.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/chunk_encode.hpp>
@@ -12,7 +13,9 @@
 #include <boost/beast/http/write.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <cerrno>
 
 #include "server/network_impl.h"
 
@@ -62,6 +65,18 @@ std::string WrongFraming(const http::header<true>& header, bool chunked) {
              : "this Transfer-Encoding is not supported; 'chunked' is";
 }
 
+// Of a socket that can be read, whether its client has gone. Under TLS it may say so first: an alert is a
+// record that is shorter than any request.
+bool HungUp(int socket, bool tls) {
+  std::array<uint8_t, 5> head = {};
+  const ssize_t size = recv(socket, head.data(), head.size(), MSG_PEEK | MSG_DONTWAIT);
+  if (size < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
+  if (size == 0 || !tls) return size == 0;
+  constexpr uint8_t kAlert = 21;
+  constexpr int kLongestAlert = 24;
+  return head[0] == kAlert || (size == 5 && (head[3] << 8 | head[4]) <= kLongestAlert);
+}
+
 void AddHeaders(http::header<false>& header, const HttpAnswer& answer) {
   header.set(http::field::content_type, answer.type);
   for (const auto& [name, value] : answer.headers) header.set(name, value);
@@ -69,42 +84,62 @@ void AddHeaders(http::header<false>& header, const HttpAnswer& answer) {
 
 }  // namespace
 
-Connection::~Connection() {
+template <typename Stream>
+Connection<Stream>::~Connection() {
   if (exchange_ != nullptr) exchange_->Close();
   network_.connections.erase(this);
   network_.body_bytes -= body_bytes_;
 }
 
-void Connection::Stop() {
+template <typename Stream>
+void Connection<Stream>::Stop() {
   stopping_ = true;
   error_code ignored;
-  if (exchange_ == nullptr) stream_.socket().shutdown(Socket::shutdown_receive, ignored);
+  if (exchange_ == nullptr) lowest().socket().shutdown(Socket::shutdown_receive, ignored);
 }
 
-asio::awaitable<void> Connection::Run() {
-  const auto self = shared_from_this();
+template <typename Stream>
+asio::awaitable<void> Connection<Stream>::Run() {
+  const auto self = this->shared_from_this();
+  if (!co_await Handshake()) co_return;
   while (!stopping_ && !network_.stopping && co_await ServeOne()) {
   }
   error_code ignored;
-  stream_.socket().shutdown(Socket::shutdown_send, ignored);
+  if constexpr (kTls) {
+    lowest().expires_after(kLinger);
+    co_await stream_.async_shutdown(Into(ignored));
+  }
+  lowest().socket().shutdown(Socket::shutdown_send, ignored);
   if (unread_) co_await Linger();
-  stream_.close();
+  lowest().close();
 }
 
-asio::awaitable<bool> Connection::WaitForRequest() {
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::Handshake() {
+  error_code error;
+  if constexpr (kTls) {
+    lowest().expires_after(network_.limits.header);
+    co_await stream_.async_handshake(asio::ssl::stream_base::server, Into(error));
+  }
+  co_return !error;
+}
+
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::WaitForRequest() {
   if (buffer_.size() > 0) co_return true;  // sent together with the one before
   error_code error;
-  stream_.expires_after(network_.limits.idle);
+  lowest().expires_after(network_.limits.idle);
   const size_t size = co_await stream_.async_read_some(buffer_.prepare(kReadPiece), Into(error));
   buffer_.commit(size);
   co_return !error;
 }
 
-asio::awaitable<bool> Connection::ReadHeader(HeaderParser& parser) {
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::ReadHeader(HeaderParser& parser) {
   error_code error;
   parser.header_limit(static_cast<uint32_t>(network_.limits.header_bytes));
   parser.body_limit(boost::none);  // decided once the header is known
-  stream_.expires_after(network_.limits.header);
+  lowest().expires_after(network_.limits.header);
   co_await http::async_read_header(stream_, buffer_, parser, Into(error));
   if (!error) co_return true;
   if (error == http::error::end_of_stream || error == boost::beast::error::timeout ||
@@ -124,15 +159,17 @@ asio::awaitable<bool> Connection::ReadHeader(HeaderParser& parser) {
   co_return false;
 }
 
-bool Connection::TakeBodyRoom(uint64_t bytes) {
+template <typename Stream>
+bool Connection<Stream>::TakeBodyRoom(uint64_t bytes) {
   if (network_.body_bytes + bytes > network_.limits.all_bodies) return false;
   network_.body_bytes += bytes;
   body_bytes_ += bytes;
   return true;
 }
 
-asio::awaitable<std::optional<HttpAnswer>> Connection::ReadBody(HeaderParser& header, uint64_t most,
-                                                                std::string& body) {
+template <typename Stream>
+asio::awaitable<std::optional<HttpAnswer>> Connection<Stream>::ReadBody(HeaderParser& header, uint64_t most,
+                                                                        std::string& body) {
   const HttpRequest& request = exchange_->request();
   const auto refused = [&](int status, std::string message) {
     keep_alive_ = false;
@@ -147,14 +184,14 @@ asio::awaitable<std::optional<HttpAnswer>> Connection::ReadBody(HeaderParser& he
   }
   error_code error;
   if (boost::beast::iequals(request.Header("expect"), "100-continue")) {
-    stream_.expires_after(network_.limits.write);
+    lowest().expires_after(network_.limits.write);
     co_await asio::async_write(stream_, asio::buffer(std::string_view("HTTP/1.1 100 Continue\r\n\r\n")),
                                Into(error));
   }
   BodyParser parser(std::move(header));
   parser.body_limit(most);
-  stream_.expires_after(network_.limits.body +
-                        std::chrono::seconds((parser.chunked() ? most : length) / kSlowestBody));
+  lowest().expires_after(network_.limits.body +
+                         std::chrono::seconds((parser.chunked() ? most : length) / kSlowestBody));
   co_await http::async_read(stream_, buffer_, parser, Into(error));
   if (error == http::error::body_limit) co_return refused(413, limit + "; send less at once");
   if (error.category() == http::make_error_code(http::error::bad_method).category()) {
@@ -165,7 +202,8 @@ asio::awaitable<std::optional<HttpAnswer>> Connection::ReadBody(HeaderParser& he
   co_return std::nullopt;
 }
 
-asio::awaitable<bool> Connection::ServeOne() {
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::ServeOne() {
   if (!co_await WaitForRequest()) co_return false;
   HeaderParser parser;
   if (!co_await ReadHeader(parser)) co_return false;
@@ -189,7 +227,7 @@ asio::awaitable<bool> Connection::ServeOne() {
   } else if (parser.chunked() || parser.content_length().value_or(0) > 0) {
     refusal = co_await ReadBody(parser, most, exchange.request().body);
   }
-  stream_.expires_never();
+  lowest().expires_never();
   if (refusal) {
     exchange.Answer(std::move(*refusal));
   } else {
@@ -202,25 +240,24 @@ asio::awaitable<bool> Connection::ServeOne() {
   exchange_.reset();
   network_.body_bytes -= std::exchange(body_bytes_, 0);
   error_code ignored;
-  stream_.socket().cancel(ignored);  // Watch()
+  lowest().socket().cancel(ignored);  // Watch()
   co_return sent&& keep_alive_;
 }
 
 // Ends when the client hangs up while it is waited for, or when the exchange is over.
-asio::awaitable<void> Connection::Watch(ExchangePtr exchange) {
-  const auto self = shared_from_this();
+template <typename Stream>
+asio::awaitable<void> Connection<Stream>::Watch(ExchangePtr exchange) {
+  const auto self = this->shared_from_this();
   error_code error;
-  co_await stream_.socket().async_wait(Socket::wait_read, Into(error));
+  co_await lowest().socket().async_wait(Socket::wait_read, Into(error));
   if (error || exchange->closed()) co_return;
-  char next = 0;
-  const ssize_t size =
-      recv(stream_.socket().native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT);  // >0: the next request
-  if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))) co_return;
+  if (!HungUp(lowest().socket().native_handle(), kTls)) co_return;  // the next request
   exchange->Close();
   wake_.cancel();
 }
 
-asio::awaitable<bool> Connection::WriteAnswer(HttpExchange& exchange) {
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::WriteAnswer(HttpExchange& exchange) {
   exchange.SetWake([this] { wake_.cancel(); });
   while (!exchange.closed()) {
     if (HttpExchange::Output& output = exchange.output(); output.answer) {
@@ -234,7 +271,8 @@ asio::awaitable<bool> Connection::WriteAnswer(HttpExchange& exchange) {
   co_return false;
 }
 
-asio::awaitable<bool> Connection::WriteStream(HttpExchange& exchange) {
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::WriteStream(HttpExchange& exchange) {
   bool head_written = false;
   HttpExchange::Output& output = exchange.output();
   while (!exchange.closed()) {
@@ -258,14 +296,15 @@ asio::awaitable<bool> Connection::WriteStream(HttpExchange& exchange) {
   co_return false;
 }
 
-asio::awaitable<bool> Connection::WriteWhole(const HttpAnswer& answer) {
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::WriteWhole(const HttpAnswer& answer) {
   http::response<http::string_body> response{static_cast<http::status>(answer.status), http10_ ? 10u : 11u};
   status_ = answer.status;
   AddHeaders(response, answer);
   response.keep_alive(keep_alive_ && !network_.stopping);
   response.content_length(answer.body.size());
   error_code error;
-  stream_.expires_after(network_.limits.write + std::chrono::seconds(answer.body.size() / kSlowestBody));
+  lowest().expires_after(network_.limits.write + std::chrono::seconds(answer.body.size() / kSlowestBody));
   if (head_) {
     http::response_serializer<http::string_body> serializer(response);
     co_await http::async_write_header(stream_, serializer, Into(error));
@@ -276,7 +315,8 @@ asio::awaitable<bool> Connection::WriteWhole(const HttpAnswer& answer) {
   co_return !error;
 }
 
-asio::awaitable<bool> Connection::WriteStreamHead(const std::string& type) {
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::WriteStreamHead(const std::string& type) {
   http::response<http::empty_body> response{http::status::ok, http10_ ? 10u : 11u};
   status_ = 200;
   response.set(http::field::content_type, type);
@@ -286,14 +326,15 @@ asio::awaitable<bool> Connection::WriteStreamHead(const std::string& type) {
   if (!http10_) response.chunked(true);
   http::response_serializer<http::empty_body> serializer(response);
   error_code error;
-  stream_.expires_after(network_.limits.write);
+  lowest().expires_after(network_.limits.write);
   co_await http::async_write_header(stream_, serializer, Into(error));
   co_return !error;
 }
 
-asio::awaitable<bool> Connection::WritePiece(const std::string& piece, bool last) {
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::WritePiece(const std::string& piece, bool last) {
   error_code error;
-  stream_.expires_after(network_.limits.write);
+  lowest().expires_after(network_.limits.write);
   if (!piece.empty() && http10_) co_await asio::async_write(stream_, asio::buffer(piece), Into(error));
   if (!piece.empty() && !http10_) {
     co_await asio::async_write(stream_, http::make_chunk(asio::buffer(piece)), Into(error));
@@ -302,20 +343,26 @@ asio::awaitable<bool> Connection::WritePiece(const std::string& piece, bool last
   co_return !error;
 }
 
-asio::awaitable<bool> Connection::Refuse(const HttpRequest& request, int status, const std::string& message) {
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::Refuse(const HttpRequest& request, int status,
+                                                 const std::string& message) {
   const HttpAnswer answer = network_.handlers.refuse(request, status, message);
   const bool sent = co_await WriteWhole(answer);
   network_.handlers.done(HttpExchange(request), status, {});
   co_return sent;
 }
 
-asio::awaitable<void> Connection::Linger() {
+template <typename Stream>
+asio::awaitable<void> Connection<Stream>::Linger() {
   error_code error;
-  stream_.expires_after(kLinger);
+  lowest().expires_after(kLinger);
   for (uint64_t read = 0; read < kLingerBytes && !error;) {
     buffer_.clear();
     read += co_await stream_.async_read_some(buffer_.prepare(kReadPiece), Into(error));
   }
 }
+
+template class Connection<SocketStream>;
+template class Connection<TlsStream>;
 
 }  // namespace linnet

@@ -97,6 +97,25 @@ Status Network::ListenUnix(const std::string& path) {
   return {};
 }
 
+Status Network::UseTls(const std::string& certificates, const std::string& key) {
+  auto tls = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
+  error_code error;
+  tls->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
+                       asio::ssl::context::no_tlsv1_1 | asio::ssl::context::no_compression,
+                   error);
+  const auto wrong = [&](const std::string& file) {
+    return Fail(ErrorCode::kBadFile, file + ": " + error.message(),
+                "give the server's certificate, with those above it, and its key, both as PEM");
+  };
+  if (tls->use_certificate_chain_file(certificates, error)) return wrong(certificates);
+  if (tls->use_private_key_file(key, asio::ssl::context::pem, error)) return wrong(key);
+  if (SSL_CTX_check_private_key(tls->native_handle()) != 1) {
+    return Fail(ErrorCode::kBadFile, key + ": it does not belong to " + certificates, "give the two that do");
+  }
+  impl_->tls = std::move(tls);  // connections keep what they began with
+  return {};
+}
+
 uint16_t Network::port() const {
   return impl_->tcp.empty() ? uint16_t{0} : impl_->tcp.front()->local_endpoint().port();
 }
@@ -131,8 +150,15 @@ void Network::Impl::Serve(Socket socket) {
   if (socket.local_endpoint(ignored).protocol().family() != AF_UNIX) {
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   }
-  const auto connection = std::make_shared<Connection>(*this, std::move(socket));
-  asio::co_spawn(context, [connection] { return connection->Run(); }, asio::detached);
+  const auto run = [this](auto connection) {
+    asio::co_spawn(context, [connection] { return connection->Run(); }, asio::detached);
+  };
+  SocketStream stream(std::move(socket));
+  if (tls != nullptr) {
+    run(std::make_shared<Connection<TlsStream>>(*this, TlsStream(std::move(stream), *tls)));
+  } else {
+    run(std::make_shared<Connection<SocketStream>>(*this, std::move(stream)));
+  }
 }
 
 void Network::Run() {
@@ -179,7 +205,7 @@ void Network::StopListening() {
   impl_->stopping = true;
   for (auto& acceptor : impl_->tcp) acceptor->close();
   for (auto& acceptor : impl_->local) acceptor->close();
-  for (Connection* connection : impl_->connections) connection->Stop();
+  for (ClientConnection* connection : impl_->connections) connection->Stop();
 }
 
 void Network::StopNow() { impl_->context.stop(); }

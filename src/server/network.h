@@ -51,6 +51,8 @@ class Network {
   Status ListenTcp(const std::string& host, uint16_t port);
   // Replaces a socket that nobody listens at any more. Only this user may connect.
   Status ListenUnix(const std::string& path);
+  // From now on connections are encrypted: files in PEM. Errors: kBadFile; all stays as it was then.
+  Status UseTls(const std::string& certificates, const std::string& key);
   // Of the first TCP socket: what was chosen for port 0.
   uint16_t port() const;
 

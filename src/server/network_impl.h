@@ -7,16 +7,19 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
 
 #include <memory>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "server/network.h"
@@ -26,8 +29,14 @@ namespace linnet {
 // TCP and Unix sockets alike.
 using Socket = boost::asio::generic::stream_protocol::socket;
 using SocketStream = boost::beast::basic_stream<boost::asio::generic::stream_protocol>;
+using TlsStream = boost::beast::ssl_stream<SocketStream>;
 
-class Connection;
+class ClientConnection {
+ public:
+  virtual ~ClientConnection() = default;
+  // Ends it unless a request is being answered, which ends it afterwards.
+  virtual void Stop() = 0;
+};
 
 struct Network::Impl {
   Impl(NetworkLimits the_limits, HttpHandlers the_handlers)
@@ -40,13 +49,14 @@ struct Network::Impl {
   NetworkLimits limits;
   HttpHandlers handlers;
   // These outlive the context, which ends the connections.
-  std::set<Connection*> connections;
+  std::set<ClientConnection*> connections;
   uint64_t body_bytes = 0;  // of all connections
   boost::asio::io_context context{1};
   std::vector<std::unique_ptr<boost::asio::ip::tcp::acceptor>> tcp;
   std::vector<std::unique_ptr<boost::asio::local::stream_protocol::acceptor>> local;
   std::vector<std::string> local_paths;
   std::unique_ptr<boost::asio::signal_set> signals;
+  std::unique_ptr<boost::asio::ssl::context> tls;  // none: connections are plain
   bool stopping = false;
 };
 
@@ -54,22 +64,27 @@ struct Network::Impl {
 //
 // Coroutines take references to what their caller holds while it waits for them, never temporaries: GCC 12
 // destroys some of those twice.
-class Connection : public std::enable_shared_from_this<Connection> {
+template <typename Stream>
+class Connection : public ClientConnection, public std::enable_shared_from_this<Connection<Stream>> {
  public:
-  Connection(Network::Impl& network, Socket socket)
-      : network_(network), stream_(std::move(socket)), wake_(stream_.get_executor()) {
+  Connection(Network::Impl& network, Stream stream)
+      : network_(network), stream_(std::move(stream)), wake_(stream_.get_executor()) {
     network_.connections.insert(this);
   }
-  ~Connection();
+  ~Connection() override;
 
   boost::asio::awaitable<void> Run();
-  // Ends it unless a request is being answered, which ends it afterwards.
-  void Stop();
+  void Stop() override;
 
  private:
   using HeaderParser = boost::beast::http::request_parser<boost::beast::http::empty_body>;
   using BodyParser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
+  static constexpr bool kTls = std::is_same_v<Stream, TlsStream>;
+  // Below TLS.
+  SocketStream& lowest() { return boost::beast::get_lowest_layer(stream_); }
+
+  boost::asio::awaitable<bool> Handshake();
   // Whether another request may follow.
   boost::asio::awaitable<bool> ServeOne();
   boost::asio::awaitable<bool> WaitForRequest();
@@ -88,7 +103,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool TakeBodyRoom(uint64_t bytes);
 
   Network::Impl& network_;
-  SocketStream stream_;
+  Stream stream_;
   boost::asio::steady_timer wake_;
   boost::beast::flat_buffer buffer_;
   ExchangePtr exchange_;     // that is being answered

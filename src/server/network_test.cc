@@ -1,10 +1,20 @@
 #include "server/network.h"
 
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/write.hpp>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -218,6 +228,85 @@ TEST_F(NetworkTest, SaysWhenItIsFull) {
     std::this_thread::sleep_for(milliseconds(20));
   }
   FAIL() << "connections that ended still count";
+}
+
+// A certificate that signs itself, and its key, as files.
+struct Certificate {
+  std::string certificate, key;
+};
+Certificate MakeCertificate(const std::string& name) {
+  const std::string base =
+      (std::filesystem::temp_directory_path() / ("linnet_" + name + std::to_string(getpid()))).string();
+  Certificate files{base + ".crt", base + ".key"};
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> made(X509_new(), X509_free);
+  ASN1_INTEGER_set(X509_get_serialNumber(made.get()), 1);
+  X509_gmtime_adj(X509_getm_notBefore(made.get()), 0);
+  X509_gmtime_adj(X509_getm_notAfter(made.get()), 3600);
+  X509_set_pubkey(made.get(), key.get());
+  X509_NAME* const subject = X509_get_subject_name(made.get());
+  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const uint8_t*>("localhost"), -1,
+                             -1, 0);
+  X509_set_issuer_name(made.get(), subject);
+  X509_sign(made.get(), key.get(), EVP_sha256());
+  const auto write = [](const std::string& path, const auto& body) {
+    std::FILE* const file = std::fopen(path.c_str(), "w");
+    body(file);
+    std::fclose(file);
+  };
+  write(files.certificate, [&](std::FILE* file) { PEM_write_X509(file, made.get()); });
+  write(files.key, [&](std::FILE* file) {
+    PEM_write_PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  });
+  return files;
+}
+
+TEST_F(NetworkTest, SpeaksTls) {
+  const Certificate files = MakeCertificate("tls"), others = MakeCertificate("other");
+  Start();
+  std::promise<void> ready;
+  network_->Post([&] {
+    EXPECT_FALSE(network_->UseTls(files.certificate, others.key).has_value());
+    EXPECT_FALSE(network_->UseTls(files.key, files.key).has_value());
+    EXPECT_TRUE(network_->UseTls(files.certificate, files.key).has_value());
+    ready.set_value();
+  });
+  ready.get_future().wait();
+  boost::asio::io_context context;
+  boost::asio::ssl::context tls(boost::asio::ssl::context::tls_client);
+  const auto connect = [&] {
+    auto stream = std::make_unique<boost::asio::ssl::stream<boost::asio::ip::tcp::socket>>(context, tls);
+    stream->lowest_layer().connect({boost::asio::ip::address_v4::loopback(), network_->port()});
+    stream->handshake(boost::asio::ssl::stream_base::client);
+    return stream;
+  };
+  const auto ask = [](auto& stream, const std::string& text) {
+    boost::asio::write(stream, boost::asio::buffer(text));
+    std::string answer;
+    boost::system::error_code ignored;
+    boost::asio::read_until(stream, boost::asio::dynamic_buffer(answer), "POST first", ignored);
+    return answer;
+  };
+  auto stream = connect();
+  EXPECT_NE(ask(*stream, HttpText("POST", "/echo", "first")).find(" 200 "), std::string::npos);
+  EXPECT_NE(ask(*stream, HttpText("POST", "/echo", "first")).find(" 200 "), std::string::npos);
+  // One that says goodbye while it is waited for, and one that does not.
+  for (const bool politely : {true, false}) {
+    auto waiting = connect();
+    boost::asio::write(*waiting, boost::asio::buffer(HttpText("GET", "/wait")));
+    std::this_thread::sleep_for(milliseconds(100));
+    if (politely) SSL_shutdown(waiting->native_handle());
+    const int before = hung_up_;
+    if (!politely) waiting->lowest_layer().close();
+    for (int i = 0; i < 100 && hung_up_ == before && hung_up_ < 2; ++i)
+      std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_GE(hung_up_, 1);
+  EXPECT_EQ(Ask(HttpText("GET", "/echo")).find("200 OK"), std::string::npos) << "plain text is not answered";
+  for (const Certificate& one : {files, others}) {
+    std::filesystem::remove(one.certificate);
+    std::filesystem::remove(one.key);
+  }
 }
 
 TEST_F(NetworkTest, UnixSocketsAreForTheirOwner) {

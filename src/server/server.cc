@@ -64,6 +64,7 @@ class Server {
   Status Run() {
     LINNET_TRY(ReadKeys());
     LINNET_ASSIGN(responses_, ResponseStore::Open(options_.store));
+    LINNET_TRY(ReadCertificates());
     LINNET_TRY(Listen());
     LINNET_ASSIGN(
         service_,
@@ -87,7 +88,8 @@ class Server {
   std::string Address() const {
     if (!options_.unix_socket.empty()) return "unix:" + options_.unix_socket;
     const bool six = options_.host.find(':') != std::string::npos;
-    return fmt::format("http://{}{}{}:{}", six ? "[" : "", options_.host, six ? "]" : "", network_.port());
+    return fmt::format("{}://{}{}{}:{}", options_.tls_certificates.empty() ? "http" : "https", six ? "[" : "",
+                       options_.host, six ? "]" : "", network_.port());
   }
 
   Status ReadKeys() {
@@ -96,6 +98,11 @@ class Server {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("at {} others can reach this server, and there is no key", options_.host),
                 "set LINNET_API_KEY or give --api-key-file, or serve at 127.0.0.1");
+  }
+
+  Status ReadCertificates() {
+    if (options_.tls_certificates.empty()) return {};
+    return network_.UseTls(options_.tls_certificates, options_.tls_key);
   }
 
   Status Listen() {
@@ -108,6 +115,9 @@ class Server {
       auto keys = ApiKeys::Read(options_.api_key_file, options_.api_key);
       if (keys) keys_ = std::move(*keys);
       Log(keys ? "the keys were read again" : "the keys stay as they were: " + keys.error().Message());
+      if (const Status read = ReadCertificates(); !read) {
+        Log("the certificate stays as it was: " + read.error().Message());
+      }
       return;
     }
     if (std::exchange(stopping_, true)) return network_.StopNow();  // asked for twice

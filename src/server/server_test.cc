@@ -335,9 +335,10 @@ TEST_F(ServerTest, RefusesByName) {
 TEST_F(ServerTest, HoldsAnswersToTheirForm) {
   if (!HasGrammars()) GTEST_SKIP() << "this build has no structured output";
   Start();
-  const Json schema =
-      Json::parse(R"({"type": "object", "additionalProperties": false, "required": ["colour", "size"],
-    "properties": {"colour": {"enum": ["red", "blue"]}, "size": {"type": "integer", "minimum": 1, "maximum": 9}}})");
+  const Json schema = Json::parse(R"({"type": "object", "additionalProperties": false,
+    "required": ["colour", "size"],
+    "properties": {"colour": {"enum": ["red", "blue"]},
+                   "size": {"type": "integer", "minimum": 1, "maximum": 9}}})");
   Json body = Chat("what is in the picture");
   body["response_format"] = {{"type", "json_schema"},
                              {"json_schema", {{"name", "thing"}, {"schema", schema}}}};
