@@ -11,6 +11,17 @@
 #include "tensor/whole_block.h"
 
 namespace linnet {
+
+// What a format's blocks are made of.
+struct SearchShape {
+  Dtype dtype;
+  int group;               // elements that share a step
+  float lo, hi;            // levels
+  StepRange range;         // of formats without an offset
+  int scale_lo, scale_hi;  // whole numbers that a block's factor is multiplied by; both 0: it has none
+  int min_hi = 0;          // the same of offsets
+};
+
 namespace {
 
 constexpr std::array<int8_t, 512> NearestIq4() {
@@ -25,17 +36,7 @@ constexpr std::array<int8_t, 512> NearestIq4() {
 }
 constexpr std::array<int8_t, 512> kNearestIq4 = NearestIq4();
 
-// What a format's blocks are made of.
-struct Shape {
-  Dtype dtype;
-  int group;               // elements that share a step
-  float lo, hi;            // levels
-  StepRange range;         // of formats without an offset
-  int scale_lo, scale_hi;  // whole numbers that a block's factor is multiplied by; both 0: it has none
-  int min_hi = 0;          // the same of offsets
-};
-
-constexpr Shape kShapes[] = {
+constexpr SearchShape kShapes[] = {
     {Dtype::kQ4_0, 32, -8, 7, {5.5f, 9.5f, 14}, 0, 0},
     {Dtype::kQ5_0, 32, -16, 15, {11.5f, 17.5f, 12}, 0, 0},
     {Dtype::kQ8_0, 32, -127, 127, {123.0f, 127.5f, 4}, 0, 0},
@@ -50,14 +51,16 @@ constexpr Shape kShapes[] = {
     {Dtype::kQ5K, 32, 0, 31, {}, 0, 63, 63},
 };
 
-const Shape* ShapeOf(Dtype dtype) {
-  for (const Shape& shape : kShapes) {
+const SearchShape* ShapeOf(Dtype dtype) {
+  for (const SearchShape& shape : kShapes) {
     if (shape.dtype == dtype) return &shape;
   }
   return nullptr;
 }
 
-bool IsTable(const Shape& shape) { return shape.dtype == Dtype::kIq4Nl || shape.dtype == Dtype::kIq4Xs; }
+bool IsTable(const SearchShape& shape) {
+  return shape.dtype == Dtype::kIq4Nl || shape.dtype == Dtype::kIq4Xs;
+}
 
 // The factors of a block of several groups, and what they lose.
 struct Factors {
@@ -73,7 +76,7 @@ int Within(float value, int lo, int hi) {
 template <size_t n, typename Levels>
 class BlockSearch {
  public:
-  BlockSearch(const Shape& shape, Levels levels) : shape_(shape), levels_(levels) {}
+  BlockSearch(const SearchShape& shape, Levels levels) : shape_(shape), levels_(levels) {}
 
   // One group with factors of its own.
   void Single(const float* x, const float* w, WholeBlock& out) const {
@@ -225,7 +228,7 @@ class BlockSearch {
     return best;
   }
 
-  const Shape& shape_;
+  const SearchShape& shape_;
   Levels levels_;
 };
 
@@ -257,7 +260,7 @@ bool FindLattice(const float* x, WholeLevels levels, WholeBlock& out) {
   return false;
 }
 
-void SearchBlock(const Shape& shape, const float* x, const float* w, WholeBlock& out) {
+void SearchBlock(const SearchShape& shape, const float* x, const float* w, WholeBlock& out) {
   const WholeLevels levels{shape.lo, shape.hi};
   const bool lattice = shape.scale_hi == 0 && shape.lo < 0 && !IsTable(shape);
   if (lattice && FindLattice(x, levels, out)) return;
@@ -275,8 +278,8 @@ void SearchBlock(const Shape& shape, const float* x, const float* w, WholeBlock&
 // Beyond the largest number of every format; squares of what is left can be summed.
 constexpr float kLargest = 1e8f;
 
-void SearchOneBlock(const Shape& shape, std::span<const float> values, std::span<const float> importance,
-                    WholeBlock& out) {
+void SearchOneBlock(const SearchShape& shape, std::span<const float> values,
+                    std::span<const float> importance, WholeBlock& out) {
   std::array<float, kMostBlockElements> x, w;
   w.fill(1.0f);
   float sum = 0;
@@ -298,7 +301,7 @@ struct SearchedRow::Impl {
     float step, offset, inverse;
   };
 
-  const Shape* shape;
+  const SearchShape* shape;
   const DtypeInfo* info;
   std::vector<WholeBlock> blocks;
   std::vector<Steps> steps;
@@ -356,7 +359,7 @@ void SearchedRow::Store(uint8_t* blocks) const {
 
 void SearchRow(Dtype dtype, std::span<const float> values, std::span<const float> importance,
                uint8_t* blocks) {
-  const Shape* shape = ShapeOf(dtype);
+  const SearchShape* shape = ShapeOf(dtype);
   LINNET_CHECK(shape != nullptr && (importance.empty() || importance.size() == values.size()));
   const DtypeInfo& info = GetDtypeInfo(dtype);
   const size_t step = static_cast<size_t>(info.block_elements);
