@@ -8,6 +8,7 @@
 
 #include "base/deep_stack.h"
 #include "base/memory_guard.h"
+#include "base/printable.h"
 #include "base/utf8.h"
 #include "runtime/engine_impl.h"
 #include "runtime/grammar_gbnf.h"
@@ -65,6 +66,7 @@ GrammarTokens TokensOf(const Tokenizer& tokenizer, const ModelConfig& config) {
                        .channel_close = id("<channel|>"),
                        .quote = id(kToolQuote),
                        .call_close = id("<tool_call|>"),
+                       .ends = config.tokens.eos,
                        .results_wanted = id("<|tool_response>")};
   tokens.in_thought.resize(tokens.words);
   for (int32_t token = 0; token < std::min<int64_t>(config.vocab_size, tokenizer.vocab_size()); ++token) {
@@ -80,6 +82,16 @@ GrammarTokens TokensOf(const Tokenizer& tokenizer, const ModelConfig& config) {
     }
   }
   return tokens;
+}
+
+// What is told of a grammar quotes it; a line of it is enough.
+Result<Grammar> InOneLine(Result<Grammar> made) {
+  constexpr size_t kMostBytes = 600;
+  if (made) return made;
+  std::string& what = made.error().what;
+  if (what.size() > kMostBytes) what = what.substr(0, CompletePrefix(what.substr(0, kMostBytes))) + "…";
+  what = Printable(what);
+  return made;
 }
 
 }  // namespace
@@ -236,7 +248,7 @@ Result<std::shared_ptr<const GrammarCompiler>> GrammarCompiler::Create(const Eng
 }
 
 Result<Grammar> GrammarCompiler::Compile(const GrammarSource& source) const {
-  return WithinMemory("a grammar", "make it smaller", [&]() -> Result<Grammar> {
+  return InOneLine(WithinMemory("a grammar", "make it smaller", [&]() -> Result<Grammar> {
     if (!IsValidUtf8(source.text)) return Fail(ErrorCode::kInvalidArgument, "the grammar is not UTF-8");
     if (source.text.size() > kMostGrammarBytes) {
       return Fail(
@@ -253,11 +265,11 @@ Result<Grammar> GrammarCompiler::Compile(const GrammarSource& source) const {
     Result<Grammar> made = impl_->Make(GrammarText::kLark, "start: " + part, ValueNotation::kText, {});
     if (!made) return Prefixed("the regular expression or choice cannot be used", std::move(made.error()));
     return made;
-  });
+  }));
 }
 
 Result<Grammar> GrammarCompiler::CompileTools(const std::string& tools, const ToolRules& rules) const {
-  return WithinMemory("a grammar", "make it smaller", [&]() -> Result<Grammar> {
+  return InOneLine(WithinMemory("a grammar", "make it smaller", [&]() -> Result<Grammar> {
     const GrammarTokens& tokens = *impl_->tokens;
     if (tokens.quote < 0 || tokens.call_close < 0) {
       return Fail(ErrorCode::kUnsupported, "this model has no tokens for tool calls", "leave the tools out");
@@ -274,7 +286,7 @@ Result<Grammar> GrammarCompiler::CompileTools(const std::string& tools, const To
         impl_->Make(GrammarText::kLark, lark, ValueNotation::kToolCalls, std::move(warnings));
     if (!made) return Prefixed("the tools cannot be kept by a grammar", std::move(made.error()));
     return made;
-  });
+  }));
 }
 
 const std::vector<std::string>& Grammar::warnings() const { return impl_->warnings; }

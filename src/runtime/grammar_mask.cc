@@ -55,7 +55,8 @@ class AnswerMask final : public TokenMask {
       phase_ = Phase::kThought;
       return;
     }
-    const bool allowed = Takes(id);
+    // Nothing follows an end, so it is none of the grammar's tokens.
+    const bool allowed = std::ranges::find(tokens_.ends, id) == tokens_.ends.end() && Takes(id);
     fresh_ = false;
     steps_.back().effect = allowed ? Effect::kAdvanced : Effect::kRefused;
     phase_ = Phase::kAnswer;

@@ -19,6 +19,7 @@ struct GrammarTokens {
   size_t words = 0;                               // of a mask
   int32_t channel_open = -1, channel_close = -1;  // of a thought
   int32_t quote = -1, call_close = -1;            // of tool calls
+  std::vector<int32_t> ends;                      // of an answer
   int32_t results_wanted = -1;                    // the end behind calls: the model waits for their results
   // Ordinary tokens that would spell the quote token out behind its first 0 to 4 bytes, which would end a
   // text of a call.

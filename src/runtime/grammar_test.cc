@@ -126,6 +126,9 @@ TEST_F(GrammarTest, ExpressionsMatchTheWholeAnswer) {
   EXPECT_NE(ErrorOf(GrammarKind::kRegex, "a)").find("closes a bracket"), std::string::npos);
   EXPECT_NE(ErrorOf(GrammarKind::kRegex, "[a").find("a bracket that is not closed"), std::string::npos);
   EXPECT_NE(ErrorOf(GrammarKind::kRegex, "*a"), "compiled");
+  const std::string long_one = ErrorOf(GrammarKind::kRegex, "(\n" + std::string(5000, 'x'));
+  EXPECT_EQ(long_one.find('\n'), std::string::npos);
+  EXPECT_LT(long_one.size(), 1000u);
 }
 
 TEST_F(GrammarTest, Choices) {
@@ -208,6 +211,18 @@ TEST_F(GrammarTest, RollingBackGivesTheSameMasks) {
     EXPECT_TRUE(MayEnd(*rolled));
     EXPECT_EQ(rolled->error(), nullptr);
   }
+}
+
+TEST_F(GrammarTest, AnEndMayBeADraft) {
+  const Grammar grammar = Schema(R"({"const":1})");
+  const std::unique_ptr<TokenMask> mask = grammar.NewMask();
+  mask->Advance(tokenizer().EncodeOrdinary("1")[0]);
+  ASSERT_TRUE(MayEnd(*mask));
+  mask->Advance(Id("<turn|>"));
+  EXPECT_FALSE(MayEnd(*mask));
+  mask->RollBack(1);
+  EXPECT_TRUE(MayEnd(*mask));
+  EXPECT_EQ(mask->error(), nullptr);
 }
 
 TEST_F(GrammarTest, TheThoughtIsFree) {
