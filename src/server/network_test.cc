@@ -133,6 +133,18 @@ TEST_F(NetworkTest, FramesABodyInOneWayOrRefuses) {
   }
 }
 
+// Often: an error in what is done about them shows in memory, and not always.
+TEST_F(NetworkTest, OutlivesManyHeadersThatAreNone) {
+  Start();
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_NE(Ask("GET / HTTP/1.1\nHost: localhost\n\n").find(" 400 "), std::string::npos);
+    EXPECT_NE(Ask("GET / HTTP/1.1\r\nNo colon\r\n\r\n").find(" 400 "), std::string::npos);
+  }
+  Client client(network_->port());
+  client.Send(HttpText("POST", "/echo", "after"));
+  EXPECT_NE(client.ReadUntil("POST after").find("200 OK"), std::string::npos);
+}
+
 TEST_F(NetworkTest, BoundsHeadersBodiesAndTheirSum) {
   Start();
   EXPECT_NE(Ask("GET / HTTP/1.1\r\nX: " + std::string(10'000, 'x') + "\r\n\r\n").find(" 431 "),
