@@ -10,6 +10,8 @@ namespace {
 
 // Deeper than any client needs, and not so deep that going through it takes the stack.
 constexpr int kMostDepth = 128;
+// An object is searched for each name that it gets, so reading it takes the square of their number.
+constexpr size_t kMostNames = 1024;
 // Each takes some 16 times the bytes that it has as text at least.
 constexpr int64_t kMostValues = 2'000'000;
 
@@ -30,14 +32,20 @@ std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 Result<Json> ParseObject(std::string_view text) {
   Json json;
   int64_t values = 0;
+  std::vector<size_t> names;  // of the objects that are open
   try {
-    json = Json::parse(text, [&](int depth, Json::parse_event_t, const Json&) {
-      if (depth > kMostDepth) throw TooMuch{fmt::format("nested more than {} deep", kMostDepth)};
-      if (++values > kMostValues) throw TooMuch{fmt::format("of more than {} values", kMostValues)};
+    json = Json::parse(text, [&](int depth, Json::parse_event_t event, const Json&) {
+      if (depth > kMostDepth) throw TooMuch{fmt::format("is nested more than {} deep", kMostDepth)};
+      if (++values > kMostValues) throw TooMuch{fmt::format("is of more than {} values", kMostValues)};
+      if (event == Json::parse_event_t::object_start) names.push_back(0);
+      if (event == Json::parse_event_t::object_end) names.pop_back();
+      if (event == Json::parse_event_t::key && ++names.back() > kMostNames) {
+        throw TooMuch{fmt::format("has an object of more than {} names", kMostNames)};
+      }
       return true;
     });
   } catch (const TooMuch& found) {
-    return Fail(ErrorCode::kInvalidArgument, "the body is " + found.what, "send something simpler");
+    return Fail(ErrorCode::kInvalidArgument, "the body " + found.what, "send something simpler");
   } catch (const Json::exception& error) {
     std::string what = error.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: …"
     if (const size_t begin = what.find("parse error"); begin != std::string::npos) what = what.substr(begin);

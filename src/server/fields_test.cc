@@ -22,6 +22,19 @@ TEST(ParseObjectTest, RefusesWhatIsNoObjectOrTooMuch) {
   EXPECT_FALSE(ParseObject(many + "]}").has_value());
 }
 
+// Beyond some, reading an object would take the square of their number.
+TEST(ParseObjectTest, BoundsTheNamesOfOneObject) {
+  const auto with = [](int names) {
+    std::string text = R"({"a":{"0":0)";
+    for (int i = 1; i < names; ++i) text += ",\"" + std::to_string(i) + "\":{}";
+    return ParseObject(text + R"(},"b":{"c":1}})");
+  };
+  EXPECT_TRUE(with(1024).has_value());
+  const auto refused = with(1025);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().what, "the body has an object of more than 1024 names");
+}
+
 TEST(FieldsTest, ReadsWithTypesAndNamesWhatIsWrong) {
   const Json json = *ParseObject(R"({"text": "t", "flag": true, "number": 1.5, "whole": 3, "float": 4.0,
                                      "list": ["a", "b"], "null": null, "object": {"x": 1}})");
