@@ -31,7 +31,6 @@ constexpr uint64_t kSlowestBody = 64 << 10;  // bytes a second
 // What a client still sends that was refused is read for a while, so that it sees the answer.
 constexpr uint64_t kLingerBytes = 8 << 20;
 constexpr std::chrono::milliseconds kLinger{2'000};
-constexpr size_t kReadPiece = 16 << 10;
 
 auto Into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
@@ -58,6 +57,9 @@ std::string WrongFraming(const http::header<true>& header, bool chunked) {
                                      header.equal_range(http::field::content_length).second);
   if (transfers > 0 && lengths > 0) return "both Content-Length and Transfer-Encoding are given";
   if (transfers > 1 || lengths > 1) return "the length of the body is given twice";
+  if (header[http::field::content_length].find_first_not_of("0123456789") != std::string_view::npos) {
+    return "Content-Length is no number";  // the parser takes lists of the same one
+  }
   if (transfers == 0) return {};
   if (header.version() < 11) return "HTTP/1.0 has no Transfer-Encoding";
   return chunked && boost::beast::iequals(header[http::field::transfer_encoding], "chunked")
@@ -149,7 +151,7 @@ asio::awaitable<bool> Connection<Stream>::ReadHeader(HeaderParser& parser) {
   keep_alive_ = false;
   unread_ = true;
   const HttpRequest request = ToRequest(parser.get());
-  const bool large = error == http::error::header_limit;
+  const bool large = error == http::error::header_limit || error == http::error::buffer_overflow;
   std::string message = "this is no HTTP request (" + error.message() + ")";
   if (large) {
     message =
@@ -192,8 +194,14 @@ asio::awaitable<std::optional<HttpAnswer>> Connection<Stream>::ReadBody(HeaderPa
   parser.body_limit(most);
   lowest().expires_after(network_.limits.body +
                          std::chrono::seconds((parser.chunked() ? most : length) / kSlowestBody));
-  co_await http::async_read(stream_, buffer_, parser, Into(error));
-  if (error == http::error::body_limit) co_return refused(413, limit + "; send less at once");
+  // The parser counts what the chunks hold; what stands between and behind them may not be more than that.
+  const uint64_t most_sent = 2 * most + network_.limits.header_bytes;
+  for (uint64_t sent = 0; !error && !parser.is_done() && sent <= most_sent;) {
+    sent += co_await http::async_read_some(stream_, buffer_, parser, Into(error));
+  }
+  if (error == http::error::body_limit || (!error && !parser.is_done())) {
+    co_return refused(413, limit + "; send less at once");
+  }
   if (error.category() == http::make_error_code(http::error::bad_method).category()) {
     co_return refused(400, "the body is damaged (" + error.message() + ")");
   }
@@ -211,8 +219,10 @@ asio::awaitable<bool> Connection<Stream>::ServeOne() {
   const auto& header = parser.get();
   http10_ = header.version() < 11;
   head_ = header.method() == http::verb::head;
-  // A body in chunks may end in trailers that this version of the parser takes for header fields.
-  keep_alive_ = parser.keep_alive() && !parser.chunked();
+  // A body in chunks may end in trailers that this version of the parser takes for header fields. A POST that
+  // does not say how long it is may have a body after all.
+  keep_alive_ = parser.keep_alive() && !parser.chunked() &&
+                (header.method() != http::verb::post || parser.content_length());
   exchange_ = std::make_shared<HttpExchange>(ToRequest(header));
   HttpExchange& exchange = *exchange_;
   uint64_t most = network_.limits.body_bytes;

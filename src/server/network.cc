@@ -10,6 +10,8 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <stdexcept>
+
 #include "server/network_impl.h"
 
 namespace linnet {
@@ -173,7 +175,8 @@ void Network::Run() {
   while (!impl_->context.stopped()) {
     try {
       impl_->context.run();
-    } catch (const std::bad_alloc&) {  // what ran out ended with its connection; the others go on
+    } catch (const std::bad_alloc&) {     // what ran out ended with its connection; the others go on
+    } catch (const std::length_error&) {  // so does a request with a field that is too long for the parser
     }
   }
 }

@@ -16,6 +16,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <string>
@@ -68,7 +69,10 @@ template <typename Stream>
 class Connection : public ClientConnection, public std::enable_shared_from_this<Connection<Stream>> {
  public:
   Connection(Network::Impl& network, Stream stream)
-      : network_(network), stream_(std::move(stream)), wake_(stream_.get_executor()) {
+      : network_(network),
+        stream_(std::move(stream)),
+        wake_(stream_.get_executor()),
+        buffer_(std::max<size_t>(network.limits.header_bytes, kReadPiece)) {
     network_.connections.insert(this);
   }
   ~Connection() override;
@@ -102,9 +106,12 @@ class Connection : public ClientConnection, public std::enable_shared_from_this<
   boost::asio::awaitable<void> Linger();
   bool TakeBodyRoom(uint64_t bytes);
 
+  static constexpr size_t kReadPiece = 16 << 10;
+
   Network::Impl& network_;
   Stream stream_;
   boost::asio::steady_timer wake_;
+  // Bounded: the parser bounds headers, but neither trailers nor what may stand behind a chunk's size.
   boost::beast::flat_buffer buffer_;
   ExchangePtr exchange_;     // that is being answered
   uint64_t body_bytes_ = 0;  // of it

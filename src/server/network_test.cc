@@ -125,12 +125,40 @@ TEST_F(NetworkTest, FramesABodyInOneWayOrRefuses) {
         head + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         std::string("POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         head + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc",
-        head + "Content-Length: -1\r\n\r\n", std::string("\x01\x02\x03 / HTTP/1.1\r\n\r\n")}) {
+        head + "Content-Length: -1\r\n\r\n", head + "Content-Length: 3,3\r\n\r\nabc",
+        std::string("\x01\x02\x03 / HTTP/1.1\r\n\r\n")}) {
     const std::string answer = Ask(wrong + next);
     EXPECT_NE(answer.find(" 400 "), std::string::npos) << wrong << "\n" << answer;
     EXPECT_EQ(answer.find(" 401 "), std::string::npos)
         << "what came behind was taken for a request: " << wrong;
   }
+}
+
+// The parser's own limits do not hold there.
+TEST_F(NetworkTest, BoundsWhatStandsBetweenAndBehindChunks) {
+  Start();
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+  std::string trailers;
+  for (int i = 0; i < 100'000; ++i) trailers += "a: b\r\n";
+  for (const std::string& rest :
+       {"0\r\nX: " + std::string(300'000, 'x') + "\r\n\r\n", "0\r\n" + trailers + "\r\n",
+        "2;" + std::string(300'000, 'x') + "\r\nab\r\n0\r\n\r\n"}) {
+    const std::string answer = Ask(head + rest);
+    EXPECT_TRUE(answer.find(" 400 ") != std::string::npos || answer.find(" 413 ") != std::string::npos)
+        << rest.substr(0, 20) << "\n"
+        << answer;
+  }
+  EXPECT_NE(Ask(head + "2\r\nab\r\n0\r\nX: a\r\n\r\n").find("POST ab"), std::string::npos);
+}
+
+// What follows a POST without a length may be its body, as where a line folds its length into another field.
+TEST_F(NetworkTest, ClosesBehindAPostWithoutALength) {
+  Start();
+  const std::string answer =
+      Ask("POST /echo HTTP/1.1\r\nHost: localhost\r\nX: a\r\n Content-Length: 30\r\n\r\n"
+          "GET /secret HTTP/1.1\r\n\r\n");
+  EXPECT_NE(answer.find("200 OK"), std::string::npos) << answer;
+  EXPECT_EQ(answer.find(" 401 "), std::string::npos) << answer;
 }
 
 // Often: an error in what is done about them shows in memory, and not always.
