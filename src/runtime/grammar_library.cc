@@ -65,10 +65,6 @@ int32_t llg_matcher_rollback(LlgMatcher* matcher, size_t count);
 }
 
 namespace linnet {
-namespace {
-
-// One state takes about 2 kB; ordinary grammars have hundreds.
-constexpr size_t kMostLexerStates = 32768;
 
 struct FreeTokenizer {
   void operator()(LlgTokenizer* tokenizer) const { llg_free_tokenizer(tokenizer); }
@@ -76,6 +72,11 @@ struct FreeTokenizer {
 struct FreeMatcher {
   void operator()(LlgMatcher* matcher) const { llg_free_matcher(matcher); }
 };
+
+namespace {
+
+// One state takes about 2 kB; ordinary grammars have hundreds.
+constexpr size_t kMostLexerStates = 32768;
 
 // Forced texts are written with the tokens that the model was trained on.
 size_t Tokenise(const void* tokenizer, const uint8_t* bytes, size_t size, uint32_t* output, size_t room) {
