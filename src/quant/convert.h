@@ -29,7 +29,7 @@ struct ConvertOptions {
   // without copying them; other programs cannot read them. The multimodal file stays as it is.
   bool pack = false;
   bool keep_types = false;                 // matrices keep the format they have, `type` is ignored
-  const Mix* mix = nullptr;                // of the matrices' formats, instead of `type`
+  const WeightMix* mix = nullptr;          // of the matrices' formats, instead of `type`
   const Importance* importance = nullptr;  // of the columns of matrices, for the search
   Calibration* calibration = nullptr;      // for error feedback; the same model has read
   bool dry_run = false;                    // nothing is written: the report says what would be

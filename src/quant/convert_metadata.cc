@@ -155,7 +155,7 @@ uint32_t FileType(Dtype type) {
     case Dtype::kQ3K:
       return MixOf("q3_k_m")->file_type;
     default:
-      const Mix* mix = MixOf(GetDtypeInfo(type).name);
+      const WeightMix* mix = MixOf(GetDtypeInfo(type).name);
       return mix == nullptr ? 0 : mix->file_type;
   }
 }

@@ -14,14 +14,14 @@ namespace {
 
 std::string NamesOfMixes() {
   std::string names;
-  for (const Mix& mix : Mixes()) names += (names.empty() ? "" : ", ") + std::string(mix.name);
+  for (const WeightMix& mix : Mixes()) names += (names.empty() ? "" : ", ") + std::string(mix.name);
   return names;
 }
 
 // A format for all matrices is a mix without exceptions.
-Result<Mix> MixFor(const QuantiseOptions& options) {
-  Mix mix;
-  if (const Mix* known = MixOf(options.mix)) {
+Result<WeightMix> MixFor(const QuantiseOptions& options) {
+  WeightMix mix;
+  if (const WeightMix* known = MixOf(options.mix)) {
     mix = *known;
   } else if (const auto type = DtypeFromName(options.mix); type && CanWrite(*type)) {
     mix = {options.mix, *type, *type, FileType(*type)};
@@ -107,7 +107,7 @@ Result<Knowledge> Learn(const QuantiseOptions& options, const Progress& progress
 }
 
 Result<QuantiseReport> Run(const QuantiseOptions& options, const Progress& progress) {
-  LINNET_ASSIGN(const Mix mix, MixFor(options));
+  LINNET_ASSIGN(const WeightMix mix, MixFor(options));
   LINNET_ASSIGN(const int threads, ThreadCount(options.threads));
   LINNET_TRY(CheckCalibration(options));
   ConvertOptions convert;
@@ -131,7 +131,7 @@ Result<QuantiseReport> Run(const QuantiseOptions& options, const Progress& progr
 
 std::vector<std::string> QuantiseMixes() {
   std::vector<std::string> names;
-  for (const Mix& mix : Mixes()) names.emplace_back(mix.name);
+  for (const WeightMix& mix : Mixes()) names.emplace_back(mix.name);
   return names;
 }
 

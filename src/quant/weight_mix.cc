@@ -6,7 +6,7 @@
 namespace linnet {
 namespace {
 
-constexpr Mix kMixes[] = {
+constexpr WeightMix kMixes[] = {
     {"q2_k", Dtype::kQ2K, Dtype::kQ6K, 10},     {"q3_k_s", Dtype::kQ3K, Dtype::kQ6K, 11},
     {"q3_k_m", Dtype::kQ3K, Dtype::kQ6K, 12},   {"q3_k_l", Dtype::kQ3K, Dtype::kQ6K, 13},
     {"iq4_xs", Dtype::kIq4Xs, Dtype::kQ6K, 30}, {"iq4_nl", Dtype::kIq4Nl, Dtype::kQ6K, 25},
@@ -27,7 +27,7 @@ struct Place {
   bool more_bits() const { return first_eighth() || i >= 7 * n / 8 || (i - n / 8) % 3 == 2; }
 };
 
-Dtype ValueType(const Mix& mix, Place place) {
+Dtype ValueType(const WeightMix& mix, Place place) {
   const std::string_view name = mix.name;
   if (name == "q2_k") return Dtype::kQ3K;
   if (name == "q3_k_m") return place.i < 2 ? Dtype::kQ5K : Dtype::kQ4K;
@@ -37,7 +37,7 @@ Dtype ValueType(const Mix& mix, Place place) {
   return mix.bulk;
 }
 
-Dtype DownType(const Mix& mix, Place place, bool importance) {
+Dtype DownType(const WeightMix& mix, Place place, bool importance) {
   const std::string_view name = mix.name;
   if (name == "q2_k") return Dtype::kQ3K;
   if (name == "q3_k_m") return place.first_sixteenth() ? Dtype::kQ5K : Dtype::kQ4K;
@@ -49,7 +49,7 @@ Dtype DownType(const Mix& mix, Place place, bool importance) {
   return mix.bulk;
 }
 
-Dtype OutputType(const Mix& mix) {
+Dtype OutputType(const WeightMix& mix) {
   if (mix.name == "q2_k") return Dtype::kQ3K;
   if (mix.name == "q3_k_m") return Dtype::kQ4K;
   if (mix.name == "q3_k_l") return Dtype::kQ5K;
@@ -65,14 +65,14 @@ std::string_view KindOf(std::string_view name) {
 
 }  // namespace
 
-std::span<const Mix> Mixes() { return kMixes; }
+std::span<const WeightMix> Mixes() { return kMixes; }
 
-const Mix* MixOf(std::string_view name) {
-  const auto* mix = std::ranges::find(kMixes, name, &Mix::name);
+const WeightMix* MixOf(std::string_view name) {
+  const auto* mix = std::ranges::find(kMixes, name, &WeightMix::name);
   return mix == std::end(kMixes) ? nullptr : mix;
 }
 
-std::vector<Dtype> TypesIn(const Mix& mix, std::span<const std::string> names, bool importance) {
+std::vector<Dtype> TypesIn(const WeightMix& mix, std::span<const std::string> names, bool importance) {
   std::map<std::string_view, size_t> counts, seen;
   for (const std::string& name : names) ++counts[KindOf(name)];
   std::vector<Dtype> types;

@@ -11,7 +11,7 @@
 
 namespace linnet {
 
-struct Mix {
+struct WeightMix {
   std::string_view name;  // "q4_k_m"
   Dtype bulk = Dtype::kBf16;
   Dtype table = Dtype::kBf16;  // the embedding, which is also the head
@@ -19,12 +19,12 @@ struct Mix {
 };
 
 // By the bits of a weight.
-std::span<const Mix> Mixes();
-const Mix* MixOf(std::string_view name);  // nullptr if there is none
+std::span<const WeightMix> Mixes();
+const WeightMix* MixOf(std::string_view name);  // nullptr if there is none
 
 // The formats of matrices by their names in GGUF, in file order. `importance`: they will be chosen with it,
 // which changes some.
-std::vector<Dtype> TypesIn(const Mix& mix, std::span<const std::string> names, bool importance);
+std::vector<Dtype> TypesIn(const WeightMix& mix, std::span<const std::string> names, bool importance);
 
 // The format that stands in for `dtype` where rows are no multiple of its block: the next larger with blocks
 // of 32, then bf16.

@@ -14,7 +14,7 @@ namespace {
 
 using testing::TestJson;
 
-constexpr const char* kTools = R"([
+constexpr const char* kTwoTools = R"([
   {"type":"function","function":{"name":"phone","strict":true,"parameters":{"type":"object",
     "properties":{"name":{"type":"string","maxLength":30}},"required":["name"],
     "additionalProperties":false}}},
@@ -98,7 +98,7 @@ TEST_F(GrammarAnswers, AMaskServesOneAnswerAfterAnother) {
     const auto answer = chat->Answer(asked.options);
     ASSERT_TRUE(alone.has_value() && answer.has_value());
     EXPECT_EQ(answer->ids, alone->ids) << question;
-    if (std::string(question).find('+') != std::string::npos) EXPECT_EQ(answer->text, "7");
+    EXPECT_TRUE(std::string(question).find('+') == std::string::npos || answer->text == "7") << answer->text;
   }
 }
 
@@ -115,10 +115,10 @@ TEST_F(GrammarAnswers, WithoutEndAreEndedWithAReason) {
 }
 
 TEST_F(GrammarAnswers, CallsAreThoseOfTheTools) {
-  const TestJson tools = TestJson::parse(kTools);
+  const TestJson tools = TestJson::parse(kTwoTools);
   Asked asked{.prompt = "Use a tool. call tom"};
   asked.options.sampling.temperature = 0;
-  const auto call = Ask(asked, Tools(kTools));
+  const auto call = Ask(asked, Tools(kTwoTools));
   ASSERT_TRUE(call.has_value()) << call.error().Message();
   ASSERT_EQ(call->tool_calls.size(), 1u);
   EXPECT_EQ(call->tool_calls[0].name, "phone");
@@ -126,7 +126,7 @@ TEST_F(GrammarAnswers, CallsAreThoseOfTheTools) {
   EXPECT_EQ(call->finish, FinishReason::kToolCall);
   ToolRules rules{
       .choice = ToolRules::Choice::kName, .name = "weather", .parallel = false, .text_before = false};
-  const auto named = Ask(asked, Tools(kTools, rules));
+  const auto named = Ask(asked, Tools(kTwoTools, rules));
   ASSERT_TRUE(named.has_value()) << named.error().Message();
   ASSERT_EQ(named->tool_calls.size(), 1u);
   EXPECT_EQ(named->tool_calls[0].name, "weather");
@@ -139,22 +139,23 @@ TEST_F(GrammarAnswers, CallsAreThoseOfTheTools) {
 TEST_F(GrammarAnswers, TextStandsWhereTheRulesLetIt) {
   const std::string call = "<|tool_call>call:phone{name:<|\"|>tom<|\"|>}<tool_call|>";
   using Choice = ToolRules::Choice;
-  EXPECT_TRUE(Takes(Tools(kTools), call + call));
-  EXPECT_TRUE(Takes(Tools(kTools), "I call tom." + call));
-  EXPECT_TRUE(Takes(Tools(kTools), "I call nobody."));
-  EXPECT_FALSE(Takes(Tools(kTools), call + "done"));
-  EXPECT_FALSE(Takes(Tools(kTools, {.parallel = false}), call + call));
-  EXPECT_FALSE(Takes(Tools(kTools, {.choice = Choice::kMust}), "I call nobody."));
-  EXPECT_TRUE(Takes(Tools(kTools, {.choice = Choice::kMust}), "I call tom." + call));
-  EXPECT_FALSE(Takes(Tools(kTools, {.choice = Choice::kMust, .text_before = false}), "I call tom." + call));
-  EXPECT_FALSE(Takes(Tools(kTools, {.choice = Choice::kName, .name = "weather"}), call));
+  EXPECT_TRUE(Takes(Tools(kTwoTools), call + call));
+  EXPECT_TRUE(Takes(Tools(kTwoTools), "I call tom." + call));
+  EXPECT_TRUE(Takes(Tools(kTwoTools), "I call nobody."));
+  EXPECT_FALSE(Takes(Tools(kTwoTools), call + "done"));
+  EXPECT_FALSE(Takes(Tools(kTwoTools, {.parallel = false}), call + call));
+  EXPECT_FALSE(Takes(Tools(kTwoTools, {.choice = Choice::kMust}), "I call nobody."));
+  EXPECT_TRUE(Takes(Tools(kTwoTools, {.choice = Choice::kMust}), "I call tom." + call));
+  EXPECT_FALSE(
+      Takes(Tools(kTwoTools, {.choice = Choice::kMust, .text_before = false}), "I call tom." + call));
+  EXPECT_FALSE(Takes(Tools(kTwoTools, {.choice = Choice::kName, .name = "weather"}), call));
   const ToolRules json{.answer =
                            GrammarSource{.kind = GrammarKind::kJsonSchema, .text = R"({"type":"integer"})"}};
-  EXPECT_TRUE(Takes(Tools(kTools, json), call));
-  EXPECT_TRUE(Takes(Tools(kTools, json), "17"));
-  EXPECT_FALSE(Takes(Tools(kTools, json), "seventeen"));
-  EXPECT_FALSE(Takes(Tools(kTools), "<|tool_call>call:mail{}<tool_call|>"));
-  EXPECT_FALSE(Takes(Tools(kTools), "<|tool_call>call:weather{city:<|\"|>bonn<|\"|>}<tool_call|>"));
+  EXPECT_TRUE(Takes(Tools(kTwoTools, json), call));
+  EXPECT_TRUE(Takes(Tools(kTwoTools, json), "17"));
+  EXPECT_FALSE(Takes(Tools(kTwoTools, json), "seventeen"));
+  EXPECT_FALSE(Takes(Tools(kTwoTools), "<|tool_call>call:mail{}<tool_call|>"));
+  EXPECT_FALSE(Takes(Tools(kTwoTools), "<|tool_call>call:weather{city:<|\"|>bonn<|\"|>}<tool_call|>"));
 }
 
 TEST_F(GrammarAnswers, WhatAToolAsksForIsKeptOrNamed) {
@@ -228,7 +229,7 @@ TEST_F(GrammarAnswers, TwoHundredCallsOfTheModelMatchTheirSchemas) {
   int calls = 0;
   for (uint32_t seed = 0; calls < 200; ++seed) {
     testing::RandomSchemas random(1000 + seed, false);
-    TestJson tools = TestJson::parse(kTools);
+    TestJson tools = TestJson::parse(kTwoTools);
     if (seed % 2 == 1) tools = TestJson::array({Tool("do", random.Object(2))});
     rules.parallel = seed % 4 < 2;
     Asked asked{.prompt = prompts[seed / 2 % 4]};
