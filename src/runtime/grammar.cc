@@ -96,7 +96,7 @@ Result<Grammar> InOneLine(Result<Grammar> made) {
 
 }  // namespace
 
-struct GrammarCompiler::Impl {
+struct LINNET_HIDDEN GrammarCompiler::Impl {
   std::shared_ptr<const GrammarTokens> tokens;
   std::shared_ptr<const TokenTrie> trie;
   CallMarkers markers;

@@ -10,15 +10,15 @@ std::unique_ptr<ThoughtBudget> ThoughtBudget::Create(const Tokenizer& tokenizer,
   const auto open = tokenizer.TokenId("<|channel>"), close = tokenizer.TokenId("<channel|>");
   if (!open || !close) return nullptr;
   const auto name = static_cast<int64_t>(tokenizer.EncodeOrdinary("thought\n").size());
-  return std::unique_ptr<ThoughtBudget>(new ThoughtBudget(tokenizer, {*open, *close, name}, limits));
+  return std::unique_ptr<ThoughtBudget>(new ThoughtBudget({*open, *close, name}, limits));
 }
 
-ThoughtBudget::ThoughtBudget(const Tokenizer& tokenizer, Markers markers, const Limits& limits)
+ThoughtBudget::ThoughtBudget(Markers markers, const Limits& limits)
     : markers_(markers),
       // The prompt has the name of a thought that it opened.
       most_(std::max<int64_t>(1, limits.thought) + (limits.inside_thought ? 0 : markers.name)),
       inside_at_first_(limits.inside_thought),
-      close_alone_((static_cast<size_t>(tokenizer.vocab_size()) + 31) / 32) {
+      close_alone_((static_cast<size_t>(limits.vocabulary) + 31) / 32) {
   const auto close = static_cast<size_t>(markers.close);
   close_alone_[close / 32] |= uint32_t{1} << (close % 32);
   inside_.reserve(static_cast<size_t>(limits.answer + kMaxDrafts + 1));  // a step allocates nothing

@@ -15,6 +15,7 @@ namespace linnet {
 class ThoughtBudget : public TokenMask {
  public:
   struct Limits {
+    int64_t vocabulary = 0;       // tokens that the model knows; the tokenizer may name fewer
     int64_t thought = 0;          // tokens, at least 1
     int64_t answer = 0;           // tokens that the answer has at most, all in all
     bool inside_thought = false;  // the prompt ends in an open thought
@@ -31,7 +32,7 @@ class ThoughtBudget : public TokenMask {
     int32_t open = -1, close = -1;
     int64_t name = 0;  // tokens of a channel's name
   };
-  ThoughtBudget(const Tokenizer& tokenizer, Markers markers, const Limits& limits);
+  ThoughtBudget(Markers markers, const Limits& limits);
 
   bool inside() const { return inside_.empty() ? inside_at_first_ : inside_.back(); }
 

@@ -23,6 +23,7 @@ class ThoughtBudgetTest : public ::testing::Test {
   static void TearDownTestSuite() { delete std::exchange(engine_, nullptr); }
 
   static const Tokenizer& Words() { return *engine_->impl().tokenizer; }
+  static int64_t Vocabulary() { return engine_->impl().config.vocab_size; }
   static int32_t Id(const char* token) { return *Words().TokenId(token); }
 
   // The tokens that are allowed where not all are.
@@ -40,7 +41,7 @@ class ThoughtBudgetTest : public ::testing::Test {
 Engine* ThoughtBudgetTest::engine_ = nullptr;
 
 TEST_F(ThoughtBudgetTest, ClosesAThoughtWhenItIsUsedUp) {
-  const auto mask = ThoughtBudget::Create(Words(), {.thought = 2, .answer = 64});
+  const auto mask = ThoughtBudget::Create(Words(), {.vocabulary = Vocabulary(), .thought = 2, .answer = 64});
   ASSERT_NE(mask, nullptr);
   EXPECT_TRUE(mask->Allowed().empty());
   mask->Advance(Id("<|channel>"));
@@ -57,7 +58,8 @@ TEST_F(ThoughtBudgetTest, ClosesAThoughtWhenItIsUsedUp) {
 }
 
 TEST_F(ThoughtBudgetTest, TakesDraftsBack) {
-  const auto mask = ThoughtBudget::Create(Words(), {.thought = 2, .answer = 64, .inside_thought = true});
+  const auto mask = ThoughtBudget::Create(
+      Words(), {.vocabulary = Vocabulary(), .thought = 2, .answer = 64, .inside_thought = true});
   mask->Advance(300);
   for (int round = 0; round < 3; ++round) {
     mask->Advance(301);
@@ -80,7 +82,8 @@ TEST_F(ThoughtBudgetTest, BoundsWhatAModelWrites) {
   for (const int32_t draft : {0, 4}) {
     auto session = engine_->NewSession({.context = 256});
     ASSERT_TRUE(session.has_value());
-    const auto mask = ThoughtBudget::Create(Words(), {.thought = 2, .answer = 256, .inside_thought = true});
+    const auto mask = ThoughtBudget::Create(
+        Words(), {.vocabulary = Vocabulary(), .thought = 2, .answer = 256, .inside_thought = true});
     GenerateOptions options{.max_tokens = 12, .draft = draft, .mask = mask.get()};
     options.sampling.temperature = 0.0f;
     Prompt prompt{.ids = ids, .types = std::vector(ids.size(), TokenType::kText)};

@@ -21,9 +21,11 @@ Result<Thinking> ThinkingOfEffort(const std::string& effort, const std::string& 
 
 void BoundThought(const ServedModel& model, const Thinking& thinking, AnswerRequest& answer) {
   if (!thinking.wanted || thinking.most == 0) return;
-  answer.Hold(ThoughtBudget::Create(
-      *model.engine.impl().tokenizer,
-      {.thought = thinking.most, .answer = model.context, .inside_thought = answer.prepared.inside_thought}));
+  answer.Hold(ThoughtBudget::Create(*model.engine.impl().tokenizer,
+                                    {.vocabulary = model.engine.impl().config.vocab_size,
+                                     .thought = thinking.most,
+                                     .answer = model.context,
+                                     .inside_thought = answer.prepared.inside_thought}));
 }
 
 }  // namespace linnet
