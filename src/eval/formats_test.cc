@@ -224,7 +224,7 @@ TEST(FormatsTest, ModelsOfEveryContainerHaveTheReferencesValues) {
 // What is held in few bits and what in many, as docs/formats.md says it.
 TEST(FormatsTest, MatricesAreHeldInTheSmallestFormatThatLosesNothing) {
   const std::pair<const char*, Dtype> held[] = {
-      {"mlx-affine-4", Dtype::kQ4_1}, {"mlx-mxfp4", Dtype::kMxfp4},    {"mlx-nvfp4", Dtype::kNvfp4},
+      {"mlx-affine-4", Dtype::kQ4_1}, {"mlx-mxfp4", Dtype::kMxfp4},    {"mlx-nvfp4", Dtype::kBf16},
       {"ct-w4a16", Dtype::kQ4_0},     {"ct-w4a16-asym", Dtype::kQ5_0}, {"ct-fp8-dynamic", Dtype::kF32},
       {"ct-nvfp4a16", Dtype::kF32},   {"gptq-mlp", Dtype::kQ4_0},      {"awq", Dtype::kQ5_0},
       {"modelopt-nvfp4", Dtype::kF32}};
@@ -234,6 +234,10 @@ TEST(FormatsTest, MatricesAreHeldInTheSmallestFormatThatLosesNothing) {
     EXPECT_EQ(FindTensor(*files->text, Role::kUp, 0)->dtype, dtype) << name;
     EXPECT_FALSE(files->quantisation.name.empty());
   }
+  // The rows of the first are half a block.
+  const auto nvfp4 = OpenModel(kFormats / "model/mlx-nvfp4", "", "");
+  ASSERT_TRUE(nvfp4) << nvfp4.error().Message();
+  EXPECT_EQ(FindTensor(*nvfp4->text, Role::kDown, 0)->dtype, Dtype::kNvfp4);
 }
 
 }  // namespace
