@@ -8,6 +8,9 @@
 namespace linnet {
 namespace {
 
+// Of a text whose state is wanted, at once: alone, and while answers wait for it.
+constexpr int64_t kStateTokens = 512, kStateTokensBeside = 32;
+
 // Of prompts, beside answers that are written, where so many hardly make these wait.
 constexpr int64_t kRowsBeside = 256;
 
@@ -39,6 +42,16 @@ AnswerService::~AnswerService() {
   if (thread_.joinable()) thread_.join();
 }
 
+bool AnswerService::Submit(const StateJobPtr& job) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || waiting_count_ + static_cast<int64_t>(states_.size()) >= options_.waiting) return false;
+    states_.push_back(job);
+  }
+  changed_.notify_all();
+  return true;
+}
+
 bool AnswerService::Submit(const std::vector<AnswerJobPtr>& jobs) {
   {
     const std::lock_guard lock(mutex_);
@@ -67,6 +80,7 @@ void AnswerService::CancelAll() {
   {
     const std::lock_guard lock(mutex_);
     for (const AnswerJobPtr& job : live_) job->Cancel();
+    for (const StateJobPtr& job : states_) job->cancelled = true;
     look_again_ = true;
   }
   changed_.notify_all();
@@ -75,7 +89,7 @@ void AnswerService::CancelAll() {
 AnswerCounts AnswerService::counts() const {
   const std::lock_guard lock(mutex_);
   AnswerCounts counts = counts_;
-  counts.waiting = waiting_count_;
+  counts.waiting = waiting_count_ + static_cast<int64_t>(states_.size());
   return counts;
 }
 
@@ -88,17 +102,19 @@ void AnswerService::Run() {
   while (true) {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return stopping_ || look_again_ || !scheduler_.empty(); });
+      changed_.wait(lock,
+                    [&] { return stopping_ || look_again_ || !states_.empty() || !scheduler_.empty(); });
       look_again_ = false;
     }
     TakeCancelled();
+    ReadStates();
     BeginWaiting();
     if (!scheduler_.empty()) {
       Step();
       continue;
     }
     const std::lock_guard lock(mutex_);
-    if (stopping_ && waiting_count_ == 0) return;
+    if (stopping_ && waiting_count_ == 0 && states_.empty()) return;
   }
 }
 
@@ -138,11 +154,52 @@ AnswerJobPtr AnswerService::NextWaiting() {
 }
 
 void AnswerService::BeginWaiting() {
-  while (!scheduler_.full()) {
+  const auto is_free = [](const auto& slot) { return !slot->busy(); };
+  while (!scheduler_.full() && std::ranges::any_of(slots_, is_free)) {
     AnswerJobPtr job = NextWaiting();
     if (job == nullptr) return;
     Begin(std::move(job));
   }
+}
+
+// A piece of the first of those that wait.
+void AnswerService::ReadStates() {
+  StateJobPtr job;
+  {
+    const std::lock_guard lock(mutex_);
+    if (states_.empty()) return;
+    job = states_.front();
+  }
+  const Result<bool> done = WithinMemory("this text", "send less at once", [&] { return ReadState(*job); });
+  if (done && !*done) return;
+  if (state_slot_ != nullptr) std::exchange(state_slot_, nullptr)->EndState();
+  Result<std::vector<std::vector<float>>> states = std::exchange(state_vectors_, {});
+  if (!done) states = std::unexpected(done.error());
+  {
+    const std::lock_guard lock(mutex_);
+    states_.pop_front();
+    look_again_ = true;  // another may begin
+  }
+  post_([job, states = std::move(states)]() mutable { job->on_end(std::move(states)); });
+}
+
+// Whether all of its texts have been read; not where it has to wait.
+Result<bool> AnswerService::ReadState(StateJob& job) {
+  if (job.cancelled) return Fail(ErrorCode::kCancelled, "stopped");
+  if (state_slot_ == nullptr) {
+    const auto free = std::ranges::find_if(slots_, [](const auto& slot) { return !slot->busy(); });
+    if (free == slots_.end()) return false;
+    state_slot_ = free->get();
+    state_slot_->BeginState(job.texts.front());
+  }
+  TextState& state = *state_slot_->state();
+  LINNET_TRY(state.Read(scheduler_.empty() ? kStateTokens : kStateTokensBeside));
+  if (!state.done()) return false;
+  state_vectors_.push_back(state.Vector());
+  state_slot_->EndState();
+  if (state_vectors_.size() == job.texts.size()) return true;
+  state_slot_->BeginState(job.texts[state_vectors_.size()]);
+  return false;
 }
 
 // A free one that holds most of the prompt.
@@ -150,7 +207,7 @@ AnswerSlot* AnswerService::BestSlot(const PrefixKey& prompt) {
   AnswerSlot* best = nullptr;
   int64_t most = -1;
   for (const auto& slot : slots_) {
-    if (slot->turn() != nullptr) continue;
+    if (slot->busy()) continue;
     if (const int64_t holds = slot->Holds(prompt); holds > most) best = slot.get(), most = holds;
   }
   return best;

@@ -5,6 +5,7 @@
 // order.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -32,6 +33,15 @@ struct AnswerServiceOptions {
   int64_t waiting = 64;  // at most
 };
 
+// Texts of which the states are wanted (text_state.h). They are read beside the answers, a piece between two
+// steps.
+struct StateJob {
+  std::vector<std::vector<int32_t>> texts;
+  std::function<void(Result<std::vector<std::vector<float>>>)> on_end;  // as of AnswerJob::Listener
+  std::atomic<bool> cancelled = false;                                  // from any thread
+};
+using StateJobPtr = std::shared_ptr<StateJob>;
+
 // What has been done so far, for metrics.
 struct AnswerCounts {
   int64_t waiting = 0, reading = 0, writing = 0;  // now
@@ -53,6 +63,7 @@ class AnswerService {
 
   // Whether it was taken: not where too many wait already.
   bool Submit(const std::vector<AnswerJobPtr>& jobs);
+  bool Submit(const StateJobPtr& job);
   // Cancels a job and sees to it at once.
   void Cancel(const AnswerJobPtr& job);
   // Cancels those that wait, and those that are written.
@@ -69,6 +80,8 @@ class AnswerService {
   void Run();
   void TakeCancelled();
   void BeginWaiting();
+  void ReadStates();
+  Result<bool> ReadState(StateJob& job);
   void Begin(AnswerJobPtr job);
   AnswerSlot* BestSlot(const PrefixKey& prompt);
   void Step();
@@ -88,11 +101,16 @@ class AnswerService {
   std::condition_variable changed_;
   std::map<std::string, std::deque<AnswerJobPtr>> waiting_;  // by owner
   std::set<AnswerJobPtr> live_;                              // that have not ended
+  std::deque<StateJobPtr> states_;                           // likewise; the first is being read
   std::string last_owner_;
   int64_t waiting_count_ = 0;
   AnswerCounts counts_;
   bool stopping_ = false, look_again_ = false;
   std::thread thread_;
+
+  // Of the first of states_, for the engine's thread.
+  AnswerSlot* state_slot_ = nullptr;
+  std::vector<std::vector<float>> state_vectors_;
 };
 
 }  // namespace linnet

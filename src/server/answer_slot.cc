@@ -64,4 +64,11 @@ Result<Generation> AnswerSlot::End() {
   return answer;
 }
 
+TextState& AnswerSlot::BeginState(std::vector<int32_t> ids) {
+  reuse_.ForgetTurn();
+  reuse_.SetHeld({});
+  state_ = std::make_unique<TextState>(*session_, std::move(ids));
+  return *state_;
+}
+
 }  // namespace linnet

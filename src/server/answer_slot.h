@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "linnet/engine.h"
 #include "linnet/error.h"
@@ -9,6 +10,7 @@
 #include "linnet/turn.h"
 #include "runtime/prefix_reuse.h"
 #include "server/answer.h"
+#include "server/text_state.h"
 
 namespace linnet {
 
@@ -25,11 +27,17 @@ class AnswerSlot {
   int64_t context() const { return session_->context(); }
   const AnswerJobPtr& job() const { return job_; }
   Turn* turn() const { return turn_.get(); }
+  bool busy() const { return turn_ != nullptr || state_ != nullptr; }
 
   // REQUIRES: no answer is being written. Errors: those of BeginTurn.
   Result<Turn*> Begin(AnswerJobPtr job);
   // Ends it where it is. What it has read stays for those that come after it.
   Result<Generation> End();
+
+  // Reads a text for its state instead. What it has read before is gone. REQUIRES: not busy.
+  TextState& BeginState(std::vector<int32_t> ids);
+  TextState* state() const { return state_.get(); }
+  void EndState() { state_.reset(); }
 
  private:
   Engine& engine_;
@@ -37,6 +45,7 @@ class AnswerSlot {
   PrefixReuse reuse_;
   AnswerJobPtr job_;
   std::unique_ptr<Turn> turn_;
+  std::unique_ptr<TextState> state_;
 };
 
 }  // namespace linnet

@@ -16,6 +16,7 @@
 #include "server/answer_route.h"
 #include "server/answer_service.h"
 #include "server/anthropic_messages.h"
+#include "server/embeddings.h"
 #include "server/metrics.h"
 #include "server/ollama.h"
 #include "server/openai_audio.h"
@@ -243,6 +244,12 @@ class Server {
     });
   }
 
+  void AddEmbedding(const std::string& path, EmbedShape shape) {
+    Add("POST", path, [this, shape](const ExchangePtr& exchange) {
+      EmbedExchange({network_, *service_, workers_, *model_}, exchange, shape);
+    });
+  }
+
   void AddRoutes() {
     Add("GET", "/health", [](const ExchangePtr& e) { e->Answer({.body = R"({"status":"ok"})"}); }, true);
     Add("GET", "/version", [](const ExchangePtr& e) { e->Answer({.body = Dump({{"version", Version()}})}); });
@@ -271,6 +278,9 @@ class Server {
     AddTranslated({"POST", "/v1/completions", TranslateOpenAiCompletion});
     AddTranslated({"POST", "/v1/messages", TranslateAnthropicMessages});
     AddTranslated({"POST", "/v1/messages/count_tokens", CountAnthropicTokens});
+    AddEmbedding("/v1/embeddings", EmbedShape::kOpenAi);
+    AddEmbedding("/api/embed", EmbedShape::kOllama);
+    AddEmbedding("/api/embeddings", EmbedShape::kOllamaOne);
     for (const TranslatedRoute& route : OllamaRoutes()) AddTranslated(route);
     for (const TranslatedRoute& route : ResponsesRoutes(*responses_)) AddTranslated(route);
   }
