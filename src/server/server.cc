@@ -168,9 +168,12 @@ class Server {
     if (request.owner.empty() && !route->open) {
       return refuse(401, "this server wants a key; send it as 'Authorization: Bearer KEY'");
     }
-    if (request.method == "POST" && !request.Header("content-type").starts_with(route->type)) {
-      return refuse(415, fmt::format("the body's type is '{}'; send Content-Type: {}",
-                                     Printable(request.Header("content-type")), route->type));
+    const std::string_view type = request.Header("content-type");
+    // Some clients name none. Pages can as well, but they say where they come from.
+    const bool may_be = type.starts_with(route->type) || (type.empty() && origin.empty());
+    if (request.method == "POST" && !may_be) {
+      return refuse(
+          415, fmt::format("the body's type is '{}'; send Content-Type: {}", Printable(type), route->type));
     }
     return std::nullopt;
   }

@@ -434,6 +434,12 @@ TEST_F(ServerTest, LetsInWhoMay) {
                  "text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
                 .find(" 415 "),
             std::string::npos);
+  // Without a type it is taken to be right, but not from a page.
+  const std::string untyped =
+      "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nx-api-key: secret\r\n"
+      "Content-Length: 2\r\nConnection: close\r\n";
+  EXPECT_NE(Send(untyped + "\r\n{}").find(" 400 "), std::string::npos);
+  EXPECT_NE(Send(untyped + "Origin: http://localhost\r\n\r\n{}").find(" 415 "), std::string::npos);
 }
 
 TEST(ServeWithoutAKey, IsRefusedWhereOthersCanReachIt) {
