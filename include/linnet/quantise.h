@@ -18,6 +18,9 @@ struct QuantiseOptions {
   std::string output;  // the text model's file, ending in .gguf; what it sees and hears with goes beside it
   // Formats of the matrices: one of QuantiseMixes(), or a number format for all of them but the table.
   std::string mix = "q4_k_m";
+  // Bytes that the file of the text model may have; not 0: `mix` is ignored, formats are chosen by what each
+  // matrix loses in them, measured on some of its rows.
+  uint64_t to_bytes = 0;
   std::string table;       // of the embedding, which is also the head; empty: what the mix has
   std::string importance;  // a file of llama.cpp's imatrix; empty: all inputs count alike
   // Texts that the model reads first, so that what they need is kept closest: files of text, files of chats

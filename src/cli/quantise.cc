@@ -14,15 +14,25 @@
 #include "cli/commands.h"
 #include "cli/model_args.h"
 #include "cli/report.h"
+#include "cli/text_input.h"
+#include "eval/perplexity.h"
+#include "eval/report.h"
+#include "quant/calibrate.h"
+#include "quant/calibration_texts.h"
 
 namespace linnet {
 namespace {
 
+constexpr size_t kMaxVerifyBytes = size_t{1} << 26;
+
 struct QuantiseArgs {
   QuantiseOptions options;
   std::string threads = "auto";
-  bool list = false;         // every matrix
-  bool no_feedback = false;  // see --help
+  std::set<std::string> given;
+  bool list = false;                // every matrix
+  bool no_feedback = false;         // see --help
+  std::vector<std::string> verify;  // texts
+  std::string to;
 };
 
 // How many matrices, of how many bytes, have become what.
@@ -61,9 +71,47 @@ void PrintMatrices(const QuantiseReport& report) {
   }
 }
 
+// What of the original's distributions is left, text by text: those of files, or those that Linnet brings
+// along.
+Result<PerplexityResult> Verify(const QuantiseArgs& args) {
+  ModelArgs tested, original;
+  tested.threads = original.threads = args.threads;
+  tested.model = args.options.output;
+  original.model = args.options.reader.empty() ? args.options.input : args.options.reader;
+  tested.draft = original.draft = "0";
+  MemoryUse use{.session = {.kv = KvType::kF32}, .usual_context = kScoredContext};
+  use.image_tokens = use.sound_seconds = 0;
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadModel(tested, use));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> reference, LoadModel(original, use));
+  std::vector<TokenText> texts;
+  for (const std::string& path : args.verify) {
+    if (path == kBuiltInTexts) {
+      for (const HeldOutText& text : HeldOutTexts()) {
+        texts.push_back({std::string(text.name), engine->Tokenise(text.text)});
+      }
+      continue;
+    }
+    LINNET_ASSIGN(const std::string text, ReadTextFile(path, kMaxVerifyBytes));
+    texts.push_back({path, engine->Tokenise(text)});
+  }
+  ProgressLine progress;
+  Result<PerplexityResult> result =
+      MeasurePerplexity(*engine, reference.get(), texts, {}, progress.WithTimeLeft());
+  progress.Clear();
+  return result;
+}
+
 Result<int> Run(QuantiseArgs args) {
   LINNET_ASSIGN(args.options.threads, ThreadsOf(args.threads));
   args.options.feedback = !args.no_feedback;
+  if (!args.to.empty()) {
+    LINNET_TRY(CheckUseful(
+        args.given,
+        {{{"--mix", "--type", "--table"}, false, "is for files of a mix, --to chooses the formats"}}));
+    LINNET_ASSIGN(args.options.to_bytes, BytesIn("--to", args.to));
+  }
+  LINNET_TRY(CheckUseful(
+      args.given, {{{"--verify"}, !args.options.dry_run, "needs a file, which a dry run does not write"}}));
   ProgressLine progress;
   LINNET_ASSIGN(const QuantiseReport report, Quantise(args.options, progress.WithTimeLeft()));
   progress.Clear();
@@ -74,6 +122,10 @@ Result<int> Run(QuantiseArgs args) {
     Write(fmt::format("{} {} ({})\n", args.options.dry_run ? "would write" : "wrote", Printable(file.path),
                       HumanBytes(file.bytes)));
   }
+  if (args.verify.empty()) return kExitDone;
+  LINNET_ASSIGN(const PerplexityResult verified, Verify(args));
+  const std::string original = args.options.reader.empty() ? args.options.input : args.options.reader;
+  Write(AsText(verified, {args.options.output, original}));
   return kExitDone;
 }
 
@@ -87,12 +139,19 @@ Command QuantiseCommand() {
           [](Args& args) {
             auto values = std::make_shared<QuantiseArgs>();
             QuantiseOptions& options = values->options;
+            args.Given(values->given);
             args.Positional("IN", options.input,
                             "a Hugging Face directory, a GGUF file, or a drafter's directory");
             args.Positional("OUT", options.output, "the text model's file, ending in .gguf");
             args.Option("--mix,--type", options.mix,
                         fmt::format("formats of the matrices: {}; or a number format for all of them",
                                     fmt::join(QuantiseMixes(), ", ")));
+            args.Option(
+                "--to", values->to,
+                "the largest size of the file, as 6.5GB: formats are chosen by what each matrix loses");
+            args.Option(
+                "--to", values->to,
+                "the largest size of the file, as 6.5GB: formats are chosen by what each matrix loses");
             args.Option("--table", options.table, "format of the embedding table, which is also the head");
             args.Option(
                 "--importance", options.importance,
@@ -106,6 +165,9 @@ Command QuantiseCommand() {
                         "write the importances that were found: NAME.gguf, or NAME.dat in the older form");
             args.Flag("--no-feedback", values->no_feedback,
                       "take the importance alone from the texts; errors are not made good by other inputs");
+            args.Option("--verify", values->verify,
+                        "measure at the end what the file has lost, on texts of which nothing was "
+                        "calibrated; or 'builtin'; may be given several times");
             args.Flag("--dry-run", options.dry_run,
                       "say what would be written, and how large; write nothing");
             args.Flag("--list", values->list, "print a line for every matrix");

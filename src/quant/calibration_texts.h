@@ -14,4 +14,12 @@ struct CalibrationText {
 
 std::span<const CalibrationText> CalibrationTexts();
 
+// Others, of different kinds, that nothing is calibrated with: to see what a file has lost.
+struct HeldOutText {
+  std::string_view name;
+  std::string_view text;
+};
+
+std::span<const HeldOutText> HeldOutTexts();
+
 }  // namespace linnet

@@ -141,7 +141,7 @@ Status ConvertGguf(ItemWriter& converter, const ModelFiles& files, const Convert
     items.push_back(std::move(item));
   }
   converter.ChooseFormats(items);
-  return converter.WriteFile(writer, options.output, items);
+  return converter.WriteFile(writer, options.output, std::move(items));
 }
 
 bool IsSynthetic(const std::string& input) { return input.starts_with(kSynthetic); }
@@ -215,16 +215,16 @@ Status ConvertParts(ItemWriter& converter, const ModelFiles& files, const Conver
   }
   LINNET_ASSIGN(const std::string jinja, ReadChatTemplate(files));
   if (!jinja.empty()) writer.AddString("tokenizer.chat_template", jinja);
-  LINNET_ASSIGN(const std::vector<Item> items, DecoderItems(converter, *files.text, files.config, expected));
-  LINNET_TRY(converter.WriteFile(writer, options.output, items));
+  LINNET_ASSIGN(std::vector<Item> items, DecoderItems(converter, *files.text, files.config, expected));
+  LINNET_TRY(converter.WriteFile(writer, options.output, std::move(items)));
   if (files.multimodal == nullptr || (!files.config.vision.present && !files.config.audio.present)) return {};
   LINNET_TRY(CheckTensors(*files.multimodal, MultimodalTensors(files.config), "the multimodal part"));
   const std::string path = MultimodalPath(options.output);
   GgufWriter multimodal(path);
   AddMultimodalMetadata(files.config, multimodal);
-  LINNET_ASSIGN(const std::vector<Item> media,
+  LINNET_ASSIGN(std::vector<Item> media,
                 MultimodalItems(files.config, *files.multimodal, options.type == Dtype::kF32));
-  return converter.WriteFile(multimodal, path, media);
+  return converter.WriteFile(multimodal, path, std::move(media));
 }
 
 bool SameDirectory(const fs::path& a, const fs::path& b) {
@@ -269,9 +269,9 @@ Status ConvertDrafter(ItemWriter& converter, const ModelFiles& files, const Conv
   LINNET_TRY(AddDrafterMetadata(files, MainFileType(*files.drafter, options), writer));
   if (options.pack) writer.AddPackedLayout();
   if (files.tokenizer_json.empty()) converter.Note(kNoVocabulary);
-  LINNET_ASSIGN(const std::vector<Item> items,
+  LINNET_ASSIGN(std::vector<Item> items,
                 DecoderItems(converter, *files.drafter, files.drafter_config->text, expected));
-  return converter.WriteFile(writer, options.output, items);
+  return converter.WriteFile(writer, options.output, std::move(items));
 }
 
 Status Convert(ItemWriter& converter, const ConvertOptions& options) {

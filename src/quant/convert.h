@@ -32,7 +32,10 @@ struct ConvertOptions {
   const WeightMix* mix = nullptr;          // of the matrices' formats, instead of `type`
   const Importance* importance = nullptr;  // of the columns of matrices, for the search
   Calibration* calibration = nullptr;      // for error feedback; the same model has read
-  bool dry_run = false;                    // nothing is written: the report says what would be
+  uint64_t to_bytes =
+      0;  // of the file of the text model, at most: formats are chosen by what they lose; with a mix
+  bool dry_run = false;               // nothing is written: the report says what would be
+  bool will_have_importance = false;  // in a dry run: mixes differ by it
 };
 
 struct ConvertedFile {

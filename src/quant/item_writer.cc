@@ -16,7 +16,12 @@ namespace {
 // Values decoded at a time: memory stays bounded whatever the size of a matrix.
 constexpr int64_t kChunkValues = int64_t{1} << 22;
 
-bool IsTable(const Item& item) { return item.name == "token_embd.weight"; }
+// Formats of a file that is to have a size, and the rows of a matrix that are tried in them.
+constexpr Dtype kLadder[] = {Dtype::kQ3K, Dtype::kIq4Xs, Dtype::kQ4_0, Dtype::kQ4K,
+                             Dtype::kQ5K, Dtype::kQ6K,   Dtype::kQ8_0, Dtype::kBf16};
+constexpr int64_t kSampledRows = 32;
+
+bool IsTableItem(const Item& item) { return item.name == "token_embd.weight"; }
 
 }  // namespace
 
@@ -52,7 +57,8 @@ void ItemWriter::ChooseFormats(std::vector<Item>& items) {
     if (item.matrix) names.push_back(item.name);
   }
   std::vector<Dtype> mixed;
-  if (options_.mix != nullptr) mixed = TypesIn(*options_.mix, names, options_.importance != nullptr);
+  if (options_.mix != nullptr)
+    mixed = TypesIn(*options_.mix, names, options_.importance != nullptr || options_.will_have_importance);
   size_t matrix = 0;
   for (Item& item : items) {
     if (!item.matrix) continue;
@@ -61,7 +67,7 @@ void ItemWriter::ChooseFormats(std::vector<Item>& items) {
       wanted = item.tensor->dtype;
     } else if (!mixed.empty()) {
       wanted = mixed[matrix];
-    } else if (IsTable(item) && wanted == Dtype::kQ4_0) {
+    } else if (IsTableItem(item) && wanted == Dtype::kQ4_0) {
       wanted = Dtype::kQ8_0;
       Note("the embedding table is stored as q8_0: it is also the head");
     }
@@ -103,8 +109,63 @@ void ItemWriter::Show(const std::string& what, uint64_t within) {
   if (progress_) progress_(static_cast<double>(done_ + within) / static_cast<double>(total_), what);
 }
 
-Status ItemWriter::WriteFile(GgufWriter& writer, const std::string& path, const std::vector<Item>& items) {
+// Some rows of the matrix, spread over it, in each format of the ladder.
+std::vector<SizeChoice> ItemWriter::ChoicesOf(const Item& item) {
+  const int64_t row = item.shape.back(), rows = item.shape.front();
+  const int64_t count = std::min(rows, kSampledRows);
+  const Dtype stored = item.tensor->dtype;
+  const uint64_t row_bytes = RowBytes(stored, static_cast<uint64_t>(row));
+  std::vector<uint8_t> scratch;
+  decoded_.resize(static_cast<size_t>(count * row));
+  for (int64_t i = 0; i < count; ++i) {
+    const uint64_t offset = static_cast<uint64_t>(i * rows / count) * row_bytes;
+    DecodeRow(stored, item.source->Bytes(*item.tensor, offset, row_bytes, scratch).data(),
+              std::span(decoded_).subspan(static_cast<size_t>(i * row), static_cast<size_t>(row)));
+  }
+  std::vector<SizeChoice> choices;
+  for (const Dtype wanted : kLadder) {
+    const Dtype type = TypeForRow(wanted, row);
+    const uint64_t bytes = RowBytes(type, item.elements());
+    if (!choices.empty() && bytes <= choices.back().bytes) continue;
+    EncodingLoss loss;
+    encoder_.Encode(type, decoded_, row, {inputs_.importance, nullptr}, loss);
+    choices.push_back({type, bytes, loss.weighted()});
+  }
+  return choices;
+}
+
+Status ItemWriter::FitFormats(const GgufWriter& writer, std::vector<Item>& items) {
+  // What an entry of the header takes beside the name: its length, shape, type and place; and padding.
+  constexpr uint64_t kEntryBytes = 8 + 4 + 16 + 4 + 8 + kGgufAlignment;
+  uint64_t others = writer.Size();
+  std::vector<Item*> matrices;
+  std::vector<std::vector<SizeChoice>> choices;
+  for (Item& item : items) {
+    others += kEntryBytes + item.name.size();
+    if (!item.matrix) {
+      others += RowBytes(item.dtype, item.elements());
+      continue;
+    }
+    LINNET_TRY(LookUpInputs(item));
+    matrices.push_back(&item);
+    choices.push_back(ChoicesOf(item));
+    Show("measuring what each format loses", item.elements());
+    done_ += item.elements();
+  }
+  if (matrices.empty()) return {};
+  const uint64_t room = options_.to_bytes > others ? options_.to_bytes - others : 0;
+  LINNET_ASSIGN(const std::vector<size_t> chosen, ChooseWithin(choices, room));
+  for (size_t i = 0; i < matrices.size(); ++i) matrices[i]->dtype = choices[i][chosen[i]].dtype;
+  return {};
+}
+
+Status ItemWriter::WriteFile(GgufWriter& writer, const std::string& path, std::vector<Item> items) {
   path_ = path;
+  done_ = 0, total_ = 1;
+  for (const Item& item : items) total_ += item.elements();
+  if (options_.to_bytes > 0) {
+    LINNET_TRY(FitFormats(writer, items));
+  }
   done_ = 0, total_ = 1;
   for (const Item& item : items) {
     writer.AddTensor(item.name, item.dtype, item.shape, item.packed);

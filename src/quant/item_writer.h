@@ -10,6 +10,7 @@
 #include "io/gguf_writer.h"
 #include "io/tensor_source.h"
 #include "quant/convert.h"
+#include "quant/fit_size.h"
 #include "quant/matrix_encoder.h"
 
 namespace linnet {
@@ -41,7 +42,7 @@ class ItemWriter {
 
   // The file of these items, or what it would be. Errors: numbers that the format cannot hold, a disk that is
   // full.
-  Status WriteFile(GgufWriter& writer, const std::string& path, const std::vector<Item>& items);
+  Status WriteFile(GgufWriter& writer, const std::string& path, std::vector<Item> items);
 
   // Says what the matrices have lost, if anything.
   void NoteLosses();
@@ -50,6 +51,8 @@ class ItemWriter {
 
  private:
   Dtype FormatOf(const Item& item, Dtype wanted);
+  Status FitFormats(const GgufWriter& writer, std::vector<Item>& items);
+  std::vector<SizeChoice> ChoicesOf(const Item& item);
   Status WriteItem(GgufWriter& writer, const Item& item);
   Status WriteTensor(GgufWriter& writer, const Item& item);
   Status WriteValues(GgufWriter& writer, const Item& item, std::span<const float> values);

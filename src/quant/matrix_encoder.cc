@@ -13,14 +13,18 @@ constexpr double kExactError = 0x1p-16;
 
 constexpr size_t kRowsTogether = 16;
 
-EncodingLoss LossOf(std::span<const float> values, std::span<const float> decoded, size_t block) {
+EncodingLoss LossOf(std::span<const float> values, std::span<const float> decoded,
+                    std::span<const float> importance, size_t block) {
   EncodingLoss loss;
   for (size_t begin = 0; begin < values.size(); begin += block) {
     double error = 0, total = 0;
     for (size_t i = begin; i < begin + block; ++i) {
-      const double off = static_cast<double>(values[i]) - static_cast<double>(decoded[i]);
+      const double value = static_cast<double>(values[i]), off = value - static_cast<double>(decoded[i]);
+      const double weight = importance.empty() ? 1.0 : static_cast<double>(importance[i]);
       error += off * off;
-      total += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+      total += value * value;
+      loss.weighted_error += weight * off * off;
+      loss.weighted_total += weight * value * value;
     }
     loss.error += error;
     loss.total += total;
@@ -37,6 +41,8 @@ bool CanWrite(Dtype dtype) { return CanEncode(dtype) || CanSearch(dtype); }
 void EncodingLoss::Add(const EncodingLoss& other) {
   error += other.error;
   total += other.total;
+  weighted_error += other.weighted_error;
+  weighted_total += other.weighted_total;
   blocks += other.blocks;
   exact += other.exact;
 }
@@ -80,7 +86,8 @@ std::span<const uint8_t> MatrixEncoder::Encode(Dtype dtype, std::span<const floa
       }
       for (size_t r = 0; r < count; ++r) {
         DecodeRow(dtype, to + r * row_bytes, decoded);
-        losses_[first + r] = LossOf(from.subspan(r * width, width), decoded, block > 1 ? block : width);
+        losses_[first + r] =
+            LossOf(from.subspan(r * width, width), decoded, inputs.importance, block > 1 ? block : width);
       }
     }
   });

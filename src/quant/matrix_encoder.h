@@ -19,8 +19,11 @@ struct EncodingLoss {
   double error = 0, total = 0;     // sums of squares: of what was lost, of all
   uint64_t blocks = 0, exact = 0;  // those whose error is at the level of bfloat16's rounding
 
+  double weighted_error = 0, weighted_total = 0;  // by importance, where there is one
+
   // Relative squared error.
   double relative() const { return total > 0 ? error / total : 0.0; }
+  double weighted() const { return weighted_total > 0 ? weighted_error / weighted_total : 0.0; }
   void Add(const EncodingLoss& other);
 };
 

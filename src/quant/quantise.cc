@@ -116,7 +116,9 @@ Result<QuantiseReport> Run(const QuantiseOptions& options, const Progress& progr
   convert.type = mix.bulk;
   convert.overwrite = options.overwrite;
   convert.mix = &mix;
+  convert.to_bytes = options.to_bytes;
   convert.dry_run = options.dry_run;
+  convert.will_have_importance = !options.calibration.empty();
   LINNET_TRY(CheckConversion(convert));
   LINNET_ASSIGN(Knowledge knowledge, Learn(options, progress));
   convert.importance = knowledge.importance ? &*knowledge.importance : nullptr;

@@ -220,6 +220,39 @@ TEST_F(QuantiseTest, ImportanceIsUsed) {
   EXPECT_NE(other.error().what.find("65"), std::string::npos) << other.error().what;
 }
 
+TEST_F(QuantiseTest, FilesGetTheSizeThatIsAskedFor) {
+  WriteGemma3(File("model"));
+  WriteTokenizer(File("model/tokenizer.json"), 192);
+  QuantiseOptions options;
+  options.input = File("model");
+  double before = INFINITY;
+  for (const uint64_t size : {uint64_t{110'000}, uint64_t{125'000}, uint64_t{150'000}, uint64_t{500'000}}) {
+    options.output = File("out-" + std::to_string(size) + ".gguf");
+    options.to_bytes = size;
+    const auto report = Quantise(options);
+    ASSERT_TRUE(report) << report.error().Message();
+    EXPECT_LE(fs::file_size(options.output), size);
+    EXPECT_TRUE(size > 400'000 || fs::file_size(options.output) > size - 12'000) << "what there is, is used";
+    double error = 0;
+    for (const QuantisedMatrix& matrix : report->matrices) error += matrix.error;
+    EXPECT_LT(error, before) << size;
+    before = error;
+  }
+  options.output = File("small.gguf");
+  options.to_bytes = 20'000;
+  const auto small = Quantise(options);
+  ASSERT_FALSE(small);
+  EXPECT_EQ(small.error().code, ErrorCode::kInvalidArgument);
+  // Weights on a lattice need no more than it takes.
+  WriteGemma3(File("trained"), "", true);
+  options.input = File("trained");
+  options.output = File("trained.gguf");
+  options.to_bytes = 500'000;
+  const auto trained = Quantise(options);
+  ASSERT_TRUE(trained) << trained.error().Message();
+  for (const QuantisedMatrix& matrix : trained->matrices) EXPECT_EQ(matrix.error, 0) << matrix.name;
+}
+
 TEST_F(QuantiseTest, RefusesWhatItCannotDo) {
   WriteGemma3(File("model"));
   const auto mix = Make(File("model"), "out.gguf", "q4_k_xxl");

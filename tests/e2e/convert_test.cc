@@ -97,5 +97,37 @@ TEST(Quantise, ChickStillHearsAndTheSizeIsSaidBefore) {
   EXPECT_NE(mix.errors.find("q4_k_m"), std::string::npos) << mix.errors;
 }
 
+TEST(Quantise, CalibratesWithTextsOfTheUserAndMeasuresWhatWasLost) {
+  const std::string directory = Folder("quantise_calibrated");
+  const std::string file = directory + "/chick-q4_0.gguf", chats = directory + "/chats.jsonl";
+  WriteFile(chats,
+            "{\"messages\": [{\"role\": \"user\", \"content\": \"5 + 10\"}, "
+            "{\"role\": \"assistant\", \"content\": \"15\"}]}\n\n"
+            "{\"text\": \"turn off the garden lamp\"}\n");
+  const ProgramResult made = RunLinnet({"quantise", InSource("models/chick"), file, "--mix", "q4_0",
+                                        "--calibrate", chats, "--calibrate", "builtin", "--save-importance",
+                                        directory + "/imatrix.dat", "--verify", "builtin"});
+  ASSERT_EQ(made.code, 0) << made.errors;
+  EXPECT_NE(made.output.find("calibrated with"), std::string::npos) << made.output;
+  EXPECT_NE(made.output.find("german"), std::string::npos) << made.output;
+  EXPECT_TRUE(std::filesystem::exists(directory + "/imatrix.dat"));
+  // What was found serves again.
+  const std::string again = directory + "/again.gguf";
+  EXPECT_EQ(
+      RunLinnet({"quantise", InSource("models/chick"), again, "--importance", directory + "/imatrix.dat"})
+          .code,
+      0);
+  WriteFile(chats, "{\"messages\": 3}\n");
+  const ProgramResult bad =
+      RunLinnet({"quantise", InSource("models/chick"), again, "--force", "--calibrate", chats});
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_NE(bad.errors.find("line 1"), std::string::npos) << bad.errors;
+  EXPECT_EQ(RunLinnet({"quantise", InSource("models/chick"), again, "--force", "--to", "1K"}).code, 2);
+  EXPECT_EQ(
+      RunLinnet({"quantise", InSource("models/chick"), again, "--force", "--to", "8MB", "--mix", "q4_0"})
+          .code,
+      2);
+}
+
 }  // namespace
 }  // namespace linnet
