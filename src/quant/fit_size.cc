@@ -7,7 +7,7 @@
 namespace linnet {
 namespace {
 
-struct Step {
+struct SizeStep {
   size_t matrix = 0, choice = 0;
   double gain = 0;  // loss saved a byte
 };
@@ -25,14 +25,14 @@ Result<std::vector<size_t>> ChooseWithin(std::span<const std::vector<SizeChoice>
         "give more");
   }
   for (;;) {
-    std::optional<Step> best;
+    std::optional<SizeStep> best;
     for (size_t m = 0; m < choices.size(); ++m) {
       const SizeChoice& now = choices[m][chosen[m]];
       for (size_t c = chosen[m] + 1; c < choices[m].size(); ++c) {
         const SizeChoice& other = choices[m][c];
         if (other.bytes <= now.bytes || used + (other.bytes - now.bytes) > room) continue;
         const double gain = (now.loss - other.loss) / static_cast<double>(other.bytes - now.bytes);
-        if (gain > 0 && (!best || gain > best->gain)) best = Step{m, c, gain};
+        if (gain > 0 && (!best || gain > best->gain)) best = SizeStep{m, c, gain};
       }
     }
     if (!best) return chosen;

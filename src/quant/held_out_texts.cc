@@ -3,7 +3,7 @@
 namespace linnet {
 namespace {
 
-constexpr HeldOutText kTexts[] = {
+constexpr HeldOutText kHeldOutTexts[] = {
     {"english", R"(The ferry left ten minutes late because a lorry had stalled on the ramp. Nobody
 minded. It was the first warm
 evening of the year, and the passengers stood along the rail with their coats over their arms, watching
@@ -78,6 +78,6 @@ bridge is therefore
 
 }  // namespace
 
-std::span<const HeldOutText> HeldOutTexts() { return kTexts; }
+std::span<const HeldOutText> HeldOutTexts() { return kHeldOutTexts; }
 
 }  // namespace linnet
