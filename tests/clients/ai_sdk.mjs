@@ -62,7 +62,7 @@ await run({
   },
   async schema() {
     needs("response_format");
-    const schema = z.object({ colour: z.enum(["red", "green", "blue"]), count: z.int() });
+    const schema = z.object({ colour: z.enum(["red", "green", "blue"]), many: z.boolean() });
     const { output } = await ask("what is in the picture", { output: Output.object({ schema }) });
     check(schema.safeParse(output).success, output);
   },

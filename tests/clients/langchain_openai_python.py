@@ -1,5 +1,6 @@
 """`langchain-openai`: ChatOpenAI, its tools, structured output and embeddings."""
 import base64
+from typing import Literal
 
 import openai
 from langchain_core.messages import HumanMessage, ToolMessage
@@ -58,8 +59,8 @@ def tools_forced():
 
 
 class Shape(BaseModel):
-    colour: str
-    count: int
+    colour: Literal["red", "green", "blue"]
+    many: bool
 
 
 @scenario

@@ -84,7 +84,7 @@ await run({
   },
   async schema() {
     needs("response_format");
-    const shape = z.object({ colour: z.enum(["red", "green", "blue"]), count: z.int() });
+    const shape = z.object({ colour: z.enum(["red", "green", "blue"]), many: z.boolean() });
     const answer = await client.chat.completions.parse(
       request("what is in the picture", { response_format: zodResponseFormat(shape, "shape") }));
     check(shape.safeParse(answer.choices[0].message.parsed).success, answer);

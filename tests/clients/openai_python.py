@@ -117,9 +117,55 @@ def tools_forced():
         second_turn(message, FULL_TOOL)
 
 
+@scenario
+def logprobs():
+    needs("logprobs")
+    whole = ask(TEXT["prompt"], logprobs=True, top_logprobs=2).choices[0]
+    equal("".join(token.token for token in whole.logprobs.content), TEXT["answer"])
+    assert all(len(token.top_logprobs) == 2 and token.logprob <= 0 for token in whole.logprobs.content)
+    pieces = [token.token for piece in ask(TEXT["prompt"], logprobs=True, stream=True) for choice in piece.choices
+              if choice.logprobs for token in choice.logprobs.content or []]
+    equal("".join(pieces), TEXT["answer"])
+
+
+@scenario
+def embeddings():
+    needs("/v1/embeddings")
+    # Both ways to send numbers: as base64, which is the client's own, and as a list.
+    packed = client.embeddings.create(model=MODEL, input=["hello", "turn off the light"])
+    plain = client.embeddings.create(model=MODEL, input=["hello", "turn off the light"], encoding_format="float")
+    equal([one.index for one in packed.data], [0, 1])
+    for one, other in zip(packed.data, plain.data):
+        assert len(one.embedding) > 16 and all(abs(a - b) < 1e-4 for a, b in zip(one.embedding, other.embedding))
+
+
+@scenario
+def responses():
+    needs("/v1/responses")
+    answer = client.responses.create(model=MODEL, input=TEXT["prompt"], temperature=0)
+    equal((answer.output_text, answer.status), (TEXT["answer"], "completed"))
+    after = client.responses.create(model=MODEL, input=TEXT["prompt"], temperature=0, previous_response_id=answer.id)
+    assert after.usage.input_tokens > answer.usage.input_tokens + 10, after.usage
+    equal(client.responses.retrieve(answer.id).output_text, TEXT["answer"])
+    client.responses.delete(answer.id)
+    with client.responses.stream(model=MODEL, input=TEXT["prompt"], temperature=0, store=False) as events:
+        kinds = [event.type for event in events]
+        equal(events.get_final_response().output_text, TEXT["answer"])
+    equal((kinds[0], kinds[-1]), ("response.created", "response.completed"))
+    call = next(item for item in client.responses.create(model=MODEL, input=CALL["prompt"], temperature=0).output
+                if item.type == "function_call")
+    equal((call.name, json.loads(call.arguments)["amount"]), (CALL["name"], CALL["amount"]))
+    second = client.responses.create(model=MODEL, temperature=0, max_output_tokens=20, input=[
+        {"role": "user", "content": CALL["prompt"]}, call.model_dump(exclude_none=True),
+        {"type": "function_call_output", "call_id": call.call_id, "output": "the timer runs"}])
+    assert second.status in ("completed", "incomplete"), second
+    with raises(openai.BadRequestError, "temperature"):
+        client.responses.create(model=MODEL, input="hello", temperature=1000)
+
+
 class Shape(BaseModel):
     colour: Literal["red", "green", "blue"]
-    count: int
+    many: bool
 
 
 @scenario

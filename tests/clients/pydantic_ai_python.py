@@ -1,5 +1,7 @@
 """`pydantic-ai`: agents with tools and typed output over OpenAI's chat."""
 import asyncio
+import base64
+from typing import Literal
 
 from pydantic import BaseModel
 from pydantic_ai import Agent, BinaryContent, ModelHTTPError, ToolReturnPart
@@ -11,8 +13,6 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.tools import ToolDefinition
 from scenario import (CALL, KEY, LONG, MODEL, PICTURE, SOUND, TEXT, TOO_LONG, URL, check_cancel, equal, needs, raises,
                       run, scenario)
-
-import base64
 
 
 def model(key=KEY):
@@ -59,8 +59,8 @@ def tools():
 
 
 class Shape(BaseModel):
-    colour: str
-    count: int
+    colour: Literal["red", "green", "blue"]
+    many: bool
 
 
 @scenario

@@ -37,8 +37,12 @@ CLIENTS = [
     Client("litellm", "python", "litellm", "litellm_python.py"),
     Client("instructor", "python", "instructor", "instructor_python.py"),
     Client("pydantic-ai", "python", "pydantic-ai", "pydantic_ai_python.py"),
+    Client("anthropic", "python", "anthropic", "anthropic_python.py"),
+    Client("ollama", "python", "ollama", "ollama_python.py"),
     Client("openai-js", "npm", "npm", "openai_js.mjs"),
     Client("ai-sdk", "npm", "npm", "ai_sdk.mjs"),
+    Client("anthropic-js", "npm", "npm", "anthropic_js.mjs"),
+    Client("ollama-js", "npm", "npm", "ollama_js.mjs"),
 ]
 # What a server may not be able to do yet: a request that asks for it alone.
 CHAT = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1}

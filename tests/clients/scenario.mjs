@@ -50,7 +50,7 @@ export async function rejects(work, kind, ...words) {
     error = caught;
   }
   check(error !== undefined, "there was no error");
-  const right = kind.prototype instanceof Error ? error instanceof kind : kind(error);
+  const right = kind === Error || kind.prototype instanceof Error ? error instanceof kind : kind(error);
   check(right, `another error: ${error.constructor.name}: ${error.message}`);
   const said = `${error.message} ${error.responseBody ?? ""}`;
   for (const word of words) check(said.includes(word), `the error does not say '${word}': ${said}`);

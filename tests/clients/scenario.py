@@ -113,9 +113,9 @@ def check_cancel(begin):
 class OwnServer:
     """A server that a scenario may stop."""
 
-    def __init__(self):
+    def __init__(self, *options):
         self.process = subprocess.Popen(
-            [os.environ["LINNET_PROGRAM"], "serve", "--port", "0", "--grace", "0"],
+            [os.environ["LINNET_PROGRAM"], "serve", *options, "--port", "0", "--grace", "0"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "LINNET_API_KEY": KEY})
         for line in self.process.stdout:
