@@ -113,7 +113,7 @@ TEST(EmbeddingServer, IsReadBesideAnswers) {
   const testing::ChickServer server;
   const Json chat = {{"temperature", 0},
                      {"messages", {{{"role", "user"}, {"content", "how much is 3 plus 4"}}}}};
-  const Json text = {{"input", std::string(600, 'a') + " turn on the light"}};
+  const Json text = {{"input", std::string(200, 'a') + " turn on the light"}};
   const Json alone = server.Post("/v1/embeddings", text).json()["data"];
   const Json answer = server.Post("/v1/chat/completions", chat).json()["choices"];
   std::vector<std::thread> threads;

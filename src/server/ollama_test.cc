@@ -216,6 +216,18 @@ TEST(OllamaServer, AnswersWholeAndStreamed) {
   EXPECT_TRUE(wrong.json()["error"].is_string());
 }
 
+// As LiteLLM does it; a page that does not say it still says where it comes from.
+TEST(OllamaServer, TakesJsonThatIsNotSaidToBeJson) {
+  const testing::ChickServer server;
+  const auto show = [&](const std::string& more) {
+    const std::string head = "POST /api/show HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    return server.Send(head + more + "Content-Length: 14\r\n\r\n" + R"({"name":"any"})").status;
+  };
+  EXPECT_EQ(show(""), 200);
+  EXPECT_EQ(show("Content-Type: text/plain\r\n"), 415);
+  EXPECT_EQ(show("Origin: http://localhost\r\n"), 415);
+}
+
 TEST(OllamaServer, TellsOfItsModel) {
   const testing::ChickServer server;
   const Json tags = server.Ask("GET", "/api/tags").json();

@@ -150,6 +150,12 @@ class ChickServer {
         HttpText(method, path, body, "Connection: close\r\nAuthorization: Bearer " + key + "\r\n")));
     return Parse(client.ReadAll());
   }
+  // As it is, to a connection that is closed afterwards.
+  Reply Send(const std::string& request) const {
+    Client client(static_cast<uint16_t>(port_));
+    EXPECT_TRUE(client.Send(request));
+    return Parse(client.ReadAll());
+  }
 
   std::string key = "k";
 
