@@ -149,9 +149,6 @@ Command QuantiseCommand() {
             args.Option(
                 "--to", values->to,
                 "the largest size of the file, as 6.5GB: formats are chosen by what each matrix loses");
-            args.Option(
-                "--to", values->to,
-                "the largest size of the file, as 6.5GB: formats are chosen by what each matrix loses");
             args.Option("--table", options.table, "format of the embedding table, which is also the head");
             args.Option(
                 "--importance", options.importance,
