@@ -44,6 +44,16 @@ Status ReadParts(const Json& content, const std::string& where, const MediaReade
   return {};
 }
 
+// Whether a result of a tool has a call to belong to: the last message that is no result calls some.
+bool FollowsCalls(const std::vector<ChatHistory::Message>& before) {
+  for (auto it = before.rbegin(); it != before.rend(); ++it) {
+    if (it->json["role"] == "tool") continue;
+    const auto calls = it->json.find("tool_calls");
+    return calls != it->json.end() && calls->is_array() && !calls->empty();
+  }
+  return false;
+}
+
 // The results of tools carry the name of the call that they answer.
 void NameResult(Json& message, const std::vector<ChatHistory::Message>& before) {
   if (message.contains("name") || !message.contains("tool_call_id")) return;
@@ -85,7 +95,13 @@ Result<ReadMessages> ReadChatMessages(const Json& messages, const MediaReader& m
       if (fields.has(name)) message.json[name] = fields.at(name);
     }
     if (*role == "function") message.json["role"] = "tool";
-    if (*role == "tool") NameResult(message.json, read.messages);
+    if (message.json["role"] == "tool") {
+      if (!FollowsCalls(read.messages)) {
+        return fields.Wrong("role", "is '" + *role + "', and no call waits for this result",
+                            "send the assistant's message with its tool_calls before it");
+      }
+      NameResult(message.json, read.messages);
+    }
     const Json& content = fields.at("content");
     if (content.is_array()) {
       LINNET_TRY(ReadParts(content, where, media, {message, read.notes}));

@@ -181,9 +181,8 @@ asio::awaitable<std::optional<HttpAnswer>> Connection<Stream>::ReadBody(HeaderPa
   const uint64_t length = header.content_length().value_or(0);
   const std::string limit = "the body is larger than " + std::to_string(most) + " bytes";
   if (length > most) co_return refused(413, limit + "; send less at once");
-  if (!TakeBodyRoom(header.chunked() ? most : length)) {
-    co_return refused(503, "too much is being sent at once; try again in a while");
-  }
+  const char* const full = "too much is being sent at once; try again in a while";
+  if (!TakeBodyRoom(length)) co_return refused(503, full);
   error_code error;
   if (boost::beast::iequals(request.Header("expect"), "100-continue")) {
     lowest().expires_after(network_.limits.write);
@@ -198,6 +197,8 @@ asio::awaitable<std::optional<HttpAnswer>> Connection<Stream>::ReadBody(HeaderPa
   const uint64_t most_sent = 2 * most + network_.limits.header_bytes;
   for (uint64_t sent = 0; !error && !parser.is_done() && sent <= most_sent;) {
     sent += co_await http::async_read_some(stream_, buffer_, parser, Into(error));
+    const uint64_t size = parser.get().body().size();  // of one in chunks nobody has said it before
+    if (size > body_bytes_ && !TakeBodyRoom(size - body_bytes_)) co_return refused(503, full);
   }
   if (error == http::error::body_limit || (!error && !parser.is_done())) {
     co_return refused(413, limit + "; send less at once");

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/thread_pool.hpp>
+#include <cctype>
 #include <chrono>
 #include <csignal>
 #include <map>
@@ -31,6 +33,13 @@ namespace {
 // Bodies are read and media decoded on so many threads beside network and engine.
 constexpr size_t kWorkers = 2;
 constexpr std::chrono::milliseconds kGraceStep{20};
+
+// Types of bodies are written in any case.
+bool BeginsWithWord(std::string_view text, std::string_view lower) {
+  return text.size() >= lower.size() &&
+         std::ranges::equal(text.substr(0, lower.size()), lower,
+                            [](unsigned char c, char expected) { return std::tolower(c) == expected; });
+}
 
 struct Route {
   const char* method;
@@ -170,7 +179,7 @@ class Server {
     }
     const std::string_view type = request.Header("content-type");
     // Some clients name none. Pages can as well, but they say where they come from.
-    const bool may_be = type.starts_with(route->type) || (type.empty() && origin.empty());
+    const bool may_be = type.empty() ? origin.empty() : BeginsWithWord(type, route->type);
     if (request.method == "POST" && !may_be) {
       return refuse(
           415, fmt::format("the body's type is '{}'; send Content-Type: {}", Printable(type), route->type));

@@ -318,6 +318,9 @@ TEST_F(ServerTest, RefusesByName) {
   EXPECT_TRUE(refusal("messages", Json::array()).starts_with("messages"));
   EXPECT_TRUE(refusal("messages", {{{"role", "king"}, {"content", "x"}}}).starts_with("messages[0].role"));
   EXPECT_TRUE(refusal("tools", "x").starts_with("tools"));
+  EXPECT_TRUE(
+      refusal("messages", {{{"role", "user"}, {"content", "x"}}, {{"role", "tool"}, {"content", "y"}}})
+          .starts_with("messages[1].role"));
   const Json path = {
       {{"role", "user"},
        {"content", {{{"type", "image_url"}, {"image_url", {{"url", "file:///etc/passwd"}}}}}}}};
