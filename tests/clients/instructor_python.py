@@ -8,6 +8,8 @@ from scenario import KEY, LONG, MODEL, PICTURE, URL, check_cancel, needs, raises
 
 
 class Shape(BaseModel):
+    # Where further members may come Chick, which knows no JSON, goes on with them.
+    model_config = {"extra": "forbid"}
     colour: Literal["red", "green", "blue"]
     many: bool
 
