@@ -13,7 +13,7 @@ demo: GRAMMAR := BUILT
 # What also runs under the sanitizers: everything that threads share, and what reads the files and texts of strangers,
 # from the fuzzers' seeds here and with its own tests in test-long; the C interface too, for what it must free.
 ASAN := base tensor io ops model runtime quant
-READERS := text media api server
+READERS := text media api
 TSAN := base ops model runtime
 empty :=
 targets = $(foreach name,$(1),linnet_$(name)_test)
@@ -105,9 +105,8 @@ test-long: setup-tests build build-asan fuzz
 	@GTEST_FILTER='-$(MANY):$(TIMED)' ctest --test-dir build/asan -R '$(call regex,ops $(READERS))' -j$(JOBS) --timeout 3000
 	@GTEST_FILTER='$(TALKS)' ctest --test-dir build/asan -R '^(runtime|quant)$$' --timeout 3000
 	@$(call configure,tsan) > /dev/null
-	@ninja -C build/tsan -j$(JOBS) $(call targets,runtime server)
+	@ninja -C build/tsan -j$(JOBS) $(call targets,runtime)
 	@GTEST_FILTER='$(SCHEDULES)' ctest --test-dir build/tsan -R '^runtime$$' --timeout 3000
-	@GTEST_FILTER='-*Store*' ctest --test-dir build/tsan -R '^server$$' --timeout 3000
 	@ls tests/fuzz/seeds | xargs -P $(JOBS) -I TARGET tests/fuzz/run.sh TARGET 20 build/fuzz/corpus
 	@tests/checks/skips.sh build/release build/asan
 

@@ -112,6 +112,7 @@ TEST(EmbeddingServer, RefusesByName) {
 TEST(EmbeddingServer, IsReadBesideAnswers) {
   const testing::ChickServer server;
   const Json chat = {{"temperature", 0},
+                     {"max_tokens", 16},
                      {"messages", {{{"role", "user"}, {"content", "how much is 3 plus 4"}}}}};
   const Json text = {{"input", std::string(200, 'a') + " turn on the light"}};
   const Json alone = server.Post("/v1/embeddings", text).json()["data"];
