@@ -34,6 +34,7 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
       if (i > 0) jobs_[i]->SetAfter(jobs_[0]);
     }
     if (!floor_.service.Submit(jobs_)) {
+      jobs_.clear();
       exchange_->Answer(ErrorAnswer(exchange_->request().path, 429,
                                     "too many requests wait already; try again in a while"));
       return;
@@ -45,7 +46,9 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
 
  private:
   void CancelAll() {
-    for (const AnswerJobPtr& job : jobs_) floor_.service.Cancel(job);
+    for (const AnswerJobPtr& job : jobs_) {
+      if (job != nullptr) floor_.service.Cancel(job);
+    }
   }
 
   void WritePiece(std::string piece) {
@@ -68,6 +71,7 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
   }
 
   void OnEnd(size_t choice, Result<Generation> answer) {
+    jobs_[choice] = nullptr;  // whose listener holds this
     if (failed_ || exchange_->closed()) return;
     // Nobody hung up: the server stops, and what is written is not what was asked for.
     if (answer && answer->finish == FinishReason::kCancelled) {

@@ -124,12 +124,16 @@ void SpeechJob::Submit(size_t number, AnswerRequest request) {
                  number](Result<Generation> answer) { self->OnAnswer(number, std::move(answer)); }};
   pieces_[number].job = std::make_shared<AnswerJob>(std::move(request), std::move(listener));
   if (!floor_.service.Submit({pieces_[number].job})) {
+    pieces_[number].job = nullptr;
     Fail({ErrorCode::kOutOfMemory, "too many requests wait already", "try again in a while"});
   }
 }
 
 void SpeechJob::OnAnswer(size_t number, Result<Generation> answer) {
-  if (ended_) return;
+  if (ended_) {
+    pieces_.erase(number);  // whose job holds this
+    return;
+  }
   if (answer && answer->finish == FinishReason::kCancelled) {
     answer = linnet::Fail(ErrorCode::kCancelled, "the server is being stopped", "send the request again");
   }
