@@ -3,10 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <deque>
 #include <numeric>
 #include <sstream>
+#include <type_traits>
 #include <utility>
 
+#include "cli/config_file.h"
 #include "cli/report.h"
 #include "linnet/version.h"
 
@@ -15,6 +18,15 @@ namespace linnet {
 struct Args::Impl {
   CLI::App& app;
   std::set<std::string>* given = nullptr;
+  std::string config = {};                 // the file of options, if there is one
+  std::vector<ConfigOption> in_file = {};  // that it may have
+
+  template <typename Value>
+  void AddToFile(const CLI::Option& option, Value& value, const std::vector<std::string>& allowed = {}) {
+    if constexpr (std::is_constructible_v<decltype(ConfigOption::value), Value*>) {
+      if (!option.get_lnames().empty()) in_file.push_back({option.get_lnames().front(), &value, allowed});
+    }
+  }
 };
 
 namespace {
@@ -77,6 +89,14 @@ void RecordGiven(const CLI::App& app, std::set<std::string>& given) {
   }
 }
 
+// The file of options, if one is named; what was given goes first, and is recorded.
+Status ReadConfig(const CLI::App& app, const Args::Impl& args) {
+  std::set<std::string> unasked;
+  std::set<std::string>& given = args.given != nullptr ? *args.given : unasked;
+  RecordGiven(app, given);
+  return args.config.empty() ? Status() : ReadConfigFile(args.config, args.in_file, given);
+}
+
 // `--name=`, whose value is missing: the library would take the next argument for it.
 std::optional<std::string> EmptyValue(int argc, char** argv) {
   for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
@@ -111,15 +131,13 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
   app.require_subcommand(0, 1);
   app.allow_extras();
   std::vector<std::function<Result<int>()>> actions;
-  std::vector<std::set<std::string>*> given;
+  std::deque<Args::Impl> declared;
   std::vector<std::string> names;
   for (const Command& command : commands) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
     sub->allow_extras();
-    Args::Impl impl{*sub};
-    Args args(impl);
+    Args args(declared.emplace_back(Args::Impl{*sub}));
     actions.push_back(command.declare(args));
-    given.push_back(impl.given);
     names.push_back(command.name);
     if (command.alias.empty()) continue;
     sub->alias(command.alias);
@@ -153,7 +171,7 @@ int ParseAndRun(int argc, char** argv, const std::vector<Command>& commands,
     if (!sub->parsed()) continue;
     if (const int code = CheckRemaining(*sub, commands[i].name); code != kExitDone) return code;
     if (const Status isa = DescribeKernels().usable; !isa) return Report(isa.error());
-    if (given[i] != nullptr) RecordGiven(*sub, *given[i]);
+    if (const Status read = ReadConfig(*sub, declared[i]); !read) return Report(read.error());
     const Result<int> code = actions[i]();
     return code ? *code : Report(code.error());
   }
@@ -218,11 +236,11 @@ std::optional<std::string> Nearest(std::string_view word, const std::vector<std:
 }
 
 void Args::Flag(const std::string& names, bool& value, const std::string& help) {
-  impl_.app.add_flag(names, value, help);
+  impl_.AddToFile(*impl_.app.add_flag(names, value, help), value);
 }
 template <typename Value>
 void Args::Option(const std::string& names, Value& value, const std::string& help) {
-  AddOption(impl_.app, names, value, help);
+  impl_.AddToFile(*AddOption(impl_.app, names, value, help), value);
 }
 template void Args::Option(const std::string&, std::string&, const std::string&);
 template void Args::Option(const std::string&, std::optional<std::string>&, const std::string&);
@@ -234,11 +252,14 @@ template void Args::Option(const std::string&, std::optional<float>&, const std:
 template void Args::Option(const std::string&, std::optional<int32_t>&, const std::string&);
 
 void Args::Option(const std::string& names, std::vector<std::string>& value, const std::string& help) {
-  AddOption(impl_.app, names, value, help)->allow_extra_args(false)->type_name("TEXT ...");
+  CLI::Option* const option = AddOption(impl_.app, names, value, help);
+  option->allow_extra_args(false)->type_name("TEXT ...");
+  impl_.AddToFile(*option, value);
 }
 void Args::Choice(const std::string& names, std::string& value, const std::vector<std::string>& allowed,
                   const std::string& help) {
-  impl_.app.add_option(names, value, help)->check(CLI::IsMember(allowed));
+  CLI::Option* const option = impl_.app.add_option(names, value, help)->check(CLI::IsMember(allowed));
+  impl_.AddToFile(*option, value, allowed);
 }
 template <typename Value>
 void Args::Positional(const std::string& name, Value& value, const std::string& help, bool required) {
@@ -248,6 +269,9 @@ template void Args::Positional(const std::string&, std::string&, const std::stri
 template void Args::Positional(const std::string&, std::vector<std::string>&, const std::string&, bool);
 
 void Args::Given(std::set<std::string>& names) { impl_.given = &names; }
+void Args::Config(const std::string& names, const std::string& help) {
+  AddOption(impl_.app, names, impl_.config, help);
+}
 void Args::Footer(const std::string& text) { impl_.app.footer(text); }
 
 int RunCommandLine(int argc, char** argv, const std::vector<Command>& commands,

@@ -42,6 +42,9 @@ class Args {
   void Positional(const std::string& name, Value& value, const std::string& help, bool required = true);
   // Holds the long names of the options that were given, "--fps", when the subcommand runs.
   void Given(std::set<std::string>& names);
+  // An option that names a file with others in TOML, by their long names (config_file.h). What is given on
+  // the command line goes first.
+  void Config(const std::string& names, const std::string& help);
   // Text at the end of the help: examples.
   void Footer(const std::string& text);
 

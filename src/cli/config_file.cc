@@ -1,6 +1,7 @@
 #include "cli/config_file.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <optional>
@@ -50,6 +51,10 @@ bool Set(const toml::node& node, std::vector<std::string>& value) {
   return true;
 }
 
+bool IsAllowed(const ConfigOption& option, const std::string& text) {
+  return option.allowed.empty() || std::ranges::find(option.allowed, text) != option.allowed.end();
+}
+
 const char* TypeOf(const ConfigOption& option) {
   static constexpr const char* kTypes[] = {"a text", "a whole number", "true or false", "a list of texts"};
   return kTypes[option.value.index()];
@@ -84,6 +89,11 @@ Status ReadConfigFile(const std::string& path, const std::vector<ConfigOption>& 
     if (!std::visit(assign, option->value)) {
       return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: {} has a value of another type", where, name),
                   fmt::format("give {}", TypeOf(*option)));
+    }
+    const auto* const text = std::get_if<std::string*>(&option->value);
+    if (text != nullptr && !IsAllowed(*option, **text)) {
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: {} is '{}'", where, name, **text),
+                  fmt::format("give one of {}", fmt::join(option->allowed, ", ")));
     }
     set.insert("--" + name);
   }

@@ -14,7 +14,6 @@
 
 #include "base/process.h"
 #include "cli/commands.h"
-#include "cli/config_file.h"
 #include "cli/media_args.h"
 #include "cli/model_args.h"
 #include "cli/report.h"
@@ -34,41 +33,9 @@ struct ServeArgs {
   ServerOptions server;
   int64_t port = 8080, parallel = kUsualParallel, grace = 30;
   std::string max_body = "64M", log = "text", name;
-  std::string config;
   bool no_sandbox = false;
   std::set<std::string> given;
 };
-
-// What a file of options may say.
-std::vector<ConfigOption> OptionsOf(ServeArgs& args) {
-  ModelArgs& model = args.model;
-  ServerOptions& server = args.server;
-  return {{"model", &model.model},
-          {"mmproj", &model.mmproj},
-          {"drafter", &model.drafter},
-          {"draft", &model.draft},
-          {"threads", &model.threads},
-          {"context", &model.context},
-          {"kv", &model.kv},
-          {"cache-ram", &model.cache_ram},
-          {"over-plan", &model.over_plan},
-          {"host", &server.host},
-          {"port", &args.port},
-          {"unix", &server.unix_socket},
-          {"parallel", &args.parallel},
-          {"queue", &server.queue},
-          {"api-key-file", &server.api_key_file},
-          {"tls-cert", &server.tls_certificates},
-          {"tls-key", &server.tls_key},
-          {"allow-host", &server.allowed_hosts},
-          {"allow-origin", &server.allowed_origins},
-          {"media-root", &server.media_root},
-          {"max-body", &args.max_body},
-          {"name", &args.name},
-          {"grace", &args.grace},
-          {"log", &args.log},
-          {"no-sandbox", &args.no_sandbox}};
-}
 
 Status InRange(const char* name, int64_t value, int64_t least, int64_t most) {
   if (value >= least && value <= most) return {};
@@ -81,13 +48,6 @@ Status Check(const ServeArgs& args) {
   LINNET_TRY(InRange("--parallel", args.parallel, 1, kMostParallel));
   LINNET_TRY(InRange("--queue", args.server.queue, 1, 100'000));
   LINNET_TRY(InRange("--grace", args.grace, 0, 86'400));
-  if (args.log != "text" && args.log != "none") {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("log is '{}'", args.log), "give text or none");
-  }
-  if (NameOf(KvTypeOf(args.model.kv)) != args.model.kv) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("kv is '{}'", args.model.kv),
-                "give bf16, f32 or int8");
-  }
   if (args.server.tls_certificates.empty() != args.server.tls_key.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "only one of --tls-cert and --tls-key is given", "give both");
   }
@@ -153,8 +113,7 @@ void DeclareServer(Args& args, ServeArgs& values) {
   args.Option("--max-body", values.max_body, "largest body of a request");
   args.Option("--name", values.name, "what answers call the model; any name is taken in requests");
   args.Option("--grace", values.grace, "seconds that running answers have to end at SIGTERM or Ctrl-C");
-  args.Option("--config", values.config,
-              "file of options in TOML, as parallel = 8; those given here go first");
+  args.Config("--config", "file of options in TOML, as parallel = 8; those given here go first");
   args.Choice("--log", values.log, {"text", "none"}, "a line for each request, never what it says");
   args.Flag("--no-sandbox", values.no_sandbox, "decode media in this process, without any protection");
   args.Footer(
@@ -166,7 +125,6 @@ void DeclareServer(Args& args, ServeArgs& values) {
 }
 
 Result<int> RunServer(ServeArgs& args) {
-  if (!args.config.empty()) LINNET_TRY(ReadConfigFile(args.config, OptionsOf(args), args.given));
   LINNET_TRY(Check(args));
   ServerOptions& server = args.server;
   LINNET_ASSIGN(server.limits.body_bytes, BytesIn("--max-body", args.max_body));

@@ -206,5 +206,24 @@ TEST(Options, DirectoriesForResultsAreMade) {
   ExpectRefused({"inspect", "-o", Scratch("file"), kWave}, {"cannot be made"});
 }
 
+TEST(Options, AFileOfThemIsReadOrRefusedWithItsLine) {
+  const std::string file = Scratch("serve.toml");
+  const auto refused = [&](const std::string& content, const std::vector<std::string>& told) {
+    WriteFile(file, content);
+    ExpectRefused({"serve", "--config", file}, told);
+  };
+  refused("port = 8080\nparalel = 2\n", {"line 2", "paralel", "did you mean parallel"});
+  refused("port = \"high\"\n", {"line 1", "port", "a whole number"});
+  refused("allow-host = \"one\"\n", {"allow-host", "a list of texts"});
+  refused("log = \"loud\"\n", {"line 1", "log is 'loud'", "text, none"});
+  refused("kv = \"q4\"\n", {"kv is 'q4'", "bf16"});
+  refused("port = [\n", {"line", "write TOML"});
+  refused("parallel = 0\n", {"--parallel is 0"});
+  // The command line goes first; every option of the command may stand in the file.
+  WriteFile(file, "port = 99999\nstore = \"responses.db\"\nmask-rule = \"a\"\n");
+  ExpectRefused({"serve", "--config", file}, {"--port is 99999"});
+  ExpectRefused({"serve", "--config", file, "--port", "70000"}, {"--port is 70000"});
+}
+
 }  // namespace
 }  // namespace linnet
