@@ -89,7 +89,6 @@ struct LINNET_HIDDEN Conversation::Impl {
             engine.impl().config,
             {.context = session->context(), .max_tokens = max_tokens, .when_full = when_full}};
   }
-  Result<int64_t> PartsFrom(const PrefixKey& key, bool answered);
   Status MakeRoom(ChatHistory::Rendered& all, const GenerateOptions& options, const GenerateHooks& hooks);
   Result<std::string> Summary(const ChatHistory& asked, const GenerateOptions& options,
                               const GenerateHooks& hooks);
@@ -115,16 +114,6 @@ class AddedMessages {
   ChatHistory& history_;
   size_t before_;
 };
-
-// Where the prompt that follows parts from what this one has made the session read: formats leave out of
-// earlier turns what they put into the last one, such as thoughts.
-Result<int64_t> Conversation::Impl::PartsFrom(const PrefixKey& key, bool answered) {
-  const AddedMessages added(history);
-  if (!answered) history.AddAnswer({.text = "-"});
-  if (!history.AwaitsToolResult()) history.AddUser({});
-  LINNET_ASSIGN(const ChatHistory::Rendered next, Render());
-  return SharedLength(key, KeyOf(next.prompt, engine.impl().config.audio));
-}
 
 // What is rendered then is what stays. A failure leaves the messages as they were.
 Status Conversation::Impl::MakeRoom(ChatHistory::Rendered& all, const GenerateOptions& options,
@@ -243,33 +232,20 @@ Status Conversation::Impl::Start(ChatHistory::Rendered all, const GenerateOption
                                  const std::atomic<bool>* cancel) {
   sampling = options.sampling;
   PrefixKey key = KeyOf(all.prompt, engine.impl().config.audio);
-  int64_t parts = 0;
-  if (engine.impl().prefixes.cap() > 0) parts = PartsFrom(key, false).value_or(0);
-  LINNET_ASSIGN(PrefixReuse::Reused reused, reuse.Reuse(std::move(key), all.prompt, parts));
-  auto begun = BeginTurn(engine, *session,
-                         {.prompt = std::make_shared<const Prompt>(std::move(all.prompt)),
-                          .earlier = reuse.held().ids,
-                          .inside_thought = all.inside_thought,
-                          .may_think = history.thinking(),
-                          .cancel = cancel,
-                          .stops = std::move(reused.stops),
-                          .reused = reused.tokens,
-                          .dropped = reused.dropped},
-                         options);
-  if (!begun) return std::unexpected(begun.error());
-  turn = std::move(*begun);
+  const int64_t parts = PartsFrom(engine, history, key, false).value_or(0);
+  LINNET_ASSIGN(turn, reuse.Begin(engine, *session,
+                                  {.prompt = std::move(all.prompt),
+                                   .key = std::move(key),
+                                   .parts = parts,
+                                   .inside_thought = all.inside_thought,
+                                   .cancel = cancel},
+                                  options));
   return {};
 }
 
 Result<Generation> Conversation::Impl::Stop() {
-  turn->Cancel();  // if it is not done
-  auto answer = turn->Finish();
+  Result<Generation> answer = reuse.End(*turn);
   turn.reset();
-  if (!answer) {
-    reuse.HoldWhatWasRead();
-    return answer;
-  }
-  reuse.EndTurn(std::span(answer->ids).first(static_cast<size_t>(answer->stats.decode_steps)));
   return answer;
 }
 
@@ -290,7 +266,7 @@ Result<Generation> Conversation::Impl::End() {
   answer->shift = shift;
   if (engine.impl().prefixes.cap() == 0) return answer;
   (void)WithinMemory(kAnswer, kShorten, [&]() -> Status {  // without it the next prompt is read again
-    LINNET_ASSIGN(const int64_t parts, PartsFrom(reuse.held(), true));
+    LINNET_ASSIGN(const int64_t parts, PartsFrom(engine, history, reuse.held(), true));
     reuse.KeepEnd(parts);
     return {};
   });
@@ -394,6 +370,16 @@ int64_t Conversation::context() const { return impl_->session->context(); }
 ConversationParts PartsOf(Conversation& conversation) {
   Conversation::Impl& impl = *conversation.impl_;
   return {impl.engine, *impl.session, impl.history, impl.reuse, impl.sampling};
+}
+
+Result<int64_t> PartsFrom(const Engine& engine, ChatHistory& history, const PrefixKey& key, bool answered) {
+  const Engine::Impl& impl = engine.impl();
+  if (impl.prefixes.cap() == 0) return 0;
+  const AddedMessages added(history);
+  if (!answered) history.AddAnswer({.text = "-"});
+  if (!history.AwaitsToolResult()) history.AddUser({});
+  LINNET_ASSIGN(const ChatHistory::Rendered next, history.Render(*impl.tokenizer, impl.config));
+  return SharedLength(key, KeyOf(next.prompt, impl.config.audio));
 }
 
 Session& SessionOf(Conversation& conversation) { return PartsOf(conversation).session; }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/conversation.h"
+#include "runtime/turn.h"
 #include "text/tokenizer.h"
 
 namespace linnet {
@@ -105,10 +106,32 @@ PrefixStore::Live PrefixReuse::Keep(int64_t length, PrefixStore::Place place) {
   return session_.engine.prefixes.Keep(session_.mask_rule, prompt_, length, session_.cache, place);
 }
 
-void PrefixReuse::EndTurn(std::span<const int32_t> fed) {
+Result<std::unique_ptr<Turn>> PrefixReuse::Begin(Engine& engine, Session& session, Asked asked,
+                                                 const GenerateOptions& options) {
+  LINNET_ASSIGN(Reused reused, Reuse(std::move(asked.key), asked.prompt, asked.parts));
+  return BeginTurn(engine, session,
+                   {.prompt = std::make_shared<const Prompt>(std::move(asked.prompt)),
+                    .earlier = held_.ids,
+                    .inside_thought = asked.inside_thought,
+                    .plain = asked.plain,
+                    .cancel = asked.cancel,
+                    .stops = std::move(reused.stops),
+                    .reused = reused.tokens,
+                    .dropped = reused.dropped},
+                   options);
+}
+
+Result<Generation> PrefixReuse::End(Turn& turn) {
+  turn.Cancel();  // if it is not done
+  Result<Generation> answer = turn.Finish();
+  if (!answer) {
+    HoldWhatWasRead();
+    return answer;
+  }
   PrefixKey held = *prompt_;
-  held.ids.insert(held.ids.end(), fed.begin(), fed.end());
+  held.ids.insert(held.ids.end(), answer->ids.begin(), answer->ids.begin() + answer->stats.decode_steps);
   held_ = std::move(held);
+  return answer;
 }
 
 void PrefixReuse::KeepEnd(int64_t parts) {

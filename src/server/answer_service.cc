@@ -253,13 +253,10 @@ void AnswerService::Tell(AnswerSlot& slot) {
   if (events.empty()) return;
   const bool called = std::ranges::any_of(
       events, [](const TurnEvent& event) { return event.kind == TurnEvent::Kind::kToolCall; });
-  if (called && job->request().one_call && !slot.turn()->done()) {
-    scheduler_.Remove(*slot.turn());
-    slot.turn()->Cancel();
-    post_([job, events = std::move(events)]() mutable { job->listener().on_events(std::move(events)); });
-    return End(slot);
-  }
   post_([job, events = std::move(events)]() mutable { job->listener().on_events(std::move(events)); });
+  if (!called || !job->request().one_call || slot.turn()->done()) return;
+  scheduler_.Remove(*slot.turn());
+  End(slot);
 }
 
 void AnswerService::End(AnswerSlot& slot) {
