@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <fstream>
 #include <span>
 
@@ -19,13 +18,6 @@ std::string HashOf(std::string_view key) {
   return Sha256Hex(std::span(reinterpret_cast<const uint8_t*>(key.data()), key.size()));
 }
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
-}
-
 std::string_view Trimmed(std::string_view text) {
   const auto begin = text.find_first_not_of(" \t\r");
   if (begin == std::string_view::npos) return {};
@@ -33,13 +25,13 @@ std::string_view Trimmed(std::string_view text) {
 }
 
 bool Contains(const std::vector<std::string>& names, std::string_view name) {
-  return std::ranges::any_of(names, [&](const std::string& one) { return Lower(one) == name; });
+  return std::ranges::any_of(names, [&](const std::string& one) { return LowerCase(one) == name; });
 }
 
 std::string OwnName() {
   std::array<char, 256> name = {};
   if (gethostname(name.data(), name.size() - 1) != 0) return {};
-  return Lower(name.data());
+  return LowerCase(name.data());
 }
 
 }  // namespace
@@ -78,9 +70,8 @@ std::string ApiKeys::Owner(std::string_view key) const {
 std::string_view KeyOf(const HttpRequest& request) {
   if (const std::string_view value = request.Header("authorization"); !value.empty()) {
     constexpr std::string_view kBearer = "bearer ";
-    if (value.size() > kBearer.size() && Lower(value.substr(0, kBearer.size())) == kBearer) {
+    if (value.size() > kBearer.size() && BeginsWithWord(value, kBearer))
       return Trimmed(value.substr(kBearer.size()));
-    }
   }
   for (const char* name : {"x-api-key", "api-key"}) {
     if (const std::string_view value = request.Header(name); !value.empty()) return Trimmed(value);
@@ -104,13 +95,13 @@ bool IsLoopback(std::string_view name) {
 }
 
 bool AllowedNames::HostIsAllowed(std::string_view host) const {
-  const std::string name = Lower(WithoutPort(host));
+  const std::string name = LowerCase(WithoutPort(host));
   return name == "localhost" || IsAddress(name) || Contains(hosts, name) ||
          (!name.empty() && name == OwnName());
 }
 
 bool AllowedNames::OriginIsAllowed(std::string_view origin, std::string_view host) const {
-  const std::string from = Lower(origin), to = Lower(host);
+  const std::string from = LowerCase(origin), to = LowerCase(host);
   return from == "http://" + to || from == "https://" + to || Contains(origins, from);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/memory_guard.h"
+#include "runtime/conversation.h"
 #include "runtime/engine_impl.h"
 
 namespace linnet {
@@ -62,13 +63,9 @@ Result<PreparedPrompt> Prepare(Engine& engine, ChatHistory history, int64_t cont
     const Engine::Impl& impl = engine.impl();
     LINNET_ASSIGN(ChatHistory::Rendered now, history.Render(*impl.tokenizer, impl.config));
     LINNET_TRY(CheckRoom(static_cast<int64_t>(now.prompt.ids.size()), context));
-    ChatHistory next = history;
-    next.AddAnswer({.text = "-"});
-    next.AddUser({});
-    LINNET_ASSIGN(const ChatHistory::Rendered then, next.Render(*impl.tokenizer, impl.config));
     PreparedPrompt prepared;
     prepared.key = std::make_shared<const PrefixKey>(linnet::KeyOf(now.prompt, impl.config.audio));
-    prepared.parts = SharedLength(*prepared.key, linnet::KeyOf(then.prompt, impl.config.audio));
+    LINNET_ASSIGN(prepared.parts, PartsFrom(engine, history, *prepared.key, false));
     prepared.prompt = std::make_shared<const Prompt>(std::move(now.prompt));
     prepared.inside_thought = now.inside_thought;
     prepared.history = std::move(history);

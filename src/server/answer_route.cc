@@ -1,17 +1,12 @@
 #include "server/answer_route.h"
 
-#include <fmt/format.h>
-#include <boost/asio/post.hpp>
-
 #include <optional>
 #include <utility>
-
-#include "base/memory_guard.h"
 
 namespace linnet {
 namespace {
 
-// The answers of one request. On the network's thread, but for what BeginRoute() does before.
+// The answers of one request. On the network's thread.
 class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
  public:
   AnswerRoute(const AnswerFloor& floor, ExchangePtr exchange, Asked asked)
@@ -23,7 +18,6 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
         requests_(std::move(asked.answers)) {}
 
   void Begin() {
-    if (exchange_->closed()) return;
     answers_.resize(requests_.size());
     const auto self = shared_from_this();
     for (size_t i = 0; i < requests_.size(); ++i) {
@@ -35,9 +29,7 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
     }
     if (!floor_.service.Submit(jobs_)) {
       jobs_.clear();
-      exchange_->Answer(ErrorAnswer(exchange_->request().path, 429,
-                                    "too many requests wait already; try again in a while"));
-      return;
+      return RefuseToWait(*exchange_);
     }
     exchange_->OnClosed([self] { self->CancelAll(); });
     for (const std::string& note : notes_) exchange_->Note("note", note);
@@ -123,25 +115,21 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
 
 }  // namespace
 
+void RefuseToWait(HttpExchange& exchange) {
+  exchange.Answer(
+      ErrorAnswer(exchange.request().path, 429, "too many requests wait already; try again in a while"));
+}
+
 void AnswerExchange(const AnswerFloor& floor, const ExchangePtr& exchange, const Translate& translate) {
-  boost::asio::post(
-      floor.workers, [floor, exchange, translate,
-                      request = std::make_shared<const HttpRequest>(std::move(exchange->request()))] {
-        auto asked = std::make_shared<Result<Asked>>(WithinMemory(
-            "this request", "send less at once", [&] { return translate(floor.model, *request); }));
-        if (*asked) {
-          for (AnswerRequest& answer : (*asked)->answers) answer.options.draft = floor.model.draft;
-        }
-        floor.network.Post([floor, exchange, request, asked] {
-          exchange->request() = {.method = request->method, .path = request->path};
-          if (!*asked) {
-            exchange->Note("error", asked->error().what);
-            return exchange->Answer(ErrorAnswer(request->path, asked->error()));
-          }
-          if ((*asked)->at_once) return exchange->Answer(std::move(*(*asked)->at_once));
-          std::make_shared<AnswerRoute>(floor, exchange, std::move(**asked))->Begin();
-        });
-      });
+  const auto read = [&model = floor.model, translate](const HttpRequest& request) -> Result<Asked> {
+    LINNET_ASSIGN(Asked asked, translate(model, request));
+    for (AnswerRequest& answer : asked.answers) answer.options.draft = model.draft;
+    return asked;
+  };
+  ReadBeside(floor, exchange, read, [floor, exchange](Asked asked) {
+    if (asked.at_once) return exchange->Answer(std::move(*asked.at_once));
+    std::make_shared<AnswerRoute>(floor, exchange, std::move(asked))->Begin();
+  });
 }
 
 }  // namespace linnet

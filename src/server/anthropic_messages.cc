@@ -225,9 +225,7 @@ class AnthropicReader {
 
   Status Medium(Result<MediaSource> source, const std::string& where, MessageParts& parts) {
     if (!source) return Prefixed(where, source.error());
-    // A document is all of its pages.
-    auto media = media_.Read(std::move(*source), MediaKind::kUnknown,
-                             {.image_tokens = kModelImageTokens, .pages = "1-"});
+    auto media = media_.Read(std::move(*source));
     if (!media) return Prefixed(where, media.error());
     for (const std::string& note : media->notes) notes_.push_back(where + ": " + note);
     parts.AddMedia(std::move(*media));

@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cerrno>
 
 #include "server/network_impl.h"
@@ -41,10 +40,7 @@ HttpRequest ToRequest(const http::header<true>& header) {
   request.path = target.substr(0, target.find('?'));
   if (request.path.size() < target.size()) request.query = target.substr(request.path.size() + 1);
   for (const auto& field : header) {
-    std::string name(field.name_string());
-    std::ranges::transform(name, name.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    request.headers.emplace_back(std::move(name), std::string(field.value()));
+    request.headers.emplace_back(LowerCase(field.name_string()), std::string(field.value()));
   }
   return request;
 }
@@ -79,9 +75,10 @@ bool HungUp(int socket, bool tls) {
   return head[0] == kAlert || (size == 5 && (head[3] << 8 | head[4]) <= kLongestAlert);
 }
 
-void AddHeaders(http::header<false>& header, const HttpAnswer& answer) {
-  header.set(http::field::content_type, answer.type);
-  for (const auto& [name, value] : answer.headers) header.set(name, value);
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+void AddHeaders(http::header<false>& header, const Headers& headers) {
+  for (const auto& [name, value] : headers) header.set(name, value);
 }
 
 }  // namespace
@@ -311,7 +308,9 @@ template <typename Stream>
 asio::awaitable<bool> Connection<Stream>::WriteWhole(const HttpAnswer& answer) {
   http::response<http::string_body> response{static_cast<http::status>(answer.status), http10_ ? 10u : 11u};
   status_ = answer.status;
-  AddHeaders(response, answer);
+  response.set(http::field::content_type, answer.type);
+  AddHeaders(response, answer.headers);
+  if (exchange_ != nullptr) AddHeaders(response, exchange_->headers());
   response.keep_alive(keep_alive_ && !network_.stopping);
   response.content_length(answer.body.size());
   error_code error;
@@ -332,6 +331,7 @@ asio::awaitable<bool> Connection<Stream>::WriteStreamHead(const std::string& typ
   status_ = 200;
   response.set(http::field::content_type, type);
   response.set(http::field::cache_control, "no-cache");
+  AddHeaders(response, exchange_->headers());
   if (http10_) keep_alive_ = false;
   response.keep_alive(keep_alive_ && !network_.stopping);
   if (!http10_) response.chunked(true);

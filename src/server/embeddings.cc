@@ -3,13 +3,11 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
-#include <boost/asio/post.hpp>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "base/memory_guard.h"
 #include "base/stopwatch.h"
 #include "runtime/engine_impl.h"
 
@@ -136,28 +134,18 @@ void SubmitStates(const AnswerFloor& floor, const ExchangePtr& exchange, EmbedRe
                             : Json{{"embedding", states->front()}};
     exchange->Answer({.body = Dump(answer)});
   };
-  if (!floor.service.Submit(job)) {
-    return exchange->Answer(
-        ErrorAnswer(exchange->request().path, 429, "too many requests wait already; try again in a while"));
-  }
+  if (!floor.service.Submit(job)) return RefuseToWait(*exchange);
   exchange->OnClosed([job] { job->cancelled = true; });
 }
 
 }  // namespace
 
 void EmbedExchange(const AnswerFloor& floor, const ExchangePtr& exchange, EmbedShape shape) {
-  auto http = std::make_shared<const HttpRequest>(std::move(exchange->request()));
-  exchange->request() = {.method = http->method, .path = http->path};
-  boost::asio::post(floor.workers, [floor, exchange, shape, http] {
-    auto request = std::make_shared<Result<EmbedRequest>>(WithinMemory(
-        "this request", "send less at once", [&] { return ReadEmbedRequest(floor.model, *http, shape); }));
-    floor.network.Post([floor, exchange, shape, request] {
-      if (!*request) {
-        exchange->Note("error", request->error().what);
-        return exchange->Answer(ErrorAnswer(exchange->request().path, request->error()));
-      }
-      if (!exchange->closed()) SubmitStates(floor, exchange, std::move(**request), shape);
-    });
+  const auto read = [&model = floor.model, shape](const HttpRequest& request) {
+    return ReadEmbedRequest(model, request, shape);
+  };
+  ReadBeside(floor, exchange, read, [floor, exchange, shape](EmbedRequest request) {
+    SubmitStates(floor, exchange, std::move(request), shape);
   });
 }
 

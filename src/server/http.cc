@@ -1,6 +1,20 @@
 #include "server/http.h"
 
+#include <algorithm>
+#include <cctype>
+
 namespace linnet {
+
+std::string LowerCase(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return lower;
+}
+
+bool BeginsWithWord(std::string_view text, std::string_view word) {
+  return LowerCase(text.substr(0, word.size())) == LowerCase(word);
+}
 
 std::string_view HttpRequest::Header(std::string_view name) const {
   for (const auto& [key, value] : headers) {

@@ -1,10 +1,6 @@
 // A request and the way to answer it, without anything of the network.
 #pragma once
 
-#include <atomic>
-#include <chrono>
-#include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -61,6 +57,12 @@ class HttpExchange {
   void Note(std::string name, std::string value) { notes_.emplace_back(std::move(name), std::move(value)); }
   const std::vector<std::pair<std::string, std::string>>& notes() const { return notes_; }
 
+  // Of the answer, whole or in pieces, beside its own. Before it begins.
+  void AddHeader(std::string name, std::string value) {
+    headers_.emplace_back(std::move(name), std::move(value));
+  }
+  const std::vector<std::pair<std::string, std::string>>& headers() const { return headers_; }
+
   // For the connection.
   struct Output {
     std::optional<HttpAnswer> answer;
@@ -82,12 +84,15 @@ class HttpExchange {
   Output output_;
   std::function<void()> wake_, on_closed_;
   bool begun_ = false, ended_ = false, closed_ = false;
-  std::vector<std::pair<std::string, std::string>> notes_;
+  std::vector<std::pair<std::string, std::string>> headers_, notes_;
 };
 
 using ExchangePtr = std::shared_ptr<HttpExchange>;
 
-// "text/event-stream" and so on.
-inline constexpr char kEventStream[] = "text/event-stream; charset=utf-8", kJson[] = "application/json";
+inline constexpr char kEventStream[] = "text/event-stream; charset=utf-8";
+
+// Words of the protocol are written in any case.
+std::string LowerCase(std::string_view text);
+bool BeginsWithWord(std::string_view text, std::string_view word);
 
 }  // namespace linnet

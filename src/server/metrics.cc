@@ -38,7 +38,7 @@ struct ServerMetrics::Impl {
           .Register(registry);
   prometheus::Family<prometheus::Counter>& steps =
       BuildCounter().Name("linnet_steps_total").Help("Calls of the decoder").Register(registry);
-  prometheus::Family<prometheus::Gauge>& process =
+  prometheus::Family<prometheus::Gauge>& connections =
       BuildGauge().Name("linnet_connections").Help("Open connections").Register(registry);
   prometheus::Family<prometheus::Gauge>& memory =
       BuildGauge().Name("linnet_resident_bytes").Help("Memory that the process holds").Register(registry);
@@ -54,29 +54,26 @@ void ServerMetrics::Count(const std::string& route, int status, double seconds) 
 }
 
 std::string ServerMetrics::Text(const AnswerCounts& counts, int64_t connections) {
-  const auto gauge = [](auto& family, const char* state, int64_t value) {
-    family
-        .Add(state == nullptr ? std::map<std::string, std::string>{}
-                              : std::map<std::string, std::string>{{"state", state}})
-        .Set(static_cast<double>(value));
+  using Labels = std::map<std::string, std::string>;
+  const auto gauge = [](auto& family, const Labels& labels, int64_t value) {
+    family.Add(labels).Set(static_cast<double>(value));
   };
-  const auto counter = [](auto& family, const char* kind, int64_t value) {
-    auto& one = family.Add(kind == nullptr ? std::map<std::string, std::string>{}
-                                           : std::map<std::string, std::string>{{"kind", kind}});
+  const auto counter = [](auto& family, const Labels& labels, int64_t value) {
+    auto& one = family.Add(labels);
     one.Increment(static_cast<double>(value) - one.Value());
   };
-  gauge(impl_->now, "waiting", counts.waiting);
-  gauge(impl_->now, "reading", counts.reading);
-  gauge(impl_->now, "writing", counts.writing);
-  counter(impl_->ended, "written", counts.answers);
-  counter(impl_->ended, "failed", counts.failed);
-  counter(impl_->ended, "cancelled", counts.cancelled);
-  counter(impl_->tokens, "read", counts.prompt_tokens);
-  counter(impl_->tokens, "reused", counts.reused_tokens);
-  counter(impl_->tokens, "written", counts.written_tokens);
-  counter(impl_->steps, nullptr, counts.steps);
-  gauge(impl_->process, nullptr, connections);
-  gauge(impl_->memory, nullptr, static_cast<int64_t>(ResidentBytes()));
+  gauge(impl_->now, {{"state", "waiting"}}, counts.waiting);
+  gauge(impl_->now, {{"state", "reading"}}, counts.reading);
+  gauge(impl_->now, {{"state", "writing"}}, counts.writing);
+  counter(impl_->ended, {{"kind", "written"}}, counts.answers);
+  counter(impl_->ended, {{"kind", "failed"}}, counts.failed);
+  counter(impl_->ended, {{"kind", "cancelled"}}, counts.cancelled);
+  counter(impl_->tokens, {{"kind", "read"}}, counts.prompt_tokens);
+  counter(impl_->tokens, {{"kind", "reused"}}, counts.reused_tokens);
+  counter(impl_->tokens, {{"kind", "written"}}, counts.written_tokens);
+  counter(impl_->steps, {}, counts.steps);
+  gauge(impl_->connections, {}, connections);
+  gauge(impl_->memory, {}, static_cast<int64_t>(ResidentBytes()));
   return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
 }
 

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <optional>
 
+#include "server/http.h"
+
 namespace linnet {
 namespace {
 
@@ -12,11 +14,6 @@ constexpr size_t kMostParts = 64, kMostBoundary = 70;
 std::unexpected<Error> Damaged(std::string what) {
   return Fail(ErrorCode::kInvalidArgument, "the form is damaged: " + std::move(what),
               "send multipart/form-data as RFC 7578 has it");
-}
-
-bool SameWord(std::string_view a, std::string_view b) {
-  return std::ranges::equal(
-      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 // The value of `name` among `; name=value; name="value"`, with \" and \\ as themselves.
@@ -30,7 +27,7 @@ std::optional<std::string> Parameter(std::string_view header, std::string_view n
       at = equals;
       continue;
     }
-    const bool found = SameWord(header.substr(at, equals - at), name);
+    const bool found = LowerCase(header.substr(at, equals - at)) == name;
     std::string value;
     at = equals + 1;
     if (at < header.size() && header[at] == '"') {
@@ -57,7 +54,7 @@ std::string_view Disposition(std::string_view headers) {
   while (!headers.empty()) {
     const size_t end = std::min(headers.find("\r\n"), headers.size());
     const std::string_view line = headers.substr(0, end);
-    if (line.size() > kName.size() && SameWord(line.substr(0, kName.size()), kName)) return line;
+    if (BeginsWithWord(line, kName)) return line;
     headers.remove_prefix(std::min(end + 2, headers.size()));
   }
   return {};

@@ -75,8 +75,7 @@ Result<ChatHistory::Message> ReadOllamaMessage(const ServedModel& model, const F
     const std::string place = fmt::format("{}[{}]", fields.PathOf("images"), i);
     auto source = SourceOfBase64(images[i], "image/any");
     if (!source) return Prefixed(place, source.error());
-    auto media = model.media.Read(std::move(*source), MediaKind::kUnknown,
-                                  {.image_tokens = kModelImageTokens, .pages = "1-"});
+    auto media = model.media.Read(std::move(*source));
     if (!media) return Prefixed(place, media.error());
     if (!media->types.empty() && media->types.front() == "audio") {
       sounds.push_back(std::move(*media));

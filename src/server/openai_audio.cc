@@ -1,15 +1,14 @@
 #include "server/openai_audio.h"
 
 #include <fmt/format.h>
-#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
 
-#include "base/memory_guard.h"
 #include "server/multipart.h"
+#include "server/openai_writer.h"
 
 namespace linnet {
 namespace {
@@ -164,8 +163,7 @@ void Hear(const AnswerFloor& floor, const MediaLoader& loader, const ExchangePtr
     const std::shared_ptr<SpeechJob> ended = std::exchange(*job, nullptr);
     if (!note.empty()) exchange->Note("note", note);
     if (!seconds && exchange->begun()) {
-      exchange->Write("data: " + ErrorBody("", StatusOf(seconds.error()), seconds.error().Message()) +
-                      "\n\n");
+      exchange->Write(OpenAiFailure(seconds.error()));
       return exchange->End();
     }
     if (!seconds) return exchange->Answer(ErrorAnswer(exchange->request().path, seconds.error()));
@@ -187,19 +185,13 @@ void Hear(const AnswerFloor& floor, const MediaLoader& loader, const ExchangePtr
 
 void HearExchange(const AnswerFloor& floor, const MediaLoader& loader, const ExchangePtr& exchange,
                   bool translate) {
-  auto http = std::make_shared<const HttpRequest>(std::move(exchange->request()));
-  exchange->request() = {.method = http->method, .path = http->path};
-  boost::asio::post(floor.workers, [floor, &loader, exchange, translate, http] {
-    auto request = std::make_shared<Result<AudioRequest>>(
-        WithinMemory("this recording", "send a shorter one", [&] { return ReadRequest(*http); }));
-    if (*request && !floor.model.engine.facts().hears) {
-      *request =
-          Fail(ErrorCode::kUnsupported, "this model takes no sound", "use one with its multimodal part");
-    }
-    floor.network.Post([floor, &loader, exchange, translate, request] {
-      if (!*request) return exchange->Answer(ErrorAnswer(exchange->request().path, request->error()));
-      if (!exchange->closed()) Hear(floor, loader, exchange, {std::move(**request), translate});
-    });
+  const auto read = [&model = floor.model](const HttpRequest& http) -> Result<AudioRequest> {
+    LINNET_ASSIGN(AudioRequest request, ReadRequest(http));
+    if (model.engine.facts().hears) return request;
+    return Fail(ErrorCode::kUnsupported, "this model takes no sound", "use one with its multimodal part");
+  };
+  ReadBeside(floor, exchange, read, [floor, &loader, exchange, translate](AudioRequest request) {
+    Hear(floor, loader, exchange, {std::move(request), translate});
   });
 }
 

@@ -1,11 +1,10 @@
 #include "server/openai_chat.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "server/chat_messages.h"
 #include "server/openai_request.h"
+#include "server/openai_writer.h"
 #include "server/sampling_fields.h"
 #include "server/structured.h"
 #include "server/thinking.h"
@@ -38,18 +37,21 @@ Json LogprobsJson(const std::vector<TokenLogprob>& tokens) {
   return {{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
-class ChatWriter : public AnswerWriter {
+class ChatWriter : public OpenAiWriter {
  public:
-  ChatWriter(std::string model, size_t choices, bool usage)
-      : model_(std::move(model)), id_(NewId("chatcmpl-")), created_(UnixTime()), usage_(usage) {
-    calls_.resize(choices);
-    answers_.resize(choices);
-  }
+  ChatWriter(const std::string& model, int64_t choices, bool usage)
+      : OpenAiWriter({.id = "chatcmpl-",
+                      .object = "chat.completion",
+                      .chunk = "chat.completion.chunk",
+                      .model = model,
+                      .choices = static_cast<size_t>(choices),
+                      .usage = usage}),
+        calls_(static_cast<size_t>(choices)) {}
 
   std::string Begin() override {
     std::string pieces;
-    for (size_t choice = 0; choice < calls_.size(); ++choice) {
-      pieces += Chunk(choice, {{"role", "assistant"}, {"content", ""}});
+    for (size_t choice = 0; choice < choices(); ++choice) {
+      pieces += Delta(choice, {{"role", "assistant"}, {"content", ""}});
     }
     return pieces;
   }
@@ -57,94 +59,46 @@ class ChatWriter : public AnswerWriter {
   std::string Event(size_t choice, const TurnEvent& event) override {
     switch (event.kind) {
       case TurnEvent::Kind::kThought:
-        return Chunk(choice, {{"reasoning_content", event.text}});
+        return Delta(choice, {{"reasoning_content", event.text}});
       case TurnEvent::Kind::kText:
-        return Chunk(choice, {{"content", event.text}}, nullptr, LogprobsJson(event.logprobs));
+        return Delta(choice, {{"content", event.text}}, nullptr, LogprobsJson(event.logprobs));
       case TurnEvent::Kind::kToolCall:
         break;
     }
     Json call = {{"index", calls_[choice]++}};
     call.update(CallJson(event.call, NewId("call_")));
-    return Chunk(choice, {{"tool_calls", Json::array({std::move(call)})}});
+    return Delta(choice, {{"tool_calls", Json::array({std::move(call)})}});
   }
 
   std::string End(size_t choice, const Generation& answer) override {
-    answers_[choice] = {answer.stats, static_cast<int64_t>(answer.written.thought.size())};
-    return Chunk(choice, Json::object(), OpenAiFinish(answer.finish));
-  }
-
-  std::string Finish() override {
-    std::string pieces;
-    if (usage_) {
-      Json chunk = Head("chat.completion.chunk");
-      chunk["choices"] = Json::array();
-      chunk["usage"] = Usage();
-      pieces = ServerSentEvent(chunk);
-    }
-    return pieces + "data: [DONE]\n\n";
-  }
-
-  std::string Failure(const Error& error) override {
-    return "data: " + ErrorBody("", StatusOf(error), error.Message()) + "\n\n";
-  }
-
-  std::string Whole(const std::vector<Generation>& answers) override {
-    Json whole = Head("chat.completion");
-    whole["choices"] = Json::array();
-    for (size_t choice = 0; choice < answers.size(); ++choice) {
-      const Generation& answer = answers[choice];
-      answers_[choice] = {answer.stats, static_cast<int64_t>(answer.written.thought.size())};
-      Json message = {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
-      if (!answer.thought.empty()) message["reasoning_content"] = answer.thought;
-      if (!answer.tool_calls.empty()) {
-        if (answer.text.empty()) message["content"] = nullptr;
-        for (const ToolCall& call : answer.tool_calls) {
-          message["tool_calls"].push_back(CallJson(call, NewId("call_")));
-        }
-      }
-      whole["choices"].push_back({{"index", choice},
-                                  {"message", std::move(message)},
-                                  {"logprobs", LogprobsJson(answer.logprobs)},
-                                  {"finish_reason", OpenAiFinish(answer.finish)}});
-    }
-    whole["usage"] = Usage();
-    return Dump(whole);
+    Count(choice, answer);
+    return Delta(choice, Json::object(), OpenAiFinish(answer.finish));
   }
 
  private:
-  struct Counted {
-    GenerateStats stats;
-    int64_t thought = 0;
-  };
-
-  Json Head(const char* object) const {
-    return {{"id", id_}, {"object", object}, {"created", created_}, {"model", model_}};
+  std::string Delta(size_t choice, Json delta, const Json& finish = nullptr, Json logprobs = {}) const {
+    return Chunk({{"index", choice},
+                  {"delta", std::move(delta)},
+                  {"logprobs", std::move(logprobs)},
+                  {"finish_reason", finish}});
   }
 
-  std::string Chunk(size_t choice, Json delta, const char* finish = nullptr, Json logprobs = {}) const {
-    Json chunk = Head("chat.completion.chunk");
-    Json one = {{"index", choice}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}};
-    one["finish_reason"] = finish == nullptr ? Json() : Json(finish);
-    chunk["choices"] = Json::array({std::move(one)});
-    if (usage_) chunk["usage"] = nullptr;
-    return ServerSentEvent(chunk);
-  }
-
-  Json Usage() const {
-    const GenerateStats& first = answers_.front().stats;
-    int64_t written = 0, thought = 0;
-    for (const Counted& answer : answers_) {
-      written += answer.stats.generated_tokens;
-      thought += answer.thought;
+  Json ChoiceOf(size_t choice, const Generation& answer) override {
+    Json message = {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
+    if (!answer.thought.empty()) message["reasoning_content"] = answer.thought;
+    if (!answer.tool_calls.empty()) {
+      if (answer.text.empty()) message["content"] = nullptr;
+      for (const ToolCall& call : answer.tool_calls) {
+        message["tool_calls"].push_back(CallJson(call, NewId("call_")));
+      }
     }
-    return OpenAiUsage(first.prompt_tokens + first.reused_tokens, first.reused_tokens, written, thought);
+    return {{"index", choice},
+            {"message", std::move(message)},
+            {"logprobs", LogprobsJson(answer.logprobs)},
+            {"finish_reason", OpenAiFinish(answer.finish)}};
   }
 
-  std::string model_, id_;
-  int64_t created_;
-  bool usage_;
   std::vector<int> calls_;  // told so far, by choice
-  std::vector<Counted> answers_;
 };
 
 Result<AnswerForm> ReadForm(const Fields& body) {
@@ -193,28 +147,24 @@ Result<Asked> TranslateOpenAiChat(const ServedModel& model, const HttpRequest& r
   LINNET_ASSIGN(GenerateOptions options, ReadOpenAiOptions(body));
   LINNET_ASSIGN(const int64_t choices, ReadChoices(body));
   LINNET_ASSIGN(options.logprobs, ReadLogprobs(body));
-  LINNET_ASSIGN(AnswerForm form, ReadForm(body));
+  LINNET_ASSIGN(const AnswerForm form, ReadForm(body));
   LINNET_ASSIGN(const Thinking thinking, ReadThinking(body));
-  LINNET_ASSIGN(const auto stream, body.Flag("stream"));
-  LINNET_ASSIGN(const Json* stream_options, body.Object("stream_options"));
-  LINNET_ASSIGN(const auto usage, Fields(*stream_options, "stream_options").Flag("include_usage"));
+  LINNET_ASSIGN(const Streaming streaming, ReadStreaming(body));
 
   LINNET_ASSIGN(ReadMessages messages, ReadChatMessages(body.at("messages"), model.media));
   ChatHistory history({}, form.tools, thinking.wanted);
   history.SetMessages(std::move(messages.messages));
-  LINNET_ASSIGN(PreparedPrompt prepared, Prepare(model.engine, std::move(history), model.context));
+  LINNET_ASSIGN(const PreparedPrompt prepared, Prepare(model.engine, std::move(history), model.context));
 
-  Asked asked{.answers = {}, .stream = stream.value_or(false), .writer = {}, .notes = messages.notes};
-  for (int64_t choice = 0; choice < choices; ++choice) {
-    AnswerRequest answer{
-        .prepared = prepared, .options = options, .owner = request.owner, .one_call = !form.calls.parallel};
-    answer.options.sampling.seed += static_cast<uint64_t>(choice);
+  Asked asked{.answers = AskForChoices(choices, prepared, options, request.owner),
+              .stream = streaming.stream,
+              .writer = std::make_unique<ChatWriter>(model.name, choices, streaming.usage),
+              .notes = std::move(messages.notes)};
+  for (AnswerRequest& answer : asked.answers) {
+    answer.one_call = !form.calls.parallel;
     BoundThought(model, thinking, answer);
-    asked.answers.push_back(std::move(answer));
   }
   LINNET_TRY(HoldToForm(model, form, asked));
-  asked.writer =
-      std::make_unique<ChatWriter>(model.name, static_cast<size_t>(choices), usage.value_or(false));
   return asked;
 }
 

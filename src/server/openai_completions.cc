@@ -4,6 +4,7 @@
 
 #include "runtime/engine_impl.h"
 #include "server/openai_request.h"
+#include "server/openai_writer.h"
 #include "server/structured.h"
 
 namespace linnet {
@@ -26,83 +27,44 @@ Json LogprobsJson(const std::vector<TokenLogprob>& tokens, size_t& offset) {
   return {{"tokens", texts}, {"token_logprobs", logprobs}, {"top_logprobs", tops}, {"text_offset", offsets}};
 }
 
-class CompletionWriter : public AnswerWriter {
+class CompletionWriter : public OpenAiWriter {
  public:
-  struct Shape {
-    std::string model, echo;  // what each text begins with
-    size_t choices = 1;
-    bool usage = false;
-  };
-  explicit CompletionWriter(Shape shape)
-      : shape_(std::move(shape)),
-        id_(NewId("cmpl-")),
-        created_(UnixTime()),
-        stats_(shape_.choices),
-        told_(shape_.choices, shape_.echo.size()) {}
+  // `echo`: what each text begins with.
+  CompletionWriter(const std::string& model, std::string echo, int64_t choices, bool usage)
+      : OpenAiWriter({.id = "cmpl-",
+                      .object = "text_completion",
+                      .chunk = "text_completion",
+                      .model = model,
+                      .choices = static_cast<size_t>(choices),
+                      .usage = usage}),
+        echo_(std::move(echo)),
+        told_(static_cast<size_t>(choices), echo_.size()) {}
 
   std::string Begin() override {
     std::string pieces;
-    for (size_t choice = 0; choice < shape_.choices && !shape_.echo.empty(); ++choice) {
-      pieces += Chunk(choice, shape_.echo, Json());
+    for (size_t choice = 0; choice < choices() && !echo_.empty(); ++choice) {
+      pieces += Chunk(Choice(choice, echo_, nullptr, {}));
     }
     return pieces;
   }
   std::string Event(size_t choice, const TurnEvent& event) override {
-    return Chunk(choice, event.text, Json(), LogprobsJson(event.logprobs, told_[choice]));
+    return Chunk(Choice(choice, event.text, nullptr, LogprobsJson(event.logprobs, told_[choice])));
   }
   std::string End(size_t choice, const Generation& answer) override {
-    stats_[choice] = answer.stats;
-    return Chunk(choice, "", OpenAiFinish(answer.finish));
-  }
-  std::string Finish() override {
-    std::string pieces;
-    if (shape_.usage) {
-      Json chunk = Head();
-      chunk["choices"] = Json::array();
-      chunk["usage"] = Usage();
-      pieces = ServerSentEvent(chunk);
-    }
-    return pieces + "data: [DONE]\n\n";
-  }
-  std::string Failure(const Error& error) override {
-    return "data: " + ErrorBody("", StatusOf(error), error.Message()) + "\n\n";
-  }
-  std::string Whole(const std::vector<Generation>& answers) override {
-    Json whole = Head();
-    whole["choices"] = Json::array();
-    for (size_t choice = 0; choice < answers.size(); ++choice) {
-      stats_[choice] = answers[choice].stats;
-      whole["choices"].push_back(Choice(choice, shape_.echo + answers[choice].text,
-                                        OpenAiFinish(answers[choice].finish),
-                                        LogprobsJson(answers[choice].logprobs, told_[choice])));
-    }
-    whole["usage"] = Usage();
-    return Dump(whole);
+    Count(choice, answer);
+    return Chunk(Choice(choice, "", OpenAiFinish(answer.finish), {}));
   }
 
  private:
-  Json Head() const {
-    return {{"id", id_}, {"object", "text_completion"}, {"created", created_}, {"model", shape_.model}};
-  }
   static Json Choice(size_t choice, const std::string& text, const Json& finish, Json logprobs) {
     return {{"text", text}, {"index", choice}, {"logprobs", std::move(logprobs)}, {"finish_reason", finish}};
   }
-  std::string Chunk(size_t choice, const std::string& text, const Json& finish, Json logprobs = {}) const {
-    Json chunk = Head();
-    chunk["choices"] = Json::array({Choice(choice, text, finish, std::move(logprobs))});
-    return ServerSentEvent(chunk);
-  }
-  Json Usage() const {
-    int64_t written = 0;
-    for (const GenerateStats& stats : stats_) written += stats.generated_tokens;
-    const GenerateStats& first = stats_.front();
-    return OpenAiUsage(first.prompt_tokens + first.reused_tokens, first.reused_tokens, written, 0);
+  Json ChoiceOf(size_t choice, const Generation& answer) override {
+    return Choice(choice, echo_ + answer.text, OpenAiFinish(answer.finish),
+                  LogprobsJson(answer.logprobs, told_[choice]));
   }
 
-  Shape shape_;
-  std::string id_;
-  int64_t created_;
-  std::vector<GenerateStats> stats_;
+  std::string echo_;
   std::vector<size_t> told_;  // bytes of each text before the next token
 };
 
@@ -144,30 +106,22 @@ Result<Asked> TranslateOpenAiCompletion(const ServedModel& model, const HttpRequ
   if (best_of.value_or(choices) != choices) return body.Wrong("best_of", "is not supported", "give n");
   LINNET_ASSIGN(const auto logprobs, body.Integer("logprobs", {0, 20}));
   if (logprobs) options.logprobs = static_cast<int32_t>(*logprobs);
-  LINNET_ASSIGN(const auto stream, body.Flag("stream"));
-  LINNET_ASSIGN(const auto echo, body.Flag("echo"));
-  LINNET_ASSIGN(const Json* stream_options, body.Object("stream_options"));
-  LINNET_ASSIGN(const auto usage, Fields(*stream_options, "stream_options").Flag("include_usage"));
+  LINNET_ASSIGN(const Streaming streaming, ReadStreaming(body));
+  LINNET_ASSIGN(const auto echoed, body.Flag("echo"));
   AnswerForm form;
   LINNET_ASSIGN(form.source, ReadAnswerForm(body));
   LINNET_ASSIGN(Prompt prompt, ReadPrompt(body, model.engine));
-  CompletionWriter::Shape shape{.model = model.name,
-                                .echo = {},
-                                .choices = static_cast<size_t>(choices),
-                                .usage = usage.value_or(false)};
-  if (echo.value_or(false)) {
-    shape.echo =
+  std::string echo;
+  if (echoed.value_or(false)) {
+    echo =
         body.at("prompt").is_string() ? body.at("prompt").get<std::string>() : model.engine.Text(prompt.ids);
   }
-  LINNET_ASSIGN(PreparedPrompt prepared, PreparePlain(model.engine, std::move(prompt), model.context));
-  Asked asked{.answers = {}, .stream = stream.value_or(false)};
-  for (int64_t choice = 0; choice < choices; ++choice) {
-    AnswerRequest answer{.prepared = prepared, .options = options, .owner = request.owner};
-    answer.options.sampling.seed += static_cast<uint64_t>(choice);
-    asked.answers.push_back(std::move(answer));
-  }
+  LINNET_ASSIGN(const PreparedPrompt prepared, PreparePlain(model.engine, std::move(prompt), model.context));
+  Asked asked{
+      .answers = AskForChoices(choices, prepared, options, request.owner),
+      .stream = streaming.stream,
+      .writer = std::make_unique<CompletionWriter>(model.name, std::move(echo), choices, streaming.usage)};
   LINNET_TRY(HoldToForm(model, form, asked));
-  asked.writer = std::make_unique<CompletionWriter>(std::move(shape));
   return asked;
 }
 

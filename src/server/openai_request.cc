@@ -38,12 +38,11 @@ Result<int64_t> ReadChoices(const Fields& body) {
   return choices.value_or(1);
 }
 
-Json OpenAiUsage(int64_t prompt, int64_t reused, int64_t written, int64_t thought) {
-  return {{"prompt_tokens", prompt},
-          {"completion_tokens", written},
-          {"total_tokens", prompt + written},
-          {"prompt_tokens_details", {{"cached_tokens", reused}, {"audio_tokens", 0}}},
-          {"completion_tokens_details", {{"reasoning_tokens", thought}, {"audio_tokens", 0}}}};
+Result<Streaming> ReadStreaming(const Fields& body) {
+  LINNET_ASSIGN(const auto stream, body.Flag("stream"));
+  LINNET_ASSIGN(const Json* options, body.Object("stream_options"));
+  LINNET_ASSIGN(const auto usage, Fields(*options, "stream_options").Flag("include_usage"));
+  return Streaming{stream.value_or(false), usage.value_or(false)};
 }
 
 }  // namespace linnet

@@ -14,10 +14,13 @@ namespace linnet {
 // describes the caller is passed over. Errors: kInvalidArgument.
 Result<GenerateOptions> ReadOpenAiOptions(const Fields& body);
 
-// `n`, and the options of each choice: its own seed. Errors: kInvalidArgument.
+// `n`. Errors: kInvalidArgument.
 Result<int64_t> ReadChoices(const Fields& body);
 
-// {"prompt_tokens": …} of answers to one prompt.
-Json OpenAiUsage(int64_t prompt, int64_t reused, int64_t written, int64_t thought);
+// Whether the answer comes in pieces, and whether the usage follows them. Errors: kInvalidArgument.
+struct Streaming {
+  bool stream = false, usage = false;
+};
+Result<Streaming> ReadStreaming(const Fields& body);
 
 }  // namespace linnet

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "runtime/media_composer.h"
+#include "server/http.h"
 
 namespace linnet {
 namespace {
@@ -17,19 +18,13 @@ std::unexpected<Error> Refused(std::string what, std::string hint) {
   return Fail(ErrorCode::kInvalidArgument, std::move(what), std::move(hint));
 }
 
-bool HasScheme(std::string_view address, std::string_view scheme) {
-  return address.size() > scheme.size() &&
-         std::ranges::equal(address.substr(0, scheme.size()), scheme,
-                            [](unsigned char a, char b) { return std::tolower(a) == b; });
-}
-
 // A file below the root, wherever links lead.
 Result<MediaSource> FileBelow(const std::string& address, const std::filesystem::path& root) {
   if (root.empty()) {
     return Refused("this server reads no files by their path",
                    "send the content as a data: address, or start it with --media-root");
   }
-  const std::string path = address.substr(HasScheme(address, "file://") ? 7 : 5);
+  const std::string path = address.substr(BeginsWithWord(address, "file://") ? 7 : 5);
   std::error_code error;
   const auto top = std::filesystem::canonical(root, error);
   if (error) return Refused("the directory of --media-root is not there", "start the server with another");
@@ -65,9 +60,9 @@ Result<int64_t> ImageTokensOf(const Fields& image) {
 }  // namespace
 
 Result<MediaSource> SourceOf(const std::string& address, const MediaPolicy& policy) {
-  if (HasScheme(address, "data:")) return ParseMediaAddress(address);
-  if (HasScheme(address, "file:")) return FileBelow(address, policy.root);
-  if (HasScheme(address, "https:") || HasScheme(address, "http:")) {
+  if (BeginsWithWord(address, "data:")) return ParseMediaAddress(address);
+  if (BeginsWithWord(address, "file:")) return FileBelow(address, policy.root);
+  if (BeginsWithWord(address, "https:") || BeginsWithWord(address, "http:")) {
     if (policy.fetch) return policy.fetch(address);
     return Refused("this server fetches nothing from the network", "send the content as a data: address");
   }
@@ -76,9 +71,11 @@ Result<MediaSource> SourceOf(const std::string& address, const MediaPolicy& poli
 }
 
 Result<MediaSource> SourceOfBase64(const std::string& content, const std::string& kind) {
-  if (HasScheme(content, "data:")) return ParseMediaAddress(content);
+  if (BeginsWithWord(content, "data:")) return ParseMediaAddress(content);
   return ParseMediaAddress("data:" + kind + ";base64," + content);
 }
+
+const MediaOptions MediaReader::kWhole{.image_tokens = kModelImageTokens, .pages = "1-"};
 
 bool MediaReader::Takes(const std::string& type) {
   constexpr std::array kTypes = {"image_url",   "input_image", "image", "input_audio", "audio_url", "audio",
@@ -86,11 +83,10 @@ bool MediaReader::Takes(const std::string& type) {
   return std::ranges::find(kTypes, type) != kTypes.end();
 }
 
-Result<MessageMedia> MediaReader::Read(MediaSource source, MediaKind kind,
-                                       const MediaOptions& options) const {
+Result<MessageMedia> MediaReader::Read(MediaSource source, const MediaOptions& options) const {
   UserMessage message;
   std::vector<MediaPart> parts;
-  parts.push_back({.content = std::move(source), .kind = kind, .options = options});
+  parts.push_back({.content = std::move(source), .options = options});
   LINNET_ASSIGN(const std::vector<MediaUse> uses,
                 AddMedia(loader_, config_, {.context = context_}, std::move(parts), message));
   MessageMedia media;
@@ -135,7 +131,7 @@ Result<MessageMedia> MediaReader::Read(const Json& part, const std::string& wher
       return fields.Wrong("file_id", "is given", "this server keeps no files; send file_data");
     }
     address = url.value_or(""), content = data.value_or(""), format = named.value_or("");
-    LINNET_ASSIGN(options.image_tokens, ImageTokensOf(inner == &part ? fields : Fields(*inner, place)));
+    LINNET_ASSIGN(options.image_tokens, ImageTokensOf(fields));
     if (!inner->contains("detail") && part.contains("detail")) {
       LINNET_ASSIGN(options.image_tokens, ImageTokensOf(Fields(part, where)));
     }
@@ -147,7 +143,7 @@ Result<MessageMedia> MediaReader::Read(const Json& part, const std::string& wher
   const std::string kind = type.find("audio") != std::string::npos ? "audio/" + format : "video/" + format;
   auto source = address.empty() ? SourceOfBase64(content, kind) : SourceOf(address, policy_);
   if (!source) return Prefixed(place, source.error());
-  auto media = Read(std::move(*source), MediaKind::kUnknown, options);
+  auto media = Read(std::move(*source), options);
   if (!media) return Prefixed(where, media.error());
   return media;
 }

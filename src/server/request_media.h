@@ -45,11 +45,13 @@ class MediaReader {
   // A part of OpenAI's shape, and of those of others that name the same things. `where` is its place, for
   // errors. Errors: kInvalidArgument, and those of the loader.
   Result<MessageMedia> Read(const Json& part, const std::string& where) const;
-  // A source that is at hand.
-  Result<MessageMedia> Read(MediaSource source, MediaKind kind, const MediaOptions& options) const;
+  // A source that is at hand. A document is all of its pages unless it is said.
+  Result<MessageMedia> Read(MediaSource source, const MediaOptions& options = kWhole) const;
   const MediaPolicy& policy() const { return policy_; }
 
  private:
+  static const MediaOptions kWhole;
+
   const MediaLoader& loader_;
   const ModelConfig& config_;
   int64_t context_;

@@ -295,7 +295,7 @@ TEST(ResponsesWriter, AnswersAtOnceAndSaysWhatWentWrong) {
 class ResponsesServerTest : public DirectoryTest {};
 
 TEST_F(ResponsesServerTest, GoesOnFromWhatIsStored) {
-  ServerOptions options;
+  ServerOptions options = testing::ChickServer::Quiet();
   options.store = File("responses.db");
   const Json question = {{"input", "how much is 3 plus 4"}, {"temperature", 0}};
   std::string id;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/asio/thread_pool.hpp>
-#include <cctype>
 #include <chrono>
 #include <csignal>
 #include <map>
@@ -33,13 +32,6 @@ namespace {
 // Bodies are read and media decoded on so many threads beside network and engine.
 constexpr size_t kWorkers = 2;
 constexpr std::chrono::milliseconds kGraceStep{20};
-
-// Types of bodies are written in any case.
-bool BeginsWithWord(std::string_view text, std::string_view lower) {
-  return text.size() >= lower.size() &&
-         std::ranges::equal(text.substr(0, lower.size()), lower,
-                            [](unsigned char c, char expected) { return std::tolower(c) == expected; });
-}
 
 struct Route {
   const char* method;
@@ -137,10 +129,9 @@ class Server {
   }
 
   void WaitForAnswers(std::chrono::steady_clock::time_point until) {
-    const bool late = std::chrono::steady_clock::now() >= until;
-    if (late && !std::exchange(cancelled_, true)) service_->CancelAll();
-    if (network_.connections() == 0 ||
-        (late && service_->idle() && std::chrono::steady_clock::now() >= until + options_.limits.write)) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= until && !std::exchange(cancelled_, true)) service_->CancelAll();
+    if (network_.connections() == 0 || (now >= until + options_.limits.write && service_->idle())) {
       return network_.StopNow();
     }
     network_.After(kGraceStep, [this, until] { WaitForAnswers(until); });
@@ -216,15 +207,17 @@ class Server {
   void Handle(const ExchangePtr& exchange) {
     const HttpRequest& request = exchange->request();
     const std::vector<Route>& routes = routes_.at(RouteOf(request.path));
+    if (const std::string_view origin = request.Header("origin"); !origin.empty()) {  // that may
+      exchange->AddHeader("Access-Control-Allow-Origin", std::string(origin));
+      exchange->AddHeader("Vary", "Origin");
+    }
     if (request.method == "OPTIONS") {
       exchange->Answer(
           {.status = 204,
            .body = {},
-           .headers = {{"Access-Control-Allow-Origin", std::string(request.Header("origin"))},
-                       {"Access-Control-Allow-Methods", Methods(routes)},
+           .headers = {{"Access-Control-Allow-Methods", Methods(routes)},
                        {"Access-Control-Allow-Headers",
-                        "authorization, content-type, x-api-key, anthropic-version, anthropic-beta"},
-                       {"Vary", "Origin"}}});
+                        "authorization, content-type, x-api-key, anthropic-version, anthropic-beta"}}});
       return;
     }
     Find(routes, request.method)->handle(exchange);

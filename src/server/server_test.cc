@@ -4,11 +4,11 @@
 #include <signal.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +17,7 @@
 #include "linnet/grammar.h"
 #include "linnet/media.h"
 #include "server/fields.h"
+#include "server/server_testing.h"
 #include "server/socket_testing.h"
 
 namespace linnet {
@@ -24,70 +25,27 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::BodyOf;
+using testing::Chick;
 using testing::Client;
+using testing::FileInBase64;
 using testing::HttpText;
-
-Engine& Chick() {
-  static const std::unique_ptr<Engine> engine = std::move(*Engine::Load({}));
-  return *engine;
-}
-
-std::string Base64(const std::string& path) {
-  std::ifstream in(std::string(LINNET_SOURCE_DIR) + "/" + path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(in), {}};
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) {
-      group = group << 8 | (i + j < bytes.size() ? static_cast<uint8_t>(bytes[i + j]) : 0U);
-    }
-    for (size_t j = 0; j < 4; ++j) {
-      text += i + j > bytes.size() ? '=' : kDigits[group >> (18 - 6 * j) & 63];
-    }
-  }
-  return text;
-}
 
 // A server of Chick that ends with the test.
 class ServerTest : public ::testing::Test {
  protected:
   ServerTest() {
-    options_.port = 0;
-    options_.model_name = "chick";
     options_.parallel = 3;
     options_.grace = std::chrono::seconds(5);
     options_.log = [this](const std::string& line) {
       const std::lock_guard lock(mutex_);
       log_ += line + "\n";
     };
-    options_.on_ready = [this](const std::string& address, int64_t) {
-      const std::lock_guard lock(mutex_);
-      port_ = static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
-      ready_.notify_all();
-    };
   }
-  ~ServerTest() override { Stop(); }
 
-  void Start() {
-    thread_ = std::thread([this] {
-      const Status served = Serve(Chick(), loader_, options_);
-      EXPECT_TRUE(served.has_value()) << served.error().Message();
-      const std::lock_guard lock(mutex_);
-      if (port_ == 0) port_ = 1;
-      ready_.notify_all();
-    });
-    std::unique_lock lock(mutex_);
-    ready_.wait(lock, [this] { return port_ != 0; });
-  }
-  void Stop() {
-    if (!thread_.joinable()) return;
-    kill(getpid(), SIGTERM);
-    thread_.join();
-  }
+  void Start() { server_.emplace(options_, loader_); }
 
   std::string Send(const std::string& text) {
-    Client client(port_);
+    Client client(server_->port());
     EXPECT_TRUE(client.Send(text));
     return client.ReadAll(milliseconds(60'000));
   }
@@ -108,10 +66,8 @@ class ServerTest : public ::testing::Test {
   MediaLoader loader_{{.helper = LINNET_MEDIA_HELPER}};
   ServerOptions options_;
   std::mutex mutex_;
-  std::condition_variable ready_;
-  uint16_t port_ = 0;
   std::string log_;
-  std::thread thread_;
+  std::optional<testing::ChickServer> server_;
 };
 
 Json Chat(const std::string& text) {
@@ -195,7 +151,7 @@ TEST_F(ServerTest, CallsToolsAndTakesTheirResults) {
 
 TEST_F(ServerTest, SeesAndHears) {
   Start();
-  const std::string picture = "data:image/png;base64," + Base64("examples/shapes.png");
+  const std::string picture = "data:image/png;base64," + FileInBase64("examples/shapes.png");
   Json body = Chat("");
   body["messages"][0]["content"] = {{{"type", "image_url"}, {"image_url", {{"url", picture}}}},
                                     {{"type", "text"}, {"text", "what is in the picture"}}};
@@ -207,7 +163,7 @@ TEST_F(ServerTest, SeesAndHears) {
   body["messages"][0]["content"] = {
       {{"type", "text"}, {"text", "Transcribe the audio."}},
       {{"type", "input_audio"},
-       {"input_audio", {{"data", Base64("examples/command.wav")}, {"format", "wav"}}}}};
+       {"input_audio", {{"data", FileInBase64("examples/command.wav")}, {"format", "wav"}}}}};
   const Json heard = Ask(body);
   ASSERT_TRUE(heard.contains("choices")) << heard;
   EXPECT_FALSE(heard["choices"][0]["message"]["content"].get<std::string>().empty());
@@ -422,7 +378,17 @@ TEST_F(ServerTest, RefusesFormsThatItCannotKeep) {
 
 TEST_F(ServerTest, LetsInWhoMay) {
   options_.api_key = "secret";
+  options_.allowed_origins = {"https://chat.example"};
   Start();
+  const std::string page = "Origin: https://chat.example\r\nx-api-key: secret\r\n";
+  EXPECT_NE(Get("/v1/models", page).find("Access-Control-Allow-Origin: https://chat.example\r\n"),
+            std::string::npos);
+  Json body = Chat("what is in the picture");
+  body["stream"] = true;
+  EXPECT_NE(
+      Post("/v1/chat/completions", body, page).find("Access-Control-Allow-Origin: https://chat.example\r\n"),
+      std::string::npos);
+  EXPECT_EQ(Get("/v1/models", "x-api-key: secret\r\n").find("Access-Control"), std::string::npos);
   EXPECT_NE(Get("/health").find(" 200 "), std::string::npos);
   EXPECT_NE(Get("/v1/models").find(" 401 "), std::string::npos);
   EXPECT_NE(Get("/v1/models", "Authorization: Bearer wrong\r\n").find(" 401 "), std::string::npos);
@@ -467,7 +433,7 @@ TEST_F(ServerTest, AnswersManyAtOnceAsEachAlone) {
       for (int round = 0; round < 4; ++round) {
         const size_t which = static_cast<size_t>(i + round) % asked.size();
         if ((i + round) % 4 == 3) {
-          Client client(port_);
+          Client client(server_->port());
           Json body = Chat("count, " + std::string(static_cast<size_t>(100 * (i + 1)), 'a'));
           body["stream"] = true;
           client.Send(HttpText("POST", "/v1/chat/completions", body.dump()));
@@ -504,15 +470,15 @@ TEST_F(ServerTest, SaysWhenTooManyWait) {
 
 TEST_F(ServerTest, EndsWithWhatItHasBegun) {
   Start();
-  Client client(port_), idle(port_);
+  Client client(server_->port()), idle(server_->port());
   Json body = Chat("Translate to French: turn off the garden lamp");
   body["stream"] = true;
   client.Send(HttpText("POST", "/v1/chat/completions", body.dump()));
   client.ReadUntil("data:");
   kill(getpid(), SIGTERM);
   EXPECT_NE(client.ReadAll().find("[DONE]"), std::string::npos);
-  thread_.join();
-  EXPECT_FALSE(Client(port_).connected());
+  server_->Wait();
+  EXPECT_FALSE(Client(server_->port()).connected());
   EXPECT_NE(Log().find("stopping"), std::string::npos);
   EXPECT_EQ(Log().find("garden"), std::string::npos) << "the log says nothing of what was said";
 }

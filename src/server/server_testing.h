@@ -118,18 +118,17 @@ struct Reply {
 // The whole server with Chick, at a port of its own.
 class ChickServer {
  public:
-  explicit ChickServer(ServerOptions options = {}) : options_(std::move(options)) {
+  explicit ChickServer(ServerOptions options = Quiet(), const MediaLoader& loader = Loader())
+      : options_(std::move(options)) {
     options_.port = 0;
     options_.model_name = "chick";
-    options_.log_requests = false;
-    options_.session.context = 1024;
     options_.on_ready = [this](const std::string& address, int64_t) {
       const std::lock_guard lock(mutex_);
       port_ = std::stoi(address.substr(address.rfind(':') + 1));
       ready_.notify_all();
     };
-    thread_ = std::thread([this] {
-      const Status served = Serve(Chick(), Loader(), options_);
+    thread_ = std::thread([this, &loader] {
+      const Status served = Serve(Chick(), loader, options_);
       EXPECT_TRUE(served.has_value()) << served.error().Message();
       const std::lock_guard lock(mutex_);
       if (port_ == 0) port_ = -1;
@@ -139,20 +138,32 @@ class ChickServer {
     ready_.wait(lock, [this] { return port_ != 0; });
   }
   ~ChickServer() {
-    kill(getpid(), SIGTERM);
-    thread_.join();
+    if (thread_.joinable()) kill(getpid(), SIGTERM);
+    Wait();
+  }
+
+  static ServerOptions Quiet() {
+    ServerOptions options;
+    options.log_requests = false;
+    options.session.context = 1024;
+    return options;
+  }
+  uint16_t port() const { return static_cast<uint16_t>(port_); }
+  // Until it has ended.
+  void Wait() {
+    if (thread_.joinable()) thread_.join();
   }
 
   Reply Post(const std::string& path, const Json& body) const { return Ask("POST", path, Dump(body)); }
   Reply Ask(const std::string& method, const std::string& path, const std::string& body = {}) const {
-    Client client(static_cast<uint16_t>(port_));
+    Client client(port());
     EXPECT_TRUE(client.Send(
         HttpText(method, path, body, "Connection: close\r\nAuthorization: Bearer " + key + "\r\n")));
     return Parse(client.ReadAll());
   }
   // As it is, to a connection that is closed afterwards.
   Reply Send(const std::string& request) const {
-    Client client(static_cast<uint16_t>(port_));
+    Client client(port());
     EXPECT_TRUE(client.Send(request));
     return Parse(client.ReadAll());
   }
