@@ -86,6 +86,7 @@ struct MemoryUse {
   int64_t usual_context = kUsualContext;
   int64_t conversations = 1;
   bool fewer_conversations = false;  // there may be fewer, where they do not fit
+  int64_t tokens = 0;                // that all of them hold together at most; 0 = each its whole context
   int64_t image_tokens = -1;         // of the largest picture; -1 = the model's own number, 0 = none is read
   int64_t sound_seconds = 30;        // of the longest piece of sound; 0 = none is heard
   std::vector<MemoryLine> others;    // what the program itself is going to take

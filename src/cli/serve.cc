@@ -46,6 +46,7 @@ Status InRange(const char* name, int64_t value, int64_t least, int64_t most) {
 Status Check(const ServeArgs& args) {
   LINNET_TRY(InRange("--port", args.port, 0, 65535));
   LINNET_TRY(InRange("--parallel", args.parallel, 1, kMostParallel));
+  LINNET_TRY(InRange("--cache-tokens", args.server.cache_tokens, 0, int64_t{1} << 40));
   LINNET_TRY(InRange("--queue", args.server.queue, 1, 100'000));
   LINNET_TRY(InRange("--grace", args.grace, 0, 86'400));
   if (args.server.tls_certificates.empty() != args.server.tls_key.empty()) {
@@ -62,6 +63,7 @@ MemoryUse UseOf(const ServeArgs& args, const SessionOptions& session) {
   MemoryUse use;
   use.session = session;
   use.conversations = args.parallel;
+  use.tokens = args.server.cache_tokens;
   use.fewer_conversations = !args.given.contains("--parallel");
   use.image_tokens = kLargestPicture;
   use.knobs.conversations = "--parallel N";
@@ -97,8 +99,11 @@ void DeclareServer(Args& args, ServeArgs& values) {
   args.Option("--host", server.host, "address to listen at; beyond this machine only with a key");
   args.Option("--port", values.port, "0 = one that is free, which is said");
   args.Option("--unix", server.unix_socket, "listen at a Unix socket of this path instead");
-  args.Option("--parallel", values.parallel,
-              "answers written at once, each with the whole context; fewer where they do not fit");
+  args.Option("--parallel", values.parallel, "answers written at once; fewer where they do not fit");
+  args.Option(
+      "--cache-tokens", server.cache_tokens,
+      "tokens that all answers hold together at most; 0 = each its whole context. One that might need "
+      "more than is left waits");
   args.Option("--queue", server.queue, "requests that may wait beyond those; further ones get 429");
   args.Option("--api-key-file", server.api_key_file,
               "file with a key a line; LINNET_API_KEY sets one too; read again at SIGHUP");

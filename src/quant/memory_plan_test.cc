@@ -247,6 +247,15 @@ TEST(MemoryPlan, CountsEveryConversation) {
   };
   EXPECT_EQ(8 * keys(*one), keys(*many));
   EXPECT_GT(many->total(), one->total());
+  // Together they hold so many tokens in full layers: a context at least, the contexts of all at most.
+  const auto keys_of = [&](int64_t tokens) {
+    const auto plan = PlanMemory(ToPlan(*files, nullptr), {.sessions = 8, .tokens = tokens});
+    return plan ? keys(*plan) : 0;
+  };
+  EXPECT_EQ(keys_of(1'000'000'000), keys(*many));
+  EXPECT_LT(keys_of(1), keys(*many));
+  EXPECT_EQ(keys_of(1), keys_of(files->config.max_position_embeddings));
+  EXPECT_GT(keys_of(3 * files->config.max_position_embeddings), keys_of(1));
 }
 
 TEST(MemoryPlan, IsHadBeforeAnythingIsLoaded) {

@@ -38,6 +38,8 @@ void NoteQatPairing(const ModelFiles& files, Engine::Impl& engine) {
       "; the text stays the same, fewer guesses will be right");
 }
 
+constexpr char kAnotherSession[] = "another session", kShorterContext[] = "give it a shorter --context";
+
 // Files that hold packed matrices stay mapped as long as the engine lives.
 void KeepPacked(std::unique_ptr<TensorSource>& source, Engine::Impl& engine) {
   if (source != nullptr && std::ranges::any_of(source->tensors(), &TensorInfo::packed)) {
@@ -241,20 +243,30 @@ Result<SessionOptions> ResolveSession(const ModelConfig& config, SessionOptions 
   return options;
 }
 
+Result<KvPageRoom> Engine::Impl::RoomFor(KvType type, int64_t pages) {
+  return WithinMemory(kAnotherSession, kShorterContext, [&]() -> Result<KvPageRoom> {
+    LINNET_ASSIGN(auto of_type, PoolOf(type));
+    return KvPageRoom(std::move(of_type), pages);
+  });
+}
+
+Result<std::unique_ptr<Session>> Engine::Impl::NewSession(const SessionOptions& options, KvPageRoom room) {
+  return WithinMemory(kAnotherSession, kShorterContext, [&]() -> Result<std::unique_ptr<Session>> {
+    LINNET_ASSIGN(auto of_type, PoolOf(options.kv));
+    LINNET_ASSIGN(KvCache cache,
+                  KvCache::Create(config, weights,
+                                  {options.kv, options.context, options.rows_per_call, std::move(of_type)}));
+    auto session = std::make_unique<Session::Impl>(*this, std::move(cache), std::move(room));
+    session->mask_rule = options.mask_rule;
+    session->Reserve();
+    return std::make_unique<Session>(std::move(session));
+  });
+}
+
 Result<std::unique_ptr<Session>> Engine::NewSession(const SessionOptions& wanted) {
   LINNET_ASSIGN(const SessionOptions options, ResolveSession(impl_->config, wanted, impl_->usual_context));
-  return WithinMemory(
-      "another session", "give it a shorter --context", [&]() -> Result<std::unique_ptr<Session>> {
-        LINNET_ASSIGN(const auto pool, impl_->PoolOf(options.kv));
-        KvPageRoom room(pool, KvCache::PagesOf(options.context));
-        LINNET_ASSIGN(KvCache cache,
-                      KvCache::Create(impl_->config, impl_->weights,
-                                      {options.kv, options.context, options.rows_per_call, pool}));
-        auto session = std::make_unique<Session::Impl>(*impl_, std::move(cache), std::move(room));
-        session->mask_rule = options.mask_rule;
-        session->Reserve();
-        return std::make_unique<Session>(std::move(session));
-      });
+  LINNET_ASSIGN(KvPageRoom room, impl_->RoomFor(options.kv, KvCache::PagesOf(options.context)));
+  return impl_->NewSession(options, std::move(room));
 }
 
 }  // namespace linnet

@@ -55,6 +55,11 @@ struct LINNET_HIDDEN Engine::Impl {
   // The pool that all sessions with this type of cache share. Errors: those of KvCache::NewPool().
   Result<std::shared_ptr<KvPagePool>> PoolOf(KvType type);
   std::map<KvType, std::shared_ptr<KvPagePool>> pools;
+  // Room for so many pages of that pool. Error: kOutOfMemory.
+  Result<KvPageRoom> RoomFor(KvType type, int64_t pages);
+  // A session of resolved options that has so much room of its own; without, others see to it that there is
+  // always room for what it holds. Errors: those of Engine::NewSession().
+  Result<std::unique_ptr<Session>> NewSession(const SessionOptions& options, KvPageRoom room);
   PrefixStore prefixes;
 };
 

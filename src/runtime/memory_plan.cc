@@ -76,11 +76,16 @@ class Planner {
   }
 
   Status AddCaches() {
-    LINNET_ASSIGN(
-        const KvCache::Bytes cache,
-        KvCache::PlannedBytes(config_, {session_.kv, session_.context, session_.rows_per_call}, picture_));
-    Add("keys and values of sliding layers", sessions() * cache.rings);
-    Add("keys and values of full layers", sessions() * cache.pages);
+    KvCacheOptions cache{session_.kv, session_.context, session_.rows_per_call};
+    LINNET_ASSIGN(const KvCache::Bytes each, KvCache::PlannedBytes(config_, cache, picture_));
+    Add("keys and values of sliding layers", sessions() * each.rings);
+    if (options_.tokens == 0) {
+      Add("keys and values of full layers", sessions() * each.pages);
+      return {};
+    }
+    cache.context = std::clamp(options_.tokens, session_.context, options_.sessions * session_.context);
+    LINNET_ASSIGN(const KvCache::Bytes all, KvCache::PlannedBytes(config_, cache, picture_));
+    Add("keys and values of full layers", all.pages);
     return {};
   }
 
@@ -176,6 +181,7 @@ MemoryPlanOptions ToPlan(const LoadOptions& load) {
   return {.session = use.session,
           .usual_context = use.usual_context,
           .sessions = use.conversations,
+          .tokens = use.tokens,
           .threads = load.threads,
           .dequantise = load.dequantise,
           .picture_tokens = use.image_tokens,

@@ -36,6 +36,7 @@ struct MemoryPlanOptions {
   SessionOptions session;
   int64_t usual_context = kUsualContext;  // of a session that asks for none
   int64_t sessions = 1;
+  int64_t tokens = 0;              // as MemoryUse
   int threads = 0;                 // as LoadOptions
   bool dequantise = false;         // as LoadOptions
   int64_t picture_tokens = -1;     // of the largest picture; -1 = the model's default, 0 = none is read

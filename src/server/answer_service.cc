@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/memory_guard.h"
+#include "runtime/engine_impl.h"
 
 namespace linnet {
 namespace {
@@ -14,6 +17,17 @@ constexpr int64_t kStateTokens = 512, kStateTokensBeside = 32;
 // Of prompts, beside answers that are written, where so many hardly make these wait.
 constexpr int64_t kRowsBeside = 256;
 
+Result<int64_t> PagesOfAll(const AnswerServiceOptions& options, int64_t context) {
+  const int64_t most = options.parallel * KvCache::PagesOf(context);
+  if (options.tokens == 0) return most;
+  if (options.tokens < context) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a cache of {} tokens cannot hold a context of {}", options.tokens, context),
+                fmt::format("give --cache-tokens {} or more, or a shorter --context", context));
+  }
+  return std::min(most, KvCache::PagesOf(options.tokens));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<AnswerService>> AnswerService::Create(Engine& engine,
@@ -21,13 +35,19 @@ Result<std::unique_ptr<AnswerService>> AnswerService::Create(Engine& engine,
   LINNET_ASSIGN(Scheduler scheduler,
                 Scheduler::Create(
                     engine, {.turns = options.parallel, .prompt_rows_beside = kRowsBeside, .steady = true}));
+  Engine::Impl& impl = engine.impl();
+  LINNET_ASSIGN(const SessionOptions session,
+                ResolveSession(impl.config, options.session, impl.usual_context));
+  LINNET_ASSIGN(const int64_t pages, PagesOfAll(options, session.context));
+  LINNET_ASSIGN(KvPageRoom room, impl.RoomFor(session.kv, pages));
   std::unique_ptr<AnswerService> service(
-      new AnswerService(engine, options, std::move(post), std::move(scheduler)));
+      new AnswerService(engine, options, std::move(post), std::move(scheduler), std::move(room)));
+  service->pages_ = pages;
+  service->context_ = session.context;
   for (int64_t i = 0; i < options.parallel; ++i) {
-    LINNET_ASSIGN(std::unique_ptr<AnswerSlot> slot, AnswerSlot::Create(engine, options.session));
+    LINNET_ASSIGN(std::unique_ptr<AnswerSlot> slot, AnswerSlot::Create(engine, session));
     service->slots_.push_back(std::move(slot));
   }
-  service->context_ = service->slots_.front()->context();
   service->thread_ = std::thread([raw = service.get()] { raw->Run(); });
   return service;
 }
@@ -107,8 +127,7 @@ void AnswerService::Run() {
       look_again_ = false;
     }
     TakeCancelled();
-    ReadStates();
-    BeginWaiting();
+    if (!ReadStates()) BeginWaiting();
     if (!scheduler_.empty()) {
       Step();
       continue;
@@ -143,6 +162,7 @@ AnswerJobPtr AnswerService::NextWaiting() {
     auto& jobs = entry->second;
     const auto job = std::ranges::find_if(jobs, [](const auto& one) { return one->may_begin(); });
     if (job == jobs.end()) continue;
+    if (!HasRoom(slots_.front()->PagesFor((*job)->request()))) return nullptr;
     AnswerJobPtr next = std::move(*job);
     jobs.erase(job);
     --waiting_count_;
@@ -162,16 +182,16 @@ void AnswerService::BeginWaiting() {
   }
 }
 
-// A piece of the first of those that wait.
-void AnswerService::ReadStates() {
+// A piece of the first of those that wait. Whether it waits for room in the cache, or for a slot.
+bool AnswerService::ReadStates() {
   StateJobPtr job;
   {
     const std::lock_guard lock(mutex_);
-    if (states_.empty()) return;
+    if (states_.empty()) return false;
     job = states_.front();
   }
   const Result<bool> done = WithinMemory("this text", "send less at once", [&] { return ReadState(*job); });
-  if (done && !*done) return;
+  if (done && !*done) return state_slot_ == nullptr;
   if (state_slot_ != nullptr) std::exchange(state_slot_, nullptr)->EndState();
   Result<std::vector<std::vector<float>>> states = std::exchange(state_vectors_, {});
   if (!done) states = std::unexpected(done.error());
@@ -181,16 +201,20 @@ void AnswerService::ReadStates() {
     look_again_ = true;  // another may begin
   }
   post_([job, states = std::move(states)]() mutable { job->on_end(std::move(states)); });
+  return false;
 }
 
 // Whether all of its texts have been read; not where it has to wait.
 Result<bool> AnswerService::ReadState(StateJob& job) {
   if (job.cancelled) return Fail(ErrorCode::kCancelled, "stopped");
+  const size_t longest = std::ranges::max(job.texts, {}, &std::vector<int32_t>::size).size();
+  const int64_t pages = KvCache::PagesOf(static_cast<int64_t>(longest));
   if (state_slot_ == nullptr) {
-    const auto free = std::ranges::find_if(slots_, [](const auto& slot) { return !slot->busy(); });
-    if (free == slots_.end()) return false;
-    state_slot_ = free->get();
-    state_slot_->BeginState(job.texts.front());
+    AnswerSlot* free = BestSlot({});
+    if (free == nullptr || !HasRoom(pages)) return false;
+    MakeRoom(*free, pages);
+    state_slot_ = free;
+    state_slot_->BeginState(job.texts.front(), pages);
   }
   TextState& state = *state_slot_->state();
   LINNET_TRY(state.Read(scheduler_.empty() ? kStateTokens : kStateTokensBeside));
@@ -198,7 +222,7 @@ Result<bool> AnswerService::ReadState(StateJob& job) {
   state_vectors_.push_back(state.Vector());
   state_slot_->EndState();
   if (state_vectors_.size() == job.texts.size()) return true;
-  state_slot_->BeginState(job.texts[state_vectors_.size()]);
+  state_slot_->BeginState(job.texts[state_vectors_.size()], pages);
   return false;
 }
 
@@ -213,8 +237,34 @@ AnswerSlot* AnswerService::BestSlot(const PrefixKey& prompt) {
   return best;
 }
 
+// Beside those that are busy; the others would let go of what they hold.
+bool AnswerService::HasRoom(int64_t pages) const {
+  for (const auto& slot : slots_) {
+    if (slot->busy()) pages += slot->pages();
+  }
+  return pages <= pages_;
+}
+
+// Those that were used longest ago let go of what they hold. REQUIRES: HasRoom(pages).
+void AnswerService::MakeRoom(const AnswerSlot& slot, int64_t pages) {
+  while (true) {
+    int64_t sum = pages;
+    AnswerSlot* oldest = nullptr;
+    for (const auto& other : slots_) {
+      if (other.get() == &slot) continue;
+      sum += other->pages();
+      if (other->busy() || other->pages() == 0) continue;
+      if (oldest == nullptr || other->used() < oldest->used()) oldest = other.get();
+    }
+    if (sum <= pages_ || oldest == nullptr) return;
+    oldest->Forget();
+  }
+}
+
 void AnswerService::Begin(AnswerJobPtr job) {
   AnswerSlot* slot = BestSlot(*job->request().prepared.key);
+  MakeRoom(*slot, slot->PagesFor(job->request()));
+  slot->set_used(++uses_);
   Result<Turn*> turn = slot->Begin(job);
   if (!turn) return Told(job, std::unexpected(turn.error()));
   if (const Status added = scheduler_.Add(**turn); !added) {

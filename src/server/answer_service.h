@@ -2,7 +2,8 @@
 // tell. They join and leave between steps; each is, byte for byte, the one it would be alone.
 //
 // Those that wait are taken in turns from those who asked (AnswerRequest::owner), each owner's in their
-// order.
+// order. One begins when all that it may come to hold has room in the cache beside what those that are being
+// written may come to hold: none is cut because another is long. Nobody overtakes one that waits for room.
 #pragma once
 
 #include <atomic>
@@ -29,7 +30,8 @@ namespace linnet {
 
 struct AnswerServiceOptions {
   SessionOptions session;
-  int64_t parallel = 4;  // answers at once, each with the whole context
+  int64_t parallel = 4;  // answers at once
+  int64_t tokens = 0;    // that they can hold together, at least a context; 0 = each the whole context
   int64_t waiting = 64;  // at most
 };
 
@@ -74,16 +76,22 @@ class AnswerService {
   int64_t context() const { return context_; }
 
  private:
-  AnswerService(Engine& engine, AnswerServiceOptions options, Post post, Scheduler scheduler)
-      : engine_(engine), options_(options), post_(std::move(post)), scheduler_(std::move(scheduler)) {}
+  AnswerService(Engine& engine, AnswerServiceOptions options, Post post, Scheduler scheduler, KvPageRoom room)
+      : engine_(engine),
+        options_(options),
+        post_(std::move(post)),
+        scheduler_(std::move(scheduler)),
+        room_(std::move(room)) {}
 
   void Run();
   void TakeCancelled();
   void BeginWaiting();
-  void ReadStates();
+  bool ReadStates();
   Result<bool> ReadState(StateJob& job);
   void Begin(AnswerJobPtr job);
   AnswerSlot* BestSlot(const PrefixKey& prompt);
+  bool HasRoom(int64_t pages) const;
+  void MakeRoom(const AnswerSlot& slot, int64_t pages);
   void Step();
   void Tell(AnswerSlot& slot);
   void End(AnswerSlot& slot);
@@ -94,8 +102,10 @@ class AnswerService {
   AnswerServiceOptions options_;
   Post post_;
   Scheduler scheduler_;
+  KvPageRoom room_;  // of the cache, for all slots
+  int64_t pages_ = 0;
   std::vector<std::unique_ptr<AnswerSlot>> slots_;
-  int64_t context_ = 0;
+  int64_t context_ = 0, uses_ = 0;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -11,13 +11,27 @@
 namespace linnet {
 
 Result<std::unique_ptr<AnswerSlot>> AnswerSlot::Create(Engine& engine, const SessionOptions& options) {
-  LINNET_ASSIGN(std::unique_ptr<Session> session, engine.NewSession(options));
+  LINNET_ASSIGN(std::unique_ptr<Session> session, engine.impl().NewSession(options, {}));
   return std::make_unique<AnswerSlot>(engine, std::move(session));
+}
+
+int64_t AnswerSlot::PagesFor(const AnswerRequest& request) const {
+  const int64_t left = context() - request.prepared.tokens();
+  const int64_t written = request.options.max_tokens;
+  // Guesses are read behind the last token, and taken back.
+  const bool all = written == 0 || written > left - kMaxDrafts;
+  return KvCache::PagesOf(all ? context() : request.prepared.tokens() + written + kMaxDrafts);
+}
+
+void AnswerSlot::Forget() {
+  (void)session_->Truncate(0);  // which always works
+  reuse_.SetHeld({});
 }
 
 Result<Turn*> AnswerSlot::Begin(AnswerJobPtr job) {
   return WithinMemory(kAnswer, kShorten, [&]() -> Result<Turn*> {
     const PreparedPrompt& prepared = job->request().prepared;
+    most_pages_ = PagesFor(job->request());
     LINNET_ASSIGN(turn_, reuse_.Begin(engine_, *session_,
                                       {.prompt = *prepared.prompt,
                                        .key = *prepared.key,
@@ -47,9 +61,10 @@ Result<Generation> AnswerSlot::End() {
   return answer;
 }
 
-TextState& AnswerSlot::BeginState(std::vector<int32_t> ids) {
+TextState& AnswerSlot::BeginState(std::vector<int32_t> ids, int64_t most_pages) {
   reuse_.ForgetTurn();
   reuse_.SetHeld({});
+  most_pages_ = most_pages;
   state_ = std::make_unique<TextState>(*session_, std::move(ids));
   return *state_;
 }

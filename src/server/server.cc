@@ -68,11 +68,13 @@ class Server {
     LINNET_ASSIGN(responses_, ResponseStore::Open(options_.store));
     LINNET_TRY(ReadCertificates());
     LINNET_TRY(Listen());
-    LINNET_ASSIGN(
-        service_,
-        AnswerService::Create(
-            engine_, {.session = options_.session, .parallel = options_.parallel, .waiting = options_.queue},
-            [this](std::function<void()> task) { network_.Post(std::move(task)); }));
+    LINNET_ASSIGN(service_, AnswerService::Create(
+                                engine_,
+                                {.session = options_.session,
+                                 .parallel = options_.parallel,
+                                 .tokens = options_.cache_tokens,
+                                 .waiting = options_.queue},
+                                [this](std::function<void()> task) { network_.Post(std::move(task)); }));
     media_.emplace(loader_, engine_.impl().config, service_->context(),
                    MediaPolicy{.root = options_.media_root, .fetch = {}});
     model_.emplace(ServedModel{engine_, options_.model_name, service_->context(), UnixTime(), *media_,

@@ -20,6 +20,7 @@ struct ServerOptions {
   std::string unix_socket;  // instead of host and port
   SessionOptions session;
   int64_t parallel = 4, queue = 64;
+  int64_t cache_tokens = 0;  // AnswerServiceOptions::tokens
   std::string api_key_file, api_key;      // both empty: any key will do, at a loopback address only
   std::string tls_certificates, tls_key;  // files in PEM; empty: plain
   std::vector<std::string> allowed_hosts, allowed_origins;
