@@ -56,7 +56,7 @@ class Network {
   // Of the first TCP socket: what was chosen for port 0.
   uint16_t port() const;
 
-  // Until StopNow(), or after StopListening() until the last exchange has ended.
+  // Until StopNow().
   void Run();
   // From any thread.
   void Post(std::function<void()> task);
