@@ -1,8 +1,11 @@
 #include "server/server.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <barrier>
+#include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <csignal>
@@ -33,6 +36,19 @@ namespace {
 constexpr size_t kWorkers = 2;
 constexpr std::chrono::milliseconds kGraceStep{20};
 
+// Of the workers' threads and of the helpers that they start: whoever reads a stream does not wait because
+// another's request is large.
+void LowerPriority(boost::asio::thread_pool& workers) {
+  constexpr int kNiceness = 10;
+  const auto all = std::make_shared<std::barrier<>>(kWorkers);  // one task a thread
+  for (size_t i = 0; i < kWorkers; ++i) {
+    boost::asio::post(workers, [all] {
+      setpriority(PRIO_PROCESS, 0, kNiceness);  // on Linux of this thread alone
+      all->arrive_and_wait();
+    });
+  }
+}
+
 struct Route {
   const char* method;
   bool open = false;                      // without a key
@@ -56,7 +72,9 @@ class Server {
              .refuse = [](const HttpRequest& request, int status,
                           const std::string& message) { return ErrorAnswer(request.path, status, message); },
              .done = [this](const HttpExchange& exchange, int status,
-                            std::chrono::nanoseconds time) { Done(exchange, status, time); }}) {}
+                            std::chrono::nanoseconds time) { Done(exchange, status, time); }}) {
+    LowerPriority(workers_);
+  }
 
   ~Server() {
     service_.reset();  // tells those that are left; nobody hears it
