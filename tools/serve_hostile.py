@@ -2,7 +2,7 @@
 """Sends `linnet serve` what no honest client sends, while one honest client reads a stream: sizes, encodings, nested JSON,
 broken media, slow bodies, requests hidden in others, connections that trickle and idle.
 
-    tools/serve_hostile.py [--linnet build/release/linnet] [--requests 10000] [--seed N] [--timed]
+    tools/serve_hostile.py [--linnet build/release/linnet] [--requests 10000] [--seed N] [--timed] [--serve='MODEL -t 1' --tokens 40]
 
 What must hold: the honest stream has the bytes it has alone, /health answers all the time, no status is 5xx but 503, no
 hidden request is answered, the server neither ends nor keeps a file descriptor, and stops with exit code 0. With --timed
@@ -18,6 +18,7 @@ import os
 import random
 import re
 import resource
+import shlex
 import signal
 import socket
 import struct
@@ -32,8 +33,7 @@ MAX_BODY = 1 << 20
 TRICKLING, IDLE, AT_ONCE = 64, 500, 32
 CHAT = "/v1/chat/completions"
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n"  # would be answered with 404
-GOOD = {"messages": [{"role": "user", "content": "hello"}], "temperature": 100, "seed": 1, "max_tokens": 300,
-        "stream": True}
+GOOD = {"messages": [{"role": "user", "content": "hello"}], "temperature": 100, "seed": 1, "stream": True}
 
 
 def head(method="POST", path=CHAT, fields=(), host=True, version="HTTP/1.1"):
@@ -407,10 +407,10 @@ class Hostile:
 
 
 # The honest client, in a process of its own so that nothing but the server keeps it waiting.
-def stream_once(port):
+def stream_once(port, tokens):
     """What a stream says without what differs by design, and the time of each piece."""
     with socket.create_connection((HOST, port), timeout=120) as connection:
-        connection.sendall(post(GOOD, fields=[("Authorization", "Bearer honest"), ("Connection", "close")]))
+        connection.sendall(post(GOOD | {"max_tokens": tokens}, fields=[("Authorization", "Bearer honest"), ("Connection", "close")]))
         data, times, at = b"", [], time.monotonic()
         while piece := connection.recv(1 << 16):
             now = time.monotonic()
@@ -425,7 +425,7 @@ def stream_once(port):
     return said, times
 
 
-def watch(port):
+def watch(port, tokens):
     phase, results = ["alone"], {"wrong": []}
     slowest = collections.defaultdict(float)
 
@@ -452,7 +452,7 @@ def watch(port):
     while phase[0] != "end":
         now = phase[0]
         try:
-            said, times = stream_once(port)
+            said, times = stream_once(port, tokens)
         except OSError as error:
             results["wrong"].append(f"the honest stream: {error}")
             time.sleep(0.5)
@@ -476,8 +476,8 @@ def resident(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1)) / 1024
 
 
-def start(program):
-    server = subprocess.Popen([program, "serve", "--port", "0", "--log", "none", "--max-body", str(MAX_BODY)],
+def start(program, more):
+    server = subprocess.Popen([program, "serve", "--port", "0", "--log", "none", "--max-body", str(MAX_BODY), *more],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     for line in server.stdout:
         if found := re.search(r"serving \S+ at http://[^ ]*:(\d+),", line):
@@ -488,8 +488,8 @@ def start(program):
 
 
 class Watcher:
-    def __init__(self, port):
-        self.process = subprocess.Popen([sys.executable, __file__, "--watch", str(port)], stdin=subprocess.PIPE,
+    def __init__(self, port, tokens):
+        self.process = subprocess.Popen([sys.executable, __file__, "--watch", str(port), "--tokens", str(tokens)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
     def say(self, phase):
@@ -523,13 +523,15 @@ def main():
     parser.add_argument("--seconds", type=float, default=1800, help="stop after so long")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--timed", action="store_true", help="gaps and /health must keep their times; on an idle machine")
+    parser.add_argument("--tokens", type=int, default=300, help="of the honest stream")
+    parser.add_argument("--serve", default="", help="further arguments of linnet serve: a model, threads")
     parser.add_argument("--watch", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.watch:
-        return watch(args.watch)
+        return watch(args.watch, args.tokens)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    server, port, output = start(os.path.abspath(args.linnet))
+    server, port, output = start(os.path.abspath(args.linnet), shlex.split(args.serve))
     try:
         return attack_it(args, server, port, output)
     finally:
@@ -538,7 +540,7 @@ def main():
 
 
 def attack_it(args, server, port, output):
-    watcher = Watcher(port)
+    watcher = Watcher(port, args.tokens)
     watcher.streams("alone", 6)
     files, memory, begin = descriptors(server.pid), resident(server.pid), time.monotonic()
     watcher.say("attacked")
