@@ -28,8 +28,8 @@ struct SchedulerOptions {
   int64_t turns = 16;               // at most at once
   int64_t prompt_rows = 512;        // of all prompts in a step, while no turn writes
   int64_t prompt_rows_beside = 64;  // while some do: they wait for so many at a time
-  // As few of them, as measured, that who writes waits for a token hardly twice as long as usual, except for
-  // a picture, which is read at once. For who reads along; without it all is done sooner.
+  // As few of them, as measured, that who writes waits for a token hardly twice as long as usual; pictures,
+  // which cannot be cut, are read some layers at a time. For who reads along; without it all is done sooner.
   bool steady = false;
 };
 

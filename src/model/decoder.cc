@@ -11,32 +11,47 @@
 namespace linnet {
 
 Status Decoder::Forward(Step& step, const std::atomic<bool>* cancel) {
+  Begin(step);
+  do {
+    if (cancel != nullptr && *cancel) return Fail(ErrorCode::kCancelled, "stopped");
+  } while (RunBranch());
+  return {};
+}
+
+void Decoder::Begin(Step& step) {
   BeginStep(step);
   const Rows x = Take(workspace_.x, config_.hidden_size);  // (T, D), the residual stream
   EmbedRows(step, x);
   See("embeds", -1, x);
-  for (int64_t l = 0; l < static_cast<int64_t>(config_.layers.size()); ++l) {
-    if (cancel != nullptr && *cancel) return Fail(ErrorCode::kCancelled, "stopped");
-    Layer(l, x);
-  }
-  for (const Step::Sequence& s : step.sequences_) s.rows.cache->Advance(s.count());
-  RmsNorm(context_, x, weights_.norm, config_.rms_norm_eps, x);
-  See("final_norm", -1, x);
-  Head(step, x);
-  return {};
 }
 
-void DecoderLayers::Layer(int64_t l, Rows x) {
+bool Decoder::RunBranch() {
+  const Rows x = Take(workspace_.x, config_.hidden_size);
+  const int64_t l = branch_ / 2;
+  branch_++ % 2 == 0 ? AttentionBranch(l, x) : FeedForwardBranch(l, x);
+  if (branch_ < 2 * static_cast<int64_t>(config_.layers.size())) return true;
+  for (const Step::Sequence& s : step_->sequences_) s.rows.cache->Advance(s.count());
+  RmsNorm(context_, x, weights_.norm, config_.rms_norm_eps, x);
+  See("final_norm", -1, x);
+  Head(*step_, x);
+  return false;
+}
+
+void DecoderLayers::AttentionBranch(int64_t l, Rows x) {
   const LayerWeights& w = layers_[static_cast<size_t>(l)];
   const float eps = config_.rms_norm_eps;
   const Rows a = Take(workspace_.a, config_.hidden_size);  // (T, D)
-
   RmsNorm(context_, x, w.input_norm, eps, a);
   See("input_norm", l, a);
   Attend(l, a);
   RmsNorm(context_, a, w.post_attention_norm, eps, a);
   AddScaled(context_, x, a, 1.0f);
+}
 
+void DecoderLayers::FeedForwardBranch(int64_t l, Rows x) {
+  const LayerWeights& w = layers_[static_cast<size_t>(l)];
+  const float eps = config_.rms_norm_eps;
+  const Rows a = Take(workspace_.a, config_.hidden_size);  // (T, D)
   RmsNorm(context_, x, w.pre_feedforward_norm, eps, a);
   See("pre_feedforward_norm", l, a);
   FeedForward(l, a);

@@ -58,7 +58,8 @@ class DecoderLayers {
   void BeginRows(std::span<const int64_t> positions);
 
   // The page to read: decoder.cc.
-  void Layer(int64_t l, Rows x);
+  void AttentionBranch(int64_t l, Rows x);
+  void FeedForwardBranch(int64_t l, Rows x);
   void Attend(int64_t l, Rows a);
   void FeedForward(int64_t l, Rows a);
 
@@ -106,6 +107,12 @@ class Decoder final : public DecoderLayers {
   // in the vocabulary; every cache has room for its rows.
   Status Forward(Step& step, const std::atomic<bool>* cancel = nullptr);
 
+  // The same in parts, between which other decoders of the same weights may run: RunBranch() computes the
+  // next of the two branches of the next layer, until it says that there is none and the results are there.
+  // Begin() of another call gives this one up, as one that was cancelled.
+  void Begin(Step& step);
+  bool RunBranch();
+
   void set_probe(Probe* probe) { probe_ = probe; }
 
   // The scaled embedding of one token, as the first layer sees it: (D).
@@ -130,7 +137,7 @@ class Decoder final : public DecoderLayers {
   void Head(Step& step, Rows x);
 
   // Embeddings, masks and caches: decoder_rows.cc.
-  void BeginStep(const Step& step);
+  void BeginStep(Step& step);
   void EmbedRows(const Step& step, Rows x);
   void FindVisible(Visibility& visible) const;
   void AttendToKeys(int64_t l, const AttentionRows& rows) override;
@@ -139,7 +146,8 @@ class Decoder final : public DecoderLayers {
 
   const Weights& weights_;
   int64_t rows_ = 0;
-  const Step* step_ = nullptr;  // during a call
+  Step* step_ = nullptr;  // during a call
+  int64_t branch_ = 0;    // of it, the next
   Masks masks_;
 };
 

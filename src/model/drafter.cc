@@ -16,7 +16,10 @@ std::span<float> Drafter::Step(const SharedKeys& keys) {
   const Rows x = Take(workspace_.x, config_.hidden_size);  // (d), the residual stream
   const Rows input = Take(own_.input, 2 * target_width_);  // concat(embedding, hidden)
   MatMul(context_, weights_.pre_projection, input, x);
-  for (int64_t l = 0; l < static_cast<int64_t>(config_.layers.size()); ++l) Layer(l, x);
+  for (int64_t l = 0; l < static_cast<int64_t>(config_.layers.size()); ++l) {
+    AttentionBranch(l, x);
+    FeedForwardBranch(l, x);
+  }
   RmsNorm(context_, x, weights_.norm, config_.rms_norm_eps, x);
   const Rows logits = Head(x);  // (V), no soft-cap
   MatMul(context_, weights_.post_projection, x, MakeRows(hidden().data(), 1, target_width_));

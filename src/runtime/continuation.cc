@@ -1,7 +1,5 @@
 #include "runtime/continuation.h"
 
-#include <algorithm>
-
 #include "base/stopwatch.h"
 
 namespace linnet {
@@ -38,7 +36,7 @@ Status Continuation::Begin(const Prompt& prompt, std::span<const int32_t> earlie
 SequenceRows Continuation::Want(const RowLimits& limits) {
   SequenceRows rows;
   if (reader_) {
-    rows = reader_->Next(std::min(limits.prompt_rows, session_.cache.rows_per_call()));
+    rows = reader_->Next(PromptRows(limits));
   } else {
     round_ = speculator_.Propose(next_, {limits.drafts, limits.beside});
     rows = {.cache = &session_.cache, .ids = round_, .wanted = static_cast<int64_t>(round_.size())};

@@ -3,6 +3,7 @@
 // sequences beside it, is the caller's affair and does not show in what is chosen.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -42,6 +43,9 @@ class Continuation {
   // like, see CheckPrompt(); kOutOfMemory.
   Status Begin(const Prompt& prompt, std::span<const int32_t> earlier, const ReadingStops* stops = nullptr);
 
+  // How many rows of the prompt Want() will name: more than the limit where they are a picture's. REQUIRES:
+  // reading().
+  int64_t NextRows(const RowLimits& limits) const { return reader_->NextRows(PromptRows(limits)); }
   // REQUIRES: not ended.
   SequenceRows Want(const RowLimits& limits);
   // The rows are in the cache. Afterwards the cache holds exactly the prompt and the choices that were fed.
@@ -58,6 +62,10 @@ class Continuation {
   Speculator& speculator() { return speculator_; }
 
  private:
+  int64_t PromptRows(const RowLimits& limits) const {
+    return std::min(limits.prompt_rows, session_.cache.rows_per_call());
+  }
+
   Session::Impl& session_;
   Choosing choosing_;
   Speculator speculator_;

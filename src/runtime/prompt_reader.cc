@@ -68,13 +68,15 @@ void PromptReader::Read() {
   begin_ = end_;
 }
 
-SequenceRows PromptReader::Next(int64_t most) {
-  end_ = WholeBlocksEnd(blocks_, start_, begin_, most);
+int64_t PromptReader::NextEnd(int64_t most) const {
+  const int64_t end = WholeBlocksEnd(blocks_, start_, begin_, most);
   // A stop near the end of a piece is one that the cache can go back to, and costs no piece of its own.
-  for (const int64_t stop : StopsTo(end_ - KvCache::kRollBack - 1)) {
-    end_ = stop - start_;
-    break;
-  }
+  const std::span<const int64_t> stops = StopsTo(end - KvCache::kRollBack - 1);
+  return stops.empty() ? end : stops.front() - start_;
+}
+
+SequenceRows PromptReader::Next(int64_t most) {
+  end_ = NextEnd(most);
   ids_.assign(prompt_.ids.begin() + begin_, prompt_.ids.begin() + end_);
   soft_.clear();
   const auto types = std::span(prompt_.types).subspan(static_cast<size_t>(begin_), ids_.size());

@@ -40,6 +40,8 @@ class PromptReader {
   // The longest run of picture cells, which are read at once.
   int64_t largest_block() const { return largest_block_; }
 
+  // How many rows the next piece will have.
+  int64_t NextRows(int64_t most) const { return NextEnd(most) - begin_; }
   // The next piece: at most `most` rows, but whole blocks; media are embedded here. The logits of its last
   // row are wanted where it is the last piece. The spans hold until the next call. Throws std::bad_alloc.
   SequenceRows Next(int64_t most);
@@ -51,6 +53,7 @@ class PromptReader {
 
  private:
   int64_t size() const { return static_cast<int64_t>(prompt_.ids.size()); }
+  int64_t NextEnd(int64_t most) const;
   // The stops that lie behind `begin_`, up to `end`.
   std::span<const int64_t> StopsTo(int64_t end) const;
 

@@ -36,6 +36,10 @@ int64_t PromptShare::Rows(int64_t writing, int64_t most) {
   return std::clamp(static_cast<int64_t>(kMostAdded * usual / row_seconds_), int64_t{1}, most);
 }
 
+double PromptShare::SecondsLeft(int64_t writing, int64_t rows) const {
+  return kMostAdded * Usual(writing) - row_seconds_ * static_cast<double>(rows);
+}
+
 void PromptShare::Took(int64_t writing, int64_t rows, double seconds) {
   if (writing == 0) return;
   if (rows == 0) {

@@ -17,6 +17,8 @@ class PromptShare {
   // For the next step, in which so many write: 1 to `most`; 0 now and then, where what a step takes without
   // any was not measured for long.
   int64_t Rows(int64_t writing, int64_t most);
+  // Seconds that such a step has left beside so many rows of prompts; below 0 where these take more.
+  double SecondsLeft(int64_t writing, int64_t rows) const;
   // What a step took in which so many wrote, with so many rows of prompts.
   void Took(int64_t writing, int64_t rows, double seconds);
 

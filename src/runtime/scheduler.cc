@@ -17,6 +17,8 @@ constexpr int64_t kDraftRows = kMaxDrafts;
 // Of turns and of rows, so that their sums and products stay far from overflow.
 constexpr int64_t kMostAtOnce = 1 << 16;
 
+// Of a picture, while nobody writes: who joins or goes need not wait longer.
+constexpr double kSecondsAside = 0.05;
 constexpr const char* kFewer = "have fewer at once";
 
 // A step in the making: which turn each of its sequences belongs to.
@@ -28,6 +30,7 @@ class TurnStep {
         turns_(turns.all),
         sequences_(turns.in_step),
         share_(turns.share),
+        aside_(turns.aside),
         options_(options) {
     step_.Clear();
   }
@@ -39,13 +42,25 @@ class TurnStep {
     }
     int64_t rows = writing_ > 0 ? options_.prompt_rows_beside : options_.prompt_rows;
     if (writing_ > 0 && share_ != nullptr) rows = share_->Rows(writing_, rows);
+    measuring_ = rows == 0;
+    if (writing_ > 0 && ReadsAside()) rows = (rows + 1) / 2;  // the other half of the time is the picture's
     for (Turn* turn : turns_) {
-      if (!turn->done() && turn->reading() && rows > 0) rows -= AddReading(*turn, rows);
+      if (turn->done() || !turn->reading() || rows <= 0 || IsAside(*turn)) continue;
+      rows -= AddReading(*turn, rows);
     }
   }
 
   void Run() {
-    if (step_.sequences() == 0) return;
+    if (step_.sequences() > 0) RunStep();
+    if (!ReadsAside() || measuring_) return;
+    aside_->Run(writing_ > 0 ? share_->SecondsLeft(writing_, rows_read_) : kSecondsAside);
+  }
+
+ private:
+  bool IsAside(const Turn& turn) const { return aside_ != nullptr && aside_->turn() == &turn; }
+  bool ReadsAside() const { return aside_ != nullptr && aside_->turn() != nullptr; }
+
+  void RunStep() {
     // A step of one turn stops in its middle; one of several is not stopped for one of them.
     const bool alone = step_.sequences() == 1;
     const auto begin = Clock::now();
@@ -65,13 +80,16 @@ class TurnStep {
     }
   }
 
- private:
   void AddWriting(Turn& turn) {
     const RowLimits limits{.drafts = kDraftRows / writing_, .beside = writing_ - 1};
     turn.impl().FailUnless([&] { return Add(turn, turn.impl().Want(limits)); });
   }
 
   int64_t AddReading(Turn& turn, int64_t rows) {
+    if (aside_ != nullptr && turn.impl().continuation.NextRows({.prompt_rows = rows}) > rows) {
+      ReadAside(turn, rows);
+      return 0;
+    }
     int64_t read = 0;
     turn.impl().FailUnless([&]() -> Status {
       const SequenceRows piece = turn.impl().Want({.prompt_rows = rows});
@@ -81,6 +99,12 @@ class TurnStep {
     });
     rows_read_ += read;
     return read;
+  }
+
+  // The next picture begins when the one before has been read.
+  void ReadAside(Turn& turn, int64_t rows) {
+    if (ReadsAside()) return;
+    turn.impl().FailUnless([&] { return aside_->Begin(turn, turn.impl().Want({.prompt_rows = rows})); });
   }
 
   Status Add(Turn& turn, const SequenceRows& rows) {
@@ -94,8 +118,10 @@ class TurnStep {
   std::span<Turn* const> turns_;
   std::span<Turn*> sequences_;
   PromptShare* share_;
+  ReadingAside* aside_;
   const SchedulerOptions& options_;
   int64_t writing_ = 0, rows_read_ = 0;
+  bool measuring_ = false;  // a step without prompts
 };
 
 }  // namespace
@@ -104,13 +130,15 @@ int64_t WantedRows(int64_t turns) { return turns + kDraftRows; }
 
 StepSize LargestStep(const SchedulerOptions& options, int64_t largest_block) {
   const int64_t wanted = WantedRows(options.turns);
-  // A picture is whole, even where one row is left for it.
-  return {std::max(options.prompt_rows, options.prompt_rows_beside) + largest_block + wanted, wanted};
+  // A picture is whole, even where one row is left for it; a steady scheduler reads it aside.
+  const int64_t block = options.steady ? 0 : largest_block;
+  return {std::max(options.prompt_rows, options.prompt_rows_beside) + block + wanted, wanted};
 }
 
 void RunTurns(Engine::Impl& engine, Step& step, const StepTurns& turns, const SchedulerOptions& options) {
   for (Turn* turn : turns.all) {
     if (!turn->done() && turn->impl().cancelled()) turn->Cancel();
+    if (turns.aside != nullptr && turns.aside->turn() == turn && turn->done()) turns.aside->Drop();
   }
   TurnStep next(engine, step, turns, options);
   next.Plan();
@@ -122,7 +150,8 @@ struct LINNET_HIDDEN Scheduler::Impl {
       : engine(the_engine.impl()),
         options(the_options),
         in_step(static_cast<size_t>(options.turns)),
-        share(options.turns) {
+        share(options.turns),
+        aside(engine) {
     turns.reserve(in_step.size());
     left.reserve(in_step.size());
   }
@@ -134,6 +163,7 @@ struct LINNET_HIDDEN Scheduler::Impl {
       const StepSize size = LargestStep(options, block);
       step.Reserve(engine.config, size.rows, size.wanted);
       engine.decoder->Reserve(size.rows);
+      if (options.steady && block > 1) aside.Reserve(block);
       return {};
     });
   }
@@ -144,6 +174,7 @@ struct LINNET_HIDDEN Scheduler::Impl {
   std::vector<Turn*> turns, left, in_step;
   Step step;
   PromptShare share;
+  ReadingAside aside;
 };
 
 Scheduler::Scheduler(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -181,14 +212,19 @@ Status Scheduler::Add(Turn& turn) {
   return {};
 }
 
-void Scheduler::Remove(Turn& turn) { std::erase(impl_->turns, &turn); }
+void Scheduler::Remove(Turn& turn) {
+  if (impl_->aside.turn() == &turn) impl_->aside.Drop();
+  std::erase(impl_->turns, &turn);
+}
 
 std::span<Turn* const> Scheduler::RunStep() {
   Impl& s = *impl_;
   if (const Status room = s.Reserve(s.largest_block); !room) {
     for (Turn* turn : s.turns) turn->impl().Fail(room.error());
   }
-  RunTurns(s.engine, s.step, {s.turns, s.in_step, s.options.steady ? &s.share : nullptr}, s.options);
+  StepTurns turns{s.turns, s.in_step};
+  if (s.options.steady) turns.share = &s.share, turns.aside = &s.aside;
+  RunTurns(s.engine, s.step, turns, s.options);
   s.left.clear();
   for (Turn* turn : s.turns) {
     if (turn->done()) s.left.push_back(turn);

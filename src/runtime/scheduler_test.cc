@@ -232,6 +232,71 @@ TEST_F(SchedulerTest, TellsEachTurnsEventsApart) {
   EXPECT_EQ(texts[1], Alone(3).thought + Alone(3).text);
 }
 
+// A picture that goes through half a layer at a time while others' steps are computed.
+TEST_F(SchedulerTest, PicturesAreReadAside) {
+  constexpr size_t kPicture = 2, kOther = 1;
+  Conversation chat = Open(kPicture), other = Open(kOther);
+  auto turn = chat.Begin(Options(kPicture)), beside = other.Begin(Options(kOther));
+  ASSERT_TRUE(turn.has_value() && beside.has_value());
+  Engine::Impl& engine = engine_->impl();
+  Step step;
+  step.Reserve(engine.config, 64, WantedRows(1));
+  engine.decoder->Reserve(64);
+  Turn* turns[] = {*beside};
+  Turn* working[1];
+  ReadingAside aside(engine);
+  aside.Reserve((*turn)->impl().continuation.largest_block());
+  int64_t parts = 0;
+  while (!(*turn)->done()) {
+    if (!(*beside)->done()) RunTurns(engine, step, {turns, working}, {.prompt_rows = 8});
+    if (aside.turn() != nullptr) {
+      aside.Run(0);
+      ++parts;
+      continue;
+    }
+    Turn::Impl& impl = (*turn)->impl();
+    const RowLimits limits{.prompt_rows = 3};
+    if (impl.continuation.reading() && impl.continuation.NextRows(limits) > 3) {
+      ASSERT_TRUE(aside.Begin(**turn, impl.Want(limits)));
+      continue;
+    }
+    step.Clear();
+    ASSERT_TRUE(step.Add(impl.Want(limits)));
+    ASSERT_TRUE(engine.RunStep(step, nullptr, nullptr));
+    impl.Take({step.hidden(0), step.logits(0), 0});
+  }
+  EXPECT_EQ(parts, 2 * static_cast<int64_t>(engine.config.layers.size()));
+  const auto answer = chat.End(), answer_beside = other.End();
+  ASSERT_TRUE(answer.has_value() && answer_beside.has_value());
+  ExpectAsAlone(kPicture, *answer);
+  ExpectAsAlone(kOther, *answer_beside);
+}
+
+// Whoever leaves in the middle of a picture goes on later as if it had not begun.
+TEST_F(SchedulerTest, APictureCanBeGivenUpInTheMiddle) {
+  for (const bool by_flag : {false, true}) {
+    Conversation chat = Open(2);
+    auto scheduler = Scheduler::Create(*engine_, {.prompt_rows = 4, .prompt_rows_beside = 4, .steady = true});
+    ASSERT_TRUE(scheduler.has_value());
+    std::atomic<bool> cancel = false;
+    auto turn = chat.Begin(Options(2), &cancel);
+    ASSERT_TRUE(turn.has_value());
+    ASSERT_TRUE(scheduler->Add(**turn));
+    scheduler->RunStep();
+    by_flag ? cancel.store(true) : scheduler->Remove(**turn);
+    while (!scheduler->empty()) scheduler->RunStep();
+    ExpectBeginning(2, chat.End());
+    chat.Reset();
+    chat.AddUser({"hello", {}, {}});
+    Conversation fresh = Open(0);
+    fresh.Reset();
+    fresh.AddUser({"hello", {}, {}});
+    const auto again = chat.Answer(Options(0)), expected = fresh.Answer(Options(0));
+    ASSERT_TRUE(again.has_value() && expected.has_value());
+    EXPECT_EQ(again->ids, expected->ids);
+  }
+}
+
 TEST(SchedulerOptions, AreNumbersThatCanBe) {
   auto engine = Engine::Load({});
   ASSERT_TRUE(engine.has_value());
