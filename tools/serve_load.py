@@ -398,7 +398,12 @@ async def gaps_beside(server, args):
     running = asyncio.ensure_future(streams())
     await asyncio.sleep(args.after)
     begin = time.monotonic()
-    await ask(server, CHAT, stream_body(words(rng, int(args.prompt * rate)), 1, args.more))
+    prompt = words(rng, int(args.prompt * rate))
+    if args.picture:
+        with open(args.picture, "rb") as file:
+            address = "data:image/png;base64," + base64.b64encode(file.read()).decode()
+        prompt = [{"type": "image_url", "image_url": {"url": address, "detail": "high"}}, {"type": "text", "text": prompt}]
+    await ask(server, CHAT, stream_body(prompt, 1, args.more))
     read = time.monotonic() - begin
     beside = await running
     return [{"median": 1000 * u, "longest": 1000 * max(gaps(a)), "ratio": max(gaps(a)) / u} for u, a in zip(usual, beside)], read
@@ -431,6 +436,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=128, help="measure, gap: tokens of an answer")
     parser.add_argument("--streams", type=int, default=4, help="gap: how many at once")
     parser.add_argument("--prompt", type=int, default=4096, help="gap: tokens of the prompt that is read beside them")
+    parser.add_argument("--picture", metavar="FILE", help="gap: and this one at its largest budget")
     parser.add_argument("--after", type=float, default=1, help="gap: seconds before it comes")
     parser.add_argument("--more", type=json.loads, default={}, metavar="JSON",
                         help='members of every request, as {"ignore_eos": true}, so that answers have the length asked for')

@@ -4,6 +4,8 @@
 // are below, in ops. The drafter's layers are these too.
 #include "model/decoder.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "ops/elementwise.h"
 #include "ops/matmul.h"
@@ -14,7 +16,7 @@ Status Decoder::Forward(Step& step, const std::atomic<bool>* cancel) {
   Begin(step);
   do {
     if (cancel != nullptr && *cancel) return Fail(ErrorCode::kCancelled, "stopped");
-  } while (RunBranch());
+  } while (RunPart(step.rows()));
   return {};
 }
 
@@ -25,11 +27,19 @@ void Decoder::Begin(Step& step) {
   See("embeds", -1, x);
 }
 
-bool Decoder::RunBranch() {
+bool Decoder::RunPart(int64_t most_rows) {
   const Rows x = Take(workspace_.x, config_.hidden_size);
-  const int64_t l = branch_ / 2;
-  branch_++ % 2 == 0 ? AttentionBranch(l, x) : FeedForwardBranch(l, x);
-  if (branch_ < 2 * static_cast<int64_t>(config_.layers.size())) return true;
+  if (!next_.attended) {
+    AttentionBranch(next_.layer, x);
+    next_.attended = true;
+    return true;
+  }
+  const int64_t rows = std::min(most_rows, x.rows - next_.row);
+  FeedForwardBranch(next_.layer, x.Slice(next_.row, rows));
+  next_.row += rows;
+  if (next_.row < x.rows) return true;
+  next_ = {.layer = next_.layer + 1};
+  if (next_.layer < static_cast<int64_t>(config_.layers.size())) return true;
   for (const Step::Sequence& s : step_->sequences_) s.rows.cache->Advance(s.count());
   RmsNorm(context_, x, weights_.norm, config_.rms_norm_eps, x);
   See("final_norm", -1, x);
@@ -51,7 +61,7 @@ void DecoderLayers::AttentionBranch(int64_t l, Rows x) {
 void DecoderLayers::FeedForwardBranch(int64_t l, Rows x) {
   const LayerWeights& w = layers_[static_cast<size_t>(l)];
   const float eps = config_.rms_norm_eps;
-  const Rows a = Take(workspace_.a, config_.hidden_size);  // (T, D)
+  const Rows a = MakeRows(workspace_.a.data(), x.rows, config_.hidden_size);  // (T, D)
   RmsNorm(context_, x, w.pre_feedforward_norm, eps, a);
   See("pre_feedforward_norm", l, a);
   FeedForward(l, a);
@@ -96,8 +106,8 @@ void DecoderLayers::Attend(int64_t l, Rows a) {
 
 void DecoderLayers::FeedForward(int64_t l, Rows a) {
   const LayerWeights& w = layers_[static_cast<size_t>(l)];
-  const Rows gate = Take(workspace_.branch, PlanOf(l).intermediate_size);  // (T, F)
-  const Rows up = TakeAfter(gate, gate.width);                             // (T, F)
+  const Rows gate = MakeRows(workspace_.branch.data(), a.rows, PlanOf(l).intermediate_size);  // (T, F)
+  const Rows up = TakeAfter(gate, gate.width);                                                // (T, F)
   Project(context_, a, {{&w.gate_proj, gate}, {&w.up_proj, up}});
   GeluMul(context_, gate, up);
   See("gelu", l, gate);

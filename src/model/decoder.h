@@ -72,7 +72,7 @@ class DecoderLayers {
   }
   // Rows behind others in the same buffer.
   Rows TakeAfter(Rows before, int64_t width) const {
-    return MakeRows(before.data + before.rows * before.width, batch_rows_, width);
+    return MakeRows(before.data + before.rows * before.width, before.rows, width);
   }
   void See(std::string_view name, int64_t layer, Rows rows) {
     if (probe_ != nullptr) probe_->See(name, layer, rows);
@@ -107,11 +107,12 @@ class Decoder final : public DecoderLayers {
   // in the vocabulary; every cache has room for its rows.
   Status Forward(Step& step, const std::atomic<bool>* cancel = nullptr);
 
-  // The same in parts, between which other decoders of the same weights may run: RunBranch() computes the
-  // next of the two branches of the next layer, until it says that there is none and the results are there.
-  // Begin() of another call gives this one up, as one that was cancelled.
+  // The same in parts, between which other decoders of the same weights may run: RunPart() computes the
+  // attention of the next layer for all rows, which see each other, or its feed-forward branch for at most so
+  // many, until it says that there is no more and the results are there. Begin() of another call gives this
+  // one up, as one that was cancelled.
   void Begin(Step& step);
-  bool RunBranch();
+  bool RunPart(int64_t most_rows);
 
   void set_probe(Probe* probe) { probe_ = probe; }
 
@@ -147,7 +148,11 @@ class Decoder final : public DecoderLayers {
   const Weights& weights_;
   int64_t rows_ = 0;
   Step* step_ = nullptr;  // during a call
-  int64_t branch_ = 0;    // of it, the next
+  struct Part {
+    int64_t layer = 0, row = 0;
+    bool attended = false;
+  };
+  Part next_;  // of the call
   Masks masks_;
 };
 

@@ -105,7 +105,7 @@ void Decoder::Reserve(int64_t rows) {
 void Decoder::BeginStep(Step& step) {
   LINNET_CHECK(step.rows() <= rows_);
   step_ = &step;
-  branch_ = 0;
+  next_ = {};
   for (const Step::Sequence& s : step.sequences_) s.rows.cache->BeginRows(s.count());
   BeginRows(step.positions_);
   for (Visibility& visible : masks_.visible) FindVisible(visible);

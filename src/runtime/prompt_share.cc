@@ -7,7 +7,7 @@ namespace {
 
 // What rows of prompts may add to a step. Twice its usual length is what those who read along shall wait at
 // most; the rest is for what comes between.
-constexpr double kMostAdded = 0.7;
+constexpr double kMostAdded = 0.6;
 // A new measurement counts so much: a neighbour's burst does not decide the next steps, a change of the load
 // does within some.
 constexpr double kWeight = 0.25;

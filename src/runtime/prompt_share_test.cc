@@ -36,7 +36,7 @@ TEST(PromptShare, TurnsThatWriteWaitLessThanTwice) {
     for (const int64_t writing : {1, 3, 16}) {
       int64_t read = 0;
       EXPECT_LT(LongestStep(machine, writing, read), 2.0) << machine.row << " " << writing;
-      const double would = 0.6 * machine.Seconds(writing, 0) / machine.row;
+      const double would = 0.5 * machine.Seconds(writing, 0) / machine.row;
       EXPECT_GT(static_cast<double>(read) / 500, 0.9 * std::min(would, 500.0))
           << machine.row << " " << writing;
     }

@@ -4,6 +4,12 @@
 #include "base/thread_pool.h"
 
 namespace linnet {
+namespace {
+
+// Of a part: fewer would use the processor worse, more would keep others waiting.
+constexpr int64_t kRows = 256;
+
+}  // namespace
 
 void ReadingAside::Reserve(int64_t rows) {
   if (turn_ != nullptr) return;
@@ -29,10 +35,10 @@ void ReadingAside::Run(double seconds) {
     const Clock::time_point begin = Clock::now();
     double passed = 0;
     do {
-      more = decoder_.RunBranch();
-      branch_seconds_ = SecondsSince(begin) - passed;
-      passed += branch_seconds_;
-    } while (more && passed + branch_seconds_ <= seconds && !turn.impl().cancelled());
+      more = decoder_.RunPart(kRows);
+      part_seconds_ = SecondsSince(begin) - passed;
+      passed += part_seconds_;
+    } while (more && passed + part_seconds_ <= seconds && !turn.impl().cancelled());
     intact = engine_.CheckFiles();
   }
   if (!intact) {

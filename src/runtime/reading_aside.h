@@ -1,5 +1,5 @@
 // A piece of a prompt that cannot be cut, a picture, on its way through the layers beside the steps of
-// others: some branches of layers at a time, so that who writes does not wait for all of it.
+// others: some parts of layers at a time, so that who writes does not wait for all of it.
 //
 // Thread safety: the engine's.
 #pragma once
@@ -26,8 +26,8 @@ class ReadingAside {
   // Begins with what a turn wants. Errors: those of Step::Add(). REQUIRES: none is being read, Reserve()
   // covered it.
   Status Begin(Turn& turn, const SequenceRows& piece);
-  // Goes on for so many seconds, at least for one branch; at its end the turn is given what was computed, and
-  // a fault ends the turn.
+  // Goes on for so many seconds, at least for one part of a layer (Decoder::RunPart()); at its end the turn
+  // is given what was computed, and a fault ends the turn.
   void Run(double seconds);
   // Gives it up; the turn's cache is as before it, or empty.
   void Drop();
@@ -37,7 +37,7 @@ class ReadingAside {
   Decoder decoder_;  // its workspace holds the rows between two parts
   Step step_;
   Turn* turn_ = nullptr;
-  double branch_seconds_ = 0;  // of the last one
+  double part_seconds_ = 0;  // of the last one
 };
 
 }  // namespace linnet
