@@ -110,7 +110,7 @@ void ItemWriter::Show(const std::string& what, uint64_t within) {
 }
 
 // Some rows of the matrix, spread over it, in each format of the ladder.
-std::vector<SizeChoice> ItemWriter::ChoicesOf(const Item& item) {
+std::vector<SizeChoice> ItemWriter::ChoicesOf(const Item& item, std::span<const float> importance) {
   const int64_t row = item.shape.back(), rows = item.shape.front();
   const int64_t count = std::min(rows, kSampledRows);
   const Dtype stored = item.tensor->dtype;
@@ -128,7 +128,7 @@ std::vector<SizeChoice> ItemWriter::ChoicesOf(const Item& item) {
     const uint64_t bytes = RowBytes(type, item.elements());
     if (!choices.empty() && bytes <= choices.back().bytes) continue;
     EncodingLoss loss;
-    encoder_.Encode(type, decoded_, row, {inputs_.importance, nullptr}, loss);
+    encoder_.Encode(type, decoded_, row, {importance, nullptr}, loss);
     choices.push_back({type, bytes, loss.weighted()});
   }
   return choices;
@@ -146,9 +146,9 @@ Status ItemWriter::FitFormats(const GgufWriter& writer, std::vector<Item>& items
       others += RowBytes(item.dtype, item.elements());
       continue;
     }
-    LINNET_TRY(LookUpInputs(item));
+    LINNET_ASSIGN(const std::span<const float> importance, ImportanceOf(item));
     matrices.push_back(&item);
-    choices.push_back(ChoicesOf(item));
+    choices.push_back(ChoicesOf(item, importance));
     Show("measuring what each format loses", item.elements());
     done_ += item.elements();
   }
@@ -207,19 +207,20 @@ Status ItemWriter::WriteItem(GgufWriter& writer, const Item& item) {
   return {};
 }
 
+Result<std::span<const float>> ItemWriter::ImportanceOf(const Item& item) const {
+  if (options_.importance == nullptr) return std::span<const float>();
+  const std::span<const float> importance = options_.importance->Of(item.name);
+  if (importance.empty() || static_cast<int64_t>(importance.size()) == item.shape.back()) return importance;
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("{}: \"{}\" has {} numbers, its rows have {}", options_.importance->path, item.name,
+                          importance.size(), item.shape.back()),
+              "give the importances of this model");
+}
+
 Status ItemWriter::LookUpInputs(const Item& item) {
   inputs_ = {};
   if (!item.matrix) return {};
-  if (options_.importance != nullptr) {
-    inputs_.importance = options_.importance->Of(item.name);
-    const size_t size = inputs_.importance.size();
-    if (size > 0 && static_cast<int64_t>(size) != item.shape.back()) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: \"{}\" has {} numbers, its rows have {}", options_.importance->path,
-                              item.name, size, item.shape.back()),
-                  "give the importances of this model");
-    }
-  }
+  LINNET_ASSIGN(inputs_.importance, ImportanceOf(item));
   if (options_.calibration != nullptr && item.tensor->dtype != item.dtype) {
     feedback_ = options_.calibration->FeedbackOf(item.name);
     inputs_.feedback = feedback_.get();

@@ -52,11 +52,13 @@ class ItemWriter {
  private:
   Dtype FormatOf(const Item& item, Dtype wanted);
   Status FitFormats(const GgufWriter& writer, std::vector<Item>& items);
-  std::vector<SizeChoice> ChoicesOf(const Item& item);
+  std::vector<SizeChoice> ChoicesOf(const Item& item, std::span<const float> importance);
   Status WriteItem(GgufWriter& writer, const Item& item);
   Status WriteTensor(GgufWriter& writer, const Item& item);
   Status WriteValues(GgufWriter& writer, const Item& item, std::span<const float> values);
   Status WriteRows(GgufWriter& writer, const Item& item, std::span<const uint8_t> rows);
+  // Of a matrix; empty where nothing is known.
+  Result<std::span<const float>> ImportanceOf(const Item& item) const;
   Status LookUpInputs(const Item& item);
   void Show(const std::string& path, uint64_t within);
 
