@@ -34,6 +34,21 @@ EncodingLoss LossOf(std::span<const float> values, std::span<const float> decode
   return loss;
 }
 
+// A few rows by search: what they share of the feedback is read once.
+void SearchRows(Dtype dtype, std::span<const float> values, size_t width, const InputKnowledge& inputs,
+                uint8_t* out) {
+  const size_t rows = values.size() / width, row_bytes = RowBytes(dtype, width);
+  std::vector<SearchedRow> searched;
+  for (size_t r = 0; r < rows; ++r) {
+    searched.emplace_back(dtype, width).Search(values.subspan(r * width, width), inputs.importance);
+  }
+  if (inputs.feedback != nullptr) {
+    std::vector<float> left(values.begin(), values.end());
+    inputs.feedback->Round(searched, left);
+  }
+  for (size_t r = 0; r < rows; ++r) searched[r].Store(out + r * row_bytes);
+}
+
 }  // namespace
 
 bool CanWrite(Dtype dtype) { return CanEncode(dtype) || CanSearch(dtype); }
@@ -47,40 +62,25 @@ void EncodingLoss::Add(const EncodingLoss& other) {
   exact += other.exact;
 }
 
-// A few rows: what they share of the feedback is read once.
-void MatrixEncoder::EncodeTogether(Dtype dtype, std::span<const float> values, size_t width,
-                                   const InputKnowledge& inputs, uint8_t* out) const {
-  const size_t rows = values.size() / width, row_bytes = RowBytes(dtype, width);
-  std::vector<SearchedRow> searched;
-  for (size_t r = 0; r < rows; ++r) {
-    searched.emplace_back(dtype, width).Search(values.subspan(r * width, width), inputs.importance);
-  }
-  std::vector<float> left(values.begin(), values.end());
-  inputs.feedback->Round(searched, left);
-  for (size_t r = 0; r < rows; ++r) searched[r].Store(out + r * row_bytes);
-}
-
 std::span<const uint8_t> MatrixEncoder::Encode(Dtype dtype, std::span<const float> values, int64_t row,
                                                const InputKnowledge& inputs, EncodingLoss& loss) {
   const size_t width = static_cast<size_t>(row), rows = values.size() / width;
   const size_t row_bytes = RowBytes(dtype, width);
   const size_t block = static_cast<size_t>(GetDtypeInfo(dtype).block_elements);
-  const bool search = CanSearch(dtype), together = search && inputs.feedback != nullptr;
+  const bool search = CanSearch(dtype);
   encoded_.resize(rows * row_bytes);
   losses_.assign(rows, {});
   scratch_.resize(static_cast<size_t>(pool_.threads()));
   for (std::vector<float>& decoded : scratch_) decoded.resize(width);
   pool_.For(static_cast<int64_t>(rows), [&](int64_t begin, int64_t end, int thread) {
     std::vector<float>& decoded = scratch_[static_cast<size_t>(thread)];
-    const size_t step = together ? kRowsTogether : 1;
-    for (size_t first = static_cast<size_t>(begin); first < static_cast<size_t>(end); first += step) {
-      const size_t count = std::min(step, static_cast<size_t>(end) - first);
+    for (size_t first = static_cast<size_t>(begin); first < static_cast<size_t>(end);
+         first += kRowsTogether) {
+      const size_t count = std::min(kRowsTogether, static_cast<size_t>(end) - first);
       const std::span<const float> from = values.subspan(first * width, count * width);
       uint8_t* to = encoded_.data() + first * row_bytes;
-      if (together) {
-        EncodeTogether(dtype, from, width, inputs, to);
-      } else if (search) {
-        SearchRow(dtype, from, inputs.importance, to);
+      if (search) {
+        SearchRows(dtype, from, width, inputs, to);
       } else {
         EncodeRow(dtype, from, to);
       }

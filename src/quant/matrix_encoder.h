@@ -44,9 +44,6 @@ class MatrixEncoder {
                                   const InputKnowledge& inputs, EncodingLoss& loss);
 
  private:
-  void EncodeTogether(Dtype dtype, std::span<const float> values, size_t width, const InputKnowledge& inputs,
-                      uint8_t* out) const;
-
   ThreadPool& pool_;
   std::vector<uint8_t> encoded_;
   std::vector<EncodingLoss> losses_;         // one a row

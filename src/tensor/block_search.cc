@@ -78,6 +78,13 @@ class BlockSearch {
  public:
   BlockSearch(const SearchShape& shape, Levels levels) : shape_(shape), levels_(levels) {}
 
+  void Search(const float* x, const float* w, WholeBlock& out) const {
+    shape_.scale_hi == 0 ? Single(x, w, out) : Several(x, w, out);
+  }
+
+ private:
+  static constexpr size_t kGroups = kMostBlockElements / n;
+
   // One group with factors of its own.
   void Single(const float* x, const float* w, WholeBlock& out) const {
     Fit fit;
@@ -111,9 +118,6 @@ class BlockSearch {
             -(best.m * static_cast<float>(best.mins[g])), &out.quants[g * n]);
     }
   }
-
- private:
-  static constexpr size_t kGroups = kMostBlockElements / n;
 
   void Round(const float* x, float step, float offset, int8_t* out) const {
     const float inverse = InverseOf(step);
@@ -265,13 +269,11 @@ void SearchBlock(const SearchShape& shape, const float* x, const float* w, Whole
   const bool lattice = shape.scale_hi == 0 && shape.lo < 0 && !IsTable(shape);
   if (lattice && FindLattice(x, levels, out)) return;
   if (IsTable(shape)) {
-    const BlockSearch<32, TableLevels> search(shape, {&kNearestIq4});
-    shape.scale_hi == 0 ? search.Single(x, w, out) : search.Several(x, w, out);
+    BlockSearch<32, TableLevels>(shape, {&kNearestIq4}).Search(x, w, out);
   } else if (shape.group == 32) {
-    const BlockSearch<32, WholeLevels> search(shape, levels);
-    shape.scale_hi == 0 ? search.Single(x, w, out) : search.Several(x, w, out);
+    BlockSearch<32, WholeLevels>(shape, levels).Search(x, w, out);
   } else {
-    BlockSearch<16, WholeLevels>(shape, levels).Several(x, w, out);
+    BlockSearch<16, WholeLevels>(shape, levels).Search(x, w, out);
   }
 }
 
@@ -359,18 +361,9 @@ void SearchedRow::Store(uint8_t* blocks) const {
 
 void SearchRow(Dtype dtype, std::span<const float> values, std::span<const float> importance,
                uint8_t* blocks) {
-  const SearchShape* shape = ShapeOf(dtype);
-  LINNET_CHECK(shape != nullptr && (importance.empty() || importance.size() == values.size()));
-  const DtypeInfo& info = GetDtypeInfo(dtype);
-  const size_t step = static_cast<size_t>(info.block_elements);
-  LINNET_CHECK(values.size() % step == 0);
-  const PackBlock pack = BlockPacker(dtype);
-  WholeBlock whole;
-  for (size_t i = 0; i < values.size(); i += step, blocks += info.block_bytes) {
-    SearchOneBlock(*shape, values.subspan(i, step),
-                   importance.empty() ? importance : importance.subspan(i, step), whole);
-    pack(whole, 0, blocks);
-  }
+  SearchedRow row(dtype, values.size());
+  row.Search(values, importance);
+  row.Store(blocks);
 }
 
 }  // namespace linnet
