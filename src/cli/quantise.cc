@@ -32,7 +32,7 @@ struct QuantiseArgs {
   bool list = false;                // every matrix
   bool no_feedback = false;         // see --help
   std::vector<std::string> verify;  // texts
-  std::string to;
+  std::string to, max_shard;
 };
 
 // How many matrices, of how many bytes, have become what.
@@ -110,6 +110,9 @@ Result<int> Run(QuantiseArgs args) {
         {{{"--mix", "--type", "--table"}, false, "is for files of a mix, --to chooses the formats"}}));
     LINNET_ASSIGN(args.options.to_bytes, BytesIn("--to", args.to));
   }
+  if (!args.max_shard.empty()) {
+    LINNET_ASSIGN(args.options.max_shard, BytesIn("--max-shard-size", args.max_shard));
+  }
   LINNET_TRY(CheckUseful(
       args.given, {{{"--verify"}, !args.options.dry_run, "needs a file, which a dry run does not write"}}));
   ProgressLine progress;
@@ -129,6 +132,22 @@ Result<int> Run(QuantiseArgs args) {
   return kExitDone;
 }
 
+// What is to be known of the inputs of matrices.
+void DeclareCalibration(Args& args, QuantiseArgs& values) {
+  QuantiseOptions& options = values.options;
+  args.Option("--importance", options.importance,
+              "a file of importances, as llama.cpp's imatrix: inputs that matter more are kept closer");
+  args.Option("--calibrate", options.calibration,
+              "what the model reads first, to keep closest what this needs: a text, chats as "
+              ".jsonl, a picture, a sound, a video, or 'builtin'; may be given several times");
+  args.Option("--calibrate-with", options.reader,
+              "the model that reads them, a smaller file of the same: where memory is short");
+  args.Option("--save-importance", options.save_importance,
+              "write the importances that were found: NAME.gguf, or NAME.dat in the older form");
+  args.Flag("--no-feedback", values.no_feedback,
+            "take the importance alone from the texts; errors are not made good by other inputs");
+}
+
 }  // namespace
 
 Command QuantiseCommand() {
@@ -142,26 +161,24 @@ Command QuantiseCommand() {
             args.Given(values->given);
             args.Positional("IN", options.input,
                             "a Hugging Face directory, a GGUF file, or a drafter's directory");
-            args.Positional("OUT", options.output, "the text model's file, ending in .gguf");
-            args.Option("--mix,--type", options.mix,
-                        fmt::format("formats of the matrices: {}; or a number format for all of them",
-                                    fmt::join(QuantiseMixes(), ", ")));
+            args.Positional("OUT", options.output,
+                            "the text model's file, ending in .gguf, or a new directory");
+            args.Option(
+                "--mix,--type", options.mix,
+                fmt::format("formats of the matrices: {}; or a number format for all of them; for a "
+                            "directory {}",
+                            fmt::join(QuantiseMixes(), ", "), fmt::join(QuantiseDirectoryForms(), ", ")));
+            args.Option("--max-shard-size", values->max_shard,
+                        "the most that the tensors in one file take, as 2GB: larger models are cut "
+                        "(directories: 5GB)");
             args.Option(
                 "--to", values->to,
                 "the largest size of the file, as 6.5GB: formats are chosen by what each matrix loses");
             args.Option("--table", options.table, "format of the embedding table, which is also the head");
             args.Option(
-                "--importance", options.importance,
-                "a file of importances, as llama.cpp's imatrix: inputs that matter more are kept closer");
-            args.Option("--calibrate", options.calibration,
-                        "texts that the model reads first, to keep closest what they need: a text, chats as "
-                        ".jsonl, or 'builtin'; may be given several times");
-            args.Option("--calibrate-with", options.reader,
-                        "the model that reads them, a smaller file of the same: where memory is short");
-            args.Option("--save-importance", options.save_importance,
-                        "write the importances that were found: NAME.gguf, or NAME.dat in the older form");
-            args.Flag("--no-feedback", values->no_feedback,
-                      "take the importance alone from the texts; errors are not made good by other inputs");
+                "--projections", options.projections,
+                "format of what projects pictures and sounds, in mmproj-OUT: q8_0 …; bf16 unless given");
+            DeclareCalibration(args, *values);
             args.Option("--verify", values->verify,
                         "measure at the end what the file has lost, on texts of which nothing was "
                         "calibrated; or 'builtin'; may be given several times");
@@ -177,7 +194,8 @@ Command QuantiseCommand() {
                 "  linnet quantise gemma-4-12b-it-qat-q4_0-unquantized 12b-qat.gguf --mix q4_0\n"
                 "  linnet quantise 12b-bf16.gguf 12b-iq4_xs.gguf --mix iq4_xs --importance imatrix.gguf\n"
                 "  linnet quantise 12b-bf16.gguf 12b-q4_0.gguf --mix q4_0 --calibrate builtin --calibrate "
-                "chats.jsonl\n");
+                "chats.jsonl\n"
+                "  linnet quantise gemma-4-12B-it gemma-4-12B-it-4bit --mix mlx-4bit-g64\n");
             return [values] { return Run(*values); };
           },
       .alias = "quantize"};

@@ -44,15 +44,22 @@ Progress ProgressLine::AsCallback() {
 }
 
 Progress ProgressLine::WithTimeLeft() {
-  const auto start = std::chrono::steady_clock::now();
-  return [this, start](double fraction, std::string_view what) {
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (seconds < 5 || fraction < 0.01) return Show(fraction, what);
-    const int64_t left = static_cast<int64_t>(seconds / fraction * (1 - fraction));
-    Show(fraction,
-         fmt::format("{}, {} left", what,
-                     left >= 60 ? fmt::format("{} min", (left + 30) / 60) : fmt::format("{} s", left)));
-  };
+  using Clock = std::chrono::steady_clock;
+  // A step of the work begins where it says first, which is further on when it was interrupted before.
+  return
+      [this, start = Clock::now(), first = 2.0, last = 2.0](double fraction, std::string_view what) mutable {
+        if (fraction < last) {
+          start = Clock::now();
+          first = fraction;
+        }
+        last = fraction;
+        const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+        if (seconds < 5 || fraction < first + 0.01) return Show(fraction, what);
+        const int64_t left = static_cast<int64_t>(seconds / (fraction - first) * (1 - fraction));
+        Show(fraction,
+             fmt::format("{}, {} left", what,
+                         left >= 60 ? fmt::format("{} min", (left + 30) / 60) : fmt::format("{} s", left)));
+      };
 }
 
 void Write(std::string_view text) {

@@ -1,12 +1,6 @@
 #include "io/gguf_writer.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <system_error>
-
 #include "base/check.h"
-#include "base/process.h"
 
 namespace linnet {
 namespace {
@@ -23,17 +17,8 @@ void PutString(std::string& out, std::string_view text) {
 
 }  // namespace
 
-GgufWriter::GgufWriter(std::filesystem::path path) : path_(std::move(path)), part_(PartPath(path_)) {}
-
-std::filesystem::path PartPath(std::filesystem::path path) {
-  return path += std::string(".").append(std::to_string(ProcessId())).append(".part");
-}
-
-GgufWriter::~GgufWriter() {
-  if (finished_ || !begun_) return;
-  file_.close();
-  std::error_code ignored;
-  std::filesystem::remove(part_, ignored);
+GgufWriter::GgufWriter(std::filesystem::path path) : TensorFileWriter(std::move(path)) {
+  alignment_ = kGgufAlignment;
 }
 
 void GgufWriter::Key(std::string_view key, GgufType type) {
@@ -46,6 +31,11 @@ void GgufWriter::ArrayKey(std::string_view key, GgufType type, uint64_t count) {
   Key(key, GgufType::kArray);
   Put(metadata_, static_cast<uint32_t>(type));
   Put(metadata_, count);
+}
+
+void GgufWriter::AddU16(std::string_view key, uint16_t value) {
+  Key(key, GgufType::kU16);
+  Put(metadata_, value);
 }
 
 void GgufWriter::AddU32(std::string_view key, uint32_t value) {
@@ -107,24 +97,13 @@ void GgufWriter::AddTensor(std::string_view name, Dtype dtype, std::span<const i
   const Result<uint64_t> bytes = packed ? PackedBytes(dtype, shape) : TensorBytes(dtype, shape);
   LINNET_CHECK(bytes.has_value() && (!packed || alignment_ % kGgufPackedAlignment == 0));
   tensors_.push_back({std::string(name), dtype, {shape.begin(), shape.end()}, *bytes, packed});
+  AddSize(*bytes);
 }
 
 void GgufWriter::AddPackedLayout() {
   AddString(kGgufPackedLayout, kPackedLayout);
   alignment_ = kGgufPackedAlignment;
   AddU32("general.alignment", static_cast<uint32_t>(alignment_));
-}
-
-std::unexpected<Error> GgufWriter::WriteError() const {
-  return Fail(ErrorCode::kBadFile, "cannot write " + part_.string() + ": " + std::strerror(errno),
-              "check the directory, its permissions and the free space");
-}
-
-void GgufWriter::Pad() {
-  static constexpr char kZeros[std::max(kGgufAlignment, kGgufPackedAlignment)] = {};
-  const uint64_t padding = (alignment_ - written_ % alignment_) % alignment_;
-  file_.write(kZeros, static_cast<std::streamsize>(padding));
-  written_ += padding;
 }
 
 std::string GgufWriter::Header() const {
@@ -144,52 +123,6 @@ std::string GgufWriter::Header() const {
     offset += Padded(tensor.bytes);
   }
   return header;
-}
-
-uint64_t GgufWriter::Size() const {
-  uint64_t size = Padded(Header().size());
-  for (const Tensor& tensor : tensors_) size += Padded(tensor.bytes);
-  return size;
-}
-
-Status GgufWriter::Begin() {
-  const std::string header = Header();
-  errno = 0;
-  file_.open(part_, std::ios::binary | std::ios::trunc);
-  begun_ = file_.is_open();
-  file_.write(header.data(), static_cast<std::streamsize>(header.size()));
-  written_ = header.size();
-  Pad();
-  if (!file_) return WriteError();
-  return {};
-}
-
-Status GgufWriter::Write(std::span<const uint8_t> bytes) {
-  LINNET_CHECK(current_ < tensors_.size() && current_bytes_ + bytes.size() <= tensors_[current_].bytes);
-  file_.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  written_ += bytes.size();
-  current_bytes_ += bytes.size();
-  if (current_bytes_ == tensors_[current_].bytes) {
-    Pad();
-    ++current_;
-    current_bytes_ = 0;
-  }
-  if (!file_) return WriteError();
-  return {};
-}
-
-Result<uint64_t> GgufWriter::Finish() {
-  LINNET_CHECK(current_ == tensors_.size());
-  file_.close();
-  if (!file_) return WriteError();
-  std::error_code error;
-  std::filesystem::rename(part_, path_, error);
-  if (error) {
-    return Fail(ErrorCode::kBadFile,
-                "cannot rename " + part_.string() + " to " + path_.string() + ": " + error.message());
-  }
-  finished_ = true;
-  return written_;
 }
 
 }  // namespace linnet

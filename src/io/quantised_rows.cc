@@ -37,15 +37,15 @@ float PlainAt(Dtype dtype, const uint8_t* values, int64_t index) {
   return value;
 }
 
-int64_t FactorIndex(const QuantisedMatrix& m, int64_t row, int64_t group) {
+int64_t FactorIndex(const MatrixParts& m, int64_t row, int64_t group) {
   if (m.one_factor) return 0;
   return m.groups_first ? group * m.rows + row : row / m.block_rows * m.groups() + group;
 }
 
-float FactorAt(const QuantisedMatrix& m, int64_t row, int64_t group) {
+float FactorAt(const MatrixParts& m, int64_t row, int64_t group) {
   const int64_t i = FactorIndex(m, row, group);
   // The elements of E2M1 are read twice as large.
-  const float half = m.fields == Fields::kE2m1 ? 0.5f : 1.0f;
+  const float half = m.fields == ElementFields::kE2m1 ? 0.5f : 1.0f;
   switch (m.factors) {
     case Factors::kE8m0:
       return std::ldexp(half, m.scales[static_cast<size_t>(i)] - 127);
@@ -57,18 +57,18 @@ float FactorAt(const QuantisedMatrix& m, int64_t row, int64_t group) {
   return 0;
 }
 
-int ZeroAt(const QuantisedMatrix& m, int64_t row, int64_t group) {
+int ZeroAt(const MatrixParts& m, int64_t row, int64_t group) {
   if (m.zeros.empty()) return m.zero;
   const int64_t row_words = (m.rows * m.bits + 31) / 32;  // of GPTQ and AWQ: a row of words for each group
   int zero = 0;
   switch (m.fields) {
-    case Fields::kGptq:
+    case ElementFields::kGptq:
       zero = BitsAt(m.zeros.data() + group * row_words * 4, row * m.bits, m.bits);
       break;
-    case Fields::kAwq:
+    case ElementFields::kAwq:
       zero = AwqAt(m.zeros.data() + group * row_words * 4, row);
       break;
-    case Fields::kInt8:
+    case ElementFields::kInt8:
       return static_cast<int8_t>(m.zeros[static_cast<size_t>(row * m.groups() + group)]);
     default:  // a column of words for each group
       zero = BitsAt(m.zeros.data() + group * 4, row * m.bits, m.bits, m.groups());
@@ -76,35 +76,35 @@ int ZeroAt(const QuantisedMatrix& m, int64_t row, int64_t group) {
   return zero + (m.zeros_less_one ? 1 : 0);
 }
 
-void ReadElements(const QuantisedMatrix& m, int64_t row, std::span<float> out) {
+void ReadElements(const MatrixParts& m, int64_t row, std::span<float> out) {
   const uint8_t* bytes = m.elements.data() + row * m.row_bytes;
   const auto fill = [&](auto element) {
     for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(element(static_cast<int64_t>(i)));
   };
   switch (m.fields) {
-    case Fields::kStream:
+    case ElementFields::kStream:
       if (m.bits == 4) return fill([&](int64_t i) { return NibbleAt(bytes, i); });
       return fill([&](int64_t i) { return BitsAt(bytes, i * m.bits, m.bits); });
-    case Fields::kWords: {
+    case ElementFields::kWords: {
       const int64_t a_word = 32 / m.bits;
       return fill([&](int64_t i) { return BitsAt(bytes, i / a_word * 32 + i % a_word * m.bits, m.bits); });
     }
-    case Fields::kGptq:
+    case ElementFields::kGptq:
       return fill([&](int64_t i) { return BitsAt(m.elements.data() + row * 4, i * m.bits, m.bits, m.rows); });
-    case Fields::kAwq:
+    case ElementFields::kAwq:
       return fill([&](int64_t i) { return AwqAt(m.elements.data() + i * (m.rows / 8 * 4), row); });
-    case Fields::kInt8:
+    case ElementFields::kInt8:
       return fill([&](int64_t i) { return static_cast<int8_t>(bytes[i]); });
-    case Fields::kE2m1:
+    case ElementFields::kE2m1:
       return fill([&](int64_t i) { return TwiceE2m1(NibbleAt(bytes, i)); });
-    case Fields::kE4m3:
+    case ElementFields::kE4m3:
       return fill([&](int64_t i) { return E4m3ToFloat(bytes[i]); });
   }
 }
 
 // One row in parts: elements less their zeros; factors and offsets of its groups.
 struct Row {
-  explicit Row(const QuantisedMatrix& m)
+  explicit Row(const MatrixParts& m)
       : group(static_cast<size_t>(m.width)),
         elements(group.size()),
         factors(static_cast<size_t>(m.groups())) {
@@ -114,7 +114,7 @@ struct Row {
     }
   }
 
-  void Read(const QuantisedMatrix& m, int64_t row) {
+  void Read(const MatrixParts& m, int64_t row) {
     ReadElements(m, row, elements);
     for (size_t g = 0; g < factors.size(); ++g) factors[g] = FactorAt(m, row, static_cast<int64_t>(g));
     if (!offsets.empty()) {
@@ -166,7 +166,7 @@ void StoreBlocks(Row& row, Dtype format, uint8_t* out) {
 
 // Blocks of MXFP4 or NVFP4: the bytes of the scales, then nibbles, of each group its first half in the low
 // ones. REQUIRES: FormatFor() said so.
-void CopyE2m1(const QuantisedMatrix& m, int64_t row, uint8_t* out) {
+void CopyE2m1(const MatrixParts& m, int64_t row, uint8_t* out) {
   const uint8_t* elements = m.elements.data() + row * m.row_bytes;
   const int64_t half = m.group / 2, together = m.factors == Factors::kE4m3 ? 4 : 1;
   for (int64_t group = 0; group < m.groups(); group += together) {
@@ -208,7 +208,7 @@ bool AllHalves(Dtype dtype, std::span<const uint8_t> values) {
   return true;
 }
 
-bool FactorsAreHalves(const QuantisedMatrix& m) {
+bool FactorsAreHalves(const MatrixParts& m) {
   if (m.factors == Factors::kFloat) return AllHalves(m.factor_type, m.scales);
   return false;  // such elements have blocks of their own
 }
@@ -218,11 +218,11 @@ struct Range {
 };
 
 // Of the elements less their zeros; nothing where they are not whole.
-std::optional<Range> WholeRange(const QuantisedMatrix& m) {
-  if (m.fields == Fields::kE4m3 || m.fields == Fields::kE2m1) return std::nullopt;
-  const Range elements = m.fields == Fields::kInt8 ? Range{-128, 127} : Range{0, (1 << m.bits) - 1};
+std::optional<Range> WholeRange(const MatrixParts& m) {
+  if (m.fields == ElementFields::kE4m3 || m.fields == ElementFields::kE2m1) return std::nullopt;
+  const Range elements = m.fields == ElementFields::kInt8 ? Range{-128, 127} : Range{0, (1 << m.bits) - 1};
   Range zeros{m.zero, m.zero};
-  if (m.fields == Fields::kStream && !m.zeros.empty()) {
+  if (m.fields == ElementFields::kStream && !m.zeros.empty()) {
     zeros = {0, elements.high};  // there may be very many, and they are not all the same
   } else if (!m.zeros.empty()) {
     zeros = {std::numeric_limits<int>::max(), std::numeric_limits<int>::min()};
@@ -238,9 +238,9 @@ std::optional<Range> WholeRange(const QuantisedMatrix& m) {
 
 }  // namespace
 
-Dtype FormatFor(const QuantisedMatrix& m) {
+Dtype FormatFor(const MatrixParts& m) {
   const bool unscaled = m.global == 1.0f && m.per_global == 1.0f;
-  if (m.fields == Fields::kE2m1 && unscaled) {
+  if (m.fields == ElementFields::kE2m1 && unscaled) {
     const auto positive = [](uint8_t e4m3) { return e4m3 < 127; };
     if (m.factors == Factors::kE8m0 && m.group == 32 && m.width % 32 == 0) return Dtype::kMxfp4;
     if (m.factors == Factors::kE4m3 && m.group == 16 && m.width % 64 == 0 &&
@@ -260,9 +260,10 @@ Dtype FormatFor(const QuantisedMatrix& m) {
     return fits(0, 15) ? Dtype::kQ4_1 : Dtype::kQ5_1;
   }
   // Six significant bits of E2M1 and E4M3, four of E4M3 and a power of two: unless below bfloat16's least.
-  if (m.fields == Fields::kE2m1 && m.factors != Factors::kFloat && unscaled) return Dtype::kBf16;
+  if (m.fields == ElementFields::kE2m1 && m.factors != Factors::kFloat && unscaled) return Dtype::kBf16;
   const auto not_least = [](uint8_t e) { return e >= 10; };
-  if (m.fields == Fields::kE4m3 && m.factors == Factors::kE8m0 && std::ranges::all_of(m.scales, not_least)) {
+  if (m.fields == ElementFields::kE4m3 && m.factors == Factors::kE8m0 &&
+      std::ranges::all_of(m.scales, not_least)) {
     return Dtype::kBf16;
   }
   return Dtype::kF32;

@@ -13,7 +13,7 @@
 namespace linnet {
 
 // How the elements of a matrix lie in its file. All are numbers that a float32 holds.
-enum class Fields {
+enum class ElementFields {
   kStream,  // whole numbers of `bits`, one after another from the lowest bit of the row's first byte on
   kWords,   // the same, but none across the border of a word of 32 bits
   kGptq,    // streams along a column: the words of a row lie beside each other
@@ -27,13 +27,13 @@ enum class Factors { kFloat, kE8m0, kE4m3 };
 
 // What a file says of one matrix, checked by whoever fills it in: every index below stays within the spans.
 // value = factor * (element - zero) + offset, where factor, zero and offset belong to a group of columns.
-struct QuantisedMatrix {
+struct MatrixParts {
   int64_t rows = 0, width = 0;
   int64_t group = 0;       // columns that share a factor
   int64_t block_rows = 1;  // rows that do
   int bits = 0;            // of whole numbers
 
-  Fields fields = Fields::kStream;
+  ElementFields fields = ElementFields::kStream;
   std::span<const uint8_t> elements;
   int64_t row_bytes = 0;  // of kStream, kWords, kInt8, kE2m1, kE4m3
 
@@ -60,16 +60,16 @@ struct QuantisedMatrix {
 
 // The smallest format with kernels, or the plain one, that holds every value of the matrix. Looks at all
 // factors.
-Dtype FormatFor(const QuantisedMatrix& matrix);
+Dtype FormatFor(const MatrixParts& matrix);
 
 class QuantisedRows : public MatrixRows {
  public:
   // `format` is what FormatFor() says, or float32.
-  QuantisedRows(QuantisedMatrix matrix, Dtype format) : matrix_(std::move(matrix)), format_(format) {}
+  QuantisedRows(MatrixParts matrix, Dtype format) : matrix_(std::move(matrix)), format_(format) {}
   void Read(int64_t first, int64_t count, uint8_t* out) const override;
 
  private:
-  QuantisedMatrix matrix_;
+  MatrixParts matrix_;
   Dtype format_;
 };
 

@@ -25,7 +25,7 @@ class Module {
       : file_(file), quantisation_(quantisation), path_(std::move(path)) {}
 
   Status Read();
-  const QuantisedMatrix& matrix() const { return m_; }
+  const MatrixParts& matrix() const { return m_; }
   const std::vector<const TensorInfo*>& parts() const { return parts_; }
 
  private:
@@ -56,7 +56,7 @@ class Module {
   const Safetensors& file_;
   const Quantisation& quantisation_;
   std::string path_;
-  QuantisedMatrix m_;
+  MatrixParts m_;
   std::vector<const TensorInfo*> parts_;
   mutable std::vector<uint8_t> scratch_;  // stays empty: the bytes lie in a mapped file or in memory
 };
@@ -147,7 +147,7 @@ Status Module::ReadMlxFloat(const TensorInfo& weight, const TensorInfo& scales) 
     return Bad("scales of bytes, one for 2, 4 or 8 words, or floats with biases are expected");
   }
   const bool nvfp4 = words == 2 * groups, mxfp8 = words == 8 * groups;
-  m_.fields = mxfp8 ? Fields::kE4m3 : Fields::kE2m1;
+  m_.fields = mxfp8 ? ElementFields::kE4m3 : ElementFields::kE2m1;
   m_.factors = nvfp4 ? Factors::kE4m3 : Factors::kE8m0;
   m_.width = words * (mxfp8 ? 4 : 8);
   m_.group = nvfp4 ? 16 : 32;
@@ -213,7 +213,7 @@ Status Module::ReadPackedWidth(const TensorInfo& packed) {
       const int64_t expected = whole_words ? (m_.width + a_word - 1) / a_word : (m_.width * bits + 31) / 32;
       if (expected != words) continue;
       m_.bits = static_cast<int>(bits);
-      m_.fields = whole_words ? Fields::kWords : Fields::kStream;
+      m_.fields = whole_words ? ElementFields::kWords : ElementFields::kStream;
       return {};
     }
   }
@@ -240,7 +240,7 @@ Status Module::ReadPacked(const TensorInfo& packed) {
 
 // nvfp4 and mxfp4 of both families.
 Status Module::ReadPackedFloat(const TensorInfo& packed, const TensorInfo& scale) {
-  m_.fields = Fields::kE2m1;
+  m_.fields = ElementFields::kE2m1;
   m_.row_bytes = packed.shape[1];
   m_.width = 2 * packed.shape[1];
   m_.scales = BytesOf(scale);
@@ -256,7 +256,7 @@ Status Module::ReadPackedFloat(const TensorInfo& packed, const TensorInfo& scale
 Status Module::ReadZeroPoints() {
   const TensorInfo* zeros = Part(".weight_zero_point");
   if (zeros == nullptr) return {};
-  const bool bytes = m_.fields == Fields::kInt8;
+  const bool bytes = m_.fields == ElementFields::kInt8;
   const int64_t rows = bytes ? m_.rows : (m_.rows * m_.bits + 31) / 32;
   const bool fits = bytes && m_.groups() == 1
                         ? zeros->dtype == Dtype::kI8 && zeros->elements() == rows
@@ -265,7 +265,7 @@ Status Module::ReadZeroPoints() {
     m_.zero = static_cast<int8_t>(BytesOf(*zeros)[0]);
     return {};
   }
-  if (!fits || m_.one_factor || m_.block_rows != 1 || m_.fields == Fields::kWords) {
+  if (!fits || m_.one_factor || m_.block_rows != 1 || m_.fields == ElementFields::kWords) {
     return Bad("the zero points have another shape");
   }
   m_.zeros = BytesOf(*zeros);
@@ -285,13 +285,13 @@ Status Module::ReadBytes(const TensorInfo& weight) {
   m_.row_bytes = weight.shape[1];
   if (weight.dtype == Dtype::kU8) return ReadPackedFloat(weight, *scale);
   if (weight.dtype == Dtype::kI8) {
-    m_.fields = Fields::kInt8;
+    m_.fields = ElementFields::kInt8;
     m_.bits = 8;
     LINNET_TRY(ReadScales(*scale));
     return ReadZeroPoints();
   }
   if (weight.dtype != Dtype::kF8E4m3) return Bad("a matrix of bytes is expected");
-  m_.fields = Fields::kE4m3;
+  m_.fields = ElementFields::kE4m3;
   if (scale->dtype != Dtype::kU8) return ReadScales(*scale);
   m_.factors = Factors::kE8m0;
   m_.group = 32;
@@ -324,7 +324,7 @@ Status Module::ReadGptqOrAwq() {
     return Bad("qweight and scales are expected");
   }
   const int64_t bits = quantisation_.bits, groups = scales->shape[0];
-  m_.fields = awq ? Fields::kAwq : Fields::kGptq;
+  m_.fields = awq ? ElementFields::kAwq : ElementFields::kGptq;
   m_.bits = static_cast<int>(bits);
   m_.rows = scales->shape[1];
   m_.width = awq ? weight->shape[0] : weight->shape[0] * 32 / bits;
@@ -400,7 +400,7 @@ Result<std::unique_ptr<TensorSource>> Dequantised(std::unique_ptr<Safetensors> f
     used.insert(module.parts().begin(), module.parts().end());
     for (const std::string_view ending : kUnused) used.insert(base.Find(path + std::string(ending)));
     if (path == "lm_head" || path.ends_with(".lm_head")) continue;  // a second copy of the table
-    const QuantisedMatrix& matrix = module.matrix();
+    const MatrixParts& matrix = module.matrix();
     TensorInfo info{
         .name = path + ".weight", .dtype = FormatFor(matrix), .shape = {matrix.rows, matrix.width}};
     const auto bytes = TensorBytes(info.dtype, info.shape);

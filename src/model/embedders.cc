@@ -53,6 +53,7 @@ void EmbedImage(OpContext& context, VisionModel model, const PatchCells& cells, 
   LayerNorm(context, h, {w.pos_norm_weight, w.pos_norm_bias}, kLayerNormEps, h);
   see("pos_norm", h);
   RmsNorm(context, h, {}, config.rms_norm_eps, h);
+  see("vision_norm", h);
   MatMul(context, w.projection, h, out);
   see("soft", out);
 }
@@ -61,6 +62,7 @@ void EmbedAudio(OpContext& context, AudioModel model, Rows frames, Rows out, Pro
   if (probe != nullptr) probe->See("frames", -1, frames);
   context.Reserve(PlannedOps(model.config, frames.rows));
   RmsNorm(context, frames, {}, model.config.rms_norm_eps, frames);  // loudness leaves here, frame by frame
+  if (probe != nullptr) probe->See("audio_norm", -1, frames);
   MatMul(context, model.weights.projection, frames, out);
   if (probe != nullptr) probe->See("soft", -1, out);
 }

@@ -11,6 +11,7 @@
 #include "io/json.h"
 #include "linnet/engine.h"
 #include "linnet/session.h"
+#include "quant/calibration_media.h"
 #include "quant/calibration_texts.h"
 #include "runtime/engine_impl.h"
 #include "text/chat_format.h"
@@ -101,25 +102,46 @@ Result<std::vector<Ids>> TokensOf(const Engine& engine, const std::string& path)
 }
 
 // Short documents share a window, as they do where models are trained.
-std::vector<Ids> WindowsOf(const std::vector<Ids>& documents, int32_t bos) {
-  std::vector<Ids> windows;
+std::vector<Prompt> WindowsOf(const std::vector<Ids>& documents, int32_t bos) {
+  std::vector<Prompt> windows;
   const size_t room = static_cast<size_t>(kCalibrationWindow);
   for (const Ids& ids : documents) {
     for (size_t first = 0; first < ids.size();) {
-      if (windows.empty() || windows.back().size() == room) {
+      if (windows.empty() || windows.back().ids.size() == room) {
         windows.emplace_back();
-        if (bos >= 0) windows.back().push_back(bos);
+        if (bos >= 0) windows.back().ids.push_back(bos);
       }
-      const size_t count = std::min(room - windows.back().size(), ids.size() - first);
-      windows.back().insert(windows.back().end(), ids.begin() + static_cast<ptrdiff_t>(first),
-                            ids.begin() + static_cast<ptrdiff_t>(first + count));
+      Ids& window = windows.back().ids;
+      const size_t count = std::min(room - window.size(), ids.size() - first);
+      window.insert(window.end(), ids.begin() + static_cast<ptrdiff_t>(first),
+                    ids.begin() + static_cast<ptrdiff_t>(first + count));
       first += count;
     }
   }
   return windows;
 }
 
-Result<std::unique_ptr<Engine>> LoadReader(const CalibrateOptions& options, const Progress& progress) {
+// The files that are to be read.
+struct Material {
+  std::vector<std::string> texts, media;
+
+  int64_t window() const { return media.empty() ? kCalibrationWindow : kMediaWindow; }
+};
+
+Result<Material> SortFiles(const std::vector<std::string>& paths) {
+  Material material;
+  for (const std::string& path : paths) {
+    bool medium = false;
+    if (path != kBuiltInTexts) {
+      LINNET_ASSIGN(medium, IsMedium(path));
+    }
+    (medium ? material.media : material.texts).push_back(path);
+  }
+  return material;
+}
+
+Result<std::unique_ptr<Engine>> LoadReader(const CalibrateOptions& options, const Material& material,
+                                           const Progress& progress) {
   LoadOptions load;
   load.model = options.model;
   load.use_drafter = false;
@@ -127,11 +149,29 @@ Result<std::unique_ptr<Engine>> LoadReader(const CalibrateOptions& options, cons
   load.dequantise = options.dequantise;
   load.cache_ram = 0;
   MemoryUse use;
-  use.session = {.context = kCalibrationWindow, .rows_per_call = kCalibrationWindow, .kv = KvType::kF32};
-  use.image_tokens = use.sound_seconds = 0;
+  use.session = {.context = material.window(), .rows_per_call = kCalibrationWindow, .kv = KvType::kF32};
+  if (material.media.empty()) use.image_tokens = use.sound_seconds = 0;
   use.knobs = {.context = "", .kv = "", .drafter = "", .over_plan = ""};
   load.use = use;
   return LoadEngine(load, true, progress);
+}
+
+// All that is read, in windows.
+Result<std::vector<Prompt>> PromptsOf(const Engine& engine, const Material& material,
+                                      std::vector<std::string>& notes) {
+  std::vector<Ids> documents;
+  for (const std::string& path : material.texts) {
+    LINNET_ASSIGN(std::vector<Ids> more, TokensOf(engine, path));
+    documents.insert(documents.end(), std::make_move_iterator(more.begin()),
+                     std::make_move_iterator(more.end()));
+  }
+  std::vector<Prompt> prompts = WindowsOf(documents, engine.impl().config.tokens.bos);
+  if (material.media.empty()) return prompts;
+  const MediaLoader loader;
+  for (const std::string& path : material.media) {
+    LINNET_ASSIGN(prompts.emplace_back(), PromptWithMedium(engine, loader, path, notes));
+  }
+  return prompts;
 }
 
 // The widest blocks of columns that take half of what memory is left at most.
@@ -148,38 +188,33 @@ int64_t ColumnsThatFit(const ModelConfig& config, CalibrationRules rules) {
 }  // namespace
 
 Result<CalibrationRun> Calibrate(const CalibrateOptions& options, const Progress& progress) {
-  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadReader(options, progress));
+  LINNET_ASSIGN(const Material material, SortFiles(options.texts));
+  LINNET_ASSIGN(const std::unique_ptr<Engine> engine, LoadReader(options, material, progress));
   Engine::Impl& impl = engine->impl();
-  std::vector<Ids> documents;
-  for (const std::string& path : options.texts) {
-    LINNET_ASSIGN(std::vector<Ids> more, TokensOf(*engine, path));
-    documents.insert(documents.end(), std::make_move_iterator(more.begin()),
-                     std::make_move_iterator(more.end()));
-  }
-  const std::vector<Ids> windows = WindowsOf(documents, impl.config.tokens.bos);
-  if (windows.empty()) {
+  CalibrationRun run;
+  run.media = static_cast<int64_t>(material.media.size());
+  LINNET_ASSIGN(const std::vector<Prompt> prompts, PromptsOf(*engine, material, run.notes));
+  if (prompts.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "the texts to calibrate with hold nothing",
                 "give texts of some length");
   }
-  CalibrationRun run;
   CalibrationRules rules = options.rules;
   if (rules.products && options.fit_columns) rules.columns = ColumnsThatFit(impl.config, rules);
   run.columns = rules.columns;
   run.calibration =
       std::make_unique<Calibration>(impl.config, rules, impl.shared_pool, impl.context.kernels());
-  LINNET_ASSIGN(
-      const std::unique_ptr<Session> session,
-      engine->NewSession(
-          {.context = kCalibrationWindow, .rows_per_call = kCalibrationWindow, .kv = KvType::kF32}));
+  LINNET_ASSIGN(const std::unique_ptr<Session> session,
+                engine->NewSession(
+                    {.context = material.window(), .rows_per_call = kCalibrationWindow, .kv = KvType::kF32}));
   session->impl().probe = run.calibration.get();
-  for (const Ids& window : windows) {
+  for (const Prompt& prompt : prompts) {
     LINNET_TRY(session->Truncate(0));
     run.calibration->BeginText();
-    LINNET_TRY(session->Feed(window));
-    run.tokens += static_cast<int64_t>(window.size());
+    LINNET_TRY(session->impl().Feed(prompt));
+    run.tokens += static_cast<int64_t>(prompt.ids.size());
     ++run.windows;
     if (progress) {
-      progress(static_cast<double>(run.windows) / static_cast<double>(windows.size()),
+      progress(static_cast<double>(run.windows) / static_cast<double>(prompts.size()),
                "reading the calibration texts");
     }
   }

@@ -19,7 +19,7 @@ inline constexpr char kBuiltInTexts[] = "builtin";
 struct CalibrateOptions {
   std::string model;  // as LoadOptions::model
   // Texts; files of chats (.jsonl): each line an object with `messages` as OpenAI has them, or such a list,
-  // or an object with `text`; or kBuiltInTexts.
+  // or an object with `text`; or kBuiltInTexts. Pictures, sounds and videos: each as a message of a user.
   std::vector<std::string> texts;
   CalibrationRules rules;
   bool fit_columns = true;  // as many columns of a block as memory has room for, `rules.columns` is ignored
@@ -31,6 +31,8 @@ struct CalibrationRun {
   std::unique_ptr<Calibration> calibration;
   int64_t tokens = 0, windows = 0;
   int64_t columns = 0;  // of a block; 0 = all
+  int64_t media = 0;
+  std::vector<std::string> notes;  // what became of media
 };
 
 // Errors: those of Engine::Load; kNotFound, kBadFile for texts; kInvalidArgument for texts that hold nothing.

@@ -21,8 +21,18 @@ const std::vector<Source>& Sources() {
                                               {"attn", {Role::kO}},
                                               {"pre_feedforward_norm", {Role::kGate, Role::kUp}},
                                               {"gelu", {Role::kDown}},
-                                              {"final_norm", {Role::kEmbedding}}};
+                                              {"final_norm", {Role::kEmbedding}},
+                                              {"vision_norm", {Role::kVisionProjection}},
+                                              {"audio_norm", {Role::kAudioProjection}}};
   return sources;
+}
+
+// Those of the model, whether its file holds them or a file of their own.
+std::vector<ExpectedTensor> TensorsOf(const ModelConfig& config) {
+  std::vector<ExpectedTensor> tensors = TextTensors(config);
+  const std::vector<ExpectedTensor> media = MultimodalTensors(config);
+  tensors.insert(tensors.end(), media.begin(), media.end());
+  return tensors;
 }
 
 const Source* SourceOf(Role role) {
@@ -53,7 +63,7 @@ struct Calibration::Input {
 Calibration::Calibration(const ModelConfig& config, const CalibrationRules& rules,
                          std::shared_ptr<ThreadPool> pool, const KernelTable& kernels)
     : rules_(rules), pool_(std::move(pool)), context_(*pool_, kernels) {
-  for (const ExpectedTensor& tensor : TextTensors(config)) {
+  for (const ExpectedTensor& tensor : TensorsOf(config)) {
     const Source* source = tensor.shape.size() == 2 ? SourceOf(tensor.role) : nullptr;
     if (source == nullptr) continue;
     Input* input = InputOf(source->probe, tensor.layer);
@@ -79,7 +89,7 @@ Calibration::~Calibration() = default;
 
 uint64_t Calibration::PlannedBytes(const ModelConfig& config, const CalibrationRules& rules) {
   uint64_t bytes = 0;
-  for (const ExpectedTensor& tensor : TextTensors(config)) {
+  for (const ExpectedTensor& tensor : TensorsOf(config)) {
     const Source* source = tensor.shape.size() == 2 ? SourceOf(tensor.role) : nullptr;
     if (source == nullptr || tensor.role != source->roles[0]) continue;
     const uint64_t width = static_cast<uint64_t>(tensor.shape[1]);

@@ -28,6 +28,7 @@ class Calibration : public Probe {
               const KernelTable& kernels);
   ~Calibration() override;
 
+  const CalibrationRules& rules() const { return rules_; }
   // What the sums take.
   static uint64_t PlannedBytes(const ModelConfig& config, const CalibrationRules& rules);
 

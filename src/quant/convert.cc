@@ -11,6 +11,7 @@
 #include "model/config_files.h"
 #include "model/model_files.h"
 #include "model/tensor_names.h"
+#include "quant/convert_directory.h"
 #include "quant/convert_metadata.h"
 #include "quant/item_writer.h"
 #include "quant/synthetic.h"
@@ -51,16 +52,27 @@ Result<std::vector<Item>> DecoderItems(ItemWriter& converter, const TensorSource
   return items;
 }
 
+bool IsProjection(Role role) { return role == Role::kVisionProjection || role == Role::kAudioProjection; }
+
 // The multimodal tensors in GGUF's own order: planar patch vectors, position table [2, rows, width].
 Result<std::vector<Item>> MultimodalItems(const ModelConfig& config, const TensorSource& source,
-                                          bool all_float) {
+                                          const ConvertOptions& options) {
   std::vector<Item> items;
   for (const ExpectedTensor& tensor : MultimodalTensors(config)) {
+    Item item{GgufName(tensor.role, -1),       Dtype::kF32, tensor.shape, &source,
+              FindTensor(source, tensor.role), {}};
+    if (IsProjection(tensor.role)) {
+      if (options.projections) {
+        item.dtype = TypeForRow(*options.projections, tensor.shape[1]);
+        item.matrix = true;
+      } else if (options.type != Dtype::kF32 && item.tensor->dtype != Dtype::kF32) {
+        item.dtype = Dtype::kBf16;
+      }
+      items.push_back(std::move(item));
+      continue;
+    }
     LINNET_ASSIGN(std::vector<float> values, ReadFloats(source, tensor.role));
-    Item item{GgufName(tensor.role, -1), Dtype::kF32, tensor.shape, nullptr, nullptr, {}};
-    const bool projection = tensor.role == Role::kVisionProjection || tensor.role == Role::kAudioProjection;
-    const Dtype stored = FindTensor(source, tensor.role)->dtype;
-    if (projection && !all_float && stored != Dtype::kF32) item.dtype = Dtype::kBf16;
+    item.tensor = nullptr;
     if (tensor.role == Role::kPositionTable) {
       const size_t rows = static_cast<size_t>(tensor.shape[0]), width = static_cast<size_t>(tensor.shape[2]);
       item.shape = {2, tensor.shape[0], tensor.shape[2]};
@@ -115,7 +127,8 @@ void AddImportanceMetadata(const ConvertOptions& options, GgufWriter& writer) {
 Status ConvertGguf(ItemWriter& converter, const ModelFiles& files, const ConvertOptions& options) {
   const Gguf& gguf = *files.gguf;
   LINNET_TRY(CheckTensors(*files.text, TextTensors(files.config), gguf.name()));
-  GgufWriter writer(options.output);
+  GgufFiles output(options.output, options.max_shard);
+  GgufWriter& writer = output.first();
   for (const auto& [key, value] : gguf.metadata().values()) {
     const bool of_formats = key.starts_with("quantize.") && !options.keep_types;  // how the input got its own
     if (!DescribesTheFile(key) && !of_formats) writer.AddValue(key, value);
@@ -141,7 +154,16 @@ Status ConvertGguf(ItemWriter& converter, const ModelFiles& files, const Convert
     items.push_back(std::move(item));
   }
   converter.ChooseFormats(items);
-  return converter.WriteFile(writer, options.output, std::move(items));
+  for (Item& item : items) {
+    if (!options.projections || !(item.name == GgufName(Role::kVisionProjection, -1) ||
+                                  item.name == GgufName(Role::kAudioProjection, -1))) {
+      continue;
+    }
+    item.dtype = TypeForRow(*options.projections, item.shape.back());
+    item.matrix = true;
+  }
+  LINNET_TRY(converter.WriteFiles(output, std::move(items)));
+  return options.dry_run ? Status() : output.Finish();
 }
 
 bool IsSynthetic(const std::string& input) { return input.starts_with(kSynthetic); }
@@ -163,13 +185,6 @@ std::string MultimodalPath(const std::string& output) {
   return (path.parent_path() / ("mmproj-" + path.filename().string())).string();
 }
 
-Status CheckOutput(const ConvertOptions& options, const std::string& path) {
-  std::error_code error;
-  if (options.dry_run || options.overwrite || !fs::exists(path, error)) return {};
-  return Fail(ErrorCode::kInvalidArgument, path + " exists already",
-              "give another name, or --force to replace it");
-}
-
 Status CheckNotPacked(const TensorSource& source, const std::string& name) {
   if (std::ranges::none_of(source.tensors(), &TensorInfo::packed)) return {};
   return Fail(ErrorCode::kInvalidArgument, name + " is packed for the kernels, which cannot be undone",
@@ -177,17 +192,10 @@ Status CheckNotPacked(const TensorSource& source, const std::string& name) {
 }
 
 // Even --force never replaces a file that is being read, be it a part of a split file or the model's mmproj.
-Status CheckNotInput(const ModelFiles& files, const std::string& output) {
+void ProtectInputs(ItemWriter& converter, const ModelFiles& files) {
   for (const TensorSource* source : {files.text.get(), files.multimodal_file.get(), files.drafter.get()}) {
-    if (source == nullptr) continue;
-    for (const fs::path& path : source->paths()) {
-      std::error_code error;
-      if (fs::equivalent(path, output, error)) {
-        return Fail(ErrorCode::kInvalidArgument, output + " is part of the input", "give another output");
-      }
-    }
+    if (source != nullptr) converter.Protect(source->paths());
   }
-  return {};
 }
 
 // The template that lies in the model's directory; empty if there is none, or no directory (Chick, synthetic
@@ -200,10 +208,21 @@ Result<std::string> ReadChatTemplate(const ModelFiles& files) {
   return std::string(file.bytes().begin(), file.bytes().end());
 }
 
+// A file of what the model sees and hears with.
+Status WriteMultimodal(ItemWriter& converter, const ModelFiles& files, const ConvertOptions& options) {
+  LINNET_TRY(CheckTensors(*files.multimodal, MultimodalTensors(files.config), "the multimodal part"));
+  GgufFiles output(MultimodalPath(options.output), 0);
+  AddMultimodalMetadata(files.config, output.first());
+  LINNET_ASSIGN(std::vector<Item> items, MultimodalItems(files.config, *files.multimodal, options));
+  LINNET_TRY(converter.WriteFiles(output, std::move(items)));
+  return options.dry_run ? Status() : output.Finish();
+}
+
 Status ConvertParts(ItemWriter& converter, const ModelFiles& files, const ConvertOptions& options) {
   const std::vector<ExpectedTensor> expected = TextTensors(files.config);
   LINNET_TRY(CheckTensors(*files.text, expected, "the text model"));
-  GgufWriter writer(options.output);
+  GgufFiles output(options.output, options.max_shard);
+  GgufWriter& writer = output.first();
   const bool synthetic = IsSynthetic(options.input);
   LINNET_TRY(AddTextMetadata(files, MainFileType(*files.text, options), writer));
   AddImportanceMetadata(options, writer);
@@ -216,15 +235,11 @@ Status ConvertParts(ItemWriter& converter, const ModelFiles& files, const Conver
   LINNET_ASSIGN(const std::string jinja, ReadChatTemplate(files));
   if (!jinja.empty()) writer.AddString("tokenizer.chat_template", jinja);
   LINNET_ASSIGN(std::vector<Item> items, DecoderItems(converter, *files.text, files.config, expected));
-  LINNET_TRY(converter.WriteFile(writer, options.output, std::move(items)));
-  if (files.multimodal == nullptr || (!files.config.vision.present && !files.config.audio.present)) return {};
-  LINNET_TRY(CheckTensors(*files.multimodal, MultimodalTensors(files.config), "the multimodal part"));
-  const std::string path = MultimodalPath(options.output);
-  GgufWriter multimodal(path);
-  AddMultimodalMetadata(files.config, multimodal);
-  LINNET_ASSIGN(std::vector<Item> media,
-                MultimodalItems(files.config, *files.multimodal, options.type == Dtype::kF32));
-  return converter.WriteFile(multimodal, path, std::move(media));
+  LINNET_TRY(converter.WriteFiles(output, std::move(items)));
+  if (files.multimodal != nullptr && (files.config.vision.present || files.config.audio.present)) {
+    LINNET_TRY(WriteMultimodal(converter, files, options));
+  }
+  return options.dry_run ? Status() : output.Finish();
 }
 
 bool SameDirectory(const fs::path& a, const fs::path& b) {
@@ -235,9 +250,11 @@ bool SameDirectory(const fs::path& a, const fs::path& b) {
   return fs::equivalent(directory(a), directory(b), error);
 }
 
-// The multimodal file of a GGUF needs no conversion; where the output's directory is another, it gets a copy.
+// The multimodal file of a GGUF needs no conversion, unless its projections get another format; where the
+// output's directory is another, it gets a copy.
 Status KeepMultimodal(ItemWriter& converter, const ModelFiles& files, const ConvertOptions& options) {
   if (files.multimodal_file == nullptr) return {};
+  if (options.projections) return WriteMultimodal(converter, files, options);
   if (SameDirectory(files.multimodal_path, options.output)) {
     converter.Note("the multimodal file " + files.multimodal_path + " serves the output too");
     return {};
@@ -265,36 +282,39 @@ Status ConvertDrafter(ItemWriter& converter, const ModelFiles& files, const Conv
   const std::vector<ExpectedTensor> expected = DrafterTensors(*files.drafter_config);
   LINNET_TRY(CheckTensors(*files.drafter, expected, "the drafter"));
   LINNET_TRY(CheckExpressible(files.drafter_config->text));
-  GgufWriter writer(options.output);
+  GgufFiles output(options.output, options.max_shard);
+  GgufWriter& writer = output.first();
   LINNET_TRY(AddDrafterMetadata(files, MainFileType(*files.drafter, options), writer));
   if (options.pack) writer.AddPackedLayout();
   if (files.tokenizer_json.empty()) converter.Note(kNoVocabulary);
   LINNET_ASSIGN(std::vector<Item> items,
                 DecoderItems(converter, *files.drafter, files.drafter_config->text, expected));
-  return converter.WriteFile(writer, options.output, std::move(items));
+  LINNET_TRY(converter.WriteFiles(output, std::move(items)));
+  return options.dry_run ? Status() : output.Finish();
 }
 
 Status Convert(ItemWriter& converter, const ConvertOptions& options) {
-  if (IsDrafterDirectory(options.input)) {
-    LINNET_ASSIGN(const ModelFiles files, OpenDrafterDirectory(options.input));
-    LINNET_TRY(CheckNotInput(files, options.output));
-    return ConvertDrafter(converter, files, options);
+  const bool drafter = IsDrafterDirectory(options.input);
+  LINNET_ASSIGN(const ModelFiles files,
+                drafter ? OpenDrafterDirectory(options.input) : OpenInput(options.input));
+  ProtectInputs(converter, files);
+  if (!drafter) {
+    LINNET_TRY(CheckNotPacked(*files.text, options.input));
   }
-  LINNET_ASSIGN(const ModelFiles files, OpenInput(options.input));
-  LINNET_TRY(CheckNotPacked(*files.text, options.input));
+  if (options.form != nullptr) return ConvertDirectory(converter, files, options);
+  LINNET_TRY(converter.CheckOutput(options.output));
+  if (drafter) return ConvertDrafter(converter, files, options);
   if (IsSynthetic(options.input) && options.mix == nullptr) converter.KeepFormats();
-  LINNET_TRY(CheckNotInput(files, options.output));
   if (files.gguf != nullptr) {
-    if (files.multimodal_file != nullptr && !SameDirectory(files.multimodal_path, options.output)) {
-      LINNET_TRY(CheckOutput(options, MultimodalPath(options.output)));
-      LINNET_TRY(CheckNotInput(files, MultimodalPath(options.output)));
+    if (files.multimodal_file != nullptr &&
+        (options.projections || !SameDirectory(files.multimodal_path, options.output))) {
+      LINNET_TRY(converter.CheckOutput(MultimodalPath(options.output)));
     }
     LINNET_TRY(ConvertGguf(converter, files, options));
     return KeepMultimodal(converter, files, options);
   }
   if (files.config.vision.present || files.config.audio.present) {
-    LINNET_TRY(CheckOutput(options, MultimodalPath(options.output)));
-    LINNET_TRY(CheckNotInput(files, MultimodalPath(options.output)));
+    LINNET_TRY(converter.CheckOutput(MultimodalPath(options.output)));
   }
   return ConvertParts(converter, files, options);
 }
@@ -302,9 +322,21 @@ Status Convert(ItemWriter& converter, const ConvertOptions& options) {
 }  // namespace
 
 Status CheckConversion(const ConvertOptions& options) {
-  if (options.output.ends_with(".gguf")) return CheckOutput(options, options.output);
-  return Fail(ErrorCode::kInvalidArgument, "the output " + options.output + " does not end in .gguf",
-              "name it so");
+  const bool gguf = options.output.ends_with(".gguf");
+  if (options.form != nullptr) {
+    if (!gguf) return CheckNewDirectory(options.output);
+    return Fail(ErrorCode::kInvalidArgument,
+                std::string(options.form->name) + " is a form of directories, not of GGUF files",
+                "name a directory, or choose a mix");
+  }
+  if (!gguf) {
+    return Fail(ErrorCode::kInvalidArgument, "the output " + options.output + " does not end in .gguf",
+                "name it so; directories have forms of their own (docs/formats.md)");
+  }
+  std::error_code error;
+  if (options.dry_run || options.overwrite || !fs::exists(options.output, error)) return {};
+  return Fail(ErrorCode::kInvalidArgument, options.output + " exists already",
+              "give another name, or --force to replace it");
 }
 
 Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& pool,
@@ -312,7 +344,7 @@ Result<ConvertReport> ConvertModel(const ConvertOptions& options, ThreadPool& po
   LINNET_TRY(CheckConversion(options));
   ItemWriter converter(options, pool, progress);
   LINNET_TRY(Convert(converter, options));
-  if (options.mix == nullptr) converter.NoteLosses();
+  if (options.mix == nullptr && options.form == nullptr) converter.NoteLosses();
   return std::move(converter.report());
 }
 

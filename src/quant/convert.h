@@ -1,8 +1,9 @@
 // Conversion of a model to GGUF files: one for the text model, one for the multimodal parts (mmproj-NAME.gguf
-// beside it), one for a drafter directory. Layouts: docs/formats.md.
+// beside it), one for a drafter directory; or to a Hugging Face directory. Layouts: docs/formats.md.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,14 +23,19 @@ struct ConvertOptions {
   // the formats that the specification names, so that other programs can be measured on the same file. `type`
   // is ignored.
   std::string input;
-  std::string output;         // ends in .gguf
+  std::string output;         // ends in .gguf, or a directory
   Dtype type = Dtype::kBf16;  // of the matrices: one that CanWrite
   bool overwrite = false;
   // The decoder's matrices in the kernels' own layout: Linnet uses them where they lie in the mapped file,
   // without copying them; other programs cannot read them. The multimodal file stays as it is.
   bool pack = false;
-  bool keep_types = false;                 // matrices keep the format they have, `type` is ignored
-  const WeightMix* mix = nullptr;          // of the matrices' formats, instead of `type`
+  bool keep_types = false;         // matrices keep the format they have, `type` is ignored
+  const WeightMix* mix = nullptr;  // of the matrices' formats, instead of `type`
+  const DirectoryForm* form =
+      nullptr;             // the output is a directory of this form, `mix` and `type` are ignored
+  uint64_t max_shard = 0;  // bytes of a file's tensors; 0: one GGUF, what is usual in directories
+  // Of what projects pictures and sounds to the model's width; not set: as it is, or bf16.
+  std::optional<Dtype> projections;
   const Importance* importance = nullptr;  // of the columns of matrices, for the search
   Calibration* calibration = nullptr;      // for error feedback; the same model has read
   uint64_t to_bytes =
@@ -48,9 +54,10 @@ struct ConvertedMatrix {
   std::string name;
   Dtype before, after;
   uint64_t elements = 0;
-  EncodingLoss loss;  // empty where the format stayed, or holds all it held
+  std::optional<GroupFormat> groups;  // instead of `after`
+  EncodingLoss loss;                  // empty where the format stayed, or holds all it held
 
-  uint64_t bytes() const { return RowBytes(after, elements); }
+  uint64_t bytes() const { return groups ? groups->RowBytes(elements) : RowBytes(after, elements); }
 };
 
 struct ConvertReport {

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "linnet/version.h"
 #include "ops/matrix.h"
 #include "quant/weight_mix.h"
+#include "runtime/sha256.h"
 #include "tensor/block_format.h"
 #include "tensor/block_search.h"
 
@@ -24,12 +26,6 @@ constexpr int64_t kSampledRows = 32;
 bool IsTableItem(const Item& item) { return item.name == "token_embd.weight"; }
 
 }  // namespace
-
-uint64_t Item::elements() const {
-  uint64_t n = 1;
-  for (const int64_t size : shape) n *= static_cast<uint64_t>(size);
-  return n;
-}
 
 void ItemWriter::Note(std::string note) {
   if (std::find(report_.notes.begin(), report_.notes.end(), note) == report_.notes.end()) {
@@ -110,7 +106,7 @@ void ItemWriter::Show(const std::string& what, uint64_t within) {
 }
 
 // Some rows of the matrix, spread over it, in each format of the ladder.
-std::vector<SizeChoice> ItemWriter::ChoicesOf(const Item& item) {
+std::vector<SizeChoice> ItemWriter::ChoicesOf(const Item& item, std::span<const float> importance) {
   const int64_t row = item.shape.back(), rows = item.shape.front();
   const int64_t count = std::min(rows, kSampledRows);
   const Dtype stored = item.tensor->dtype;
@@ -128,16 +124,16 @@ std::vector<SizeChoice> ItemWriter::ChoicesOf(const Item& item) {
     const uint64_t bytes = RowBytes(type, item.elements());
     if (!choices.empty() && bytes <= choices.back().bytes) continue;
     EncodingLoss loss;
-    encoder_.Encode(type, decoded_, row, {inputs_.importance, nullptr}, loss);
+    encoder_.Encode(type, decoded_, row, {importance, nullptr}, loss);
     choices.push_back({type, bytes, loss.weighted()});
   }
   return choices;
 }
 
-Status ItemWriter::FitFormats(const GgufWriter& writer, std::vector<Item>& items) {
+Status ItemWriter::FitFormats(uint64_t metadata, std::vector<Item>& items) {
   // What an entry of the header takes beside the name: its length, shape, type and place; and padding.
   constexpr uint64_t kEntryBytes = 8 + 4 + 16 + 4 + 8 + kGgufAlignment;
-  uint64_t others = writer.Size();
+  uint64_t others = metadata;
   std::vector<Item*> matrices;
   std::vector<std::vector<SizeChoice>> choices;
   for (Item& item : items) {
@@ -146,9 +142,9 @@ Status ItemWriter::FitFormats(const GgufWriter& writer, std::vector<Item>& items
       others += RowBytes(item.dtype, item.elements());
       continue;
     }
-    LINNET_TRY(LookUpInputs(item));
+    LINNET_ASSIGN(const std::span<const float> importance, ImportanceOf(item));
     matrices.push_back(&item);
-    choices.push_back(ChoicesOf(item));
+    choices.push_back(ChoicesOf(item, importance));
     Show("measuring what each format loses", item.elements());
     done_ += item.elements();
   }
@@ -159,41 +155,82 @@ Status ItemWriter::FitFormats(const GgufWriter& writer, std::vector<Item>& items
   return {};
 }
 
-Status ItemWriter::WriteFile(GgufWriter& writer, const std::string& path, std::vector<Item> items) {
-  path_ = path;
+void ItemWriter::Protect(std::span<const std::filesystem::path> inputs) {
+  read_.insert(read_.end(), inputs.begin(), inputs.end());
+}
+
+Status ItemWriter::CheckOutput(const std::filesystem::path& path) const {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return {};
+  for (const std::filesystem::path& input : read_) {
+    if (std::filesystem::equivalent(input, path, error)) {
+      return Fail(ErrorCode::kInvalidArgument, path.string() + " is part of the input",
+                  "give another output");
+    }
+  }
+  if (options_.dry_run || options_.overwrite) return {};
+  return Fail(ErrorCode::kInvalidArgument, path.string() + " exists already",
+              "give another name, or --force to replace it");
+}
+
+Status ItemWriter::WriteFiles(OutputFiles& files, std::vector<Item> items) {
   done_ = 0, total_ = 1;
   for (const Item& item : items) total_ += item.elements();
   if (options_.to_bytes > 0) {
-    LINNET_TRY(FitFormats(writer, items));
+    LINNET_TRY(FitFormats(files.MetadataBytes(), items));
   }
-  done_ = 0, total_ = 1;
-  for (const Item& item : items) {
-    writer.AddTensor(item.name, item.dtype, item.shape, item.packed);
-    total_ += item.elements();
+  done_ = 0;
+  files.Plan(items);
+  const std::vector<ConvertedFile> planned = files.Files();
+  for (const ConvertedFile& file : planned) LINNET_TRY(CheckOutput(file.path));
+  report_.files.insert(report_.files.end(), planned.begin(), planned.end());
+  std::vector<EncodingLoss> before;
+  if (!options_.dry_run) {
+    LINNET_ASSIGN(before, files.Begin(MadeOf(files.Headers(), items)));
   }
-  if (options_.dry_run) {
-    for (const Item& item : items) {
-      if (item.matrix)
-        report_.matrices.push_back({item.name, item.tensor->dtype, item.dtype, item.elements(), {}});
+  if (!before.empty()) {
+    Note(fmt::format("{} of {} tensors were there already, of a run that was interrupted", before.size(),
+                     items.size()));
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    const Item& item = items[i];
+    loss_ = i < before.size() ? before[i] : EncodingLoss();
+    if (!options_.dry_run && i >= before.size()) {
+      LINNET_TRY(WriteItem(files, item));
+      LINNET_TRY(files.EndItem(loss_));
     }
-    report_.files.push_back({path, writer.Size()});
-    return {};
-  }
-  LINNET_TRY(writer.Begin());
-  for (const Item& item : items) {
-    LINNET_TRY(WriteItem(writer, item));
+    if (item.matrix) {
+      report_.matrices.push_back(
+          {item.name, item.tensor->dtype, item.dtype, item.elements(), item.groups, loss_});
+    }
     done_ += item.elements();
-    Show("writing " + path_, 0);
+    Show("writing " + options_.output, 0);
   }
-  LINNET_ASSIGN(const uint64_t bytes, writer.Finish());
-  report_.files.push_back({path, bytes});
   return {};
 }
 
-Status ItemWriter::WriteItem(GgufWriter& writer, const Item& item) {
-  loss_ = {};
+// All that the bytes of the output depend on.
+std::string ItemWriter::MadeOf(const std::string& headers, std::span<const Item> items) const {
+  std::string all = std::string(Version()) + headers;
+  std::error_code error;
+  for (const std::filesystem::path& input : read_) {
+    all += fmt::format("\n{} {} {}", input.string(), std::filesystem::file_size(input, error),
+                       std::filesystem::last_write_time(input, error).time_since_epoch().count());
+  }
+  for (const Item& item : items) {
+    if (options_.importance == nullptr) break;
+    const std::span<const float> importance = options_.importance->Of(item.name);
+    all.append(reinterpret_cast<const char*>(importance.data()), importance.size_bytes());
+  }
+  if (options_.calibration != nullptr) {
+    all += fmt::format("\ncolumns {}", options_.calibration->rules().columns);
+  }
+  return Sha256Hex({reinterpret_cast<const uint8_t*>(all.data()), all.size()});
+}
+
+Status ItemWriter::WriteItem(OutputFiles& files, const Item& item) {
   LINNET_TRY(LookUpInputs(item));
-  LINNET_TRY(item.tensor != nullptr ? WriteTensor(writer, item) : WriteValues(writer, item, item.values));
+  LINNET_TRY(item.tensor != nullptr ? WriteTensor(files, item) : WriteValues(files, item, item.values));
   if (!std::isfinite(loss_.error) || !std::isfinite(loss_.total)) {
     return Fail(ErrorCode::kBadFile,
                 "the tensor \"" + item.name + "\" holds numbers that " +
@@ -201,26 +238,24 @@ Status ItemWriter::WriteItem(GgufWriter& writer, const Item& item) {
                     " cannot: infinite, none at all or too large",
                 "the file is damaged, or choose another --type");
   }
-  if (item.matrix) {
-    report_.matrices.push_back({item.name, item.tensor->dtype, item.dtype, item.elements(), loss_});
-  }
   return {};
+}
+
+Result<std::span<const float>> ItemWriter::ImportanceOf(const Item& item) const {
+  if (options_.importance == nullptr) return std::span<const float>();
+  const std::span<const float> importance = options_.importance->Of(item.name);
+  if (importance.empty() || static_cast<int64_t>(importance.size()) == item.shape.back()) return importance;
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("{}: \"{}\" has {} numbers, its rows have {}", options_.importance->path, item.name,
+                          importance.size(), item.shape.back()),
+              "give the importances of this model");
 }
 
 Status ItemWriter::LookUpInputs(const Item& item) {
   inputs_ = {};
   if (!item.matrix) return {};
-  if (options_.importance != nullptr) {
-    inputs_.importance = options_.importance->Of(item.name);
-    const size_t size = inputs_.importance.size();
-    if (size > 0 && static_cast<int64_t>(size) != item.shape.back()) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: \"{}\" has {} numbers, its rows have {}", options_.importance->path,
-                              item.name, size, item.shape.back()),
-                  "give the importances of this model");
-    }
-  }
-  if (options_.calibration != nullptr && item.tensor->dtype != item.dtype) {
+  LINNET_ASSIGN(inputs_.importance, ImportanceOf(item));
+  if (options_.calibration != nullptr && (item.groups || item.tensor->dtype != item.dtype)) {
     feedback_ = options_.calibration->FeedbackOf(item.name);
     inputs_.feedback = feedback_.get();
   }
@@ -228,13 +263,20 @@ Status ItemWriter::LookUpInputs(const Item& item) {
 }
 
 // Encodes whole rows on all threads.
-Status ItemWriter::WriteValues(GgufWriter& writer, const Item& item, std::span<const float> values) {
-  return WriteRows(writer, item, encoder_.Encode(item.dtype, values, item.shape.back(), inputs_, loss_));
+Status ItemWriter::WriteValues(OutputFiles& files, const Item& item, std::span<const float> values) {
+  if (item.groups) {
+    const EncodedGroups encoded =
+        encoder_.EncodeGroups(*item.groups, values, item.shape.back(), inputs_, loss_);
+    steps_.insert(steps_.end(), encoded.steps.begin(), encoded.steps.end());
+    offsets_.insert(offsets_.end(), encoded.offsets.begin(), encoded.offsets.end());
+    return files.Write(encoded.levels);
+  }
+  return WriteRows(files, item, encoder_.Encode(item.dtype, values, item.shape.back(), inputs_, loss_));
 }
 
 // Whole rows in the item's format; of a packed item whole panels, but for the last.
-Status ItemWriter::WriteRows(GgufWriter& writer, const Item& item, std::span<const uint8_t> rows) {
-  if (!item.packed) return writer.Write(rows);
+Status ItemWriter::WriteRows(OutputFiles& files, const Item& item, std::span<const uint8_t> rows) {
+  if (!item.packed) return files.Write(rows);
   const int64_t k = item.shape.back();
   const PanelFormat format = *PanelFormatOf(item.dtype);
   const size_t sixteen = kPanel * RowBytes(item.dtype, static_cast<uint64_t>(k));
@@ -247,10 +289,10 @@ Status ItemWriter::WriteRows(GgufWriter& writer, const Item& item, std::span<con
       PackRows(item.dtype, rows.subspan(p * sixteen, length), format, k, packed_.data() + p * panel_bytes);
     }
   });
-  return writer.Write(packed_);
+  return files.Write(packed_);
 }
 
-Status ItemWriter::WriteTensor(GgufWriter& writer, const Item& item) {
+Status ItemWriter::WriteTensor(OutputFiles& files, const Item& item) {
   const int64_t row = item.shape.back();
   const int64_t rows = static_cast<int64_t>(item.elements()) / row;
   const Dtype stored = item.tensor->dtype;
@@ -262,12 +304,12 @@ Status ItemWriter::WriteTensor(GgufWriter& writer, const Item& item) {
     const uint64_t offset = static_cast<uint64_t>(first) * row_bytes,
                    length = static_cast<uint64_t>(count) * row_bytes;
     const std::span<const uint8_t> bytes = item.source->Bytes(*item.tensor, offset, length, scratch);
-    if (stored == item.dtype) {
-      LINNET_TRY(WriteRows(writer, item, bytes));
-    } else if (GetDtypeInfo(stored).held == item.dtype) {
+    if (!item.groups && stored == item.dtype) {
+      LINNET_TRY(WriteRows(files, item, bytes));
+    } else if (!item.groups && GetDtypeInfo(stored).held == item.dtype) {
       recoded_.resize(RowBytes(item.dtype, static_cast<uint64_t>(count * row)));
       RecodeRow(stored, bytes.data(), static_cast<size_t>(count * row), recoded_.data());
-      LINNET_TRY(WriteRows(writer, item, recoded_));
+      LINNET_TRY(WriteRows(files, item, recoded_));
     } else {
       decoded_.resize(static_cast<size_t>(count * row));
       pool_.For(count, [&](int64_t begin, int64_t end, int) {
@@ -276,12 +318,26 @@ Status ItemWriter::WriteTensor(GgufWriter& writer, const Item& item) {
                     std::span(decoded_).subspan(static_cast<size_t>(r * row), static_cast<size_t>(row)));
         }
       });
-      LINNET_TRY(WriteValues(writer, item, decoded_));
+      LINNET_TRY(WriteValues(files, item, decoded_));
     }
     item.source->Forget(*item.tensor, offset, length);
-    Show("writing " + path_, static_cast<uint64_t>((first + count) * row));
+    Show("writing " + options_.output, static_cast<uint64_t>((first + count) * row));
   }
-  return {};
+  return item.groups ? WriteAfterLevels(files, item) : Status();
+}
+
+// The tensors of a matrix that stand behind that of its levels.
+Status ItemWriter::WriteAfterLevels(OutputFiles& files, const Item& item) {
+  const auto write = [&](const auto& values) {
+    return files.Write({reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof values[0]});
+  };
+  LINNET_TRY(write(steps_));
+  if (item.groups->offset) {
+    LINNET_TRY(write(offsets_));
+  }
+  steps_.clear();
+  offsets_.clear();
+  return item.shape_part ? write(item.shape) : Status();
 }
 
 }  // namespace linnet

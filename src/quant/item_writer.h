@@ -2,32 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "io/gguf_writer.h"
-#include "io/tensor_source.h"
 #include "quant/convert.h"
 #include "quant/fit_size.h"
+#include "quant/item.h"
 #include "quant/matrix_encoder.h"
+#include "quant/output_files.h"
 
 namespace linnet {
-
-// One tensor of the output and where its numbers come from.
-struct Item {
-  std::string name;
-  Dtype dtype;
-  std::vector<int64_t> shape;
-  const TensorSource* source = nullptr;
-  const TensorInfo* tensor = nullptr;  // copied or re-encoded row by row
-  std::vector<float> values;           // or these, for what is small or reordered
-  bool matrix = false;                 // whose format is chosen
-  bool packed = false;                 // written in the kernels' layout
-
-  uint64_t elements() const;
-};
 
 class ItemWriter {
  public:
@@ -40,9 +27,14 @@ class ItemWriter {
   void ChooseFormats(std::vector<Item>& items);
   void Note(std::string note);
 
-  // The file of these items, or what it would be. Errors: numbers that the format cannot hold, a disk that is
-  // full.
-  Status WriteFile(GgufWriter& writer, const std::string& path, std::vector<Item> items);
+  // These files are read: nothing is ever written in their place.
+  void Protect(std::span<const std::filesystem::path> inputs);
+  // Whether a file may be written there.
+  Status CheckOutput(const std::filesystem::path& path) const;
+
+  // The files of these items, or what they would be; they get their names with OutputFiles::Finish. Errors:
+  // numbers that the format cannot hold, a disk that is full; those of CheckOutput.
+  Status WriteFiles(OutputFiles& files, std::vector<Item> items);
 
   // Says what the matrices have lost, if anything.
   void NoteLosses();
@@ -51,12 +43,16 @@ class ItemWriter {
 
  private:
   Dtype FormatOf(const Item& item, Dtype wanted);
-  Status FitFormats(const GgufWriter& writer, std::vector<Item>& items);
-  std::vector<SizeChoice> ChoicesOf(const Item& item);
-  Status WriteItem(GgufWriter& writer, const Item& item);
-  Status WriteTensor(GgufWriter& writer, const Item& item);
-  Status WriteValues(GgufWriter& writer, const Item& item, std::span<const float> values);
-  Status WriteRows(GgufWriter& writer, const Item& item, std::span<const uint8_t> rows);
+  std::string MadeOf(const std::string& headers, std::span<const Item> items) const;
+  Status FitFormats(uint64_t metadata, std::vector<Item>& items);
+  std::vector<SizeChoice> ChoicesOf(const Item& item, std::span<const float> importance);
+  Status WriteItem(OutputFiles& files, const Item& item);
+  Status WriteTensor(OutputFiles& files, const Item& item);
+  Status WriteValues(OutputFiles& files, const Item& item, std::span<const float> values);
+  Status WriteRows(OutputFiles& files, const Item& item, std::span<const uint8_t> rows);
+  Status WriteAfterLevels(OutputFiles& files, const Item& item);
+  // Of a matrix; empty where nothing is known.
+  Result<std::span<const float>> ImportanceOf(const Item& item) const;
   Status LookUpInputs(const Item& item);
   void Show(const std::string& path, uint64_t within);
 
@@ -66,13 +62,14 @@ class ItemWriter {
   MatrixEncoder encoder_;
   ConvertReport report_;
   bool keep_;
-  std::string path_;               // being written
-  uint64_t done_ = 0, total_ = 1;  // of its elements
-  EncodingLoss loss_;              // of the item being written
-  InputKnowledge inputs_;          // of it
+  std::vector<std::filesystem::path> read_;  // files of the input
+  uint64_t done_ = 0, total_ = 1;            // of its elements
+  EncodingLoss loss_;                        // of the item being written
+  InputKnowledge inputs_;                    // of it
   std::shared_ptr<const Feedback> feedback_;
   std::vector<uint8_t> recoded_, packed_;
   std::vector<float> decoded_;
+  std::vector<uint16_t> steps_, offsets_;  // of the item being written
 };
 
 }  // namespace linnet

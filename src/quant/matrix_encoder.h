@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
 #include "base/thread_pool.h"
 #include "quant/error_feedback.h"
+#include "tensor/block_search.h"
 #include "tensor/dtype.h"
 
 namespace linnet {
@@ -33,6 +35,12 @@ struct InputKnowledge {
   const Feedback* feedback = nullptr;  // how errors of columns are made good by others
 };
 
+// Whole rows in a GroupFormat, each kind of number by itself.
+struct EncodedGroups {
+  std::span<const uint8_t> levels;
+  std::span<const uint16_t> steps, offsets;
+};
+
 class MatrixEncoder {
  public:
   explicit MatrixEncoder(ThreadPool& pool) : pool_(pool) {}
@@ -42,13 +50,23 @@ class MatrixEncoder {
   // bits do not depend on how many rows come at once.
   std::span<const uint8_t> Encode(Dtype dtype, std::span<const float> values, int64_t row,
                                   const InputKnowledge& inputs, EncodingLoss& loss);
+  // The same for a checkpoint's groups.
+  EncodedGroups EncodeGroups(const GroupFormat& format, std::span<const float> values, int64_t row,
+                             const InputKnowledge& inputs, EncodingLoss& loss);
 
  private:
-  void EncodeTogether(Dtype dtype, std::span<const float> values, size_t width, const InputKnowledge& inputs,
-                      uint8_t* out) const;
+  // What the loss of a row is measured by.
+  struct LossShape {
+    std::span<const float> importance;
+    size_t block;
+  };
+  void ForRows(std::span<const float> values, size_t width,
+               const std::function<void(size_t, std::span<const float>, std::span<float>)>& encode,
+               const LossShape& shape, EncodingLoss& loss);
 
   ThreadPool& pool_;
   std::vector<uint8_t> encoded_;
+  std::vector<uint16_t> steps_, offsets_;
   std::vector<EncodingLoss> losses_;         // one a row
   std::vector<std::vector<float>> scratch_;  // one a thread
 };

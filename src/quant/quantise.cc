@@ -1,5 +1,7 @@
 #include "linnet/quantise.h"
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <optional>
 
@@ -15,7 +17,13 @@ namespace {
 std::string NamesOfMixes() {
   std::string names;
   for (const WeightMix& mix : Mixes()) names += (names.empty() ? "" : ", ") + std::string(mix.name);
+  for (const DirectoryForm& form : DirectoryForms()) names += ", " + std::string(form.name);
   return names;
+}
+
+// "int4 g32", with offsets "uint4 g32".
+std::string NameOf(const GroupFormat& format) {
+  return fmt::format("{}int{} g{}", format.offset ? "u" : "", format.bits, format.group);
 }
 
 // A format for all matrices is a mix without exceptions.
@@ -47,8 +55,8 @@ QuantiseReport Readable(ConvertReport report) {
     const EncodingLoss& loss = matrix.loss;
     result.matrices.push_back(
         {std::move(matrix.name), std::string(GetDtypeInfo(matrix.before).name),
-         std::string(GetDtypeInfo(matrix.after).name), RowBytes(matrix.before, matrix.elements),
-         matrix.bytes(), loss.relative(),
+         matrix.groups ? NameOf(*matrix.groups) : std::string(GetDtypeInfo(matrix.after).name),
+         RowBytes(matrix.before, matrix.elements), matrix.bytes(), loss.relative(),
          loss.blocks > 0 ? static_cast<double>(loss.exact) / static_cast<double>(loss.blocks) : 1.0});
   }
   return result;
@@ -98,16 +106,32 @@ Result<Knowledge> Learn(const QuantiseOptions& options, const Progress& progress
   }
   if (options.feedback) knowledge.calibration = std::move(run.calibration);
   std::string note = "calibrated with " + std::to_string(run.tokens) + " tokens";
+  if (run.media > 0) note += ", of " + std::to_string(run.media) + " media among others";
   if (options.feedback && run.columns > 0) {
     note += "; errors are made good within " + std::to_string(run.columns) +
             " columns, for more of them memory does not reach";
   }
+  knowledge.notes = std::move(run.notes);
   knowledge.notes.push_back(std::move(note));
   return knowledge;
 }
 
 Result<QuantiseReport> Run(const QuantiseOptions& options, const Progress& progress) {
-  LINNET_ASSIGN(const WeightMix mix, MixFor(options));
+  const DirectoryForm* form = options.to_bytes > 0 ? nullptr : DirectoryFormOf(options.mix);
+  if (form != nullptr && !options.table.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "a format of the table is for GGUF files",
+                "leave it out: directories have their own way with tables");
+  }
+  std::optional<Dtype> projections;
+  if (!options.projections.empty()) {
+    projections = DtypeFromName(options.projections);
+    if (form != nullptr || !projections || !CanWrite(*projections)) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "'" + options.projections + "' is no format for the projections of pictures and sounds",
+                  "give one that is written, for GGUF files (docs/formats.md)");
+    }
+  }
+  LINNET_ASSIGN(const WeightMix mix, form != nullptr ? WeightMix{} : MixFor(options));
   LINNET_ASSIGN(const int threads, ThreadCount(options.threads));
   LINNET_TRY(CheckCalibration(options));
   ConvertOptions convert;
@@ -115,7 +139,10 @@ Result<QuantiseReport> Run(const QuantiseOptions& options, const Progress& progr
   convert.output = options.output;
   convert.type = mix.bulk;
   convert.overwrite = options.overwrite;
-  convert.mix = &mix;
+  convert.mix = form == nullptr ? &mix : nullptr;
+  convert.form = form;
+  convert.projections = projections;
+  convert.max_shard = options.max_shard;
   convert.to_bytes = options.to_bytes;
   convert.dry_run = options.dry_run;
   convert.will_have_importance = !options.calibration.empty();
@@ -130,6 +157,12 @@ Result<QuantiseReport> Run(const QuantiseOptions& options, const Progress& progr
 }
 
 }  // namespace
+
+std::vector<std::string> QuantiseDirectoryForms() {
+  std::vector<std::string> names;
+  for (const DirectoryForm& form : DirectoryForms()) names.emplace_back(form.name);
+  return names;
+}
 
 std::vector<std::string> QuantiseMixes() {
   std::vector<std::string> names;

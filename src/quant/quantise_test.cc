@@ -253,6 +253,43 @@ TEST_F(QuantiseTest, FilesGetTheSizeThatIsAskedFor) {
   for (const QuantisedMatrix& matrix : trained->matrices) EXPECT_EQ(matrix.error, 0) << matrix.name;
 }
 
+TEST_F(QuantiseTest, ProjectionsGetTheFormatThatIsAskedFor) {
+  const std::string chick = std::string(LINNET_SOURCE_DIR) + "/models/chick";
+  QuantiseOptions options;
+  options.input = chick;
+  options.output = File("a.gguf");
+  options.mix = "q8_0";
+  options.projections = "q8_0";
+  ASSERT_TRUE(Quantise(options));
+  options.input = File("a.gguf");
+  options.output = File("b.gguf");
+  options.projections = "q4_0";
+  const auto again = Quantise(options);
+  ASSERT_TRUE(again) << again.error().Message();
+  EXPECT_EQ(again->files.size(), 2u) << "a new file for them, though the old one lies beside";
+  const auto before = OpenModel(chick, "", ""), a = OpenModel(File("a.gguf"), File("mmproj-a.gguf"), ""),
+             b = OpenModel(File("b.gguf"), File("mmproj-b.gguf"), "");
+  ASSERT_TRUE(a && b);
+  for (const Role role : {Role::kVisionProjection, Role::kAudioProjection}) {
+    EXPECT_EQ(FindTensor(*a->multimodal, role)->dtype, Dtype::kQ8_0);
+    EXPECT_EQ(FindTensor(*b->multimodal, role)->dtype, Dtype::kQ4_0);
+    const std::vector<float> x = *ReadFloats(*before->multimodal, role),
+                             y = *ReadFloats(*a->multimodal, role);
+    double error = 0, total = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      error += (x[i] - y[i]) * (x[i] - y[i]);
+      total += x[i] * x[i];
+    }
+    EXPECT_LT(error, 1e-4 * total);
+    EXPECT_GT(error, 0);
+  }
+  EXPECT_EQ(*ReadFloats(*before->multimodal, Role::kPatchDenseWeight),
+            *ReadFloats(*b->multimodal, Role::kPatchDenseWeight));
+  options.output = File("c.gguf");
+  options.projections = "iq1_s";
+  EXPECT_FALSE(Quantise(options)) << "is read, not written";
+}
+
 TEST_F(QuantiseTest, RefusesWhatItCannotDo) {
   WriteGemma3(File("model"));
   const auto mix = Make(File("model"), "out.gguf", "q4_k_xxl");

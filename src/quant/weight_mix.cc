@@ -18,6 +18,13 @@ constexpr WeightMix kMixes[] = {
     {"bf16", Dtype::kBf16, Dtype::kBf16, 32},
 };
 
+constexpr DirectoryForm kForms[] = {
+    {"w4a16-g32", false, {4, 32, false}},    {"w4a16-g128", false, {4, 128, false}},
+    {"mlx-4bit-g32", true, {4, 32, true}},   {"mlx-4bit-g64", true, {4, 64, true}},
+    {"mlx-4bit-g128", true, {4, 128, true}}, {"mlx-8bit-g32", true, {8, 32, true}},
+    {"mlx-8bit-g64", true, {8, 64, true}},   {"mlx-8bit-g128", true, {8, 128, true}},
+};
+
 // Matrix i of the n of its kind that a model has.
 struct Place {
   size_t i, n;
@@ -64,6 +71,13 @@ std::string_view KindOf(std::string_view name) {
 }
 
 }  // namespace
+
+std::span<const DirectoryForm> DirectoryForms() { return kForms; }
+
+const DirectoryForm* DirectoryFormOf(std::string_view name) {
+  const auto* form = std::ranges::find(kForms, name, &DirectoryForm::name);
+  return form == std::end(kForms) ? nullptr : form;
+}
 
 std::span<const WeightMix> Mixes() { return kMixes; }
 

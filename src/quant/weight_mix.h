@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tensor/block_search.h"
 #include "tensor/dtype.h"
 
 namespace linnet {
@@ -17,6 +18,16 @@ struct WeightMix {
   Dtype table = Dtype::kBf16;  // the embedding, which is also the head
   uint32_t file_type = 0;      // general.file_type of the ecosystem
 };
+
+// How the matrices of a Hugging Face directory are stored.
+struct DirectoryForm {
+  std::string_view name;  // "mlx-4bit-g64"
+  bool mlx = false;       // MLX's affine mode; else compressed-tensors' pack-quantized
+  GroupFormat groups;
+};
+
+std::span<const DirectoryForm> DirectoryForms();
+const DirectoryForm* DirectoryFormOf(std::string_view name);  // nullptr if there is none
 
 // By the bits of a weight.
 std::span<const WeightMix> Mixes();

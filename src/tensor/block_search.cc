@@ -20,6 +20,7 @@ struct SearchShape {
   StepRange range;         // of formats without an offset
   int scale_lo, scale_hi;  // whole numbers that a block's factor is multiplied by; both 0: it has none
   int min_hi = 0;          // the same of offsets
+  StepType stored = StepType::kHalf;
 };
 
 namespace {
@@ -62,6 +63,9 @@ bool IsTable(const SearchShape& shape) {
   return shape.dtype == Dtype::kIq4Nl || shape.dtype == Dtype::kIq4Xs;
 }
 
+// Of levels up to 255 the byte without its sign.
+int8_t ByteOf(float level) { return static_cast<int8_t>(static_cast<int>(level)); }
+
 // The factors of a block of several groups, and what they lose.
 struct Factors {
   float d = 0, m = 0, error = INFINITY;
@@ -78,13 +82,20 @@ class BlockSearch {
  public:
   BlockSearch(const SearchShape& shape, Levels levels) : shape_(shape), levels_(levels) {}
 
+  void Search(const float* x, const float* w, WholeBlock& out) const {
+    shape_.scale_hi == 0 ? Single(x, w, out) : Several(x, w, out);
+  }
+
+ private:
+  static constexpr size_t kGroups = kMostBlockElements / n;
+
   // One group with factors of its own.
   void Single(const float* x, const float* w, WholeBlock& out) const {
     Fit fit;
     if (shape_.lo < 0) {
-      fit = FitStep<n>(x, w, shape_.range, levels_, true);
+      fit = FitStep<n>(x, w, shape_.range, levels_, shape_.stored);
     } else {
-      fit = FitAffine<n>(x, w, {shape_.hi, false, true});
+      fit = FitAffine<n>(x, w, {shape_.hi, false, shape_.stored});
     }
     out.d = fit.step;
     out.m = fit.offset;
@@ -96,8 +107,8 @@ class BlockSearch {
     std::array<Fit, 16> fits;
     for (size_t g = 0; g < kGroups; ++g) {
       const float *gx = x + g * n, *gw = w + g * n;
-      fits[g] = affine ? FitAffine<n>(gx, gw, {shape_.hi, true, false})
-                       : FitStep<n>(gx, gw, shape_.range, levels_, false);
+      fits[g] = affine ? FitAffine<n>(gx, gw, {shape_.hi, true, StepType::kFree})
+                       : FitStep<n>(gx, gw, shape_.range, levels_, StepType::kFree);
     }
     const Factors best = affine ? AffineFactors(x, w, fits) : StepFactors(x, w, fits);
     out.d = best.d;
@@ -112,12 +123,9 @@ class BlockSearch {
     }
   }
 
- private:
-  static constexpr size_t kGroups = kMostBlockElements / n;
-
   void Round(const float* x, float step, float offset, int8_t* out) const {
     const float inverse = InverseOf(step);
-    for (size_t i = 0; i < n; ++i) out[i] = static_cast<int8_t>(levels_((x[i] - offset) * inverse));
+    for (size_t i = 0; i < n; ++i) out[i] = ByteOf(levels_((x[i] - offset) * inverse));
   }
 
   // The best whole scales for the factor d, which becomes what least squares makes of them.
@@ -235,26 +243,27 @@ class BlockSearch {
 // The rounding of a weight to bfloat16 is at most 2^-8 of it.
 constexpr float kLatticeError = 0x1p-16f;
 
-constexpr std::array<float, 32> kOnes = [] {
-  std::array<float, 32> ones{};
+constexpr std::array<float, 128> kOnes = [] {
+  std::array<float, 128> ones{};
   ones.fill(1.0f);
   return ones;
 }();
 
-// A block of 32 whose values are whole multiples of a step. The largest, which is one of the largest that
-// four bits hold or, in a block without them, a smaller one, says which steps to try.
-bool FindLattice(const float* x, WholeLevels levels, WholeBlock& out) {
+// A group whose values are whole multiples of a step. The largest, which is one of the largest that
+// four bits hold or, in a group without them, a smaller one, says which steps to try.
+template <size_t n>
+bool FindLattice(const float* x, WholeLevels levels, StepType stored, WholeBlock& out) {
   float largest = 0;
-  for (int i = 0; i < 32; ++i) {
+  for (size_t i = 0; i < n; ++i) {
     if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
   }
-  const float bound = kLatticeError * PlainSumsOf<32>(x, kOnes.data()).wxx;
+  const float bound = kLatticeError * PlainSumsOf<n>(x, kOnes.data()).wxx;
   for (const float multiple : {7.0f, -8.0f, 6.0f, 5.0f, 4.0f, 3.0f, 2.0f, 1.0f}) {
-    const FitSums sums = SumsOf<32>(x, kOnes.data(), largest / multiple, 0, levels);
+    const FitSums sums = SumsOf<n>(x, kOnes.data(), largest / multiple, 0, levels);
     if (sums.wqq == 0 || sums.error > 8 * bound) continue;
-    out.d = HalfOf(sums.wxq / sums.wqq);
-    if (SumsOf<32>(x, kOnes.data(), out.d, 0, levels).error > bound) continue;
-    for (size_t i = 0; i < 32; ++i) out.quants[i] = static_cast<int8_t>(levels(x[i] * InverseOf(out.d)));
+    out.d = RoundStep(sums.wxq / sums.wqq, stored);
+    if (SumsOf<n>(x, kOnes.data(), out.d, 0, levels).error > bound) continue;
+    for (size_t i = 0; i < n; ++i) out.quants[i] = ByteOf(levels(x[i] * InverseOf(out.d)));
     return true;
   }
   return false;
@@ -263,16 +272,32 @@ bool FindLattice(const float* x, WholeLevels levels, WholeBlock& out) {
 void SearchBlock(const SearchShape& shape, const float* x, const float* w, WholeBlock& out) {
   const WholeLevels levels{shape.lo, shape.hi};
   const bool lattice = shape.scale_hi == 0 && shape.lo < 0 && !IsTable(shape);
-  if (lattice && FindLattice(x, levels, out)) return;
+  if (lattice && FindLattice<32>(x, levels, shape.stored, out)) return;
   if (IsTable(shape)) {
-    const BlockSearch<32, TableLevels> search(shape, {&kNearestIq4});
-    shape.scale_hi == 0 ? search.Single(x, w, out) : search.Several(x, w, out);
+    BlockSearch<32, TableLevels>(shape, {&kNearestIq4}).Search(x, w, out);
   } else if (shape.group == 32) {
-    const BlockSearch<32, WholeLevels> search(shape, levels);
-    shape.scale_hi == 0 ? search.Single(x, w, out) : search.Several(x, w, out);
+    BlockSearch<32, WholeLevels>(shape, levels).Search(x, w, out);
   } else {
-    BlockSearch<16, WholeLevels>(shape, levels).Several(x, w, out);
+    BlockSearch<16, WholeLevels>(shape, levels).Search(x, w, out);
   }
+}
+
+// A group of a checkpoint. Its lattice has a sign, which the offset takes where levels have none.
+template <size_t n>
+void SearchGroup(const SearchShape& shape, const float* x, const float* w, WholeBlock& out) {
+  const float half = shape.lo < 0 ? -shape.lo : (shape.hi + 1) / 2;
+  if (!FindLattice<n>(x, {-half, half - 1}, shape.stored, out)) {
+    return BlockSearch<n, WholeLevels>(shape, {shape.lo, shape.hi}).Search(x, w, out);
+  }
+  out.m = 0;
+  if (shape.lo < 0) return;
+  out.m = -half * out.d;
+  for (size_t i = 0; i < n; ++i) out.quants[i] = ByteOf(static_cast<float>(out.quants[i]) + half);
+}
+
+void SearchGroups(const SearchShape& shape, const float* x, const float* w, WholeBlock& out) {
+  if (shape.group == 32) return SearchGroup<32>(shape, x, w, out);
+  return shape.group == 64 ? SearchGroup<64>(shape, x, w, out) : SearchGroup<128>(shape, x, w, out);
 }
 
 // Beyond the largest number of every format; squares of what is left can be summed.
@@ -288,12 +313,29 @@ void SearchOneBlock(const SearchShape& shape, std::span<const float> values,
     if (!importance.empty()) sum += w[j] = importance[j];
   }
   if (!importance.empty() && !(sum > 0)) w.fill(1.0f);  // nobody knows
-  SearchBlock(shape, x.data(), w.data(), out);
+  (shape.stored == StepType::kBfloat16 ? SearchGroups : SearchBlock)(shape, x.data(), w.data(), out);
+}
+
+SearchShape ShapeOf(const GroupFormat& format) {
+  const float half = static_cast<float>(1 << (format.bits - 1));
+  SearchShape shape{Dtype::kU8, format.group, -half, half - 1, {0.7f * half, 1.2f * half, 14}, 0, 0};
+  if (format.bits == 8) shape.range = {123.0f, 128.5f, 4};
+  if (format.offset) {
+    shape.lo = 0;
+    shape.hi = 2 * half - 1;
+  }
+  shape.stored = StepType::kBfloat16;
+  return shape;
 }
 
 }  // namespace
 
 bool CanSearch(Dtype dtype) { return ShapeOf(dtype) != nullptr; }
+
+uint64_t GroupFormat::RowBytes(uint64_t elements) const {
+  return elements * static_cast<uint64_t>(bits) / 8 +
+         (elements / static_cast<uint64_t>(group)) * sizeof(uint16_t) * (offset ? 2 : 1);
+}
 
 struct SearchedRow::Impl {
   // What levels of sixteen elements decode with.
@@ -301,19 +343,28 @@ struct SearchedRow::Impl {
     float step, offset, inverse;
   };
 
-  const SearchShape* shape;
-  const DtypeInfo* info;
+  SearchShape shape;
+  size_t block;  // elements that are searched together
   std::vector<WholeBlock> blocks;
   std::vector<Steps> steps;
-
-  size_t block() const { return static_cast<size_t>(info->block_elements); }
 };
 
-SearchedRow::SearchedRow(Dtype dtype, size_t size) : impl_(std::make_unique<Impl>()) {
-  impl_->shape = ShapeOf(dtype);
-  impl_->info = &GetDtypeInfo(dtype);
-  LINNET_CHECK(impl_->shape != nullptr && size % impl_->block() == 0);
-  impl_->blocks.resize(size / impl_->block());
+SearchedRow::SearchedRow(Dtype dtype, size_t size) {
+  const SearchShape* shape = ShapeOf(dtype);
+  LINNET_CHECK(shape != nullptr);
+  Begin(*shape, static_cast<size_t>(GetDtypeInfo(dtype).block_elements), size);
+}
+
+SearchedRow::SearchedRow(const GroupFormat& format, size_t size) {
+  LINNET_CHECK(format.bits == 4 || format.bits == 8);
+  LINNET_CHECK(format.group == 32 || format.group == 64 || format.group == 128);
+  Begin(ShapeOf(format), static_cast<size_t>(format.group), size);
+}
+
+void SearchedRow::Begin(const SearchShape& shape, size_t block, size_t size) {
+  LINNET_CHECK(size % block == 0);
+  impl_ = std::make_unique<Impl>(Impl{shape, block, {}, {}});
+  impl_->blocks.resize(size / block);
   impl_->steps.resize(size / 16);
 }
 
@@ -322,16 +373,16 @@ SearchedRow::SearchedRow(SearchedRow&&) noexcept = default;
 
 void SearchedRow::Search(std::span<const float> values, std::span<const float> importance) {
   Impl& row = *impl_;
-  const size_t block = row.block();
+  const size_t block = row.block;
   LINNET_CHECK(values.size() == row.blocks.size() * block);
   LINNET_CHECK(importance.empty() || importance.size() == values.size());
-  const bool factors = row.shape->scale_hi > 0, mins = row.shape->min_hi > 0;
+  const bool factors = row.shape.scale_hi > 0, mins = row.shape.min_hi > 0;
   for (size_t b = 0; b < row.blocks.size(); ++b) {
     WholeBlock& whole = row.blocks[b];
-    SearchOneBlock(*row.shape, values.subspan(b * block, block),
+    SearchOneBlock(row.shape, values.subspan(b * block, block),
                    importance.empty() ? importance : importance.subspan(b * block, block), whole);
     if (!factors) whole.scales.fill(1);
-    if (!mins) whole.mins.fill(row.shape->lo < 0 ? 0 : -1);
+    if (!mins) whole.mins.fill(row.shape.lo < 0 ? 0 : -1);
     for (size_t g = 0; g < block / 16; ++g) {
       const float step = whole.d * static_cast<float>(whole.scales[g]);
       row.steps[b * block / 16 + g] = {step, -(whole.m * static_cast<float>(whole.mins[g])), InverseOf(step)};
@@ -343,34 +394,51 @@ float SearchedRow::Choose(size_t i, float value) {
   Impl& row = *impl_;
   const Impl::Steps& steps = row.steps[i / 16];
   const float wanted = (value - steps.offset) * steps.inverse;
-  const float level = IsTable(*row.shape) ? TableLevels{&kNearestIq4}(wanted)
-                                          : WholeLevels{row.shape->lo, row.shape->hi}(wanted);
-  row.blocks[i / row.block()].quants[i % row.block()] = static_cast<int8_t>(level);
+  const float level = IsTable(row.shape) ? TableLevels{&kNearestIq4}(wanted)
+                                         : WholeLevels{row.shape.lo, row.shape.hi}(wanted);
+  row.blocks[i / row.block].quants[i % row.block] = ByteOf(level);
   return steps.step * level + steps.offset;
 }
 
 void SearchedRow::Store(uint8_t* blocks) const {
-  const PackBlock pack = BlockPacker(impl_->shape->dtype);
+  const PackBlock pack = BlockPacker(impl_->shape.dtype);
+  LINNET_CHECK(pack != nullptr);
   for (const WholeBlock& whole : impl_->blocks) {
     pack(whole, 0, blocks);
-    blocks += impl_->info->block_bytes;
+    blocks += GetDtypeInfo(impl_->shape.dtype).block_bytes;
+  }
+}
+
+void SearchedRow::StoreGroups(uint8_t* levels, uint16_t* steps, uint16_t* offsets) const {
+  const SearchShape& shape = impl_->shape;
+  LINNET_CHECK(shape.stored == StepType::kBfloat16);
+  const bool nibbles = shape.hi < 16;
+  const int lowest = static_cast<int>(shape.lo);
+  for (const WholeBlock& whole : impl_->blocks) {
+    *steps++ = FloatToBf16(whole.d);
+    if (shape.lo == 0) *offsets++ = FloatToBf16(whole.m);
+    for (size_t i = 0; i < impl_->block; i += nibbles ? 2 : 1) {
+      const int level = whole.quants[i] - lowest, next = nibbles ? whole.quants[i + 1] - lowest : 0;
+      *levels++ = static_cast<uint8_t>(level | next << 4);
+    }
+  }
+}
+
+void SearchedRow::Decode(std::span<float> values) const {
+  const Impl& row = *impl_;
+  const bool bytes = row.shape.hi > 127;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int8_t level = row.blocks[i / row.block].quants[i % row.block];
+    const Impl::Steps& steps = row.steps[i / 16];
+    values[i] = steps.step * static_cast<float>(bytes ? static_cast<uint8_t>(level) : level) + steps.offset;
   }
 }
 
 void SearchRow(Dtype dtype, std::span<const float> values, std::span<const float> importance,
                uint8_t* blocks) {
-  const SearchShape* shape = ShapeOf(dtype);
-  LINNET_CHECK(shape != nullptr && (importance.empty() || importance.size() == values.size()));
-  const DtypeInfo& info = GetDtypeInfo(dtype);
-  const size_t step = static_cast<size_t>(info.block_elements);
-  LINNET_CHECK(values.size() % step == 0);
-  const PackBlock pack = BlockPacker(dtype);
-  WholeBlock whole;
-  for (size_t i = 0; i < values.size(); i += step, blocks += info.block_bytes) {
-    SearchOneBlock(*shape, values.subspan(i, step),
-                   importance.empty() ? importance : importance.subspan(i, step), whole);
-    pack(whole, 0, blocks);
-  }
+  SearchedRow row(dtype, values.size());
+  row.Search(values, importance);
+  row.Store(blocks);
 }
 
 }  // namespace linnet

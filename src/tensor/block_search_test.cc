@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -96,6 +97,91 @@ TEST(BlockSearchTest, WeightsTrainedForFourBitsComeBackWhateverTheImportance) {
             << GetDtypeInfo(dtype).name << " trained with max / " << divisor;
       }
     }
+  }
+}
+
+constexpr GroupFormat kGroupFormats[] = {{4, 32, false}, {4, 128, false}, {4, 32, true}, {4, 64, true},
+                                         {4, 128, true}, {8, 32, true},   {8, 64, true}, {8, 128, true}};
+
+// By what is stored, as a reader takes it.
+std::vector<float> FromGroups(const GroupFormat& format, std::span<const float> values,
+                              std::span<const float> importance = {}) {
+  SearchedRow row(format, values.size());
+  row.Search(values, importance);
+  const size_t group = static_cast<size_t>(format.group);
+  std::vector<uint8_t> levels(values.size() * static_cast<size_t>(format.bits) / 8);
+  std::vector<uint16_t> steps(values.size() / group), offsets(format.offset ? steps.size() : 0);
+  row.StoreGroups(levels.data(), steps.data(), offsets.data());
+  std::vector<float> back(values.size()), decoded(values.size());
+  for (size_t i = 0; i < back.size(); ++i) {
+    const int level = format.bits == 8 ? levels[i] : levels[i / 2] >> (4 * (i % 2)) & 15;
+    const float step = Bf16ToFloat(steps[i / group]);
+    back[i] = format.offset ? step * static_cast<float>(level) + Bf16ToFloat(offsets[i / group])
+                            : step * static_cast<float>(level - (1 << (format.bits - 1)));
+  }
+  row.Decode(decoded);
+  EXPECT_EQ(decoded, back);
+  return back;
+}
+
+TEST(GroupSearchTest, WeightsTrainedForFourBitsComeBack) {
+  for (const float divisor : {7.0f, 7.5f, 8.0f}) {
+    const Trained trained = TrainedWeights(2048, divisor);
+    for (const GroupFormat& format : kGroupFormats) {
+      if (format.group != 32) continue;
+      const std::vector<float> back = FromGroups(format, trained.weights);
+      // Steps are of the type that they were trained with, so what the file has rounded comes back too.
+      EXPECT_EQ(back, trained.lattice) << format.bits << " max / " << divisor;
+    }
+  }
+}
+
+// Ends of a group, as MLX and compressed-tensors take them without a search.
+std::vector<float> FromEnds(const GroupFormat& format, std::span<const float> values) {
+  std::vector<float> back;
+  const float most = static_cast<float>((1 << format.bits) - 1);
+  for (size_t begin = 0; begin < values.size(); begin += static_cast<size_t>(format.group)) {
+    const auto group = values.subspan(begin, static_cast<size_t>(format.group));
+    const auto [min, max] = std::minmax_element(group.begin(), group.end());
+    const float largest = std::max(-*min, *max);
+    const float step = format.offset ? (*max - *min) / most : 2 * largest / most;
+    const float offset = format.offset ? *min : -step * (most + 1) / 2;
+    for (const float x : group) {
+      back.push_back(std::clamp(std::nearbyint((x - offset) / step), 0.0f, most) * step + offset);
+    }
+  }
+  return back;
+}
+
+TEST(GroupSearchTest, LosesLessThanTheEndsOfAGroup) {
+  const std::vector<float> values = NormalValues(128 * 64, 0.02f, 11);
+  std::vector<float> importance = NormalValues(values.size(), 1.0f, 12);
+  for (float& value : importance) value = std::exp(2 * value);
+  for (const GroupFormat& format : kGroupFormats) {
+    const double plain = ErrorOf(values, FromEnds(format, values));
+    EXPECT_LT(ErrorOf(values, FromGroups(format, values)), plain) << format.bits << " " << format.group;
+    EXPECT_LT(ErrorOf(values, FromGroups(format, values, importance), importance),
+              ErrorOf(values, FromGroups(format, values), importance))
+        << format.bits << " " << format.group;
+  }
+}
+
+TEST(GroupSearchTest, NothingBreaksIt) {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
+  for (const GroupFormat& format : kGroupFormats) {
+    for (const float value : {0.0f, 1.0f, -1.0f, 1e-40f, 3e38f, inf, nan}) {
+      std::vector<float> values(128, value);
+      values[5] = -value;
+      for (const float back : FromGroups(format, values)) EXPECT_TRUE(std::isfinite(back)) << value;
+    }
+    const std::vector<float> same(128, 0.75f);
+    EXPECT_LE(ErrorOf(same, FromGroups(format, same)), 0x1p-16) << "bfloat16's own rounding";
+    SearchedRow row(format, 128);
+    row.Search(NormalValues(128, 1.0f, 3), {});
+    const float chosen = row.Choose(7, 0.25f);
+    std::vector<float> decoded(128);
+    row.Decode(decoded);
+    EXPECT_EQ(decoded[7], chosen);
   }
 }
 

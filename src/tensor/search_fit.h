@@ -55,6 +55,14 @@ inline float AddLanes(const float* lanes) {
 
 inline float HalfOf(float value) { return HalfToFloat(FloatToHalf(std::clamp(value, -65504.0f, 65504.0f))); }
 
+// What a step or an offset is stored as.
+enum class StepType { kFree, kHalf, kBfloat16 };
+
+inline float RoundStep(float value, StepType type) {
+  if (type == StepType::kFree) return value;
+  return type == StepType::kHalf ? HalfOf(value) : Bf16ToFloat(FloatToBf16(value));
+}
+
 inline float InverseOf(float step) { return std::fabs(step) > 1e-30f ? 1.0f / step : 0.0f; }
 
 template <size_t n, typename Levels>
@@ -93,10 +101,10 @@ struct StepRange {
   int count;
 };
 
-// The best step without an offset. `halves`: the step has to be a half.
+// The best step without an offset.
 template <size_t n, typename Levels>
-Fit FitStep(const float* x, const float* w, StepRange range, Levels levels, bool halves) {
-  const auto round = [&](float step) { return halves ? HalfOf(step) : step; };
+Fit FitStep(const float* x, const float* w, StepRange range, Levels levels, StepType type) {
+  const auto round = [&](float step) { return RoundStep(step, type); };
   Fit best{0, 0, PlainSumsOf<n>(x, w).wxx};
   const auto attempt = [&](float step) {
     const FitSums sums = SumsOf<n>(x, w, step, 0, levels);
@@ -128,14 +136,15 @@ Fit FitStep(const float* x, const float* w, StepRange range, Levels levels, bool
 // above 0, which a format stores without its sign.
 struct AffineRule {
   float most;
-  bool below, halves;
+  bool below;
+  StepType type;
 };
 
 template <size_t n>
 Fit FitAffine(const float* x, const float* w, AffineRule rule) {
   const WholeLevels levels{0, rule.most};
   const GroupSums plain = PlainSumsOf<n>(x, w);
-  const auto round = [&](float value) { return rule.halves ? HalfOf(value) : value; };
+  const auto round = [&](float value) { return RoundStep(value, rule.type); };
   const auto [min, max] = std::minmax_element(x, x + n);
   const float low = rule.below ? std::min(*min, 0.0f) : *min, high = std::max(*max, low);
   Fit best{0, 0, plain.wxx};

@@ -97,6 +97,50 @@ TEST(Quantise, ChickStillHearsAndTheSizeIsSaidBefore) {
   EXPECT_NE(mix.errors.find("q4_k_m"), std::string::npos) << mix.errors;
 }
 
+TEST(Quantise, DirectoriesForOtherProgramsStillHearAndSee) {
+  const std::string directory = Folder("quantise_directories");
+  for (const std::string form : {"mlx-8bit-g64", "w4a16-g32"}) {
+    const std::string made = directory + "/" + form;
+    const ProgramResult result =
+        RunLinnet({"quantise", InSource("models/chick"), made, "--mix", form, "--max-shard-size", "4MB"});
+    ASSERT_EQ(result.code, 0) << result.errors;
+    EXPECT_NE(result.output.find(made + "/model-00001-of-0000"), std::string::npos) << result.output;
+    const ProgramResult info = RunLinnet({"info", made});
+    EXPECT_EQ(info.code, 0) << info.errors;
+    EXPECT_NE(info.output.find(form.starts_with("mlx") ? "mlx" : "compressed-tensors"), std::string::npos)
+        << info.output;
+    const ProgramResult heard = RunLinnet({"run", made, "-p", "Transcribe the audio.", "--audio",
+                                           InSource("models/chick/examples/hear-050.wav")});
+    EXPECT_EQ(heard.output, "turn off the bedroom heater\n") << form << heard.errors;
+  }
+  EXPECT_EQ(RunLinnet({"quantise", InSource("models/chick"), directory, "--mix", "w4a16-g32"}).code, 2)
+      << "holds something";
+}
+
+TEST(Quantise, CalibratesWithPicturesAndSounds) {
+  const std::string directory = Folder("quantise_media");
+  const std::string file = directory + "/chick.gguf";
+  const ProgramResult made =
+      RunLinnet({"quantise", InSource("models/chick"), file, "--mix", "q8_0", "--projections", "q8_0",
+                 "--calibrate", InSource("examples/shapes.png"), "--calibrate",
+                 InSource("models/chick/examples/hear-050.wav"), "--save-importance", directory + "/i.dat"});
+  ASSERT_EQ(made.code, 0) << made.errors;
+  EXPECT_NE(made.output.find("2 media"), std::string::npos) << made.output;
+  const std::string importance = ReadFile(directory + "/i.dat");
+  for (const char* name :
+       {"mm.input_projection.weight", "mm.a.input_projection.weight", "blk.0.ffn_up.weight"}) {
+    EXPECT_NE(importance.find(name), std::string::npos) << name;
+  }
+  const ProgramResult heard = RunLinnet({"run", file, "-p", "Transcribe the audio.", "--audio",
+                                         InSource("models/chick/examples/hear-050.wav")});
+  EXPECT_EQ(heard.output, "turn off the bedroom heater\n") << heard.errors;
+  WriteFile(directory + "/broken.png", "\x89PNG\r\n\x1a\n and nothing else");
+  const ProgramResult broken = RunLinnet({"quantise", InSource("models/chick"), directory + "/x.gguf",
+                                          "--calibrate", directory + "/broken.png"});
+  EXPECT_EQ(broken.code, 1);
+  EXPECT_NE(broken.errors.find("broken.png"), std::string::npos) << broken.errors;
+}
+
 TEST(Quantise, CalibratesWithTextsOfTheUserAndMeasuresWhatWasLost) {
   const std::string directory = Folder("quantise_calibrated");
   const std::string file = directory + "/chick-q4_0.gguf", chats = directory + "/chats.jsonl";
