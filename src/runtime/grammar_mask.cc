@@ -9,13 +9,6 @@
 namespace linnet {
 namespace {
 
-void SetAllowed(std::span<uint32_t> words, int32_t id, bool allowed) {
-  if (id < 0) return;
-  const uint32_t bit = uint32_t{1} << (id % 32);
-  uint32_t& word = words[static_cast<size_t>(id) / 32];
-  word = allowed ? word | bit : word & ~bit;
-}
-
 // Tokens that went by, each with what it changed, so that all of it can be taken back.
 class AnswerMask final : public TokenMask {
  public:
@@ -121,7 +114,7 @@ class AnswerMask final : public TokenMask {
       for (const int32_t id : tokens_.spell_quote[spelled_]) SetAllowed(words_, id, false);
     }
     // Nothing is to be waited for where nothing was called.
-    if (calls_ == 0) SetAllowed(words_, tokens_.results_wanted, false);
+    if (calls_ == 0 && tokens_.results_wanted >= 0) SetAllowed(words_, tokens_.results_wanted, false);
   }
 
   bool Takes(int32_t id) {
