@@ -10,16 +10,6 @@
 namespace linnet {
 namespace {
 
-// GBNF writes ::= behind the names of its rules, which Lark has nowhere but in texts.
-bool IsGbnf(std::string_view text) {
-  for (size_t at = text.find("::="); at != text.npos; at = text.find("::=", at + 1)) {
-    const size_t line = text.rfind('\n', at) + 1;  // npos + 1 is the beginning
-    const std::string_view before = text.substr(line, at - line);
-    if (before.find_first_of("\"/#'") == before.npos) return true;
-  }
-  return false;
-}
-
 bool AnyStrict(const std::string& tools) {
   const auto list = nlohmann::json::parse(tools, nullptr, false);
   if (!list.is_array()) return false;
@@ -56,9 +46,7 @@ Result<std::optional<GrammarSource>> ReadGrammar(const GrammarArgs& values,
     return GrammarSource{.kind = GrammarKind::kRegex, .text = values.regex, .choices = {}};
   const bool schema = given.contains("--schema");
   LINNET_ASSIGN(std::string text, ReadTextFile(schema ? values.schema : values.grammar, size_t{4} << 20));
-  const GrammarKind kind = schema         ? GrammarKind::kJsonSchema
-                           : IsGbnf(text) ? GrammarKind::kGbnf
-                                          : GrammarKind::kLark;
+  const GrammarKind kind = schema ? GrammarKind::kJsonSchema : NotationOf(text);
   return GrammarSource{.kind = kind, .text = std::move(text), .choices = {}};
 }
 

@@ -18,6 +18,7 @@
 #include "runtime/grammar_schema.h"
 #include "runtime/grammar_tools.h"
 #include "runtime/token_bytes.h"
+#include "runtime/token_mask.h"
 #include "text/tool_syntax.h"
 
 namespace linnet {
@@ -31,17 +32,15 @@ constexpr int kMostTrials = 200;
 
 std::string GrammarToken(int32_t id) { return fmt::format("<[{}]>", id); }
 
-Result<SchemaJson> ReadJson(const std::string& text, std::string_view what) {
-  const auto fail = [&](std::string_view problem) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} {}", what, problem),
+Result<SchemaJson> ReadSchema(const std::string& text) {
+  const auto fail = [](std::string_view problem) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("the schema {}", problem),
                 "give a JSON schema, draft 2020-12");
   };
   try {
-    int depth = 0;
     bool deep = false;
-    const SchemaJson json = SchemaJson::parse(text, [&](int at, SchemaJson::parse_event_t, SchemaJson&) {
-      depth = std::max(depth, at);
-      deep = deep || at > 2 * kMaxSchemaDepth;
+    const SchemaJson json = SchemaJson::parse(text, [&](int depth, SchemaJson::parse_event_t, SchemaJson&) {
+      deep = deep || depth > 2 * kMaxSchemaDepth;
       return !deep;
     });
     if (deep) return fail("is nested too deeply");
@@ -49,6 +48,17 @@ Result<SchemaJson> ReadJson(const std::string& text, std::string_view what) {
   } catch (const SchemaJson::exception& error) {
     return fail(fmt::format("is no JSON ({})", error.what()));
   }
+}
+
+// The schema of a source, prepared for the library.
+Result<SchemaJson> SchemaOf(const GrammarSource& source, SchemaJudge& judge) {
+  SchemaJson schema = {{"type", "object"}};
+  if (source.kind == GrammarKind::kJsonSchema) {
+    LINNET_ASSIGN(schema, ReadSchema(source.text));
+  }
+  LINNET_ASSIGN(SchemaJson prepared, PrepareSchema(schema, judge));
+  if (prepared == false) return judge.Wrong("#", "allows no answer at all");
+  return prepared;
 }
 
 // The schema with how its JSON is written: on one line, with a space behind commas and colons or without.
@@ -61,7 +71,7 @@ std::string LibrarySchema(SchemaJson schema) {
 
 GrammarTokens TokensOf(const Tokenizer& tokenizer, const ModelConfig& config) {
   const auto id = [&](std::string_view name) { return tokenizer.TokenId(name).value_or(-1); };
-  GrammarTokens tokens{.words = (static_cast<size_t>(config.vocab_size) + 31) / 32,
+  GrammarTokens tokens{.words = MaskWords(config.vocab_size),
                        .channel_open = id("<|channel>"),
                        .channel_close = id("<channel|>"),
                        .quote = id(kToolQuote),
@@ -74,7 +84,7 @@ GrammarTokens TokensOf(const Tokenizer& tokenizer, const ModelConfig& config) {
     const bool special = bytes.starts_with(kSpecialMark);
     const bool ends = std::ranges::find(config.tokens.eos, token) != config.tokens.eos.end();
     if (token == tokens.channel_close || (!special && !ends)) {
-      tokens.in_thought[static_cast<size_t>(token) / 32] |= uint32_t{1} << (token % 32);
+      SetAllowed(tokens.in_thought, token, true);
     }
     for (size_t spelled = 0; !special && spelled < kToolQuote.size(); ++spelled) {
       const bool all = SpelledQuote(spelled, bytes) == kToolQuote.size();
@@ -82,6 +92,18 @@ GrammarTokens TokensOf(const Tokenizer& tokenizer, const ModelConfig& config) {
     }
   }
   return tokens;
+}
+
+// Whether it is a grammar of its own, which is no part of a larger one.
+bool IsWhole(GrammarKind kind) { return kind == GrammarKind::kLark || kind == GrammarKind::kGbnf; }
+
+Status CheckText(const GrammarSource& source) {
+  if (!IsValidUtf8(source.text)) return Fail(ErrorCode::kInvalidArgument, "the grammar is not UTF-8");
+  const size_t most = IsWhole(source.kind) ? kMostLarkBytes : kMostGrammarBytes;
+  if (source.text.size() <= most) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("the grammar has {} bytes, at most {} are read", source.text.size(), most),
+              "make it smaller");
 }
 
 // What is told of a grammar quotes it; a line of it is enough.
@@ -159,13 +181,8 @@ std::string GrammarCompiler::Impl::Culprit(const SchemaJson& root, const SchemaJ
 }
 
 Result<Grammar> GrammarCompiler::Impl::Schema(const GrammarSource& source) const {
-  SchemaJson schema = {{"type", "object"}};
-  if (source.kind == GrammarKind::kJsonSchema) {
-    LINNET_ASSIGN(schema, ReadJson(source.text, "the schema"));
-  }
   SchemaJudge judge;
-  LINNET_ASSIGN(const SchemaJson prepared, PrepareSchema(schema, judge));
-  if (prepared == false) return judge.Wrong("#", "allows no answer at all");
+  LINNET_ASSIGN(const SchemaJson prepared, SchemaOf(source, judge));
   Result<Grammar> made = Make(GrammarText::kJsonSchema, LibrarySchema(prepared), ValueNotation::kJson,
                               std::move(judge.warnings));
   if (made || made.error().code != ErrorCode::kInvalidArgument) return made;
@@ -177,16 +194,13 @@ Result<Grammar> GrammarCompiler::Impl::Schema(const GrammarSource& source) const
 Result<std::string> GrammarCompiler::Impl::Part(const GrammarSource& source,
                                                 std::vector<std::string>& warnings) const {
   switch (source.kind) {
-    case GrammarKind::kJsonSchema: {
-      LINNET_ASSIGN(const SchemaJson schema, ReadJson(source.text, "the schema"));
+    case GrammarKind::kJsonSchema:
+    case GrammarKind::kJsonObject: {
       SchemaJudge judge;
-      LINNET_ASSIGN(const SchemaJson prepared, PrepareSchema(schema, judge));
-      if (prepared == false) return judge.Wrong("#", "allows no answer at all");
+      LINNET_ASSIGN(const SchemaJson prepared, SchemaOf(source, judge));
       std::ranges::move(judge.warnings, std::back_inserter(warnings));
       return "%json " + LibrarySchema(prepared);
     }
-    case GrammarKind::kJsonObject:
-      return "%json " + LibrarySchema({{"type", "object"}});
     case GrammarKind::kRegex: {
       LINNET_ASSIGN(const std::string regex, WholeRegex(source.text, RegexMatch::kWhole));
       return LarkRegex(regex);
@@ -207,19 +221,22 @@ Result<std::string> GrammarCompiler::Impl::Part(const GrammarSource& source,
 }
 
 Result<Grammar> GrammarCompiler::Impl::Lark(const GrammarSource& source) const {
-  if (source.text.size() > kMostLarkBytes) {
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("the grammar has {} bytes, at most {} are read", source.text.size(), kMostLarkBytes),
-        "make it smaller");
-  }
   std::string lark = source.text;
   if (source.kind == GrammarKind::kGbnf) {
     LINNET_ASSIGN(lark, GbnfToLark(source.text));
   }
   Result<Grammar> made = Make(GrammarText::kLark, lark, ValueNotation::kText, {});
-  if (!made) made.error() = Prefixed("the grammar cannot be used", std::move(made.error())).error();
+  if (!made) return Prefixed("the grammar cannot be used", std::move(made.error()));
   return made;
+}
+
+GrammarKind NotationOf(std::string_view grammar) {
+  for (size_t at = grammar.find("::="); at != grammar.npos; at = grammar.find("::=", at + 1)) {
+    const size_t line = grammar.rfind('\n', at) + 1;  // npos + 1 is the beginning
+    const std::string_view before = grammar.substr(line, at - line);
+    if (before.find_first_of("\"/#'") == before.npos) return GrammarKind::kGbnf;
+  }
+  return GrammarKind::kLark;
 }
 
 GrammarCompiler::GrammarCompiler(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -249,14 +266,8 @@ Result<std::shared_ptr<const GrammarCompiler>> GrammarCompiler::Create(const Eng
 
 Result<Grammar> GrammarCompiler::Compile(const GrammarSource& source) const {
   return InOneLine(WithinMemory("a grammar", "make it smaller", [&]() -> Result<Grammar> {
-    if (!IsValidUtf8(source.text)) return Fail(ErrorCode::kInvalidArgument, "the grammar is not UTF-8");
-    if (source.text.size() > kMostGrammarBytes) {
-      return Fail(
-          ErrorCode::kInvalidArgument,
-          fmt::format("the grammar has {} bytes, at most {} are read", source.text.size(), kMostGrammarBytes),
-          "make it smaller");
-    }
-    if (source.kind == GrammarKind::kLark || source.kind == GrammarKind::kGbnf) return impl_->Lark(source);
+    LINNET_TRY(CheckText(source));
+    if (IsWhole(source.kind)) return impl_->Lark(source);
     if (source.kind == GrammarKind::kJsonSchema || source.kind == GrammarKind::kJsonObject) {
       return impl_->Schema(source);
     }
@@ -279,6 +290,7 @@ Result<Grammar> GrammarCompiler::CompileTools(const std::string& tools, const To
     std::vector<std::string> warnings;
     std::string answer;
     if (rules.answer) {
+      LINNET_TRY(CheckText(*rules.answer));
       LINNET_ASSIGN(answer, impl_->Part(*rules.answer, warnings));
     }
     LINNET_ASSIGN(const std::string lark, ToolsToLark(tools, rules, impl_->markers, answer, warnings));

@@ -154,6 +154,13 @@ TEST_F(GrammarAnswers, TextStandsWhereTheRulesLetIt) {
   EXPECT_TRUE(Takes(Tools(kTwoTools, json), call));
   EXPECT_TRUE(Takes(Tools(kTwoTools, json), "17"));
   EXPECT_FALSE(Takes(Tools(kTwoTools, json), "seventeen"));
+  const ToolRules any_object{.answer = GrammarSource{.kind = GrammarKind::kJsonObject}};
+  EXPECT_TRUE(Takes(Tools(kTwoTools, any_object), R"({"a":[1]})"));
+  EXPECT_FALSE(Takes(Tools(kTwoTools, any_object), "17"));
+  const auto broken =
+      compiler_->CompileTools(kTwoTools, {.answer = GrammarSource{GrammarKind::kRegex, "a\xFF", {}}});
+  ASSERT_FALSE(broken.has_value());
+  EXPECT_EQ(broken.error().what, "the grammar is not UTF-8");
   EXPECT_FALSE(Takes(Tools(kTwoTools), "<|tool_call>call:mail{}<tool_call|>"));
   EXPECT_FALSE(Takes(Tools(kTwoTools), "<|tool_call>call:weather{city:<|\"|>bonn<|\"|>}<tool_call|>"));
 }
@@ -163,6 +170,11 @@ TEST_F(GrammarAnswers, WhatAToolAsksForIsKeptOrNamed) {
                            {"properties", {{"a", {{"type", "array"}, {"uniqueItems", true}}}}}};
   EXPECT_EQ(ToolError(TestJson::array({Tool("list", unique)})).substr(0, 44),
             "tool list: #/properties/a has 'uniqueItems',");
+  const TestJson nothing = {{"type", "object"}, {"properties", {{"a", {{"not", TestJson::object()}}}}}};
+  EXPECT_EQ(ToolError(TestJson::array({Tool("list", nothing)})).substr(0, 36),
+            "tool list: #/properties/a has 'not',");
+  const TestJson free = {{"type", "object"}, {"properties", {{"a", {{"uniqueItems", false}}}}}};
+  EXPECT_EQ(ToolError(TestJson::array({Tool("list", free)})), "compiled");
   const auto lenient = compiler_->CompileTools(TestJson::array({Tool("list", unique, false)}).dump());
   ASSERT_TRUE(lenient.has_value()) << lenient.error().Message();
   EXPECT_EQ(lenient->warnings(),

@@ -281,6 +281,13 @@ TEST(Repetition, ListsMayBeLonger) {
   EXPECT_FALSE(prose.Endless());
 }
 
+TEST(GrammarNotation, IsTakenFromTheNamesOfRules) {
+  EXPECT_EQ(NotationOf("# a ::= b\nroot ::= \"yes\""), GrammarKind::kGbnf);
+  EXPECT_EQ(NotationOf("start: \"::=\"\nroot::= [a-z]+"), GrammarKind::kGbnf);
+  EXPECT_EQ(NotationOf("start: \"a ::= b\" /x::=/\n// c ::= d\n"), GrammarKind::kLark);
+  EXPECT_EQ(NotationOf(""), GrammarKind::kLark);
+}
+
 TEST(GrammarRegex, AnchorsAndPieces) {
   EXPECT_EQ(WholeRegex("^a$|b", RegexMatch::kAnywhere).value(), "(?:a)|(?s:.*)(?:b)(?s:.*)");
   EXPECT_EQ(WholeRegex("[\\d$^|(]", RegexMatch::kWhole).value(), "(?:[0-9$^|(])");

@@ -26,10 +26,6 @@ struct Way {
   GrammarKind kind;
 };
 
-GrammarKind KindOfGrammar(const std::string& text) {
-  return text.find("::=") == std::string::npos ? GrammarKind::kLark : GrammarKind::kGbnf;
-}
-
 Result<GrammarSource> SourceIn(const Fields& fields, const Way& way) {
   GrammarSource source{.kind = way.kind};
   if (way.kind == GrammarKind::kChoice) {
@@ -43,7 +39,7 @@ Result<GrammarSource> SourceIn(const Fields& fields, const Way& way) {
   }
   LINNET_ASSIGN(const auto text, fields.Text(way.member));
   source.text = *text;
-  if (way.kind == GrammarKind::kLark) source.kind = KindOfGrammar(source.text);
+  if (way.kind == GrammarKind::kLark) source.kind = NotationOf(source.text);
   return source;
 }
 
