@@ -9,6 +9,7 @@
 #include "base/deep_stack.h"
 #include "base/memory_guard.h"
 #include "base/printable.h"
+#include "base/stopwatch.h"
 #include "base/utf8.h"
 #include "runtime/engine_impl.h"
 #include "runtime/grammar_gbnf.h"
@@ -17,6 +18,7 @@
 #include "runtime/grammar_regex.h"
 #include "runtime/grammar_schema.h"
 #include "runtime/grammar_tools.h"
+#include "runtime/mask_ahead.h"
 #include "runtime/token_bytes.h"
 #include "runtime/token_mask.h"
 #include "text/tool_syntax.h"
@@ -29,6 +31,14 @@ constexpr size_t kMostGrammarBytes = size_t{1} << 20, kMostLarkBytes = size_t{25
 constexpr size_t kLibraryStack = size_t{512} << 20;
 // Compiled one by one to find what the library cannot keep.
 constexpr int kMostTrials = 200;
+constexpr double kMostTrialSeconds = 2;
+
+struct CulpritSearch {
+  int trials = 0;
+  Clock::time_point begin = Clock::now();
+
+  bool Over() { return ++trials > kMostTrials || SecondsSince(begin) > kMostTrialSeconds; }
+};
 
 std::string GrammarToken(int32_t id) { return fmt::format("<[{}]>", id); }
 
@@ -121,6 +131,7 @@ Result<Grammar> InOneLine(Result<Grammar> made) {
 struct LINNET_HIDDEN GrammarCompiler::Impl {
   std::shared_ptr<const GrammarTokens> tokens;
   std::shared_ptr<const TokenTrie> trie;
+  std::shared_ptr<SideThread> side;  // of all masks
   CallMarkers markers;
 
   Result<GrammarState> Library(GrammarText kind, const std::string& text) const;
@@ -132,7 +143,7 @@ struct LINNET_HIDDEN GrammarCompiler::Impl {
   Result<std::string> Part(const GrammarSource& source, std::vector<std::string>& warnings) const;
   Result<Grammar> Lark(const GrammarSource& source) const;
   std::string Culprit(const SchemaJson& root, const SchemaJson& schema, const std::string& pointer,
-                      int& trials) const;
+                      CulpritSearch& search) const;
 };
 
 Result<GrammarState> GrammarCompiler::Impl::Library(GrammarText kind, const std::string& text) const {
@@ -157,8 +168,12 @@ Result<GrammarState> GrammarCompiler::Impl::Library(GrammarText kind, const std:
 Result<Grammar> GrammarCompiler::Impl::Make(GrammarText kind, const std::string& text, ValueNotation notation,
                                             std::vector<std::string> warnings) const {
   LINNET_ASSIGN(GrammarState state, Library(kind, text));
+  // What is too large for the library shows when an answer is to begin.
+  std::vector<uint32_t> first(tokens->words);
+  LINNET_TRY(state.Copy().Mask(first));
   return Grammar(std::make_shared<const Grammar::Impl>(Grammar::Impl{.tokens = tokens,
                                                                      .trie = trie,
+                                                                     .side = side,
                                                                      .start = std::move(state),
                                                                      .notation = notation,
                                                                      .warnings = std::move(warnings)}));
@@ -166,16 +181,16 @@ Result<Grammar> GrammarCompiler::Impl::Make(GrammarText kind, const std::string&
 
 // The place of the deepest schema that the library does not take by itself.
 std::string GrammarCompiler::Impl::Culprit(const SchemaJson& root, const SchemaJson& schema,
-                                           const std::string& pointer, int& trials) const {
+                                           const std::string& pointer, CulpritSearch& search) const {
   std::string found = pointer;
   ForSubschemas(schema, pointer, [&](const SchemaJson& below, const std::string& at) {
-    if (found != pointer || !below.is_object() || ++trials > kMostTrials) return;
+    if (found != pointer || !below.is_object() || search.Over()) return;
     SchemaJson alone = below;
     for (const char* name : {"$defs", "definitions", "$schema"}) {
       if (const SchemaJson* shared = Member(root, name)) alone[name] = *shared;
     }
     if (!Library(GrammarText::kJsonSchema, LibrarySchema(std::move(alone))))
-      found = Culprit(root, below, at, trials);
+      found = Culprit(root, below, at, search);
   });
   return found;
 }
@@ -186,8 +201,8 @@ Result<Grammar> GrammarCompiler::Impl::Schema(const GrammarSource& source) const
   Result<Grammar> made = Make(GrammarText::kJsonSchema, LibrarySchema(prepared), ValueNotation::kJson,
                               std::move(judge.warnings));
   if (made || made.error().code != ErrorCode::kInvalidArgument) return made;
-  int trials = 0;
-  const std::string pointer = Culprit(prepared, prepared, "#", trials);
+  CulpritSearch search;
+  const std::string pointer = Culprit(prepared, prepared, "#", search);
   return judge.Refuse(pointer, fmt::format("cannot be kept by a grammar ({})", made.error().what));
 }
 
@@ -254,6 +269,7 @@ Result<std::shared_ptr<const GrammarCompiler>> GrammarCompiler::Create(const Eng
         const ModelConfig& config = engine.impl().config;
         const Tokenizer& tokenizer = *engine.impl().tokenizer;
         auto impl = std::make_unique<Impl>();
+        impl->side = std::make_shared<SideThread>();
         LINNET_ASSIGN(impl->trie,
                       TokenTrie::Make(engine.impl().tokenizer, config.vocab_size, config.tokens.eos));
         GrammarTokens tokens = TokensOf(tokenizer, config);
@@ -303,6 +319,8 @@ Result<Grammar> GrammarCompiler::CompileTools(const std::string& tools, const To
 
 const std::vector<std::string>& Grammar::warnings() const { return impl_->warnings; }
 
-std::unique_ptr<TokenMask> Grammar::NewMask() const { return NewGrammarMask(impl_); }
+std::unique_ptr<TokenMask> Grammar::NewMask() const {
+  return NewMaskAhead(NewGrammarMask(impl_), impl_->side);
+}
 
 }  // namespace linnet

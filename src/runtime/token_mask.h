@@ -34,6 +34,10 @@ class AllowedTokens {
   bool Endless() const { return rule_ != nullptr && rule_->Endless(); }
   const Error* error() const { return rule_ == nullptr ? nullptr : rule_->error(); }
   AllowedWords Words();
+  // A step is about to run; as TokenMask::Prepare().
+  void Prepare(std::span<const int32_t> drafts) {
+    if (rule_ != nullptr) rule_->Prepare(drafts);
+  }
   void Advance(int32_t id) {
     if (rule_ != nullptr) rule_->Advance(id);
   }
