@@ -1,26 +1,11 @@
 #include "cli/grammar_args.h"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cli/report.h"
 #include "cli/text_input.h"
 
 namespace linnet {
-namespace {
-
-bool AnyStrict(const std::string& tools) {
-  const auto list = nlohmann::json::parse(tools, nullptr, false);
-  if (!list.is_array()) return false;
-  return std::ranges::any_of(list, [](const nlohmann::json& tool) {
-    const auto function = tool.is_object() ? tool.find("function") : tool.end();
-    return tool.is_object() && function != tool.end() && function->is_object() &&
-           function->value("strict", nlohmann::json()) == true;
-  });
-}
-
-}  // namespace
 
 void DeclareGrammar(Args& args, GrammarArgs& values) {
   args.Option("--schema", values.schema, "the answer is JSON that follows the JSON schema in this file");

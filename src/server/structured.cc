@@ -6,14 +6,6 @@
 namespace linnet {
 namespace {
 
-bool AnyStrict(const Json& tools) {
-  return std::ranges::any_of(tools, [](const Json& tool) {
-    if (!tool.is_object() || !tool.contains("function")) return false;
-    const Json& function = tool["function"];
-    return function.is_object() && function.value("strict", Json()) == true;
-  });
-}
-
 const Json* NameOf(const Json& tool) {
   if (!tool.is_object() || !tool.contains("function") || !tool["function"].is_object()) return nullptr;
   const auto name = tool["function"].find("name");
@@ -65,7 +57,7 @@ Result<std::optional<GrammarSource>> ReadResponseFormat(const Fields& body) {
 
 Result<std::optional<Grammar>> Grammars::Compile(const AnswerForm& form) {
   const bool must = form.calls.choice != ToolRules::Choice::kMay;
-  const bool tools = !form.tools.is_null() && (must || form.source || AnyStrict(form.tools));
+  const bool tools = !form.tools.is_null() && (must || form.source || AnyStrict(Dump(form.tools)));
   if (!form.source && !tools) return std::nullopt;
   {
     const std::lock_guard lock(mutex_);
