@@ -39,6 +39,13 @@ struct GrammarSource {
   std::vector<std::string> choices;
 };
 
+// The notation that a grammar is written in, kGbnf or kLark: GBNF has ::= behind the names of its rules,
+// which Lark has nowhere but in texts and comments.
+LINNET_API GrammarKind NotationOf(std::string_view grammar);
+
+// Whether one of the tools, a JSON list as for GrammarCompiler::CompileTools(), says "strict": true.
+LINNET_API bool AnyStrict(const std::string& tools);
+
 // Which tools an answer may call, and what else may stand in it.
 struct ToolRules {
   enum class Choice {

@@ -54,6 +54,9 @@ class LINNET_API TokenMask {
   virtual bool Endless() const { return false; }
   // What has gone wrong with the rule itself, or null.
   virtual const Error* error() const { return nullptr; }
+  // The engine begins to compute what Allowed() will be asked for: here, and behind each of these drafts as
+  // long as they are allowed. A rule may do so meanwhile, on a thread of its own; it says the same without.
+  virtual void Prepare(std::span<const int32_t> /*drafts*/) {}
 };
 
 struct ToolCall {

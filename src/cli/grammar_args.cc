@@ -1,36 +1,11 @@
 #include "cli/grammar_args.h"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cli/report.h"
 #include "cli/text_input.h"
 
 namespace linnet {
-namespace {
-
-// GBNF writes ::= behind the names of its rules, which Lark has nowhere but in texts.
-bool IsGbnf(std::string_view text) {
-  for (size_t at = text.find("::="); at != text.npos; at = text.find("::=", at + 1)) {
-    const size_t line = text.rfind('\n', at) + 1;  // npos + 1 is the beginning
-    const std::string_view before = text.substr(line, at - line);
-    if (before.find_first_of("\"/#'") == before.npos) return true;
-  }
-  return false;
-}
-
-bool AnyStrict(const std::string& tools) {
-  const auto list = nlohmann::json::parse(tools, nullptr, false);
-  if (!list.is_array()) return false;
-  return std::ranges::any_of(list, [](const nlohmann::json& tool) {
-    const auto function = tool.is_object() ? tool.find("function") : tool.end();
-    return tool.is_object() && function != tool.end() && function->is_object() &&
-           function->value("strict", nlohmann::json()) == true;
-  });
-}
-
-}  // namespace
 
 void DeclareGrammar(Args& args, GrammarArgs& values) {
   args.Option("--schema", values.schema, "the answer is JSON that follows the JSON schema in this file");
@@ -56,9 +31,7 @@ Result<std::optional<GrammarSource>> ReadGrammar(const GrammarArgs& values,
     return GrammarSource{.kind = GrammarKind::kRegex, .text = values.regex, .choices = {}};
   const bool schema = given.contains("--schema");
   LINNET_ASSIGN(std::string text, ReadTextFile(schema ? values.schema : values.grammar, size_t{4} << 20));
-  const GrammarKind kind = schema         ? GrammarKind::kJsonSchema
-                           : IsGbnf(text) ? GrammarKind::kGbnf
-                                          : GrammarKind::kLark;
+  const GrammarKind kind = schema ? GrammarKind::kJsonSchema : NotationOf(text);
   return GrammarSource{.kind = kind, .text = std::move(text), .choices = {}};
 }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/hex.h"
 #include "media/media_loader.h"
 
 namespace linnet {
@@ -39,13 +40,6 @@ std::string_view SchemeOf(std::string_view text) {
   };
   const std::string_view scheme = text.substr(0, end);
   return std::all_of(scheme.begin(), scheme.end(), letter) ? scheme : std::string_view();
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // "%20" and the like; empty when one is cut or none.

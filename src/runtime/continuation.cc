@@ -42,6 +42,7 @@ SequenceRows Continuation::Want(const RowLimits& limits) {
     rows = {.cache = &session_.cache, .ids = round_, .wanted = static_cast<int64_t>(round_.size())};
   }
   rows.mask_rule = session_.mask_rule;
+  choosing_.allowed.Prepare(round_.empty() ? round_ : round_.subspan(1));
   return rows;
 }
 

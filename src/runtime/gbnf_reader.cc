@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/hex.h"
 #include "base/utf8.h"
 
 namespace linnet {
@@ -189,19 +190,19 @@ class GbnfReader {
   }
 
   // One character of a text or a class, behind a backslash or not.
-  Result<std::string> Character() {
+  Result<char32_t> Character() {
     if (Take("\\")) {
-      for (const auto& [letter, character] : {std::pair("n", "\n"),
-                                              {"r", "\r"},
-                                              {"t", "\t"},
-                                              {"\\", "\\"},
-                                              {"\"", "\""},
-                                              {"[", "["},
-                                              {"]", "]"},
-                                              {"-", "-"},
-                                              {"^", "^"},
-                                              {"/", "/"}}) {
-        if (Take(letter)) return std::string(character);
+      for (const auto& [letter, character] : {std::pair("n", U'\n'),
+                                              {"r", U'\r'},
+                                              {"t", U'\t'},
+                                              {"\\", U'\\'},
+                                              {"\"", U'"'},
+                                              {"[", U'['},
+                                              {"]", U']'},
+                                              {"-", U'-'},
+                                              {"^", U'^'},
+                                              {"/", U'/'}}) {
+        if (Take(letter)) return character;
       }
       for (const auto& [letter, digits] : {std::pair("x", 2), {"u", 4}, {"U", 8}}) {
         if (Take(letter)) return CodePointOf(static_cast<size_t>(digits));
@@ -211,23 +212,21 @@ class GbnfReader {
     const CodePoint c = DecodeCodePoint(text_, at_);
     if (!c.valid) return Wrong("it is not UTF-8");
     if (text_[at_] == '\n') ++line_;
-    const std::string character(text_.substr(at_, c.length));
     at_ += c.length;
-    return character;
+    return c.value;
   }
 
-  Result<std::string> CodePointOf(size_t digits) {
-    const std::string hex(text_.substr(at_, digits));
-    if (hex.size() < digits || hex.find_first_not_of("0123456789abcdefABCDEF") != hex.npos) {
+  Result<char32_t> CodePointOf(size_t digits) {
+    const std::string_view hex = text_.substr(at_, digits);
+    if (hex.size() < digits || std::ranges::any_of(hex, [](char c) { return HexDigit(c) < 0; })) {
       return Wrong(fmt::format("{} hexadecimal digits are expected", digits));
     }
     at_ += digits;
-    const unsigned long code = std::stoul(hex, nullptr, 16);
+    char32_t code = 0;
+    for (const char c : hex) code = 16 * code + static_cast<char32_t>(HexDigit(c));
     if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
       return Wrong(fmt::format("{} is no character", hex));
-    std::string character;
-    AppendCodePoint(static_cast<char32_t>(code), character);
-    return character;
+    return code;
   }
 
   Result<GbnfNode> Text() {
@@ -235,15 +234,15 @@ class GbnfReader {
     GbnfNode node{.kind = Kind::kText};
     while (!Take("\"")) {
       if (at_ >= text_.size()) return Wrong("a '\"' is missing");
-      LINNET_ASSIGN(const std::string character, Character());
-      node.text += character;
+      LINNET_ASSIGN(const char32_t character, Character());
+      AppendCodePoint(character, node.text);
     }
     return node;
   }
 
   // A character as a regular expression has it inside of a class.
-  static std::string InClass(const std::string& character) {
-    return fmt::format("\\x{{{:x}}}", static_cast<uint32_t>(DecodeCodePoint(character, 0).value));
+  static std::string InClass(char32_t character) {
+    return fmt::format("\\x{{{:x}}}", static_cast<uint32_t>(character));
   }
 
   Result<GbnfNode> Class() {
@@ -252,15 +251,14 @@ class GbnfReader {
     const size_t empty = node.text.size();
     while (!Take("]")) {
       if (at_ >= text_.size()) return Wrong("a ']' is missing");
-      LINNET_ASSIGN(const std::string first, Character());
+      const size_t begin = at_;
+      LINNET_ASSIGN(const char32_t first, Character());
       node.text += InClass(first);
       if (Ahead("-") && !Ahead("-]")) {
         ++at_;
         if (at_ >= text_.size()) return Wrong("a ']' is missing");
-        LINNET_ASSIGN(const std::string last, Character());
-        if (DecodeCodePoint(last, 0).value < DecodeCodePoint(first, 0).value) {
-          return Wrong(fmt::format("'{}-{}' is no range", first, last));
-        }
+        LINNET_ASSIGN(const char32_t last, Character());
+        if (last < first) return Wrong(fmt::format("'{}' is no range", text_.substr(begin, at_ - begin)));
         node.text += "-" + InClass(last);
       }
     }

@@ -9,6 +9,7 @@
 #include "base/deep_stack.h"
 #include "base/memory_guard.h"
 #include "base/printable.h"
+#include "base/stopwatch.h"
 #include "base/utf8.h"
 #include "runtime/engine_impl.h"
 #include "runtime/grammar_gbnf.h"
@@ -17,7 +18,9 @@
 #include "runtime/grammar_regex.h"
 #include "runtime/grammar_schema.h"
 #include "runtime/grammar_tools.h"
+#include "runtime/mask_ahead.h"
 #include "runtime/token_bytes.h"
+#include "runtime/token_mask.h"
 #include "text/tool_syntax.h"
 
 namespace linnet {
@@ -28,20 +31,26 @@ constexpr size_t kMostGrammarBytes = size_t{1} << 20, kMostLarkBytes = size_t{25
 constexpr size_t kLibraryStack = size_t{512} << 20;
 // Compiled one by one to find what the library cannot keep.
 constexpr int kMostTrials = 200;
+constexpr double kMostTrialSeconds = 2;
+
+struct CulpritSearch {
+  int trials = 0;
+  Clock::time_point begin = Clock::now();
+
+  bool Over() { return ++trials > kMostTrials || SecondsSince(begin) > kMostTrialSeconds; }
+};
 
 std::string GrammarToken(int32_t id) { return fmt::format("<[{}]>", id); }
 
-Result<SchemaJson> ReadJson(const std::string& text, std::string_view what) {
-  const auto fail = [&](std::string_view problem) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} {}", what, problem),
+Result<SchemaJson> ReadSchema(const std::string& text) {
+  const auto fail = [](std::string_view problem) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("the schema {}", problem),
                 "give a JSON schema, draft 2020-12");
   };
   try {
-    int depth = 0;
     bool deep = false;
-    const SchemaJson json = SchemaJson::parse(text, [&](int at, SchemaJson::parse_event_t, SchemaJson&) {
-      depth = std::max(depth, at);
-      deep = deep || at > 2 * kMaxSchemaDepth;
+    const SchemaJson json = SchemaJson::parse(text, [&](int depth, SchemaJson::parse_event_t, SchemaJson&) {
+      deep = deep || depth > 2 * kMaxSchemaDepth;
       return !deep;
     });
     if (deep) return fail("is nested too deeply");
@@ -49,6 +58,17 @@ Result<SchemaJson> ReadJson(const std::string& text, std::string_view what) {
   } catch (const SchemaJson::exception& error) {
     return fail(fmt::format("is no JSON ({})", error.what()));
   }
+}
+
+// The schema of a source, prepared for the library.
+Result<SchemaJson> SchemaOf(const GrammarSource& source, SchemaJudge& judge) {
+  SchemaJson schema = {{"type", "object"}};
+  if (source.kind == GrammarKind::kJsonSchema) {
+    LINNET_ASSIGN(schema, ReadSchema(source.text));
+  }
+  LINNET_ASSIGN(SchemaJson prepared, PrepareSchema(schema, judge));
+  if (prepared == false) return judge.Wrong("#", "allows no answer at all");
+  return prepared;
 }
 
 // The schema with how its JSON is written: on one line, with a space behind commas and colons or without.
@@ -61,7 +81,7 @@ std::string LibrarySchema(SchemaJson schema) {
 
 GrammarTokens TokensOf(const Tokenizer& tokenizer, const ModelConfig& config) {
   const auto id = [&](std::string_view name) { return tokenizer.TokenId(name).value_or(-1); };
-  GrammarTokens tokens{.words = (static_cast<size_t>(config.vocab_size) + 31) / 32,
+  GrammarTokens tokens{.words = MaskWords(config.vocab_size),
                        .channel_open = id("<|channel>"),
                        .channel_close = id("<channel|>"),
                        .quote = id(kToolQuote),
@@ -74,7 +94,7 @@ GrammarTokens TokensOf(const Tokenizer& tokenizer, const ModelConfig& config) {
     const bool special = bytes.starts_with(kSpecialMark);
     const bool ends = std::ranges::find(config.tokens.eos, token) != config.tokens.eos.end();
     if (token == tokens.channel_close || (!special && !ends)) {
-      tokens.in_thought[static_cast<size_t>(token) / 32] |= uint32_t{1} << (token % 32);
+      SetAllowed(tokens.in_thought, token, true);
     }
     for (size_t spelled = 0; !special && spelled < kToolQuote.size(); ++spelled) {
       const bool all = SpelledQuote(spelled, bytes) == kToolQuote.size();
@@ -82,6 +102,18 @@ GrammarTokens TokensOf(const Tokenizer& tokenizer, const ModelConfig& config) {
     }
   }
   return tokens;
+}
+
+// Whether it is a grammar of its own, which is no part of a larger one.
+bool IsWhole(GrammarKind kind) { return kind == GrammarKind::kLark || kind == GrammarKind::kGbnf; }
+
+Status CheckText(const GrammarSource& source) {
+  if (!IsValidUtf8(source.text)) return Fail(ErrorCode::kInvalidArgument, "the grammar is not UTF-8");
+  const size_t most = IsWhole(source.kind) ? kMostLarkBytes : kMostGrammarBytes;
+  if (source.text.size() <= most) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("the grammar has {} bytes, at most {} are read", source.text.size(), most),
+              "make it smaller");
 }
 
 // What is told of a grammar quotes it; a line of it is enough.
@@ -99,6 +131,7 @@ Result<Grammar> InOneLine(Result<Grammar> made) {
 struct LINNET_HIDDEN GrammarCompiler::Impl {
   std::shared_ptr<const GrammarTokens> tokens;
   std::shared_ptr<const TokenTrie> trie;
+  std::shared_ptr<SideThread> side;  // of all masks
   CallMarkers markers;
 
   Result<GrammarState> Library(GrammarText kind, const std::string& text) const;
@@ -110,7 +143,7 @@ struct LINNET_HIDDEN GrammarCompiler::Impl {
   Result<std::string> Part(const GrammarSource& source, std::vector<std::string>& warnings) const;
   Result<Grammar> Lark(const GrammarSource& source) const;
   std::string Culprit(const SchemaJson& root, const SchemaJson& schema, const std::string& pointer,
-                      int& trials) const;
+                      CulpritSearch& search) const;
 };
 
 Result<GrammarState> GrammarCompiler::Impl::Library(GrammarText kind, const std::string& text) const {
@@ -135,8 +168,12 @@ Result<GrammarState> GrammarCompiler::Impl::Library(GrammarText kind, const std:
 Result<Grammar> GrammarCompiler::Impl::Make(GrammarText kind, const std::string& text, ValueNotation notation,
                                             std::vector<std::string> warnings) const {
   LINNET_ASSIGN(GrammarState state, Library(kind, text));
+  // What is too large for the library shows when an answer is to begin.
+  std::vector<uint32_t> first(tokens->words);
+  LINNET_TRY(state.Copy().Mask(first));
   return Grammar(std::make_shared<const Grammar::Impl>(Grammar::Impl{.tokens = tokens,
                                                                      .trie = trie,
+                                                                     .side = side,
                                                                      .start = std::move(state),
                                                                      .notation = notation,
                                                                      .warnings = std::move(warnings)}));
@@ -144,49 +181,41 @@ Result<Grammar> GrammarCompiler::Impl::Make(GrammarText kind, const std::string&
 
 // The place of the deepest schema that the library does not take by itself.
 std::string GrammarCompiler::Impl::Culprit(const SchemaJson& root, const SchemaJson& schema,
-                                           const std::string& pointer, int& trials) const {
+                                           const std::string& pointer, CulpritSearch& search) const {
   std::string found = pointer;
   ForSubschemas(schema, pointer, [&](const SchemaJson& below, const std::string& at) {
-    if (found != pointer || !below.is_object() || ++trials > kMostTrials) return;
+    if (found != pointer || !below.is_object() || search.Over()) return;
     SchemaJson alone = below;
     for (const char* name : {"$defs", "definitions", "$schema"}) {
       if (const SchemaJson* shared = Member(root, name)) alone[name] = *shared;
     }
     if (!Library(GrammarText::kJsonSchema, LibrarySchema(std::move(alone))))
-      found = Culprit(root, below, at, trials);
+      found = Culprit(root, below, at, search);
   });
   return found;
 }
 
 Result<Grammar> GrammarCompiler::Impl::Schema(const GrammarSource& source) const {
-  SchemaJson schema = {{"type", "object"}};
-  if (source.kind == GrammarKind::kJsonSchema) {
-    LINNET_ASSIGN(schema, ReadJson(source.text, "the schema"));
-  }
   SchemaJudge judge;
-  LINNET_ASSIGN(const SchemaJson prepared, PrepareSchema(schema, judge));
-  if (prepared == false) return judge.Wrong("#", "allows no answer at all");
+  LINNET_ASSIGN(const SchemaJson prepared, SchemaOf(source, judge));
   Result<Grammar> made = Make(GrammarText::kJsonSchema, LibrarySchema(prepared), ValueNotation::kJson,
                               std::move(judge.warnings));
   if (made || made.error().code != ErrorCode::kInvalidArgument) return made;
-  int trials = 0;
-  const std::string pointer = Culprit(prepared, prepared, "#", trials);
+  CulpritSearch search;
+  const std::string pointer = Culprit(prepared, prepared, "#", search);
   return judge.Refuse(pointer, fmt::format("cannot be kept by a grammar ({})", made.error().what));
 }
 
 Result<std::string> GrammarCompiler::Impl::Part(const GrammarSource& source,
                                                 std::vector<std::string>& warnings) const {
   switch (source.kind) {
-    case GrammarKind::kJsonSchema: {
-      LINNET_ASSIGN(const SchemaJson schema, ReadJson(source.text, "the schema"));
+    case GrammarKind::kJsonSchema:
+    case GrammarKind::kJsonObject: {
       SchemaJudge judge;
-      LINNET_ASSIGN(const SchemaJson prepared, PrepareSchema(schema, judge));
-      if (prepared == false) return judge.Wrong("#", "allows no answer at all");
+      LINNET_ASSIGN(const SchemaJson prepared, SchemaOf(source, judge));
       std::ranges::move(judge.warnings, std::back_inserter(warnings));
       return "%json " + LibrarySchema(prepared);
     }
-    case GrammarKind::kJsonObject:
-      return "%json " + LibrarySchema({{"type", "object"}});
     case GrammarKind::kRegex: {
       LINNET_ASSIGN(const std::string regex, WholeRegex(source.text, RegexMatch::kWhole));
       return LarkRegex(regex);
@@ -207,19 +236,22 @@ Result<std::string> GrammarCompiler::Impl::Part(const GrammarSource& source,
 }
 
 Result<Grammar> GrammarCompiler::Impl::Lark(const GrammarSource& source) const {
-  if (source.text.size() > kMostLarkBytes) {
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("the grammar has {} bytes, at most {} are read", source.text.size(), kMostLarkBytes),
-        "make it smaller");
-  }
   std::string lark = source.text;
   if (source.kind == GrammarKind::kGbnf) {
     LINNET_ASSIGN(lark, GbnfToLark(source.text));
   }
   Result<Grammar> made = Make(GrammarText::kLark, lark, ValueNotation::kText, {});
-  if (!made) made.error() = Prefixed("the grammar cannot be used", std::move(made.error())).error();
+  if (!made) return Prefixed("the grammar cannot be used", std::move(made.error()));
   return made;
+}
+
+GrammarKind NotationOf(std::string_view grammar) {
+  for (size_t at = grammar.find("::="); at != grammar.npos; at = grammar.find("::=", at + 1)) {
+    const size_t line = grammar.rfind('\n', at) + 1;  // npos + 1 is the beginning
+    const std::string_view before = grammar.substr(line, at - line);
+    if (before.find_first_of("\"/#'") == before.npos) return GrammarKind::kGbnf;
+  }
+  return GrammarKind::kLark;
 }
 
 GrammarCompiler::GrammarCompiler(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -237,6 +269,7 @@ Result<std::shared_ptr<const GrammarCompiler>> GrammarCompiler::Create(const Eng
         const ModelConfig& config = engine.impl().config;
         const Tokenizer& tokenizer = *engine.impl().tokenizer;
         auto impl = std::make_unique<Impl>();
+        impl->side = std::make_shared<SideThread>();
         LINNET_ASSIGN(impl->trie,
                       TokenTrie::Make(engine.impl().tokenizer, config.vocab_size, config.tokens.eos));
         GrammarTokens tokens = TokensOf(tokenizer, config);
@@ -249,14 +282,8 @@ Result<std::shared_ptr<const GrammarCompiler>> GrammarCompiler::Create(const Eng
 
 Result<Grammar> GrammarCompiler::Compile(const GrammarSource& source) const {
   return InOneLine(WithinMemory("a grammar", "make it smaller", [&]() -> Result<Grammar> {
-    if (!IsValidUtf8(source.text)) return Fail(ErrorCode::kInvalidArgument, "the grammar is not UTF-8");
-    if (source.text.size() > kMostGrammarBytes) {
-      return Fail(
-          ErrorCode::kInvalidArgument,
-          fmt::format("the grammar has {} bytes, at most {} are read", source.text.size(), kMostGrammarBytes),
-          "make it smaller");
-    }
-    if (source.kind == GrammarKind::kLark || source.kind == GrammarKind::kGbnf) return impl_->Lark(source);
+    LINNET_TRY(CheckText(source));
+    if (IsWhole(source.kind)) return impl_->Lark(source);
     if (source.kind == GrammarKind::kJsonSchema || source.kind == GrammarKind::kJsonObject) {
       return impl_->Schema(source);
     }
@@ -279,6 +306,7 @@ Result<Grammar> GrammarCompiler::CompileTools(const std::string& tools, const To
     std::vector<std::string> warnings;
     std::string answer;
     if (rules.answer) {
+      LINNET_TRY(CheckText(*rules.answer));
       LINNET_ASSIGN(answer, impl_->Part(*rules.answer, warnings));
     }
     LINNET_ASSIGN(const std::string lark, ToolsToLark(tools, rules, impl_->markers, answer, warnings));
@@ -291,6 +319,8 @@ Result<Grammar> GrammarCompiler::CompileTools(const std::string& tools, const To
 
 const std::vector<std::string>& Grammar::warnings() const { return impl_->warnings; }
 
-std::unique_ptr<TokenMask> Grammar::NewMask() const { return NewGrammarMask(impl_); }
+std::unique_ptr<TokenMask> Grammar::NewMask() const {
+  return NewMaskAhead(NewGrammarMask(impl_), impl_->side);
+}
 
 }  // namespace linnet

@@ -84,6 +84,39 @@ TEST_F(GrammarAnswers, FollowTheirSchemaWithAndWithoutDrafts) {
   }
 }
 
+// Wrong drafts are taken back out of the grammar as if they had never been there.
+TEST_F(GrammarAnswers, OfRandomSchemasAreTheSameWithAndWithoutDrafts) {
+  const char* prompts[] = {"what is in the picture", "Use a tool. call tom", "count to ten", "3 + 4"};
+  const ToolRules rules{.choice = ToolRules::Choice::kMust, .text_before = false};
+  int forms = 0;
+  int64_t drafted = 0, accepted = 0;
+  for (uint32_t seed = 0; forms < 200 && seed < 400; ++seed) {
+    testing::RandomSchemas random(5000 + seed);
+    const TestJson schema = random.Object(2);
+    const auto grammar = seed % 2 == 0
+                             ? Compile(GrammarKind::kJsonSchema, schema.dump())
+                             : compiler_->CompileTools(TestJson::array({Tool("do", schema)}).dump(), rules);
+    if (!grammar) continue;  // nothing matches it, or JSON cannot keep it
+    ++forms;
+    Asked asked{.prompt = prompts[random.Below(4)]};
+    asked.options = {.max_tokens = 40, .draft = 0};
+    asked.options.sampling.temperature = random.Below(2) == 0 ? 0.0f : 1.0f;
+    asked.options.sampling.seed = seed;
+    const auto plain = Ask(asked, *grammar);
+    ASSERT_TRUE(plain.has_value()) << plain.error().Message() << " for " << schema;
+    asked.options.draft = static_cast<int32_t>(1 + random.Below(kMaxDrafts));
+    const auto with_drafts = Ask(asked, *grammar);
+    ASSERT_TRUE(with_drafts.has_value()) << with_drafts.error().Message() << " for " << schema;
+    EXPECT_EQ(with_drafts->ids, plain->ids) << schema;
+    EXPECT_EQ(with_drafts->finish, plain->finish) << schema;
+    drafted += with_drafts->stats.draft.drafts();
+    for (const int64_t n : with_drafts->stats.draft.accepted) accepted += n;
+  }
+  EXPECT_EQ(forms, 200);
+  EXPECT_GT(accepted, 200);
+  EXPECT_GT(drafted - accepted, 200);
+}
+
 TEST_F(GrammarAnswers, AMaskServesOneAnswerAfterAnother) {
   const Grammar grammar = Schema(R"({"type":"integer","minimum":1,"maximum":99})");
   const std::unique_ptr<TokenMask> mask = grammar.NewMask();
@@ -154,6 +187,13 @@ TEST_F(GrammarAnswers, TextStandsWhereTheRulesLetIt) {
   EXPECT_TRUE(Takes(Tools(kTwoTools, json), call));
   EXPECT_TRUE(Takes(Tools(kTwoTools, json), "17"));
   EXPECT_FALSE(Takes(Tools(kTwoTools, json), "seventeen"));
+  const ToolRules any_object{.answer = GrammarSource{.kind = GrammarKind::kJsonObject}};
+  EXPECT_TRUE(Takes(Tools(kTwoTools, any_object), R"({"a":[1]})"));
+  EXPECT_FALSE(Takes(Tools(kTwoTools, any_object), "17"));
+  const auto broken =
+      compiler_->CompileTools(kTwoTools, {.answer = GrammarSource{GrammarKind::kRegex, "a\xFF", {}}});
+  ASSERT_FALSE(broken.has_value());
+  EXPECT_EQ(broken.error().what, "the grammar is not UTF-8");
   EXPECT_FALSE(Takes(Tools(kTwoTools), "<|tool_call>call:mail{}<tool_call|>"));
   EXPECT_FALSE(Takes(Tools(kTwoTools), "<|tool_call>call:weather{city:<|\"|>bonn<|\"|>}<tool_call|>"));
 }
@@ -163,6 +203,11 @@ TEST_F(GrammarAnswers, WhatAToolAsksForIsKeptOrNamed) {
                            {"properties", {{"a", {{"type", "array"}, {"uniqueItems", true}}}}}};
   EXPECT_EQ(ToolError(TestJson::array({Tool("list", unique)})).substr(0, 44),
             "tool list: #/properties/a has 'uniqueItems',");
+  const TestJson nothing = {{"type", "object"}, {"properties", {{"a", {{"not", TestJson::object()}}}}}};
+  EXPECT_EQ(ToolError(TestJson::array({Tool("list", nothing)})).substr(0, 36),
+            "tool list: #/properties/a has 'not',");
+  const TestJson free = {{"type", "object"}, {"properties", {{"a", {{"uniqueItems", false}}}}}};
+  EXPECT_EQ(ToolError(TestJson::array({Tool("list", free)})), "compiled");
   const auto lenient = compiler_->CompileTools(TestJson::array({Tool("list", unique, false)}).dump());
   ASSERT_TRUE(lenient.has_value()) << lenient.error().Message();
   EXPECT_EQ(lenient->warnings(),

@@ -86,6 +86,20 @@ size_t Tokenise(const void* tokenizer, const uint8_t* bytes, size_t size, uint32
   return ids.size();
 }
 
+// What a person reads of the library's message: one line without its traces.
+std::string GrammarReason(std::string_view message) {
+  message = message.substr(0, message.find("\n<"));
+  std::string line;
+  for (const char c : message) {
+    if (c != '\n') {
+      line += c;
+    } else if (!line.ends_with(' ')) {
+      line += ' ';
+    }
+  }
+  return std::string(Strip(line));
+}
+
 std::unexpected<Error> Spent(LlgMatcher* matcher) {
   const char* message = llg_matcher_get_error(matcher);
   return Fail(ErrorCode::kInvalidArgument,
@@ -106,19 +120,6 @@ struct GrammarState::Impl {
 };
 
 bool HasGrammarLibrary() { return true; }
-
-std::string GrammarReason(std::string_view message) {
-  message = message.substr(0, message.find("\n<"));
-  std::string line;
-  for (const char c : message) {
-    if (c != '\n') {
-      line += c;
-    } else if (!line.ends_with(' ')) {
-      line += ' ';
-    }
-  }
-  return std::string(Strip(line));
-}
 
 TokenTrie::TokenTrie(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TokenTrie::~TokenTrie() = default;

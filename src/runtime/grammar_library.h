@@ -65,7 +65,4 @@ class GrammarState {
   std::unique_ptr<Impl> impl_;
 };
 
-// What a person reads of the library's message: one line without its traces.
-std::string GrammarReason(std::string_view message);
-
 }  // namespace linnet

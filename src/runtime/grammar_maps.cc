@@ -13,12 +13,7 @@
 namespace linnet {
 namespace {
 
-constexpr int kMostMapDepth = 32, kMostFreeMapDepth = 6;
-
-int64_t CountOr(const SchemaJson& schema, const char* name, int64_t otherwise) {
-  const SchemaJson* value = Member(schema, name);
-  return value != nullptr && value->is_number() ? value->get<int64_t>() : otherwise;
-}
+bool IsAnyValue(const SchemaJson& schema) { return schema == true || (schema.is_object() && schema.empty()); }
 
 }  // namespace
 
@@ -67,8 +62,7 @@ Result<std::vector<ToolValueGrammar::Entry>> ToolValueGrammar::Entries(const Sim
   std::vector<Entry> entries;
   for (const auto& [name, value] : all) {
     const std::string pointer = Below(Below(schema.pointer, "properties"), name);
-    const bool free = value == true || (value.is_object() && value.empty());
-    const int below = free ? std::max(depth + 1, kMostMapDepth - kMostFreeMapDepth) : depth + 1;
+    const int below = IsAnyValue(value) ? FreeDepth(depth) : depth + 1;
     LINNET_ASSIGN(const Expression expression, Value(value, pointer, below));
     const bool must = std::ranges::find(required, SchemaJson(name)) != required.end();
     if (!expression && must) possible = false;
@@ -88,8 +82,7 @@ Result<ToolValueGrammar::Expression> ToolValueGrammar::Others(const SimpleSchema
   const SchemaJson* additional = Member(schema.keywords, "additionalProperties");
   if (additional == nullptr && !names.empty()) return Expression();
   const SchemaJson value = additional == nullptr ? SchemaJson(true) : *additional;
-  const bool free = value == true || (value.is_object() && value.empty());
-  const int below = free ? std::max(depth + 1, kMostMapDepth - kMostFreeMapDepth) : depth + 1;
+  const int below = IsAnyValue(value) ? FreeDepth(depth) : depth + 1;
   LINNET_ASSIGN(const Expression expression,
                 Value(value, Below(schema.pointer, "additionalProperties"), below));
   if (!expression) return Expression();

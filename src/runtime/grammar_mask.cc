@@ -9,13 +9,6 @@
 namespace linnet {
 namespace {
 
-void SetAllowed(std::span<uint32_t> words, int32_t id, bool allowed) {
-  if (id < 0) return;
-  const uint32_t bit = uint32_t{1} << (id % 32);
-  uint32_t& word = words[static_cast<size_t>(id) / 32];
-  word = allowed ? word | bit : word & ~bit;
-}
-
 // Tokens that went by, each with what it changed, so that all of it can be taken back.
 class AnswerMask final : public TokenMask {
  public:
@@ -27,7 +20,7 @@ class AnswerMask final : public TokenMask {
         words_(tokens_.words) {}
 
   void Begin(const AnswerStart& start) override {
-    if (!steps_.empty()) state_ = grammar_->start.Copy();
+    if (!steps_.empty() || error_) state_ = grammar_->start.Copy();
     steps_.clear();
     repetition_.Clear();
     thinking_ = start.may_think && tokens_.channel_open >= 0;
@@ -45,7 +38,7 @@ class AnswerMask final : public TokenMask {
   }
 
   void Advance(int32_t id) override {
-    steps_.push_back({phase_, Effect::kNone, spelled_});
+    steps_.push_back({id, phase_, Effect::kNone, spelled_});
     fresh_ = fresh_ && phase_ == Phase::kAnswer;  // at the start a thought was allowed as well
     if (phase_ == Phase::kThought) {
       if (id == tokens_.channel_close) phase_ = Phase::kAnswer;
@@ -87,7 +80,11 @@ class AnswerMask final : public TokenMask {
     }
     if (advanced == 0) return;
     repetition_.RollBack(advanced);
-    if (!error_) Note(state_.RollBack(advanced));
+    if (error_) {
+      Restore();
+    } else {
+      Note(state_.RollBack(advanced));
+    }
   }
 
   bool Endless() const override { return repetition_.Endless(); }
@@ -97,6 +94,7 @@ class AnswerMask final : public TokenMask {
   enum class Phase : uint8_t { kStart, kThought, kAnswer };
   enum class Effect : uint8_t { kNone, kAdvanced, kRefused };
   struct Step {
+    int32_t id;
     Phase phase;  // before it
     Effect effect;
     size_t spelled;     // before it
@@ -107,6 +105,15 @@ class AnswerMask final : public TokenMask {
 
   void Note(const Status& status) {
     if (!status && !error_) error_ = status.error();
+  }
+
+  // What failed behind drafts says nothing of the answer without them.
+  void Restore() {
+    error_.reset();
+    state_ = grammar_->start.Copy();
+    for (const Step& step : steps_) {
+      if (step.effect == Effect::kAdvanced && !error_) Note(state_.Advance(step.id));
+    }
   }
 
   void Compute() {
@@ -121,7 +128,7 @@ class AnswerMask final : public TokenMask {
       for (const int32_t id : tokens_.spell_quote[spelled_]) SetAllowed(words_, id, false);
     }
     // Nothing is to be waited for where nothing was called.
-    if (calls_ == 0) SetAllowed(words_, tokens_.results_wanted, false);
+    if (calls_ == 0 && tokens_.results_wanted >= 0) SetAllowed(words_, tokens_.results_wanted, false);
   }
 
   bool Takes(int32_t id) {

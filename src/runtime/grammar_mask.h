@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/side_thread.h"
 #include "linnet/grammar.h"
 #include "runtime/grammar_library.h"
 #include "runtime/repetition.h"
@@ -33,6 +34,7 @@ size_t SpelledQuote(size_t spelled, std::string_view bytes);
 struct LINNET_HIDDEN Grammar::Impl {
   std::shared_ptr<const GrammarTokens> tokens;
   std::shared_ptr<const TokenTrie> trie;
+  std::shared_ptr<SideThread> side;  // computes masks while the engine computes
   GrammarState start;
   ValueNotation notation = ValueNotation::kText;
   std::vector<std::string> warnings;

@@ -147,11 +147,8 @@ Result<ToolValueGrammar::Expression> ToolValueGrammar::Enumeration(const SimpleS
 }
 
 Result<ToolValueGrammar::Expression> ToolValueGrammar::String(const SimpleSchema& schema) {
-  const auto length = [&](const char* name, int64_t otherwise) {
-    const SchemaJson* value = Member(schema.keywords, name);
-    return value != nullptr && value->is_number() ? static_cast<int64_t>(value->get<double>()) : otherwise;
-  };
-  const int64_t least = length("minLength", 0), most = length("maxLength", -1);
+  const int64_t least = CountOr(schema.keywords, "minLength", 0);
+  const int64_t most = CountOr(schema.keywords, "maxLength", -1);
   if (most >= 0 && least > most) return Expression();
   std::string lexeme =
       fmt::format("/(?s:.{{{},{}}})/", std::max<int64_t>(least, 1), most < 0 ? "" : std::to_string(most));

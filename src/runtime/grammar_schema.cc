@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/hex.h"
+
 namespace linnet {
 namespace {
 
@@ -33,18 +35,6 @@ constexpr std::string_view kFormats[] = {"date-time", "time", "date", "duration"
 
 bool IsOneOf(auto& names, std::string_view name) { return std::ranges::find(names, name) != std::end(names); }
 
-// Whether a keyword that a grammar cannot keep asks for nothing.
-bool AsksNothing(const SchemaJson& schema, std::string_view keyword, const SchemaJson& value) {
-  if (keyword == "uniqueItems") return value == false;
-  if (keyword == "if") return !schema.contains("then") && !schema.contains("else");
-  if (keyword == "contains")
-    return Member(schema, "minContains") != nullptr && schema["minContains"] == 0 &&
-           !schema.contains("maxContains");
-  if (keyword == "not") return value == false;
-  if (keyword.starts_with("depend")) return value.is_object() && value.empty();
-  return value == true || (value.is_object() && value.empty());
-}
-
 class Preparer {
  public:
   Preparer(const SchemaJson& root, SchemaJudge& judge) : root_(root), judge_(judge) {}
@@ -58,7 +48,7 @@ class Preparer {
     for (const auto& [keyword, value] : schema.items()) {
       const std::string below = Below(pointer, keyword);
       if (IsOneOf(kSilent, keyword)) continue;
-      if (IsOneOf(kUnkept, keyword)) {
+      if (IsUnkept(keyword)) {
         if (!AsksNothing(schema, keyword, value)) LINNET_TRY(judge_.Unkept(pointer, keyword));
         continue;
       }
@@ -193,6 +183,19 @@ Status SchemaJudge::Unkept(std::string_view pointer, std::string_view keyword, s
   return {};
 }
 
+bool IsUnkept(std::string_view keyword) { return IsOneOf(kUnkept, keyword); }
+
+bool AsksNothing(const SchemaJson& schema, std::string_view keyword, const SchemaJson& value) {
+  if (keyword == "uniqueItems") return value == false;
+  if (keyword == "if") return !schema.contains("then") && !schema.contains("else");
+  if (keyword == "contains")
+    return Member(schema, "minContains") != nullptr && schema["minContains"] == 0 &&
+           !schema.contains("maxContains");
+  if (keyword == "not") return value == false;
+  if (keyword.starts_with("depend")) return value.is_object() && value.empty();
+  return value == true || (value.is_object() && value.empty());
+}
+
 const SchemaJson* Member(const SchemaJson& object, const char* name) {
   if (!object.is_object()) return nullptr;
   const auto found = object.find(name);
@@ -222,10 +225,10 @@ Result<const SchemaJson*> Resolve(const SchemaJson& root, const SchemaJson& refe
     return judge.Refuse(pointer, fmt::format("refers to '{}', not to a place in the schema", to));
   std::string path;  // percent signs stand for characters of an address
   for (size_t i = 1; i < to.size(); ++i) {
-    const std::string digits = to.substr(i + 1, 2);
-    if (to[i] == '%' && digits.size() == 2 &&
-        digits.find_first_not_of("0123456789abcdefABCDEF") == digits.npos) {
-      path += static_cast<char>(std::stoi(digits, nullptr, 16));
+    const bool escape = to[i] == '%' && i + 2 < to.size();
+    const int high = escape ? HexDigit(to[i + 1]) : -1, low = escape ? HexDigit(to[i + 2]) : -1;
+    if (high >= 0 && low >= 0) {
+      path += static_cast<char>(16 * high + low);
       i += 2;
     } else {
       path += to[i];

@@ -39,6 +39,9 @@ std::string Below(std::string_view pointer, std::string_view name);
 // there.
 Result<const SchemaJson*> Resolve(const SchemaJson& root, const SchemaJson& reference,
                                   std::string_view pointer, const SchemaJudge& judge);
+// Whether no grammar keeps a keyword, and whether such a keyword of a schema asks for nothing.
+bool IsUnkept(std::string_view keyword);
+bool AsksNothing(const SchemaJson& schema, std::string_view keyword, const SchemaJson& value);
 // Calls `visit` with each schema directly below this one.
 void ForSubschemas(const SchemaJson& schema, std::string_view pointer,
                    const std::function<void(const SchemaJson&, const std::string&)>& visit);

@@ -281,6 +281,21 @@ TEST(Repetition, ListsMayBeLonger) {
   EXPECT_FALSE(prose.Endless());
 }
 
+TEST(GrammarNotation, IsTakenFromTheNamesOfRules) {
+  EXPECT_EQ(NotationOf("# a ::= b\nroot ::= \"yes\""), GrammarKind::kGbnf);
+  EXPECT_EQ(NotationOf("start: \"::=\"\nroot::= [a-z]+"), GrammarKind::kGbnf);
+  EXPECT_EQ(NotationOf("start: \"a ::= b\" /x::=/\n// c ::= d\n"), GrammarKind::kLark);
+  EXPECT_EQ(NotationOf(""), GrammarKind::kLark);
+}
+
+TEST(GrammarTools, AreStrictWhereOneSaysSo) {
+  EXPECT_TRUE(AnyStrict(R"([{"function":{"name":"a"}},{"function":{"name":"b","strict":true}}])"));
+  for (const char* none : {R"([{"function":{"name":"a","strict":false}}])", R"([{"strict":true}])",
+                           R"([1,{"function":"strict"}])", R"({"function":{"strict":true}})", "[{", "null"}) {
+    EXPECT_FALSE(AnyStrict(none)) << none;
+  }
+}
+
 TEST(GrammarRegex, AnchorsAndPieces) {
   EXPECT_EQ(WholeRegex("^a$|b", RegexMatch::kAnywhere).value(), "(?:a)|(?s:.*)(?:b)(?s:.*)");
   EXPECT_EQ(WholeRegex("[\\d$^|(]", RegexMatch::kWhole).value(), "(?:[0-9$^|(])");

@@ -23,6 +23,11 @@ struct Declared {
   bool strict = false;
 };
 
+bool IsStrict(const SchemaJson& function) {
+  const SchemaJson* strict = Member(function, "strict");
+  return strict != nullptr && *strict == true;
+}
+
 Result<Declared> ReadDeclaration(const SchemaJson& tool, size_t place) {
   const SchemaJson* function = Member(tool, "function");
   const SchemaJson* name = function == nullptr ? nullptr : Member(*function, "name");
@@ -42,8 +47,7 @@ Result<Declared> ReadDeclaration(const SchemaJson& tool, size_t place) {
   } else {
     declared.parameters = *parameters;
   }
-  const SchemaJson* strict = Member(*function, "strict");
-  declared.strict = strict != nullptr && *strict == true;
+  declared.strict = IsStrict(*function);
   return declared;
 }
 
@@ -83,6 +87,14 @@ std::string WholeTurn(const ToolRules& rules, const std::string& answer) {
 }
 
 }  // namespace
+
+bool AnyStrict(const std::string& tools) {
+  const SchemaJson list = SchemaJson::parse(tools, nullptr, false);
+  return list.is_array() && std::ranges::any_of(list, [](const SchemaJson& tool) {
+           const SchemaJson* function = Member(tool, "function");
+           return function != nullptr && IsStrict(*function);
+         });
+}
 
 Result<std::string> ToolsToLark(const std::string& tools, const ToolRules& rules, const CallMarkers& markers,
                                 const std::string& answer, std::vector<std::string>& warnings) {

@@ -15,31 +15,21 @@ namespace {
 
 // Maps and lists in each other: fewer than the reader of calls takes.
 constexpr int kMostValueDepth = 32;
-constexpr int kMostFreeDepth = 6;  // below a value of any type
 constexpr size_t kMostRuleBytes = size_t{4} << 20;
 
-// Keywords that JSON schemas have and these grammars have not.
-constexpr std::string_view kStrange[] = {"not",
-                                         "if",
-                                         "contains",
-                                         "uniqueItems",
-                                         "propertyNames",
-                                         "patternProperties",
-                                         "dependentRequired",
-                                         "dependentSchemas",
-                                         "dependencies",
-                                         "unevaluatedProperties",
-                                         "unevaluatedItems",
-                                         "additionalItems",
-                                         "$dynamicRef",
-                                         "$recursiveRef"};
+}  // namespace
 
-SchemaJson::value_type Limit(const SimpleSchema& schema, const char* name, int64_t otherwise) {
-  const SchemaJson* value = Member(schema.keywords, name);
-  return value == nullptr ? SchemaJson(otherwise) : *value;
+int64_t CountOr(const SchemaJson& schema, const char* name, int64_t otherwise) {
+  const SchemaJson* value = Member(schema, name);
+  if (value == nullptr || !value->is_number()) return otherwise;
+  constexpr double kMost = 1e18;  // more than any value has, and a whole number here
+  return static_cast<int64_t>(std::clamp(value->get<double>(), -kMost, kMost));
 }
 
-}  // namespace
+int FreeDepth(int depth) {
+  constexpr int kMostFreeDepth = 6;
+  return std::max(depth + 1, kMostValueDepth - kMostFreeDepth);
+}
 
 std::string LarkRules::Named(std::string_view prefix, const std::string& body) {
   std::string& name = names_[std::string(prefix) + body];
@@ -82,10 +72,11 @@ Result<ToolValueGrammar::Expression> ToolValueGrammar::Value(const SchemaJson& s
 
 Result<ToolValueGrammar::Expression> ToolValueGrammar::Simple(const SimpleSchema& schema, int depth) {
   for (const auto& [keyword, value] : schema.keywords.items()) {
-    if (std::ranges::find(kStrange, keyword) == std::end(kStrange)) continue;
-    const bool nothing = value == false || (value.is_structured() && value.empty()) || keyword == "if";
-    const bool silent = keyword == "not" || keyword == "uniqueItems" || keyword.starts_with("dep");
-    if (!(silent && nothing)) LINNET_TRY(judge_.Unkept(schema.pointer, keyword));
+    if (!IsUnkept(keyword) && keyword != "patternProperties" && keyword != "additionalItems") continue;
+    // What others ask for depends on keywords beside them, which may have come from another schema.
+    const bool alone = keyword == "not" || keyword == "uniqueItems" || keyword.starts_with("dep");
+    if (alone && AsksNothing(schema.keywords, keyword, value)) continue;
+    LINNET_TRY(judge_.Unkept(schema.pointer, keyword));
   }
   const std::vector<std::string> types = TypesOf(schema.keywords);
   if (schema.keywords.contains("enum")) return Enumeration(schema, types);
@@ -142,14 +133,16 @@ Result<ToolValueGrammar::Expression> ToolValueGrammar::List(const SimpleSchema& 
   const SchemaJson* first = Member(schema.keywords, "prefixItems");
   if (given != nullptr && given->is_array()) std::swap(first, given);  // as drafts before 2020-12 write it
   const SchemaJson items = given == nullptr ? SchemaJson(true) : *given;
-  const SchemaJson least = Limit(schema, "minItems", 0), most = Limit(schema, "maxItems", -1);
-  if (!least.is_number_integer() || !most.is_number_integer()) {
-    return judge_.Wrong(schema.pointer, "has a number of items that is not whole");
+  for (const char* name : {"minItems", "maxItems"}) {
+    const SchemaJson* count = Member(schema.keywords, name);
+    if (count != nullptr && !count->is_number_integer()) {
+      return judge_.Wrong(schema.pointer, "has a number of items that is not whole");
+    }
   }
-  // Items of any type nest no deeper than this.
-  const int below = items == true ? std::max(depth + 1, kMostValueDepth - kMostFreeDepth) : depth + 1;
+  const int below = items == true ? FreeDepth(depth) : depth + 1;
   LINNET_ASSIGN(const Expression rest, Value(items, Below(schema.pointer, "items"), below));
-  int64_t min = least.get<int64_t>(), max = most.get<int64_t>();
+  const int64_t min = CountOr(schema.keywords, "minItems", 0);
+  int64_t max = CountOr(schema.keywords, "maxItems", -1);
   std::string text;
   int64_t count = 0;
   std::string closing;  // of items that need not be there

@@ -75,6 +75,12 @@ class ToolValueGrammar {
   std::map<std::string, Expression> known_;  // by schema and depth
 };
 
+// A number of characters, items or properties that a schema asks for.
+int64_t CountOr(const SchemaJson& schema, const char* name, int64_t otherwise);
+
+// The depth of a value of any type below this depth: such values nest a few levels deep at most.
+int FreeDepth(int depth);
+
 // Types that a schema allows: as it says, or those that its keywords speak of, or all.
 std::vector<std::string> TypesOf(const SchemaJson& schema);
 

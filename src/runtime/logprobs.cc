@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <ranges>
 #include <vector>
 
 #include "runtime/token_bytes.h"
@@ -37,12 +38,11 @@ TokenLogprob LogprobOf(const Tokenizer& tokenizer, std::span<const float> logits
   };
   TokenLogprob result{entry(id), {}};
   if (top <= 0) return result;
-  std::vector<int32_t> best(static_cast<size_t>(size));
-  for (int32_t token = 0; token < size; ++token) best[static_cast<size_t>(token)] = token;
-  const auto end = best.begin() + std::min(top, size);
-  std::partial_sort(best.begin(), end, best.end(),
-                    [&](int32_t a, int32_t b) { return value(a) != value(b) ? value(a) > value(b) : a < b; });
-  for (auto token = best.begin(); token != end; ++token) result.top.push_back(entry(*token));
+  std::vector<int32_t> best(static_cast<size_t>(std::min(top, size)));
+  std::ranges::partial_sort_copy(std::views::iota(0, size), best, [&](int32_t a, int32_t b) {
+    return value(a) != value(b) ? value(a) > value(b) : a < b;
+  });
+  for (const int32_t token : best) result.top.push_back(entry(token));
   return result;
 }
 

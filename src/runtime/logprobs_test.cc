@@ -13,7 +13,7 @@
 namespace linnet {
 namespace {
 
-const Engine& Chick() {
+Engine& Chick() {
   static const std::unique_ptr<Engine> engine = std::move(*Engine::Load({}));
   return *engine;
 }
@@ -37,9 +37,8 @@ TEST(Logprobs, AreThoseOfTheSoftmaxInOrder) {
 
 // What an answer tells of its tokens: of each of its text, and nothing else changes.
 TEST(Logprobs, ComeWithTheTextOfAnAnswer) {
-  const std::unique_ptr<Engine> engine = std::move(*Engine::Load({}));
-  const auto answer = [&](int32_t logprobs, int32_t draft) {
-    Conversation chat = std::move(*Conversation::Create(*engine));
+  const auto answer = [](int32_t logprobs, int32_t draft) {
+    Conversation chat = std::move(*Conversation::Create(Chick()));
     chat.AddUser({.text = "What colour is the sky, and what is seven and eight?"});
     GenerateOptions options{.max_tokens = 24, .draft = draft};
     options.sampling.temperature = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "runtime/token_mask.h"
 
 namespace linnet {
 
@@ -18,9 +19,8 @@ ThoughtBudget::ThoughtBudget(Markers markers, const Limits& limits)
       // The prompt has the name of a thought that it opened.
       most_(std::max<int64_t>(1, limits.thought) + (limits.inside_thought ? 0 : markers.name)),
       inside_at_first_(limits.inside_thought),
-      close_alone_((static_cast<size_t>(limits.vocabulary) + 31) / 32) {
-  const auto close = static_cast<size_t>(markers.close);
-  close_alone_[close / 32] |= uint32_t{1} << (close % 32);
+      close_alone_(MaskWords(limits.vocabulary)) {
+  SetAllowed(close_alone_, markers.close, true);
   inside_.reserve(static_cast<size_t>(limits.answer + kMaxDrafts + 1));  // a step allocates nothing
 }
 

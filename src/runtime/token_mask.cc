@@ -5,11 +5,9 @@
 namespace linnet {
 
 AllowedTokens::AllowedTokens(std::span<const int32_t> suppressed, int64_t vocab_size, TokenMask* rule)
-    : rule_(rule), words_((static_cast<size_t>(vocab_size) + 31) / 32) {
+    : rule_(rule), words_(MaskWords(vocab_size)) {
   if (!suppressed.empty()) not_suppressed_.assign(words_, ~uint32_t{0});
-  for (const int32_t id : suppressed) {
-    not_suppressed_[static_cast<size_t>(id) / 32] &= ~(uint32_t{1} << (id % 32));
-  }
+  for (const int32_t id : suppressed) SetAllowed(not_suppressed_, id, false);
   if (rule != nullptr && !suppressed.empty()) both_.resize(words_);
 }
 

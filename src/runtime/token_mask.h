@@ -9,8 +9,18 @@
 
 namespace linnet {
 
+// Words of a mask over so many tokens.
+inline size_t MaskWords(int64_t vocab_size) { return (static_cast<size_t>(vocab_size) + 31) / 32; }
+
 inline bool IsAllowed(AllowedWords words, size_t id) {
   return words.empty() || (words[id / 32] >> (id % 32) & 1) != 0;
+}
+
+// REQUIRES: the mask has the token.
+inline void SetAllowed(std::span<uint32_t> words, int32_t id, bool allowed) {
+  const uint32_t bit = uint32_t{1} << (id % 32);
+  uint32_t& word = words[static_cast<size_t>(id) / 32];
+  word = allowed ? word | bit : word & ~bit;
 }
 
 // A model's suppressed tokens together with a rule, which may be null and must outlive this.
@@ -24,6 +34,10 @@ class AllowedTokens {
   bool Endless() const { return rule_ != nullptr && rule_->Endless(); }
   const Error* error() const { return rule_ == nullptr ? nullptr : rule_->error(); }
   AllowedWords Words();
+  // A step is about to run; as TokenMask::Prepare().
+  void Prepare(std::span<const int32_t> drafts) {
+    if (rule_ != nullptr) rule_->Prepare(drafts);
+  }
   void Advance(int32_t id) {
     if (rule_ != nullptr) rule_->Advance(id);
   }

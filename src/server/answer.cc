@@ -43,6 +43,9 @@ class BothMasks : public TokenMask {
   const Error* error() const override {
     return first_->error() != nullptr ? first_->error() : second_->error();
   }
+  void Prepare(std::span<const int32_t> drafts) override {
+    first_->Prepare(drafts), second_->Prepare(drafts);
+  }
 
  private:
   std::unique_ptr<TokenMask> first_, second_;

@@ -6,14 +6,6 @@
 namespace linnet {
 namespace {
 
-bool AnyStrict(const Json& tools) {
-  return std::ranges::any_of(tools, [](const Json& tool) {
-    if (!tool.is_object() || !tool.contains("function")) return false;
-    const Json& function = tool["function"];
-    return function.is_object() && function.value("strict", Json()) == true;
-  });
-}
-
 const Json* NameOf(const Json& tool) {
   if (!tool.is_object() || !tool.contains("function") || !tool["function"].is_object()) return nullptr;
   const auto name = tool["function"].find("name");
@@ -25,10 +17,6 @@ struct Way {
   const char* member;
   GrammarKind kind;
 };
-
-GrammarKind KindOfGrammar(const std::string& text) {
-  return text.find("::=") == std::string::npos ? GrammarKind::kLark : GrammarKind::kGbnf;
-}
 
 Result<GrammarSource> SourceIn(const Fields& fields, const Way& way) {
   GrammarSource source{.kind = way.kind};
@@ -43,7 +31,7 @@ Result<GrammarSource> SourceIn(const Fields& fields, const Way& way) {
   }
   LINNET_ASSIGN(const auto text, fields.Text(way.member));
   source.text = *text;
-  if (way.kind == GrammarKind::kLark) source.kind = KindOfGrammar(source.text);
+  if (way.kind == GrammarKind::kLark) source.kind = NotationOf(source.text);
   return source;
 }
 
@@ -69,7 +57,7 @@ Result<std::optional<GrammarSource>> ReadResponseFormat(const Fields& body) {
 
 Result<std::optional<Grammar>> Grammars::Compile(const AnswerForm& form) {
   const bool must = form.calls.choice != ToolRules::Choice::kMay;
-  const bool tools = !form.tools.is_null() && (must || form.source || AnyStrict(form.tools));
+  const bool tools = !form.tools.is_null() && (must || form.source || AnyStrict(Dump(form.tools)));
   if (!form.source && !tools) return std::nullopt;
   {
     const std::lock_guard lock(mutex_);

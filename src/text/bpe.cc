@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/hex.h"
 #include "text/utf8.h"
 
 namespace linnet {
@@ -16,13 +17,6 @@ constexpr int kPairBits = 20;  // 128 kB: stays in the second-level cache
 // Positions and ranks share one 64-bit heap entry; a longer stretch without a cut is cut anyway (1 G
 // characters).
 constexpr size_t kMaxSymbols = size_t{1} << 30;
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
 
 std::string ByteToken(int byte) {
   constexpr char kDigits[] = "0123456789ABCDEF";

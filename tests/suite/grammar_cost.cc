@@ -13,6 +13,7 @@
 #include "base/stopwatch.h"
 #include "linnet/engine.h"
 #include "linnet/grammar.h"
+#include "runtime/token_mask.h"
 
 namespace linnet {
 namespace {
@@ -68,7 +69,7 @@ void Measure(const Grammar& grammar, int64_t vocabulary, const std::string& name
       times.push_back(ProcessorSeconds() - asked);
       std::vector<int32_t> allowed;
       for (int32_t id = 0; id < vocabulary; ++id) {
-        if ((words[static_cast<size_t>(id) / 32] >> (id % 32) & 1) != 0) allowed.push_back(id);
+        if (IsAllowed(words, static_cast<size_t>(id))) allowed.push_back(id);
       }
       if (allowed.empty()) break;
       const double told = ProcessorSeconds();

@@ -12,6 +12,7 @@
 
 #include "linnet/engine.h"
 #include "linnet/grammar.h"
+#include "runtime/token_mask.h"
 
 namespace linnet {
 namespace {
@@ -52,13 +53,9 @@ Json InOrder(const Json& schema, const Json& value) {
 
 bool Accepts(const Engine& engine, const Grammar& grammar, const std::string& text, int32_t end) {
   const std::unique_ptr<TokenMask> mask = grammar.NewMask();
-  const auto allowed = [&](int32_t id) {
-    const AllowedWords words = mask->Allowed();
-    return (words[static_cast<size_t>(id) / 32] >> (id % 32) & 1) != 0;
-  };
   // The mask is not asked in between: it would have forced texts in tokens of its own choice.
   for (const int32_t id : engine.Tokenise(text)) mask->Advance(id);
-  return allowed(end);
+  return IsAllowed(mask->Allowed(), static_cast<size_t>(end));
 }
 
 void Count(const Engine& engine, const GrammarCompiler& compiler, const Json& group, Counts& counts,
