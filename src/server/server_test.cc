@@ -198,6 +198,23 @@ TEST_F(ServerTest, WritesDownRecordings) {
   EXPECT_NE(streamed.find(R"("type":"transcript.text.done","text":"play some jazz music")"),
             std::string::npos);
   EXPECT_NE(hear(path, {{"response_format", "diarized_json"}}).find(" 400 "), std::string::npos);
+  // At such a temperature the model writes until it is stopped.
+  const std::string told = "in 1 piece the model repeated itself";
+  const auto cut = [&](const std::string& format) {
+    return hear(path, {{"response_format", format}, {"temperature", "100"}});
+  };
+  const Json cut_verbose = Json::parse(BodyOf(cut("verbose_json")));
+  EXPECT_EQ(cut_verbose["segments"][0]["cut"], true);
+  EXPECT_TRUE(cut_verbose["note"].get<std::string>().starts_with(told)) << cut_verbose;
+  EXPECT_TRUE(Json::parse(BodyOf(cut("json")))["note"].get<std::string>().starts_with(told));
+  for (const char* format : {"text", "srt", "vtt"}) {
+    EXPECT_NE(cut(format).find("\r\nLinnet-Note: " + told), std::string::npos) << format;
+  }
+  const std::string cut_stream = hear(path, {{"stream", "true"}, {"temperature", "100"}});
+  EXPECT_NE(cut_stream.find(R"("note":")" + told), std::string::npos) << cut_stream;
+  EXPECT_FALSE(verbose.contains("note"));
+  EXPECT_FALSE(verbose["segments"][0].contains("cut"));
+  EXPECT_EQ(hear(path, {{"response_format", "text"}}).find("Linnet-Note"), std::string::npos);
   EXPECT_NE(hear("/v1/audio/translations", {}).find(" 200 "), std::string::npos);
   EXPECT_NE(Post(path, Json::object()).find(" 415 "), std::string::npos);
 }
