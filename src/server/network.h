@@ -72,6 +72,7 @@ class Network {
 
   // On the network's thread. Connections that wait for a request are closed.
   void StopListening();
+  // All exchanges are given up.
   void StopNow();
   int64_t connections() const;
 

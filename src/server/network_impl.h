@@ -53,6 +53,8 @@ class ClientConnection {
   virtual ~ClientConnection() = default;
   // Ends it unless a request is being answered, which ends it afterwards.
   virtual void Stop() = 0;
+  // Its request will not be answered any more.
+  virtual void GiveUp() = 0;
 };
 
 struct Network::Impl {
@@ -95,6 +97,9 @@ class Connection : public ClientConnection, public std::enable_shared_from_this<
 
   boost::asio::awaitable<void> Run();
   void Stop() override;
+  void GiveUp() override {
+    if (exchange_ != nullptr) exchange_->Close();
+  }
 
  private:
   using HeaderParser = boost::beast::http::request_parser<boost::beast::http::empty_body>;

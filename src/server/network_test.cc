@@ -401,6 +401,20 @@ TEST_F(NetworkTest, SpeaksTls) {
   }
 }
 
+TEST_F(NetworkTest, WhoWaitsIsToldBeforeItStops) {
+  Start();
+  Client client(network_->port());
+  client.Send(HttpText("GET", "/wait"));
+  for (size_t waiting = 0; waiting == 0;) {
+    std::promise<size_t> found;
+    network_->Post([&] { found.set_value(waiting_.size()); });
+    waiting = found.get_future().get();
+  }
+  network_->Post([this] { network_->StopNow(); });
+  thread_.join();
+  EXPECT_EQ(hung_up_, 1);
+}
+
 TEST_F(NetworkTest, TalksOverWebSockets) {
   unix_path_ =
       (std::filesystem::temp_directory_path() / ("linnet_talk_" + std::to_string(getpid()))).string();
