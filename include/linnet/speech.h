@@ -32,6 +32,8 @@ struct SplitOptions {
   // A moment is judged when this much of what follows is known: its loudness counts too. What is heard live
   // comes that much later.
   double lookahead_seconds = 3.0;
+  // Sound is what is louder than the quietest of late by more than this share of the range to the loudest.
+  double share = 0.3;
 };
 
 struct Utterance {

@@ -160,10 +160,13 @@ struct Generation {
 
 // What a turn tells while it goes on. The pieces joined are the fields of the Generation.
 struct TurnEvent {
-  enum class Kind { kThought, kText, kToolCall };
+  // kCallPart: more of the arguments of a call that is being written, as far as they are certain. kToolCall
+  // follows, whose arguments begin with all of its parts; a call that is not in the model's own notation has
+  // none.
+  enum class Kind { kThought, kText, kToolCall, kCallPart };
   Kind kind = Kind::kText;
-  std::string text;                         // of kThought and kText
-  ToolCall call;                            // of kToolCall
+  std::string text;                         // of kThought, kText and kCallPart
+  ToolCall call;                            // of kToolCall; of kCallPart its name
   std::vector<TokenLogprob> logprobs = {};  // of kText: of the tokens since the last
 };
 

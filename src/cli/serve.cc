@@ -123,7 +123,8 @@ void DeclareServer(Args& args, ServeArgs& values) {
   args.Flag("--no-sandbox", values.no_sandbox, "decode media in this process, without any protection");
   args.Footer(
       "The protocol is OpenAI's: a client needs only the address, as http://127.0.0.1:8080/v1\n"
-      "(docs/server.md). Example:\n"
+      "(docs/server.md). What is spoken is written down meanwhile at\n"
+      "ws://127.0.0.1:8080/v1/realtime?intent=transcription. Example:\n"
       "  linnet serve gemma-4-12b-it.gguf --parallel 8\n"
       "  curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' \\\n"
       "    -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n");

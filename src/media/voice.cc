@@ -19,8 +19,6 @@ constexpr float kQuietest = -85.0f;
 // How the two tracked levels drift back: a pause shows the floor again, the next word the loudness.
 constexpr float kFloorRise = 1.0f / kFramesPerSecond, kLoudFall = 0.5f / kFramesPerSecond;
 constexpr float kSpeechRange = 12.0f;
-// A pause lies below this share of the range between floor and loudness.
-constexpr float kShare = 0.3f;
 constexpr int64_t kClickFrames = 2;
 
 float Energy(std::span<const float> samples) {
@@ -51,6 +49,9 @@ Result<VoiceSplitter> VoiceSplitter::Create(const SplitOptions& options) {
                             options.pause_seconds, options.pad_seconds, options.lookahead_seconds),
                 "choose 0 to 5 s");
   }
+  if (!within(options.share, 0, 1)) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("a share of {}", options.share), "choose 0 to 1");
+  }
   if (options.pad_seconds > options.max_seconds * kMostPad) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} s of silence around pieces of at most {} s", options.pad_seconds,
@@ -64,7 +65,8 @@ VoiceSplitter::VoiceSplitter(const SplitOptions& options)
     : max_frames_(Frames(options.max_seconds)),
       pause_frames_(std::max<int64_t>(1, Frames(options.pause_seconds))),
       pad_frames_(Frames(options.pad_seconds)),
-      lookahead_(Frames(options.lookahead_seconds)) {}
+      lookahead_(Frames(options.lookahead_seconds)),
+      share_(static_cast<float>(options.share)) {}
 
 void VoiceSplitter::Push(std::span<const float> samples) {
   held_.insert(held_.end(), samples.begin(), samples.end());
@@ -88,7 +90,7 @@ void VoiceSplitter::Measure() {
     const bool start = frame == 0;
     floor_ = start ? energy : std::min(energy, floor_ + kFloorRise);
     loud_ = start ? energy + kSpeechRange : std::max({energy, loud_ - kLoudFall, floor_ + kSpeechRange});
-    levels_.push_back({energy, std::clamp(floor_ + kShare * (loud_ - floor_), kSilence, kNeverSilent)});
+    levels_.push_back({energy, std::clamp(floor_ + share_ * (loud_ - floor_), kSilence, kNeverSilent)});
   }
 }
 
@@ -125,6 +127,11 @@ void VoiceSplitter::Forget(int64_t frame) {
   held_.erase(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(frame * kVoiceFrame - base_));
   first_ = frame;
   base_ = frame * kVoiceFrame;
+}
+
+std::optional<int64_t> VoiceSplitter::Begun() const {
+  if (begin_ < 0 || last_sound_ + 1 - begin_ < kClickFrames) return std::nullopt;
+  return std::max(begin_ - pad_frames_, given_) * kVoiceFrame;
 }
 
 std::optional<VoicePiece> VoiceSplitter::Next() {

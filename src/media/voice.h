@@ -25,7 +25,8 @@ struct VoicePiece {
 
 class VoiceSplitter {
  public:
-  // Errors: kInvalidArgument for a piece below 1 s or above 30 s, or another time below 0 or above 5 s.
+  // Errors: kInvalidArgument for a piece below 1 s or above 30 s, another time below 0 or above 5 s, a share
+  // that is not within 0 and 1.
   static Result<VoiceSplitter> Create(const SplitOptions& options = {});
 
   void Push(std::span<const float> samples);  // 16 kHz mono
@@ -33,6 +34,10 @@ class VoiceSplitter {
   // The next piece that is complete. Pieces come in order and do not overlap.
   std::optional<VoicePiece> Next();
 
+  // The first sample of a piece that has begun and is not complete: one will come that begins there.
+  std::optional<int64_t> Begun() const;
+  // No piece that is still to come begins before this sample.
+  int64_t oldest() const { return base_; }
   int64_t samples() const { return base_ + static_cast<int64_t>(held_.size()); }  // pushed so far
 
  private:
@@ -51,6 +56,7 @@ class VoiceSplitter {
   };
 
   int64_t max_frames_, pause_frames_, pad_frames_, lookahead_;
+  float share_;
   std::vector<float> held_;  // samples from base_ on
   int64_t base_ = 0;
   std::deque<Level> levels_;  // of frames from first_ on

@@ -194,11 +194,35 @@ TEST(VoiceSplitter, ALiveRecordingIsJudgedSooner) {
   for (size_t i = 0; i < 3; ++i) EXPECT_LT(known[i], recording.bursts[i].second + 1.2);
 }
 
+TEST(VoiceSplitter, TellsWherePiecesBeginBeforeTheyAreComplete) {
+  const Recording recording = MakeRecording(0.001, {{0.5, 1}, {2, 5}, {6, 9}}, 12);
+  auto splitter = VoiceSplitter::Create({.max_seconds = 2, .lookahead_seconds = 0.5}).value();
+  std::vector<int64_t> begun, given;
+  for (size_t at = 0; at < recording.samples.size(); at += 320) {
+    splitter.Push(std::span(recording.samples).subspan(at, 320));
+    while (const auto piece = splitter.Next()) given.push_back(piece->begin);
+    const auto begin = splitter.Begun();
+    if (begin && (begun.empty() || begun.back() != *begin)) begun.push_back(*begin);
+    EXPECT_LE(splitter.oldest(), begin.value_or(splitter.oldest()));
+  }
+  EXPECT_GE(given.size(), 5u);
+  EXPECT_EQ(begun, given);
+}
+
+TEST(VoiceSplitter, AGreaterShareTakesLessForSound) {
+  // Quiet speech between two that are loud.
+  Recording recording = MakeRecording(0.0003, {{0.5, 2}, {3, 4}, {5, 7}}, 9);
+  for (size_t i = 3 * 16000; i < 4 * 16000; ++i) recording.samples[i] *= 0.02f;
+  EXPECT_EQ(Split(recording.samples, {.share = 0.3}).size(), 3u);
+  EXPECT_EQ(Split(recording.samples, {.share = 0.6}).size(), 2u);
+}
+
 TEST(VoiceSplitter, RefusesOptionsThatMakeNoSense) {
   EXPECT_FALSE(VoiceSplitter::Create({.max_seconds = 0.1}).has_value());
   EXPECT_FALSE(VoiceSplitter::Create({.max_seconds = 60}).has_value());
   EXPECT_FALSE(VoiceSplitter::Create({.pause_seconds = -1}).has_value());
   EXPECT_FALSE(VoiceSplitter::Create({.pad_seconds = std::nan("")}).has_value());
+  EXPECT_FALSE(VoiceSplitter::Create({.share = 1.1}).has_value());
   EXPECT_FALSE(VoiceSplitter::Create({.max_seconds = 10, .pad_seconds = 2.6}).has_value());
   EXPECT_TRUE(VoiceSplitter::Create({.max_seconds = 10, .pad_seconds = 2.5}).has_value());
 }

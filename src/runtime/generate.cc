@@ -21,6 +21,8 @@ void Tell(Turn& turn, const GenerateHooks& hooks) {
       case TurnEvent::Kind::kToolCall:
         if (hooks.on_tool_call) hooks.on_tool_call(event.call);
         break;
+      case TurnEvent::Kind::kCallPart:
+        break;
     }
   }
 }

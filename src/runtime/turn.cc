@@ -104,6 +104,9 @@ class TurnWriter {
         answer_.tool_calls.push_back(event.call);
         events_.push_back({TurnEvent::Kind::kToolCall, {}, event.call});
         break;
+      case OutputEvent::Kind::kCallPart:
+        if (!filter_.matched()) events_.push_back({TurnEvent::Kind::kCallPart, event.text, event.call});
+        break;
     }
   }
 

@@ -76,7 +76,13 @@ std::string_view KeyOf(const HttpRequest& request) {
   for (const char* name : {"x-api-key", "api-key"}) {
     if (const std::string_view value = request.Header(name); !value.empty()) return Trimmed(value);
   }
-  return {};
+  // Pages cannot give a WebSocket other headers than this one.
+  constexpr std::string_view kOffered = "openai-insecure-api-key.";
+  const std::string_view offers = request.Header("sec-websocket-protocol");
+  const size_t begin = offers.find(kOffered);
+  if (begin == std::string_view::npos) return {};
+  const std::string_view key = offers.substr(begin + kOffered.size());
+  return Trimmed(key.substr(0, key.find(',')));
 }
 
 std::string_view WithoutPort(std::string_view host) {

@@ -27,6 +27,8 @@ Json StopText(const Generation& answer) { return answer.stop_text.empty() ? Json
 // Clients want one beside a thought and send it back; nothing depends on it.
 constexpr const char* kSignature = "linnet";
 
+constexpr const char* kCallBlock = "tool_use";
+
 class MessageWriter : public AnswerWriter {
  public:
   MessageWriter(std::string model, int64_t prompt)
@@ -46,13 +48,14 @@ class MessageWriter : public AnswerWriter {
                        Delta({{"type", "thinking_delta"}, {"thinking", event.text}})});
       case TurnEvent::Kind::kText:
         return Joined({Open("text", {{"text", ""}}), Delta({{"type", "text_delta"}, {"text", event.text}})});
+      case TurnEvent::Kind::kCallPart:
+        return Joined({OpenCall(event.call.name), Arguments(event.text)});
       case TurnEvent::Kind::kToolCall:
         break;
     }
-    const Json call = {{"id", NewId("toolu_")}, {"name", event.call.name}, {"input", Json::object()}};
-    return Joined({CloseBlock(), Open("tool_use", call),
-                   Delta({{"type", "input_json_delta"}, {"partial_json", event.call.arguments}}),
-                   CloseBlock()});
+    std::string events = OpenCall(event.call.name);
+    events += Arguments(event.call.arguments.substr(told_));
+    return events + CloseBlock();
   }
 
   std::string End(size_t, const Generation& answer) override {
@@ -120,6 +123,16 @@ class MessageWriter : public AnswerWriter {
                {{"type", "content_block_start"}, {"index", index_}, {"content_block", std::move(block)}});
   }
 
+  // Begins a call unless one is being told.
+  std::string OpenCall(const std::string& name) {
+    if (open_ != kCallBlock) told_ = 0;
+    return Open(kCallBlock, {{"id", NewId("toolu_")}, {"name", name}, {"input", Json::object()}});
+  }
+  std::string Arguments(const std::string& more) {
+    told_ += more.size();
+    return more.empty() ? std::string() : Delta({{"type", "input_json_delta"}, {"partial_json", more}});
+  }
+
   std::string Delta(Json delta) const {
     return NamedEvent({{"type", "content_block_delta"}, {"index", index_}, {"delta", std::move(delta)}});
   }
@@ -135,6 +148,7 @@ class MessageWriter : public AnswerWriter {
   std::string model_, id_;
   int64_t prompt_;
   std::string open_;  // the type of the block that is being told
+  size_t told_ = 0;   // bytes of the arguments of its call
   int64_t index_ = 0;
 };
 

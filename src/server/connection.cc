@@ -11,6 +11,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/write.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
 
 #include <algorithm>
 #include <array>
@@ -94,7 +95,11 @@ template <typename Stream>
 void Connection<Stream>::Stop() {
   stopping_ = true;
   error_code ignored;
-  if (exchange_ == nullptr) lowest().socket().shutdown(Socket::shutdown_receive, ignored);
+  if (exchange_ == nullptr) {
+    lowest().socket().shutdown(Socket::shutdown_receive, ignored);
+  } else if (exchange_->output().talk != nullptr) {
+    exchange_->output().talk->Stop();
+  }
 }
 
 template <typename Stream>
@@ -166,6 +171,14 @@ bool Connection<Stream>::TakeBodyRoom(uint64_t bytes) {
   return true;
 }
 
+// The same, instead of what it had.
+template <typename Stream>
+bool Connection<Stream>::HoldBodyRoom(uint64_t bytes) {
+  if (bytes > body_bytes_) return TakeBodyRoom(bytes - body_bytes_);
+  network_.body_bytes -= std::exchange(body_bytes_, bytes) - bytes;
+  return true;
+}
+
 template <typename Stream>
 asio::awaitable<std::optional<HttpAnswer>> Connection<Stream>::ReadBody(HeaderParser& header, uint64_t most,
                                                                         std::string& body) {
@@ -223,6 +236,10 @@ asio::awaitable<bool> Connection<Stream>::ServeOne() {
                 (header.method() != http::verb::post || parser.content_length());
   exchange_ = std::make_shared<HttpExchange>(ToRequest(header));
   HttpExchange& exchange = *exchange_;
+  if (boost::beast::websocket::is_upgrade(header)) {
+    offer_.request.base() = header;
+    exchange.SetUpgradable();
+  }
   uint64_t most = network_.limits.body_bytes;
   std::optional<HttpAnswer> refusal;
   if (const std::string wrong = WrongFraming(header, parser.chunked()); !wrong.empty()) {
@@ -258,7 +275,7 @@ asio::awaitable<void> Connection<Stream>::Watch(ExchangePtr exchange) {
   const auto self = this->shared_from_this();
   error_code error;
   co_await lowest().socket().async_wait(Socket::wait_read, Into(error));
-  if (error || exchange->closed()) co_return;
+  if (error || exchange->closed() || exchange->output().talk != nullptr) co_return;
   if (!HungUp(lowest().socket().native_handle(), kTls)) co_return;  // the next request
   exchange->Close();
   wake_.cancel();
@@ -272,6 +289,7 @@ asio::awaitable<bool> Connection<Stream>::WriteAnswer(HttpExchange& exchange) {
       co_return co_await WriteWhole(*output.answer);
     }
     if (exchange.output().stream_type) co_return co_await WriteStream(exchange);
+    if (exchange.output().talk != nullptr) co_return co_await Converse(exchange);
     error_code ignored;
     wake_.expires_at(std::chrono::steady_clock::time_point::max());
     co_await wake_.async_wait(Into(ignored));
@@ -302,6 +320,27 @@ asio::awaitable<bool> Connection<Stream>::WriteStream(HttpExchange& exchange) {
     if (last) co_return true;
   }
   co_return false;
+}
+
+template <typename Stream>
+asio::awaitable<bool> Connection<Stream>::Converse(HttpExchange& exchange) {
+  keep_alive_ = false;
+  if (buffer_.size() > 0) {  // frames behind a handshake that nobody has answered
+    const HttpAnswer refusal = network_.handlers.refuse(exchange.request(), 400,
+                                                        "something was sent before the WebSocket was there");
+    co_return co_await WriteWhole(refusal);
+  }
+  error_code ignored;
+  lowest().socket().cancel(ignored);  // Watch()
+  const std::shared_ptr<WebSocketTalk> talk = exchange.output().talk;
+  offer_.headers = exchange.headers();
+  if (!exchange.output().protocol.empty()) {
+    offer_.headers.emplace_back("Sec-WebSocket-Protocol", exchange.output().protocol);
+  }
+  const WebSocketRoom room{network_.limits, [this](uint64_t bytes) { return HoldBodyRoom(bytes); }};
+  status_ = 101;
+  if (network_.stopping) talk->Stop();
+  co_return co_await ConverseOver(stream_, offer_, *talk, room);
 }
 
 template <typename Stream>

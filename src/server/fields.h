@@ -30,6 +30,8 @@ class Fields {
   // Null where it is not there.
   const Json& at(const char* name) const;
   bool has(const char* name) const { return !at(name).is_null(); }
+  // Whether it is there, were it null.
+  bool contains(const char* name) const { return object_.is_object() && object_.contains(name); }
   std::string PathOf(const char* name) const;
 
   Result<std::optional<std::string>> Text(const char* name) const;

@@ -50,6 +50,14 @@ void HttpExchange::End() {
   Wake();
 }
 
+void HttpExchange::Converse(std::shared_ptr<WebSocketTalk> talk, std::string protocol) {
+  if (closed_ || ended_) return;
+  output_.talk = std::move(talk);
+  output_.protocol = std::move(protocol);
+  begun_ = ended_ = true;
+  Wake();
+}
+
 void HttpExchange::Close() {
   if (closed_) return;
   closed_ = true;

@@ -11,6 +11,8 @@
 
 namespace linnet {
 
+class WebSocketTalk;
+
 struct HttpRequest {
   std::string method, path, query;                           // the path as it was sent, without the query
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
@@ -45,6 +47,10 @@ class HttpExchange {
   void Stream(std::string type, std::function<std::string()> sign_of_life);
   void Write(std::string piece);
   void End();
+  // Instead of an answer the connection becomes a WebSocket, of this protocol among those that were offered
+  // (empty: none). REQUIRES: upgradable().
+  void Converse(std::shared_ptr<WebSocketTalk> talk, std::string protocol);
+  bool upgradable() const { return upgradable_; }
 
   // Whether an answer, or the first piece of a stream, is on its way: its status can no longer change.
   bool begun() const { return begun_; }
@@ -69,10 +75,13 @@ class HttpExchange {
     std::optional<std::string> stream_type;
     std::function<std::string()> sign_of_life;
     std::string pieces;
+    std::shared_ptr<WebSocketTalk> talk;
+    std::string protocol;
   };
   Output& output() { return output_; }
   void SetWake(std::function<void()> wake) { wake_ = std::move(wake); }
   void SetBegun() { begun_ = true; }
+  void SetUpgradable() { upgradable_ = true; }
   void Close();
 
  private:
@@ -83,7 +92,7 @@ class HttpExchange {
   HttpRequest request_;
   Output output_;
   std::function<void()> wake_, on_closed_;
-  bool begun_ = false, ended_ = false, closed_ = false;
+  bool begun_ = false, ended_ = false, closed_ = false, upgradable_ = false;
   std::vector<std::pair<std::string, std::string>> headers_, notes_;
 };
 

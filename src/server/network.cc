@@ -211,7 +211,11 @@ void Network::StopListening() {
   for (ClientConnection* connection : impl_->connections) connection->Stop();
 }
 
-void Network::StopNow() { impl_->context.stop(); }
+// What exchanges hold is told now, while those that work for it are still there.
+void Network::StopNow() {
+  for (ClientConnection* connection : impl_->connections) connection->GiveUp();
+  impl_->context.stop();
+}
 
 int64_t Network::connections() const { return static_cast<int64_t>(impl_->connections.size()); }
 

@@ -29,6 +29,11 @@ struct NetworkLimits {
   std::chrono::milliseconds body{30'000};    // and a second more for each 64 KB of it
   std::chrono::milliseconds write{30'000};   // until a client takes a piece of an answer
   std::chrono::milliseconds sign_of_life{5'000};
+  // Of a WebSocket: one message, and body_bytes at most; how long its client may be silent and wait for
+  // nothing; how long until it is asked whether it is still there, and until it must have answered.
+  uint64_t talk_message = 16 << 20;
+  std::chrono::milliseconds talk_idle{900'000};
+  std::chrono::milliseconds talk_ping{20'000};
 };
 
 // What is asked of the floors above about a request.
@@ -67,6 +72,7 @@ class Network {
 
   // On the network's thread. Connections that wait for a request are closed.
   void StopListening();
+  // All exchanges are given up.
   void StopNow();
   int64_t connections() const;
 

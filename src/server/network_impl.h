@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "server/network.h"
+#include "server/web_socket.h"
 
 namespace linnet {
 
@@ -32,11 +33,28 @@ using Socket = boost::asio::generic::stream_protocol::socket;
 using SocketStream = boost::beast::basic_stream<boost::asio::generic::stream_protocol>;
 using TlsStream = boost::beast::ssl_stream<SocketStream>;
 
+// A request to go on as a WebSocket, and what is to be said in its answer.
+struct WebSocketOffer {
+  boost::beast::http::request<boost::beast::http::empty_body> request;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+struct WebSocketRoom {
+  const NetworkLimits& limits;
+  // Whether so many bytes of the client may be kept now.
+  std::function<bool(uint64_t bytes)> take;
+};
+// The talk from its handshake to its end; whether there was one. Nothing else may use the stream meanwhile.
+template <typename Stream>
+boost::asio::awaitable<bool> ConverseOver(Stream& stream, const WebSocketOffer& offer, WebSocketTalk& talk,
+                                          const WebSocketRoom& room);
+
 class ClientConnection {
  public:
   virtual ~ClientConnection() = default;
   // Ends it unless a request is being answered, which ends it afterwards.
   virtual void Stop() = 0;
+  // Its request will not be answered any more.
+  virtual void GiveUp() = 0;
 };
 
 struct Network::Impl {
@@ -79,6 +97,9 @@ class Connection : public ClientConnection, public std::enable_shared_from_this<
 
   boost::asio::awaitable<void> Run();
   void Stop() override;
+  void GiveUp() override {
+    if (exchange_ != nullptr) exchange_->Close();
+  }
 
  private:
   using HeaderParser = boost::beast::http::request_parser<boost::beast::http::empty_body>;
@@ -98,6 +119,7 @@ class Connection : public ClientConnection, public std::enable_shared_from_this<
   // Whether all of it went out.
   boost::asio::awaitable<bool> WriteAnswer(HttpExchange& exchange);
   boost::asio::awaitable<bool> WriteStream(HttpExchange& exchange);
+  boost::asio::awaitable<bool> Converse(HttpExchange& exchange);
   boost::asio::awaitable<bool> WriteWhole(const HttpAnswer& answer);
   boost::asio::awaitable<bool> WriteStreamHead(const std::string& type);
   boost::asio::awaitable<bool> WritePiece(const std::string& piece, bool last);
@@ -105,6 +127,7 @@ class Connection : public ClientConnection, public std::enable_shared_from_this<
   boost::asio::awaitable<void> Watch(ExchangePtr exchange);
   boost::asio::awaitable<void> Linger();
   bool TakeBodyRoom(uint64_t bytes);
+  bool HoldBodyRoom(uint64_t bytes);
 
   static constexpr size_t kReadPiece = 16 << 10;
 
@@ -114,6 +137,7 @@ class Connection : public ClientConnection, public std::enable_shared_from_this<
   // Bounded: the parser bounds headers, but neither trailers nor what may stand behind a chunk's size.
   boost::beast::flat_buffer buffer_;
   ExchangePtr exchange_;     // that is being answered
+  WebSocketOffer offer_;     // where it may become a WebSocket
   uint64_t body_bytes_ = 0;  // of it
   bool keep_alive_ = false, http10_ = false, head_ = false;
   bool stopping_ = false;

@@ -8,9 +8,14 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/websocket/ssl.hpp>
+#include <boost/beast/websocket/stream.hpp>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -21,6 +26,7 @@
 #include <vector>
 
 #include "server/socket_testing.h"
+#include "server/web_socket.h"
 
 namespace linnet {
 namespace {
@@ -29,6 +35,45 @@ using std::chrono::milliseconds;
 using testing::BodyOf;
 using testing::Client;
 using testing::HttpText;
+
+// Says what it hears, and goodbye when it hears "end".
+class EchoTalk : public WebSocketTalk {
+ public:
+  void Take(std::string message, bool, std::function<void()> done) override {
+    if (message == "end") End(CloseCode::kNormal, "as asked");
+    Send(std::move(message));
+    done();
+  }
+  void Stop() override { End(CloseCode::kGoingAway, "stopped"); }
+  bool busy() const override { return false; }
+  size_t held() const override { return 0; }
+};
+
+// Talks to it over a stream that is connected.
+template <typename Stream>
+void ExpectEcho(Stream& stream) {
+  namespace websocket = boost::beast::websocket;
+  websocket::stream<Stream&> socket(stream);
+  boost::system::error_code error;
+  socket.handshake("localhost", "/talk", error);
+  ASSERT_FALSE(error) << error.message();
+  const auto say = [&](const std::string& text) {
+    socket.write(boost::asio::buffer(text), error);
+    boost::beast::flat_buffer buffer;
+    socket.read(buffer, error);
+    return boost::beast::buffers_to_string(buffer.data());
+  };
+  const std::string long_text(70'000, 'x');
+  for (const std::string& text : {std::string("first"), std::string("second"), long_text}) {
+    EXPECT_EQ(say(text), text);
+  }
+  socket.ping("p", error);
+  EXPECT_EQ(say("third"), "third");
+  EXPECT_EQ(say("end"), "");
+  EXPECT_EQ(error, websocket::error::closed);
+  EXPECT_EQ(socket.reason().code, websocket::close_code::normal);
+  EXPECT_EQ(socket.reason().reason, "as asked");
+}
 
 // A server that sends back what it gets, streams, or waits to be hung up on.
 class NetworkTest : public ::testing::Test {
@@ -64,6 +109,9 @@ class NetworkTest : public ::testing::Test {
                      .done = [this](const HttpExchange&, int, std::chrono::nanoseconds) { ++done_; }});
     const Status listening = network_->ListenTcp("127.0.0.1", 0);
     ASSERT_TRUE(listening.has_value()) << listening.error().Message();
+    if (!unix_path_.empty()) {
+      ASSERT_TRUE(network_->ListenUnix(unix_path_).has_value());
+    }
     thread_ = std::thread([this] { network_->Run(); });
   }
 
@@ -71,6 +119,8 @@ class NetworkTest : public ::testing::Test {
     const std::string& path = exchange->request().path;
     exchange->OnClosed([this] { ++hung_up_; });
     if (path == "/wait") return waiting_.push_back(exchange);
+    if (path == "/talk" && exchange->upgradable())
+      return exchange->Converse(std::make_shared<EchoTalk>(), "");
     if (path == "/stream") {
       exchange->Stream(kEventStream, [] { return std::string(": alive\n\n"); });
       waiting_.push_back(exchange);
@@ -92,6 +142,7 @@ class NetworkTest : public ::testing::Test {
   }
 
   NetworkLimits limits_;
+  std::string unix_path_;
   std::unique_ptr<Network> network_;
   std::vector<ExchangePtr> waiting_;
   std::atomic<int> done_ = 0, hung_up_ = 0;
@@ -330,6 +381,7 @@ TEST_F(NetworkTest, SpeaksTls) {
   auto stream = connect();
   EXPECT_NE(ask(*stream, HttpText("POST", "/echo", "first")).find(" 200 "), std::string::npos);
   EXPECT_NE(ask(*stream, HttpText("POST", "/echo", "first")).find(" 200 "), std::string::npos);
+  ExpectEcho(*connect());
   // One that says goodbye while it is waited for, and one that does not.
   for (const bool politely : {true, false}) {
     auto waiting = connect();
@@ -347,6 +399,54 @@ TEST_F(NetworkTest, SpeaksTls) {
     std::filesystem::remove(one.certificate);
     std::filesystem::remove(one.key);
   }
+}
+
+TEST_F(NetworkTest, WhoWaitsIsToldBeforeItStops) {
+  Start();
+  Client client(network_->port());
+  client.Send(HttpText("GET", "/wait"));
+  for (size_t waiting = 0; waiting == 0;) {
+    std::promise<size_t> found;
+    network_->Post([&] { found.set_value(waiting_.size()); });
+    waiting = found.get_future().get();
+  }
+  network_->Post([this] { network_->StopNow(); });
+  thread_.join();
+  EXPECT_EQ(hung_up_, 1);
+}
+
+TEST_F(NetworkTest, TalksOverWebSockets) {
+  unix_path_ =
+      (std::filesystem::temp_directory_path() / ("linnet_talk_" + std::to_string(getpid()))).string();
+  Start();
+  boost::asio::io_context context;
+  boost::asio::ip::tcp::socket tcp(context);
+  tcp.connect({boost::asio::ip::address_v4::loopback(), network_->port()});
+  ExpectEcho(tcp);
+  boost::asio::local::stream_protocol::socket local(context);
+  local.connect({unix_path_});
+  ExpectEcho(local);
+  // A client that does not know what it wants is answered as any other.
+  EXPECT_NE(Ask(HttpText("GET", "/talk", {}, "Connection: close\r\n")).find(" 200 OK"), std::string::npos);
+  const std::string upgrade =
+      "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+  EXPECT_NE(Ask(HttpText("GET", "/talk", {}, upgrade + "Sec-WebSocket-Version: 12\r\n")).find(" 101 "), 9U);
+  const std::string eager =
+      HttpText("GET", "/talk", {}, upgrade + "Sec-WebSocket-Version: 13\r\n") + "frames";
+  EXPECT_NE(Ask(eager).find(" 400 "), std::string::npos);
+}
+
+TEST_F(NetworkTest, AskedClientsThatDoNotAnswerAreLeft) {
+  limits_.talk_ping = milliseconds(50);
+  Start();
+  Client client(network_->port());
+  client.Send(HttpText("GET", "/talk", {},
+                       "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"));
+  const std::string all = client.ReadAll();
+  EXPECT_TRUE(all.starts_with("HTTP/1.1 101 ")) << all;
+  EXPECT_TRUE(client.closed());
+  EXPECT_NE(all.find("\r\n\r\n\x89"), std::string::npos) << "a ping";
 }
 
 TEST_F(NetworkTest, UnixSocketsAreForTheirOwner) {

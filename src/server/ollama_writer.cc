@@ -34,6 +34,7 @@ class LineWriter : public AnswerWriter {
   LineWriter(OllamaShape shape, std::string model) : shape_(shape), model_(std::move(model)) {}
 
   std::string Event(size_t, const TurnEvent& event) override {
+    if (event.kind == TurnEvent::Kind::kCallPart) return {};  // calls are told whole
     Piece piece;
     if (event.kind == TurnEvent::Kind::kText) piece.text = event.text;
     if (event.kind == TurnEvent::Kind::kThought) piece.thought = event.text;

@@ -14,7 +14,6 @@ namespace linnet {
 namespace {
 
 constexpr std::array kFormats = {"json", "text", "srt", "verbose_json", "vtt"};
-constexpr size_t kMostHint = 4000;
 
 struct AudioRequest {
   SpeechRequest speech;
@@ -49,9 +48,8 @@ Status TakeField(const FormPart& part, AudioRequest& request) {
   }
   if (part.name == "stream") request.stream = value == "true" || value == "True" || value == "1";
   if (part.name == "language") request.language = value;
-  if (part.name == "prompt" && !value.empty()) {
-    if (value.size() > kMostHint) return Wrong("prompt is longer than 4000 bytes", "give a shorter one");
-    request.speech.hint = "Names and words that may occur: " + value;
+  if (part.name == "prompt") {
+    LINNET_ASSIGN(request.speech.hint, SpeechHint(value));
   }
   return {};
 }
@@ -78,6 +76,12 @@ Result<AudioRequest> ReadRequest(const HttpRequest& http) {
   return request;
 }
 
+// In the letters that a header may have.
+std::string HeaderText(std::string text) {
+  std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return text;
+}
+
 // What becomes of a recording, in the format that was asked for.
 class AudioAnswer {
  public:
@@ -102,22 +106,25 @@ class AudioAnswer {
                          {"avg_logprob", 0.0},
                          {"compression_ratio", 0.0},
                          {"no_speech_prob", utterance.shown().empty() ? 1.0 : 0.0}});
-    if (utterance.shown().empty()) return {};
-    const std::string delta = (text_.empty() ? "" : " ") + utterance.shown();
+    if (utterance.cut) segments_.back()["cut"] = true;
+    cut_ += utterance.cut;
+    const std::string delta = MoreOfTranscript(text_, utterance);
+    if (delta.empty()) return {};
     text_ += delta;
     return ServerSentEvent({{"type", "transcript.text.delta"}, {"delta", delta}});
   }
 
-  std::string Done(const Json& usage) const {
-    return ServerSentEvent({{"type", "transcript.text.done"}, {"text", text_}, {"usage", usage}});
+  // What a person should know about the answer; `note`: about the recording.
+  std::string Notes(const std::string& note) const { return JoinedNotes(NoteOnCut(cut_), note); }
+
+  std::string Done(const std::string& notes, const Json& usage) const {
+    Json done = {{"type", "transcript.text.done"}, {"text", text_}, {"usage", usage}};
+    if (!notes.empty()) done["note"] = notes;
+    return ServerSentEvent(done);
   }
 
-  HttpAnswer Whole(double seconds, const std::string& note, const Json& usage) {
-    if (format_ == "text") return {.type = "text/plain; charset=utf-8", .body = text_ + "\n"};
-    if (format_ == "srt" || format_ == "vtt") {
-      return {.type = format_ == "vtt" ? "text/vtt; charset=utf-8" : "application/x-subrip; charset=utf-8",
-              .body = body_ + subtitles_.End(seconds)};
-    }
+  HttpAnswer Whole(double seconds, const std::string& notes, const Json& usage) {
+    if (format_ != "json" && format_ != "verbose_json") return Plain(seconds, notes);
     Json json = {{"text", text_}};
     if (format_ == "verbose_json") {
       json = {{"task", translate_ ? "translate" : "transcribe"},
@@ -126,25 +133,30 @@ class AudioAnswer {
               {"text", text_},
               {"segments", segments_}};
     }
-    if (!note.empty()) json["note"] = note;
+    if (!notes.empty()) json["note"] = notes;
     json["usage"] = usage;
     return {.body = Dump(json)};
   }
 
  private:
+  // Texts and subtitles, where notes have no place beside the header.
+  HttpAnswer Plain(double seconds, const std::string& notes) {
+    HttpAnswer answer{.type = "text/plain; charset=utf-8", .body = text_ + "\n"};
+    if (format_ != "text") {
+      answer.type = format_ == "vtt" ? "text/vtt; charset=utf-8" : "application/x-subrip; charset=utf-8";
+      answer.body = body_ + subtitles_.End(seconds);
+    }
+    if (!notes.empty()) answer.headers.emplace_back("Linnet-Note", HeaderText(notes));
+    return answer;
+  }
+
   std::string format_, language_;
   bool translate_;
   TranscriptWriter subtitles_;
   std::string body_, text_;
   Json segments_ = Json::array();
+  int64_t cut_ = 0;
 };
-
-Json UsageOf(const SpeechJob& job) {
-  return {{"type", "tokens"},
-          {"input_tokens", job.read_tokens()},
-          {"output_tokens", job.written_tokens()},
-          {"total_tokens", job.read_tokens() + job.written_tokens()}};
-}
 
 void Hear(const AnswerFloor& floor, const MediaLoader& loader, const ExchangePtr& exchange,
           std::pair<AudioRequest, bool> asked) {
@@ -161,15 +173,16 @@ void Hear(const AnswerFloor& floor, const MediaLoader& loader, const ExchangePtr
   };
   listener.on_end = [exchange, answer, stream, job](const Result<double>& seconds, const std::string& note) {
     const std::shared_ptr<SpeechJob> ended = std::exchange(*job, nullptr);
-    if (!note.empty()) exchange->Note("note", note);
+    const std::string notes = answer->Notes(note);
+    if (!notes.empty()) exchange->Note("note", notes);
     if (!seconds && exchange->begun()) {
       exchange->Write(OpenAiFailure(seconds.error()));
       return exchange->End();
     }
     if (!seconds) return exchange->Answer(ErrorAnswer(exchange->request().path, seconds.error()));
     exchange->Note("seconds", fmt::format("{:.1f}", *seconds));
-    if (!stream) return exchange->Answer(answer->Whole(*seconds, note, UsageOf(*ended)));
-    exchange->Write(answer->Done(UsageOf(*ended)));
+    if (!stream) return exchange->Answer(answer->Whole(*seconds, notes, ended->Usage()));
+    exchange->Write(answer->Done(notes, ended->Usage()));
     exchange->End();
   };
   *job = std::make_shared<SpeechJob>(floor, loader, std::move(request.speech), std::move(listener));

@@ -62,12 +62,15 @@ class ChatWriter : public OpenAiWriter {
         return Delta(choice, {{"reasoning_content", event.text}});
       case TurnEvent::Kind::kText:
         return Delta(choice, {{"content", event.text}}, nullptr, LogprobsJson(event.logprobs));
+      case TurnEvent::Kind::kCallPart:
+        return Joined({BeginCall(choice, event.call.name), Arguments(choice, event.text)});
       case TurnEvent::Kind::kToolCall:
         break;
     }
-    Json call = {{"index", calls_[choice]++}};
-    call.update(CallJson(event.call, NewId("call_")));
-    return Delta(choice, {{"tool_calls", Json::array({std::move(call)})}});
+    std::string pieces = BeginCall(choice, event.call.name);
+    pieces += Arguments(choice, event.call.arguments.substr(calls_[choice].told));
+    calls_[choice] = {.index = calls_[choice].index + 1};
+    return pieces;
   }
 
   std::string End(size_t choice, const Generation& answer) override {
@@ -76,6 +79,27 @@ class ChatWriter : public OpenAiWriter {
   }
 
  private:
+  // The call that is being told, or the next one.
+  struct Call {
+    int index = 0;
+    bool begun = false;
+    size_t told = 0;  // bytes of its arguments
+  };
+
+  // Names the call unless that was done.
+  std::string BeginCall(size_t choice, const std::string& name) {
+    if (std::exchange(calls_[choice].begun, true)) return {};
+    Json call = {{"index", calls_[choice].index}};
+    call.update(CallJson({.name = name, .arguments = {}}, NewId("call_")));
+    return Delta(choice, {{"tool_calls", Json::array({std::move(call)})}});
+  }
+  std::string Arguments(size_t choice, const std::string& more) {
+    if (more.empty()) return {};
+    calls_[choice].told += more.size();
+    Json call = {{"index", calls_[choice].index}, {"function", {{"arguments", more}}}};
+    return Delta(choice, {{"tool_calls", Json::array({std::move(call)})}});
+  }
+
   std::string Delta(size_t choice, Json delta, const Json& finish = nullptr, Json logprobs = {}) const {
     return Chunk({{"index", choice},
                   {"delta", std::move(delta)},
@@ -98,7 +122,7 @@ class ChatWriter : public OpenAiWriter {
             {"finish_reason", OpenAiFinish(answer.finish)}};
   }
 
-  std::vector<int> calls_;  // told so far, by choice
+  std::vector<Call> calls_;  // by choice
 };
 
 Result<AnswerForm> ReadForm(const Fields& body) {

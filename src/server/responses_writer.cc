@@ -24,10 +24,12 @@ class ResponseWriter : public AnswerWriter {
         return Joined({Open("reasoning"), Text("response.reasoning_text.delta", event.text)});
       case TurnEvent::Kind::kText:
         return Joined({Open("message"), Text("response.output_text.delta", event.text)});
+      case TurnEvent::Kind::kCallPart:
+        return CallPart(shape_.tools.Named(event.call.name), event.text);
       case TurnEvent::Kind::kToolCall:
         break;
     }
-    return Joined({Close(), Call(event.call)});
+    return Call(event.call);
   }
 
   std::string End(size_t, const Generation& answer) override {
@@ -152,27 +154,51 @@ class ResponseWriter : public AnswerWriter {
     return events;
   }
 
-  std::string Call(const ToolCall& call) {
-    const ResponseTools::Tool tool = shape_.tools.Named(call.name);
-    const std::string kind = tool.custom ? "custom_tool_call" : "function_call";
-    const char* const member = tool.custom ? "input" : "arguments";
+  static const char* KindOf(const ResponseTools::Tool& tool) {
+    return tool.custom ? "custom_tool_call" : "function_call";
+  }
+  static const char* MemberOf(const ResponseTools::Tool& tool) { return tool.custom ? "input" : "arguments"; }
+
+  // Begins a call unless that was done.
+  std::string OpenCall(const ResponseTools::Tool& tool) {
+    if (std::exchange(call_open_, true)) return {};
+    std::string events = Close();
     item_ = {{"id", NewId(tool.custom ? "ctc_" : "fc_")},
-             {"type", kind},
+             {"type", KindOf(tool)},
              {"status", "in_progress"},
              {"call_id", NewId("call_")},
              {"name", tool.name}};
     if (!tool.space.empty()) item_["namespace"] = tool.space;
-    item_[member] = "";
+    item_[MemberOf(tool)] = "";
+    text_.clear();
+    return events + ItemEvent("response.output_item.added");
+  }
+
+  std::string CallDelta(const ResponseTools::Tool& tool, const std::string& more) {
+    if (more.empty()) return {};
+    text_ += more;
+    return Event(Joined({"response.", KindOf(tool), "_", MemberOf(tool), ".delta"}),
+                 With(Place(), {{"delta", more}}));
+  }
+
+  // The text of a custom tool stands inside of its arguments, so that it is told when they are whole.
+  std::string CallPart(const ResponseTools::Tool& tool, const std::string& more) {
+    return tool.custom ? std::string() : Joined({OpenCall(tool), CallDelta(tool, more)});
+  }
+
+  std::string Call(const ToolCall& call) {
+    const ResponseTools::Tool tool = shape_.tools.Named(call.name);
     std::string text = call.arguments;
     if (tool.custom) {
       const Json arguments = Json::parse(call.arguments, nullptr, false);
       text = Fields(arguments).at("input").is_string() ? arguments["input"].get<std::string>() : text;
     }
-    std::string events = ItemEvent("response.output_item.added");
-    const std::string name = "response." + kind + "_" + member;
-    events += Event(name + ".delta", With(Place(), {{"delta", text}}));
-    events += Event(name + ".done", With(Place(), {{"name", tool.name}, {member, text}}));
-    item_[member] = text;
+    std::string events = OpenCall(tool);
+    events += CallDelta(tool, text.substr(text_.size()));
+    events += Event(Joined({"response.", KindOf(tool), "_", MemberOf(tool), ".done"}),
+                    With(Place(), {{"name", tool.name}, {MemberOf(tool), text}}));
+    item_[MemberOf(tool)] = text;
+    call_open_ = false;
     return events + CloseItem();
   }
 
@@ -183,6 +209,7 @@ class ResponseWriter : public AnswerWriter {
   Json output_ = Json::array();  // items that are done
   Json item_;                    // that is being told
   std::string text_;             // of it
+  bool call_open_ = false;       // it is a call
 };
 
 }  // namespace

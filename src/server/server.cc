@@ -26,6 +26,7 @@
 #include "server/openai_audio.h"
 #include "server/openai_chat.h"
 #include "server/openai_completions.h"
+#include "server/realtime.h"
 #include "server/response_store.h"
 #include "server/responses.h"
 
@@ -299,6 +300,9 @@ class Server {
              HearExchange({network_, *service_, workers_, *model_}, loader_, e, translate);
            }});
     }
+    Add("GET", "/v1/realtime", [this](const ExchangePtr& e) {
+      RealtimeExchange({network_, *service_, workers_, *model_}, loader_, e);
+    });
     AddTranslated({"POST", "/v1/chat/completions", TranslateOpenAiChat});
     AddTranslated({"POST", "/v1/completions", TranslateOpenAiCompletion});
     AddTranslated({"POST", "/v1/messages", TranslateAnthropicMessages});

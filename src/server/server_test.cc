@@ -169,21 +169,28 @@ TEST_F(ServerTest, SeesAndHears) {
   EXPECT_FALSE(heard["choices"][0]["message"]["content"].get<std::string>().empty());
 }
 
+// A recording with these fields of a form beside it.
+std::string RecordingForm(const std::string& path,
+                          const std::vector<std::pair<std::string, std::string>>& fields) {
+  std::ifstream in(std::string(LINNET_SOURCE_DIR) + "/examples/command.wav", std::ios::binary);
+  const std::string sound{std::istreambuf_iterator<char>(in), {}};
+  std::string body;
+  for (const auto& [name, value] : fields) {
+    body += "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n";
+  }
+  body += "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n" + sound +
+          "\r\n--b--\r\n";
+  return "POST " + path +
+         " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: multipart/form-data; "
+         "boundary=b\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
 TEST_F(ServerTest, WritesDownRecordings) {
   Start();
-  const auto hear = [&](const std::string& path, std::vector<std::pair<std::string, std::string>> fields) {
-    std::ifstream in(std::string(LINNET_SOURCE_DIR) + "/examples/command.wav", std::ios::binary);
-    const std::string sound{std::istreambuf_iterator<char>(in), {}};
-    std::string body;
-    for (const auto& [name, value] : fields) {
-      body += "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n";
-    }
-    body += "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n" + sound +
-            "\r\n--b--\r\n";
-    return Send("POST " + path +
-                " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: multipart/form-data; "
-                "boundary=b\r\nContent-Length: " +
-                std::to_string(body.size()) + "\r\n\r\n" + body);
+  const auto hear = [&](const std::string& to,
+                        const std::vector<std::pair<std::string, std::string>>& fields) {
+    return Send(RecordingForm(to, fields));
   };
   const std::string path = "/v1/audio/transcriptions";
   EXPECT_EQ(Json::parse(BodyOf(hear(path, {{"model", "any"}})))["text"], "play some jazz music");
@@ -198,8 +205,31 @@ TEST_F(ServerTest, WritesDownRecordings) {
   EXPECT_NE(streamed.find(R"("type":"transcript.text.done","text":"play some jazz music")"),
             std::string::npos);
   EXPECT_NE(hear(path, {{"response_format", "diarized_json"}}).find(" 400 "), std::string::npos);
+  EXPECT_FALSE(verbose.contains("note"));
+  EXPECT_FALSE(verbose["segments"][0].contains("cut"));
+  EXPECT_EQ(hear(path, {{"response_format", "text"}}).find("Linnet-Note"), std::string::npos);
   EXPECT_NE(hear("/v1/audio/translations", {}).find(" 200 "), std::string::npos);
   EXPECT_NE(Post(path, Json::object()).find(" 415 "), std::string::npos);
+}
+
+TEST_F(ServerTest, SaysWhereRecordingsWereCut) {
+  options_.session.context = 57;  // which holds the prompt and less than the answer
+  Start();
+  const auto hear = [&](const std::string& name, const std::string& value) {
+    return Send(RecordingForm("/v1/audio/transcriptions", {{name, value}}));
+  };
+  const std::string told = "in 1 piece the model repeated itself or had no room";
+  const Json verbose = Json::parse(BodyOf(hear("response_format", "verbose_json")));
+  EXPECT_EQ(verbose["text"], "play some jazz");
+  EXPECT_EQ(verbose["segments"][0]["cut"], true);
+  for (const Json& json : {verbose, Json::parse(BodyOf(hear("response_format", "json")))}) {
+    ASSERT_TRUE(json.contains("note")) << json;
+    EXPECT_TRUE(json["note"].get<std::string>().starts_with(told)) << json;
+  }
+  for (const char* format : {"text", "srt", "vtt"}) {
+    EXPECT_NE(hear("response_format", format).find("\r\nLinnet-Note: " + told), std::string::npos) << format;
+  }
+  EXPECT_NE(hear("stream", "true").find(R"("note":")" + told), std::string::npos);
 }
 
 TEST_F(ServerTest, GoesOnFromTheBeginningOfAnAnswer) {

@@ -14,15 +14,44 @@ namespace linnet {
 namespace {
 
 constexpr size_t kRead = 1 << 14;  // samples
+constexpr size_t kMostHint = 4000;
 constexpr const char* kLess = "send a shorter recording, or ask for less at once";
 
 }  // namespace
+
+Result<std::string> SpeechHint(const std::string& prompt) {
+  if (prompt.empty()) return {};
+  if (prompt.size() <= kMostHint) return "Names and words that may occur: " + prompt;
+  return linnet::Fail(ErrorCode::kInvalidArgument, fmt::format("prompt is longer than {} bytes", kMostHint),
+                      "give a shorter one");
+}
+
+std::string MoreOfTranscript(const std::string& so_far, const Utterance& utterance) {
+  return (so_far.empty() || utterance.shown().empty() ? "" : " ") + utterance.shown();
+}
+
+std::string JoinedNotes(const std::string& first, const std::string& second) {
+  return first + (first.empty() || second.empty() ? "" : "; ") + second;
+}
+
+std::string NoteOnCut(int64_t pieces) {
+  if (pieces == 0) return {};
+  return fmt::format("in {} piece{} the model repeated itself or had no room, and was stopped", pieces,
+                     pieces == 1 ? "" : "s");
+}
 
 SpeechJob::SpeechJob(const AnswerFloor& floor, const MediaLoader& loader, SpeechRequest request,
                      Listener listener)
     : floor_(floor), loader_(loader), request_(std::move(request)), listener_(std::move(listener)) {}
 
 void SpeechJob::Begin() { ReadOn(); }
+
+Json SpeechJob::Usage() const {
+  return {{"type", "tokens"},
+          {"input_tokens", read_tokens_},
+          {"output_tokens", written_tokens_},
+          {"total_tokens", read_tokens_ + written_tokens_}};
+}
 
 void SpeechJob::Cancel() {
   ended_ = true;
@@ -142,7 +171,9 @@ void SpeechJob::OnAnswer(size_t number, Result<Generation> answer) {
   written_tokens_ += answer->stats.generated_tokens;
   Piece& piece = pieces_[number];
   const bool translated = piece.done;
-  piece.utterance.cut = piece.utterance.cut || answer->finish == FinishReason::kLength;
+  // The model's own end is the only one that leaves nothing out.
+  piece.utterance.cut = piece.utterance.cut ||
+                        (answer->finish != FinishReason::kStop && answer->finish != FinishReason::kToolCall);
   if (translated) {
     piece.utterance.translation = TrimmedAnswer(answer->text);
   } else if (TranslatesAtOnce()) {

@@ -27,6 +27,17 @@ struct SpeechRequest {
   int64_t together = 4;  // pieces that wait or are heard at once
 };
 
+// What is asked of the model beside writing down, of what the client says of a recording: names and words in
+// it. Errors: kInvalidArgument, it is too long.
+Result<std::string> SpeechHint(const std::string& prompt);
+
+// What a piece adds to the text of a recording so far.
+std::string MoreOfTranscript(const std::string& so_far, const Utterance& utterance);
+
+// What a person should know where so many pieces have `Utterance::cut`; empty: none.
+std::string NoteOnCut(int64_t pieces);
+std::string JoinedNotes(const std::string& first, const std::string& second);  // either may be empty
+
 // On the network's thread, but for what it reads, prepares and decodes, which the workers do.
 class SpeechJob : public std::enable_shared_from_this<SpeechJob> {
  public:
@@ -39,9 +50,8 @@ class SpeechJob : public std::enable_shared_from_this<SpeechJob> {
 
   void Begin();
   void Cancel();
-  // Tokens read and written so far.
-  int64_t read_tokens() const { return read_tokens_; }
-  int64_t written_tokens() const { return written_tokens_; }
+  // Tokens read and written so far, as OpenAI's clients know them.
+  Json Usage() const;
 
  private:
   struct Piece {

@@ -58,6 +58,10 @@ void OutputGrammar::Text(std::string_view text, std::vector<OutputEvent>& events
       return Emit(OutputEvent::Kind::kThought, text, events);
     case State::kCall:
       buffer_ += text;
+      if (std::string part = call_.Push(buffer_); !part.empty()) {
+        events.push_back(
+            {.kind = OutputEvent::Kind::kCallPart, .text = std::move(part), .call = {call_.name(), {}}});
+      }
       return;
     case State::kChannelName:
       buffer_ += text;
@@ -87,6 +91,8 @@ void OutputGrammar::EndBlock(std::vector<OutputEvent>& events, bool cut) {
     const std::string raw = std::exchange(buffer_, {});
     ToolCallBlock block = ParseToolCalls(raw, cut);
     if (block.calls.empty()) block.rest = Strip(raw).empty() ? "" : raw;  // no call at all
+    const ToolCallStream told = std::exchange(call_, {});
+    if (told.begun()) block.calls.front() = told.Whole(std::move(block.calls.front()));
     for (ToolCall& call : block.calls) {
       events.push_back({.kind = OutputEvent::Kind::kToolCall, .call = std::move(call)});
     }
@@ -178,6 +184,8 @@ void ParsedOutput::Add(const OutputEvent& event) {
       return;
     case OutputEvent::Kind::kToolCall:
       calls.push_back(event.call);
+      return;
+    case OutputEvent::Kind::kCallPart:
       return;
   }
 }

@@ -12,15 +12,16 @@
 #include <vector>
 
 #include "text/tokenizer.h"
+#include "text/tool_call_stream.h"
 #include "text/tool_syntax.h"
 
 namespace linnet {
 
 struct OutputEvent {
-  enum class Kind { kThought, kText, kToolCall };
+  enum class Kind { kThought, kText, kToolCall, kCallPart };
   Kind kind = Kind::kText;
-  std::string text;  // of kThought and kText: what has become certain, never empty
-  ToolCall call;     // of kToolCall
+  std::string text;  // of kThought, kText and kCallPart: what has become certain, never empty
+  ToolCall call;     // of kToolCall; of kCallPart its name (linnet/turn.h: TurnEvent)
 };
 
 // Where a model turn stands.
@@ -70,6 +71,7 @@ class OutputGrammar {
   bool after_block_ = false;  // text has not begun since the last thought or call
   std::string held_;          // white space that may turn out to stand before a marker
   std::string buffer_;        // a channel's name, or a call
+  ToolCallStream call_;       // what was told of that call
 };
 
 // The same over token ids.

@@ -26,6 +26,10 @@ class Entries {
     }
     return added;
   }
+  // Null, unless the key is there.
+  void Name(std::string key) {
+    if (!index_.contains(key)) Set(std::move(key), nullptr);
+  }
   Json Take() {
     Json map = Json::object();
     auto& object = map.get_ref<Json::object_t&>();
@@ -189,7 +193,11 @@ Json ArgumentReader::Map(int depth, char closer) {
     }
     const bool has_value = TakeSeparator(around.separator);
     if (!has_value || key->empty()) Repair();
-    if (!entries.Set(*key, has_value ? Value(around) : Json())) Repair();
+    if (!has_value) {
+      entries.Name(*key);
+    } else if (!entries.Set(*key, Value(around))) {
+      Repair();
+    }
   }
   open_maps_ -= closer == '}' ? 1 : 0;
   return entries.Take();

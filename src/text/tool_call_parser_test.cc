@@ -107,7 +107,7 @@ const Written kWritten[] = {
     {"call:f{a=1,b=2}", {R"(!f {"a":1,"b":2})"}},
     {"call:f{a=>1,b:2}", {R"(!f {"a":1,"b":2})"}},
     {"call:f{a{b:1},c[2]}", {R"(!f {"a":{"b":1},"c":[2]})"}},
-    {"call:f{a:1,a:2}", {R"(!f {"a":2})"}, "", true},
+    {"call:f{a:1,a:2}", {R"(!f {"a":1,"a":2})"}, "", true},
     {"call:f{a:,b:2}", {R"(!f {"a":null,"b":2})"}},
     {"call:f{a:}", {R"(!f {"a":null})"}},
     {"call:f{a}", {R"(!f {"a":null})"}},

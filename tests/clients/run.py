@@ -34,6 +34,7 @@ CLIENTS = [
     Client("openai-2", "python", "openai-2", "openai_python.py"),
     Client("openai-3", "python", "openai-3", "openai_python.py"),
     Client("langchain-openai", "python", "langchain-openai", "langchain_openai_python.py"),
+    Client("openai-realtime", "python", "langchain-openai", "openai_realtime_python.py"),  # which has websockets
     Client("litellm", "python", "litellm", "litellm_python.py"),
     Client("instructor", "python", "instructor", "instructor_python.py"),
     Client("pydantic-ai", "python", "pydantic-ai", "pydantic_ai_python.py"),
