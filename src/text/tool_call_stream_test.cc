@@ -80,7 +80,7 @@ TEST(ToolCallStream, SaysOnceMoreWhatBecameAnother) {
   EXPECT_EQ(list.Whole({"f", "{}", false}).arguments, R"({"a":[{"b":1}]})");
 }
 
-std::string RandomText(Random& random) {
+std::string RandomWords(Random& random) {
   static constexpr std::string_view kParts[] = {"a",  "é",  "😀", "\"",    "\\", "\n", "<",  "<|",
                                                 "|>", "{",  "}",  ",",     ":",  "[",  "]",  " ",
                                                 "1",  "x:", "\t", "call:", ", ", "b:", "<b", "word"};
@@ -90,7 +90,7 @@ std::string RandomText(Random& random) {
   return text;
 }
 
-Json RandomValue(Random& random, int depth) {
+Json RandomArgument(Random& random, int depth) {
   switch (random() % (depth > 3 ? 5 : 8)) {
     case 0:
       return nullptr;
@@ -101,16 +101,16 @@ Json RandomValue(Random& random, int depth) {
     case 3:
       return static_cast<double>(static_cast<int>(random())) / 1024;
     case 4:
-      return RandomText(random);
+      return RandomWords(random);
     case 5: {
       Json list = Json::array();
-      for (uint32_t n = random() % 4; n > 0; --n) list.push_back(RandomValue(random, depth + 1));
+      for (uint32_t n = random() % 4; n > 0; --n) list.push_back(RandomArgument(random, depth + 1));
       return list;
     }
     default: {
       Json map = Json::object();
       for (uint32_t n = random() % 4; n > 0; --n) {
-        map[fmt::format("{}{}", "abcdé_-"[random() % 5], random() % 9)] = RandomValue(random, depth + 1);
+        map[fmt::format("{}{}", "abcdé_-"[random() % 5], random() % 9)] = RandomArgument(random, depth + 1);
       }
       return map;
     }
@@ -120,7 +120,7 @@ Json RandomValue(Random& random, int depth) {
 std::string RandomCall(Random& random) {
   Json arguments = Json::object();
   for (uint32_t n = 1 + random() % 4; n > 0; --n) {
-    arguments[fmt::format("key{}", random() % 20)] = RandomValue(random, 0);
+    arguments[fmt::format("key{}", random() % 20)] = RandomArgument(random, 0);
   }
   return RenderToolCall("f", arguments).Spelled();
 }
