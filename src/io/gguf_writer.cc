@@ -97,7 +97,6 @@ void GgufWriter::AddTensor(std::string_view name, Dtype dtype, std::span<const i
   const Result<uint64_t> bytes = packed ? PackedBytes(dtype, shape) : TensorBytes(dtype, shape);
   LINNET_CHECK(bytes.has_value() && (!packed || alignment_ % kGgufPackedAlignment == 0));
   tensors_.push_back({std::string(name), dtype, {shape.begin(), shape.end()}, *bytes, packed});
-  AddSize(*bytes);
 }
 
 void GgufWriter::AddPackedLayout() {

@@ -41,19 +41,11 @@ class GgufWriter : public TensorFileWriter {
   std::string Header() const override;
 
  private:
-  struct Tensor {
-    std::string name;
-    Dtype dtype;
-    std::vector<int64_t> shape;
-    uint64_t bytes;
-    bool packed;
-  };
   void Key(std::string_view key, GgufType type);
   void ArrayKey(std::string_view key, GgufType type, uint64_t count);
 
   std::string metadata_;  // encoded
   uint64_t keys_ = 0;
-  std::vector<Tensor> tensors_;
 };
 
 }  // namespace linnet

@@ -16,7 +16,6 @@ void SafetensorsWriter::AddTensor(std::string_view name, Dtype dtype, std::span<
   const Result<uint64_t> bytes = TensorBytes(dtype, shape);
   LINNET_CHECK(bytes.has_value() && !GetDtypeInfo(dtype).safetensors.empty());
   tensors_.push_back({std::string(name), dtype, {shape.begin(), shape.end()}, *bytes});
-  AddSize(*bytes);
 }
 
 // The length of the JSON, then the JSON, padded with spaces so that the tensors begin at a multiple of 8.

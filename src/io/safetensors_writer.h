@@ -6,7 +6,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "io/tensor_file_writer.h"
 #include "tensor/dtype.h"
@@ -24,15 +23,7 @@ class SafetensorsWriter : public TensorFileWriter {
   std::string Header() const override;
 
  private:
-  struct Tensor {
-    std::string name;
-    Dtype dtype;
-    std::vector<int64_t> shape;
-    uint64_t bytes;
-  };
-
   std::string format_;
-  std::vector<Tensor> tensors_;
 };
 
 }  // namespace linnet

@@ -40,19 +40,19 @@ void TensorFileWriter::Pad() {
   written_ += zeros.size();
 }
 
-uint64_t TensorFileWriter::Size() const { return OffsetOf(sizes_.size()); }
+uint64_t TensorFileWriter::Size() const { return Offsets().back(); }
 
-uint64_t TensorFileWriter::OffsetOf(size_t tensor) const {
-  uint64_t offset = Padded(Header().size());
-  for (size_t i = 0; i < tensor; ++i) offset += Padded(sizes_[i]);
-  return offset;
+std::vector<uint64_t> TensorFileWriter::Offsets() const {
+  std::vector<uint64_t> offsets = {Padded(Header().size())};
+  for (const Tensor& tensor : tensors_) offsets.push_back(offsets.back() + Padded(tensor.bytes));
+  return offsets;
 }
 
 Status TensorFileWriter::Begin(size_t done) {
   errno = 0;
   if (done > 0) {
     std::error_code error;
-    written_ = OffsetOf(done);
+    written_ = Offsets()[done];
     std::filesystem::resize_file(part_, written_, error);
     if (error) return Fail(ErrorCode::kBadFile, "cannot write " + part_.string() + ": " + error.message());
     file_.open(part_, std::ios::binary | std::ios::app);
@@ -77,11 +77,11 @@ Status TensorFileWriter::Flush() {
 }
 
 Status TensorFileWriter::Write(std::span<const uint8_t> bytes) {
-  LINNET_CHECK(!complete() && current_bytes_ + bytes.size() <= sizes_[current_]);
+  LINNET_CHECK(!complete() && current_bytes_ + bytes.size() <= SizeOf(current_));
   file_.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   written_ += bytes.size();
   current_bytes_ += bytes.size();
-  if (current_bytes_ == sizes_[current_]) {
+  if (current_bytes_ == SizeOf(current_)) {
     Pad();
     ++current_;
     current_bytes_ = 0;

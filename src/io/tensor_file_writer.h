@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "linnet/error.h"
+#include "tensor/dtype.h"
 
 namespace linnet {
 
@@ -32,10 +33,10 @@ class TensorFileWriter {
   // What the file will hold.
   uint64_t Size() const;
   virtual std::string Header() const = 0;
-  size_t tensors() const { return sizes_.size(); }
-  // Where a tensor's bytes will lie.
-  uint64_t OffsetOf(size_t tensor) const;
-  uint64_t SizeOf(size_t tensor) const { return sizes_[tensor]; }
+  size_t tensors() const { return tensors_.size(); }
+  // Where each tensor's bytes will lie, and where the file will end.
+  std::vector<uint64_t> Offsets() const;
+  uint64_t SizeOf(size_t tensor) const { return tensors_[tensor].bytes; }
 
   // Writes everything but the tensors' bytes; nothing can be added afterwards. With `done` the part holds
   // that already, and so many tensors: what is behind them goes.
@@ -45,15 +46,22 @@ class TensorFileWriter {
   // What was written is with the system.
   Status Flush();
   // Whether every tensor has been written whole.
-  bool complete() const { return current_ == sizes_.size(); }
+  bool complete() const { return current_ == tensors_.size(); }
   // REQUIRES: complete(). Returns the size of the file.
   Result<uint64_t> Finish();
 
  protected:
-  // Of the next tensor.
-  void AddSize(uint64_t bytes) { sizes_.push_back(bytes); }
+  struct Tensor {
+    std::string name;
+    Dtype dtype;
+    std::vector<int64_t> shape;
+    uint64_t bytes;
+    bool packed = false;
+  };
+
   uint64_t Padded(uint64_t bytes) const { return (bytes + alignment_ - 1) / alignment_ * alignment_; }
 
+  std::vector<Tensor> tensors_;
   uint64_t alignment_ = 1;  // of the tensors' bytes, with zeros between them
 
  private:
@@ -61,7 +69,6 @@ class TensorFileWriter {
   std::unexpected<Error> WriteError() const;
 
   std::filesystem::path path_, part_;
-  std::vector<uint64_t> sizes_;
   std::ofstream file_;
   uint64_t written_ = 0;
   size_t current_ = 0;          // the tensor at hand

@@ -63,6 +63,7 @@ Result<uint64_t> OutputFiles::ChecksumOfItem(const Place& place) {
   if (!earlier_ || earlier_file_ != place.file) {
     LINNET_ASSIGN(earlier_, MappedFile::Open(file.part()));
     earlier_file_ = place.file;
+    earlier_offsets_ = file.Offsets();
     const std::string header = file.Header();
     const std::span<const uint8_t> begin =
         earlier_->bytes().first(std::min(header.size(), earlier_->bytes().size()));
@@ -72,7 +73,7 @@ Result<uint64_t> OutputFiles::ChecksumOfItem(const Place& place) {
   }
   Checksum checksum;
   for (size_t tensor = place.first; tensor < place.first + place.count; ++tensor) {
-    const uint64_t begin = file.OffsetOf(tensor), size = file.SizeOf(tensor);
+    const uint64_t begin = earlier_offsets_[tensor], size = file.SizeOf(tensor);
     if (begin + size > earlier_->bytes().size()) return Fail(ErrorCode::kBadFile, "the file is too short");
     checksum.Add(earlier_->bytes().subspan(begin, size));
     earlier_->Forget(begin, size);

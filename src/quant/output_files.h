@@ -72,6 +72,7 @@ class OutputFiles {
   std::optional<Checksum> checksum_;   // of the item at hand
   std::optional<MappedFile> earlier_;  // of file earlier_file_, as a run before left it
   size_t earlier_file_ = 0;
+  std::vector<uint64_t> earlier_offsets_;  // of its tensors
 };
 
 // PATH, or PATH without its ending and -00001-of-00003.gguf.
