@@ -116,6 +116,18 @@ class SchedulerTest : public ::testing::Test {
     EXPECT_TRUE(std::equal(answer->ids.begin(), answer->ids.end(), whole.begin())) << "kind " << kind;
   }
 
+  // A conversation whose turn was cut short answers as if it had been alone all the time.
+  static void ExpectGoesOn(Conversation& chat) {
+    chat.Reset();
+    chat.AddUser({"hello", {}, {}});
+    Conversation fresh = Open(0);
+    fresh.Reset();
+    fresh.AddUser({"hello", {}, {}});
+    const auto again = chat.Answer(Options(0)), expected = fresh.Answer(Options(0));
+    ASSERT_TRUE(again.has_value() && expected.has_value());
+    EXPECT_EQ(again->ids, expected->ids);
+  }
+
   static inline Engine* engine_ = nullptr;
   static inline std::map<size_t, Generation> alone_;
 };
@@ -203,14 +215,7 @@ TEST_F(SchedulerTest, ConversationsGoOnAfterACancelledTurn) {
   const auto answer = other.End();
   ASSERT_TRUE(answer.has_value());
   ExpectAsAlone(4, *answer);
-  chat.Reset();
-  chat.AddUser({"hello", {}, {}});
-  Conversation fresh = Open(0);
-  fresh.Reset();
-  fresh.AddUser({"hello", {}, {}});
-  const auto again = chat.Answer(Options(0)), expected = fresh.Answer(Options(0));
-  ASSERT_TRUE(again.has_value() && expected.has_value());
-  EXPECT_EQ(again->ids, expected->ids);
+  ExpectGoesOn(chat);
 }
 
 TEST_F(SchedulerTest, TellsEachTurnsEventsApart) {
@@ -286,14 +291,7 @@ TEST_F(SchedulerTest, APictureCanBeGivenUpInTheMiddle) {
     by_flag ? cancel.store(true) : scheduler->Remove(**turn);
     while (!scheduler->empty()) scheduler->RunStep();
     ExpectBeginning(2, chat.End());
-    chat.Reset();
-    chat.AddUser({"hello", {}, {}});
-    Conversation fresh = Open(0);
-    fresh.Reset();
-    fresh.AddUser({"hello", {}, {}});
-    const auto again = chat.Answer(Options(0)), expected = fresh.Answer(Options(0));
-    ASSERT_TRUE(again.has_value() && expected.has_value());
-    EXPECT_EQ(again->ids, expected->ids);
+    ExpectGoesOn(chat);
   }
 }
 
