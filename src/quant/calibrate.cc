@@ -111,10 +111,11 @@ std::vector<Prompt> WindowsOf(const std::vector<Ids>& documents, int32_t bos) {
         windows.emplace_back();
         if (bos >= 0) windows.back().ids.push_back(bos);
       }
-      Ids& window = windows.back().ids;
-      const size_t count = std::min(room - window.size(), ids.size() - first);
-      window.insert(window.end(), ids.begin() + static_cast<ptrdiff_t>(first),
-                    ids.begin() + static_cast<ptrdiff_t>(first + count));
+      Prompt& window = windows.back();
+      const size_t count = std::min(room - window.ids.size(), ids.size() - first);
+      window.ids.insert(window.ids.end(), ids.begin() + static_cast<ptrdiff_t>(first),
+                        ids.begin() + static_cast<ptrdiff_t>(first + count));
+      window.types.assign(window.ids.size(), TokenType::kText);
       first += count;
     }
   }
