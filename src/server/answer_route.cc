@@ -1,5 +1,6 @@
 #include "server/answer_route.h"
 
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -43,23 +44,29 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
     }
   }
 
-  void WritePiece(std::string piece) {
-    if (!begun_) piece.insert(0, writer_->Begin());
-    begun_ = true;
-    if (!piece.empty()) exchange_->Write(std::move(piece));
+  // A piece behind what the stream begins with, which is made first: writers number what they make.
+  std::string Numbered(const std::function<std::string()>& make) {
+    std::string piece;
+    if (!std::exchange(begun_, true)) piece = writer_->Begin();
+    return piece += make();
+  }
+
+  void WritePiece(const std::function<std::string()>& make) {
+    const std::string piece = Numbered(make);
+    if (!piece.empty()) exchange_->Write(piece);
   }
 
   std::string SignOfLife() {
-    std::string piece = writer_->SignOfLife();
-    if (!std::exchange(begun_, true)) piece.insert(0, writer_->Begin());
-    return piece;
+    return Numbered([this] { return writer_->SignOfLife(); });
   }
 
   void OnEvents(size_t choice, const std::vector<TurnEvent>& events) {
     if (!stream_ || failed_) return;
-    std::string pieces;
-    for (const TurnEvent& event : events) pieces += writer_->Event(choice, event);
-    WritePiece(std::move(pieces));
+    WritePiece([&] {
+      std::string pieces;
+      for (const TurnEvent& event : events) pieces += writer_->Event(choice, event);
+      return pieces;
+    });
   }
 
   void OnEnd(size_t choice, Result<Generation> answer) {
@@ -70,7 +77,7 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
       answer = Fail(ErrorCode::kCancelled, "the server is being stopped", "send the request again");
     }
     if (!answer) return OnFailure(answer.error());
-    if (stream_) WritePiece(writer_->End(choice, *answer));
+    if (stream_) WritePiece([&] { return writer_->End(choice, *answer); });
     answers_[choice] = std::move(*answer);
     if (++ended_ == answers_.size()) Finish();
   }
@@ -80,7 +87,7 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
     CancelAll();
     exchange_->Note("error", error.what);
     if (!exchange_->begun()) return exchange_->Answer(ErrorAnswer(exchange_->request().path, error));
-    WritePiece(writer_->Failure(error));
+    WritePiece([&] { return writer_->Failure(error); });
     exchange_->End();
   }
 
@@ -98,7 +105,7 @@ class AnswerRoute : public std::enable_shared_from_this<AnswerRoute> {
     exchange_->Note("written", std::to_string(written));
     exchange_->Note("finish", std::string(FinishReasonName(answers.front().finish)));
     if (!stream_) return exchange_->Answer({.body = writer_->Whole(answers)});
-    WritePiece(writer_->Finish());
+    WritePiece([&] { return writer_->Finish(); });
     exchange_->End();
   }
 

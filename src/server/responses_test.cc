@@ -312,8 +312,9 @@ TEST_F(ResponsesServerTest, GoesOnFromWhatIsStored) {
     streamed["stream"] = true;
     streamed["store"] = false;
     const auto events = EventsOf(server.Post("/v1/responses", streamed).body);
-    EXPECT_EQ(events.front().name, "response.created");
-    EXPECT_EQ(events.back().name, "response.completed");
+    const std::vector<std::string> names = NamesOf(events);
+    EXPECT_EQ(names.front(), "response.created");
+    EXPECT_EQ(names.back(), "response.completed");
     EXPECT_EQ(events.back().data["response"]["output"][0]["content"][0]["text"], text);
     const std::string unstored = events.back().data["response"]["id"];
     EXPECT_EQ(server.Ask("GET", "/v1/responses/" + unstored).status, 404);
