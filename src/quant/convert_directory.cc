@@ -188,38 +188,6 @@ Status CopyOthers(const fs::path& from, const fs::path& to) {
               "check the directory, its permissions and the free space");
 }
 
-// Where the files lie until all are complete. Gone with what it holds, unless it was given its name.
-class PartDirectory {
- public:
-  explicit PartDirectory(fs::path part) : part_(std::move(part)) {}
-  ~PartDirectory() {
-    std::error_code ignored;
-    if (begun_) fs::remove_all(part_, ignored);
-  }
-  PartDirectory(const PartDirectory&) = delete;
-  PartDirectory& operator=(const PartDirectory&) = delete;
-
-  Status Begin() {
-    LINNET_TRY(MakeDirectory(part_));
-    begun_ = true;
-    return {};
-  }
-  Status Publish(const fs::path& path) {
-    std::error_code error;
-    fs::rename(part_, path, error);
-    if (error) {
-      return Fail(ErrorCode::kBadFile,
-                  "cannot rename " + part_.string() + " to " + path.string() + ": " + error.message());
-    }
-    begun_ = false;
-    return {};
-  }
-
- private:
-  fs::path part_;
-  bool begun_ = false;
-};
-
 fs::path WithoutSlash(const std::string& output) {
   const fs::path path(output);
   return path.has_filename() ? path : path.parent_path();
@@ -258,9 +226,8 @@ Status ConvertDirectory(ItemWriter& writer, const ModelFiles& files, const Conve
   const fs::path output = WithoutSlash(options.output);
   SafetensorsFiles weights(output, form.mlx ? "mlx" : "pt",
                            options.max_shard > 0 ? options.max_shard : kUsualShardBytes);
-  PartDirectory directory(weights.Directory());
-  if (!options.dry_run) {
-    LINNET_TRY(directory.Begin());
+  if (!options.dry_run && output.has_parent_path()) {
+    LINNET_TRY(MakeDirectory(output.parent_path()));
   }
   LINNET_TRY(writer.WriteFiles(weights, std::move(made.items)));
   for (ConvertedFile& file : writer.report().files) {
@@ -273,7 +240,7 @@ Status ConvertDirectory(ItemWriter& writer, const ModelFiles& files, const Conve
   if (const std::string index = weights.Index(); !index.empty()) {
     LINNET_TRY(WriteWholeFile(weights.Directory() / "model.safetensors.index.json", index));
   }
-  return directory.Publish(output);
+  return weights.Publish();
 }
 
 }  // namespace linnet

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/printable.h"
+#include "base/write_file.h"
 #include "io/file_tensors.h"
 
 namespace linnet {
@@ -100,6 +101,7 @@ Status OutputFiles::CheckRoom() const {
 
 Result<std::vector<EncodingLoss>> OutputFiles::Begin(const std::string& made_of) {
   LINNET_ASSIGN(log_, ResumeLog::Open(LogPath(), made_of));
+  LINNET_TRY(MakePlace());
   std::vector<EncodingLoss> losses;
   std::vector<size_t> tensors(files_.size(), 0);  // that are there
   for (const ResumeLog::Entry& entry : log_->entries()) {
@@ -165,6 +167,28 @@ void GgufFiles::AddItem(TensorFileWriter& file, const Item& item) {
 uint64_t GgufFiles::BytesOf(const Item& item) const {
   return (item.packed ? PackedBytes(item.dtype, item.shape) : TensorBytes(item.dtype, item.shape))
       .value_or(0);
+}
+
+SafetensorsFiles::~SafetensorsFiles() {
+  std::error_code ignored;
+  if (made_) std::filesystem::remove_all(Directory(), ignored);
+}
+
+Status SafetensorsFiles::MakePlace() {
+  LINNET_TRY(MakeDirectory(Directory()));
+  made_ = true;
+  return {};
+}
+
+Status SafetensorsFiles::Publish() {
+  std::error_code error;
+  std::filesystem::rename(Directory(), output_, error);
+  if (error) {
+    return Fail(ErrorCode::kBadFile,
+                "cannot rename " + Directory().string() + " to " + output_.string() + ": " + error.message());
+  }
+  made_ = false;
+  return {};
 }
 
 std::unique_ptr<TensorFileWriter> SafetensorsFiles::NewFile(size_t number, size_t count, size_t /*items*/) {

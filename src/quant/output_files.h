@@ -51,6 +51,8 @@ class OutputFiles {
  protected:
   // What is kept beside the output while it is in the making.
   virtual std::filesystem::path LogPath() const = 0;
+  // Called once nobody else writes the same output, before anything is written.
+  virtual Status MakePlace() { return {}; }
   // File `number` of `count`, with nothing in it.
   virtual std::unique_ptr<TensorFileWriter> NewFile(size_t number, size_t count, size_t items) = 0;
   virtual void AddItem(TensorFileWriter& file, const Item& item) = 0;
@@ -95,12 +97,16 @@ class GgufFiles : public OutputFiles {
   std::unique_ptr<GgufWriter> first_;
 };
 
-// model.safetensors, or model-00001-of-00003.safetensors, in a directory that will be OUTPUT.
+// model.safetensors, or model-00001-of-00003.safetensors, in a directory that will be OUTPUT. It goes with
+// this unless it was given that name.
 class SafetensorsFiles : public OutputFiles {
  public:
   SafetensorsFiles(std::filesystem::path output, std::string format, uint64_t most)
       : OutputFiles(most), output_(std::move(output)), format_(std::move(format)) {}
+  ~SafetensorsFiles() override;
 
+  // Gives the directory its name. REQUIRES: Finish() succeeded.
+  Status Publish();
   // model.safetensors.index.json; empty where there is one file.
   std::string Index() const;
   // Where the files lie until then.
@@ -108,6 +114,7 @@ class SafetensorsFiles : public OutputFiles {
 
  private:
   std::filesystem::path LogPath() const override { return output_.string() + kResumeEnding; }
+  Status MakePlace() override;
   std::unique_ptr<TensorFileWriter> NewFile(size_t number, size_t count, size_t items) override;
   void AddItem(TensorFileWriter& file, const Item& item) override;
   uint64_t BytesOf(const Item& item) const override;
@@ -116,7 +123,7 @@ class SafetensorsFiles : public OutputFiles {
   std::string format_;
   std::vector<std::pair<std::string, std::string>> places_;  // of tensors, their file
   uint64_t bytes_ = 0;
-  bool several_ = false;
+  bool several_ = false, made_ = false;
 };
 
 }  // namespace linnet

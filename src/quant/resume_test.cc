@@ -79,6 +79,23 @@ TEST_F(ResumeTest, LogsAreReadAsTheyWereWritten) {
   EXPECT_TRUE(ResumeLog::Open(File("x"), "made of this")->entries().empty());
 }
 
+// Two runs at once: the second touches nothing of the first's.
+TEST_F(ResumeTest, WhoeverComesSecondLeavesTheFirstAlone) {
+  WriteGemma3(File("model"));
+  const QuantiseOptions options = Options("made", "mlx-4bit-g32");
+  int tried = 0;
+  const auto first = Quantise(options, [&](double done, std::string_view) {
+    if (done < 0.5 || tried++ > 0) return;
+    const auto second = Quantise(options);
+    ASSERT_FALSE(second);
+    EXPECT_NE(second.error().what.find("in use"), std::string::npos) << second.error().what;
+  });
+  EXPECT_GT(tried, 0);
+  ASSERT_TRUE(first) << first.error().Message();
+  EXPECT_TRUE(fs::exists(options.output + "/config.json"));
+  EXPECT_FALSE(fs::exists(options.output + kPartEnding));
+}
+
 using ResumeDeathTest = ResumeTest;
 
 // The process that is killed begins the test anew, with the directory: its files are the input from then on.
